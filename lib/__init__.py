@@ -1,0 +1,1 @@
+"""What the stages share: small modules named for the thing they hold."""

@@ -1,0 +1,158 @@
+"""HDF5 files that are whole or absent.
+
+A file is written under a private name, closed, reopened and checked, fsynced and renamed. Every dataset
+carries its row count as an attribute, so that a truncated or foreign file is told from a good one.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lib import names
+from lib.errors import TesseraError
+
+CHUNK_BYTES = 1 << 20  # within the 0.25-2 MiB that parallel file systems and the chunk cache like
+
+
+@contextmanager
+def create(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file that appears as `path` only when the block ends well.
+
+    Raises TesseraError naming the file when the disk is full or what was written does not read back.
+    """
+    temporary = names.private(path, f"{socket.gethostname()}-{os.getpid()}")
+    try:
+        with h5py.File(temporary, "w", libver=("v108", "v108"), track_order=False) as file:
+            yield file
+        check(temporary)
+        publish(temporary, path)
+    except OSError as error:
+        raise TesseraError(f"{path}: could not be written: {error}; free some disk space and run again") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Make `temporary` durable and give it its final name, atomically."""
+    sync(temporary)
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """fsync a file or a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write(parent: h5py.Group, name: str, array: np.ndarray, contiguous: bool = False) -> h5py.Dataset:
+    """Write one array: fletcher32 and chunks of about 1 MiB along the first axis, or contiguous for memory maps."""
+    array = np.asarray(array)
+    if contiguous or array.ndim == 0 or array.size == 0:
+        dataset = parent.create_dataset(name, data=array, track_times=False)
+    else:
+        dataset = parent.create_dataset(name, data=array, chunks=_chunks(array), fletcher32=True, track_times=False)
+    dataset.attrs["rows"] = len(array) if array.ndim else 1
+    return dataset
+
+
+def write_ragged(
+    parent: h5py.Group, name: str, rows: Sequence[np.ndarray], offsets: str = "offsets", dtype: str = "<u4"
+) -> None:
+    """Write rows of unequal length: all values in `name`, where they begin in `offsets` (uint64, rows + 1)."""
+    lengths = [len(row) for row in rows]
+    write(parent, offsets, np.concatenate([[0], np.cumsum(lengths)]).astype("<u8"))
+    values = np.concatenate([np.asarray(row) for row in rows]) if sum(lengths) else np.zeros(0)
+    write(parent, name, values.astype(dtype))
+
+
+def write_texts(parent: h5py.Group, name: str, texts: Sequence[str]) -> None:
+    """Write strings as UTF-8 bytes in `name` (uint8) and `<name>_offsets`."""
+    rows = [np.frombuffer(text.encode(), dtype=np.uint8) for text in texts]
+    write_ragged(parent, name, rows, offsets=f"{name}_offsets", dtype="u1")
+
+
+def read(path: Path, name: str) -> np.ndarray:
+    """One whole dataset. Raises TesseraError naming file and dataset when it is absent, cut or damaged."""
+    with opened(path) as file:
+        return _dataset(file, name, path)
+
+
+def read_ragged(path: Path, name: str, offsets: str = "offsets") -> list[np.ndarray]:
+    """The rows that `write_ragged` wrote."""
+    with opened(path) as file:
+        values, bounds = _dataset(file, name, path), _dataset(file, offsets, path)
+    if len(bounds) == 0 or int(bounds[-1]) != len(values):
+        raise TesseraError(f"{path}: '{offsets}' ends at {bounds[-1:]}, but '{name}' has {len(values)} values")
+    return np.split(values, bounds[1:-1].astype(np.int64)) if len(bounds) > 1 else []
+
+
+def read_texts(path: Path, name: str) -> list[str]:
+    """The strings that `write_texts` wrote."""
+    return [row.tobytes().decode() for row in read_ragged(path, name, f"{name}_offsets")]
+
+
+def attributes(path: Path) -> dict[str, object]:
+    """The attributes of the file's root."""
+    with opened(path) as file:
+        return dict(file.attrs)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """`path` opened for reading; anything HDF5 has against it becomes an error that names the file."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except FileNotFoundError as error:
+        raise TesseraError(f"{path}: no such file") from error
+    except OSError as error:
+        raise TesseraError(f"{path}: truncated, damaged or no HDF5 file ({error}); delete it and run again") from error
+
+
+def check(path: Path) -> None:
+    """Read every dataset of `path` (checksums included). Raises TesseraError on the first that is not whole."""
+    with opened(path) as file:
+        found: list[str] = []
+        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+        for name in found:
+            _dataset(file, name, path)
+
+
+def rows(path: Path) -> dict[str, int]:
+    """The row count of every dataset."""
+    counts: dict[str, int] = {}
+    with opened(path) as file:
+        file.visititems(
+            lambda name, item: (
+                counts.update({name: int(item.attrs.get("rows", item.size))})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    return counts
+
+
+def _dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
+    if name not in file:
+        raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
+    dataset = file[name]
+    array = dataset[()]
+    expected = dataset.attrs.get("rows", dataset.size if dataset.ndim == 0 else len(dataset))
+    actual = len(array) if dataset.ndim else 1
+    if int(expected) != actual:
+        raise TesseraError(f"{path}: '{name}' has {actual} rows, {int(expected)} were written")
+    return array
+
+
+def _chunks(array: np.ndarray) -> tuple[int, ...]:
+    row_bytes = max(1, array[0].nbytes)
+    return (min(len(array), max(1, CHUNK_BYTES // row_bytes)), *array.shape[1:])

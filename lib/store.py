@@ -1,0 +1,119 @@
+"""Artifacts: when a directory of results is done, and what it holds.
+
+An artifact is done when its DONE.json parses, its digest is the task's, and every file it lists has the listed
+size. `verify` compares the checksums as well.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lib import hdf5, names
+from lib.config import DIGEST_LENGTH
+from lib.errors import TesseraError
+
+
+def find(path: Path, filename: str) -> Path:
+    """An input's file: `path` itself when it is one, else `filename` inside the directory `path`."""
+    file = path if path.is_file() else path / filename
+    if not file.is_file():
+        raise TesseraError(f"{path}: no {filename} there; give the file itself or a finished artifact directory")
+    return file
+
+
+def missing_reason(directory: Path, digest: str) -> str:
+    """Why the artifact is not done, in words; empty when it is done."""
+    try:
+        record = json.loads((directory / names.DONE).read_bytes())
+        if record["digest"] != digest:
+            return f"made by another task ({record['digest']})"
+        for name, entry in record["files"].items():
+            if os.stat(directory / name).st_size != entry["size"]:
+                return f"{name} has lost its size"
+    except FileNotFoundError as error:
+        return "not there" if Path(error.filename).name == names.DONE else f"{Path(error.filename).name} is gone"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"{names.DONE} is damaged"
+    return ""
+
+
+def is_done(directory: Path, digest: str) -> bool:
+    """Whether the artifact of `digest` stands finished in `directory`."""
+    return not missing_reason(directory, digest)
+
+
+def verify(directory: Path) -> dict[str, Any]:
+    """DONE.json of a finished artifact, after comparing every checksum. Raises TesseraError naming the file."""
+    record = read_done(directory)
+    for name, entry in record["files"].items():
+        if not (directory / name).is_file() or sha256(directory / name) != entry["sha256"]:
+            raise TesseraError(
+                f"{directory / name}: not what was written (checksum); delete {directory} and run the sweep again"
+            )
+    return record
+
+
+def read_done(directory: Path) -> dict[str, Any]:
+    """The parsed DONE.json. Raises TesseraError when there is none or it is damaged."""
+    try:
+        return json.loads((directory / names.DONE).read_bytes())
+    except (FileNotFoundError, ValueError) as error:
+        raise TesseraError(f"{directory}: not finished ({error}); run its task first") from error
+
+
+def write_done(directory: Path, digest: str, stage: str, version: int) -> None:
+    """Make every result durable, then write DONE.json, the last file of an artifact."""
+    files = {str(file.relative_to(directory)): _entry(file) for file in results(directory)}
+    if not files:
+        raise TesseraError(f"{directory}: the stage {stage} wrote nothing")
+    write_json(directory / names.DONE, {"stage": stage, "version": version, "digest": digest, "files": files})
+
+
+def results(directory: Path) -> Iterator[Path]:
+    """The result files of an artifact, sorted: all but records and private files."""
+    for file in sorted(directory.rglob("*")):
+        top = file.relative_to(directory).parts[0]
+        if file.is_file() and top not in names.RECORDS and not top.startswith("."):
+            yield file
+
+
+def input_digest(path: Path) -> str:
+    """What identifies an input: the digest of a finished artifact, else the SHA-256 of its bytes."""
+    if (path / names.DONE).is_file():
+        return str(read_done(path)["digest"])
+    if path.is_file():
+        return sha256(path)[:DIGEST_LENGTH]
+    if not path.is_dir():
+        raise TesseraError(f"{path}: no such input")
+    lines = [f"{file.relative_to(path)} {sha256(file)}" for file in results(path)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with open(path, "rb") as file:
+        if hasattr(hashlib, "file_digest"):  # Python 3.11
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        hasher = hashlib.sha256()
+        while block := file.read(1 << 20):
+            hasher.update(block)
+        return hasher.hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON durably: whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = names.private(path, str(os.getpid()))
+    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+    hdf5.publish(temporary, path)
+
+
+def _entry(file: Path) -> dict[str, Any]:
+    hdf5.sync(file)
+    entry: dict[str, Any] = {"size": file.stat().st_size, "sha256": sha256(file)}
+    if file.suffix == ".h5":
+        entry["rows"] = hdf5.rows(file)
+    return entry

@@ -1,0 +1,51 @@
+# make sweep-near-dupls            run the main sweep: on SLURM where sbatch is found, else on this machine
+# make test                        the tests
+#
+# PROFILE=paper|laptop|smoke   CLUSTER=<file in env/clusters>|local   OUTPUTS=<folder>   SET="seeds=[1,2] key=value"
+# PYTHON=<python 3.10-3.12> makes the environment.  FLAGS=<more flags of launch.py>
+
+SHELL := /bin/bash
+PYTHON ?= python3
+OUTPUTS ?= outputs
+RUN = .venv/bin/python launch.py
+OPTIONS = --outputs "$(OUTPUTS)" $(if $(PROFILE),--profile "$(PROFILE)") $(if $(CLUSTER),--cluster "$(CLUSTER)") \
+          $(foreach setting,$(SET),--set '$(setting)') $(FLAGS)
+
+.PHONY: help env test bench demo doctor lint slurm-up slurm-down
+help:
+	@sed -n '1,6s/^# \{0,1\}//p' Makefile
+	@echo; echo "also: plan-<sweep> status-<sweep> logs-<sweep> tables-<sweep> cancel-<sweep> fetch-<sweep> doctor demo bench lint slurm-up slurm-down"
+
+env:
+	@env/make_env "$(PYTHON)"
+
+sweep-%: env
+	@$(RUN) submit $(subst -,_,$*) $(OPTIONS)
+plan-%: env
+	@$(RUN) plan $(subst -,_,$*) $(OPTIONS)
+status-%: env
+	@$(RUN) status $(subst -,_,$*) $(OPTIONS)
+logs-%: env
+	@$(RUN) logs $(subst -,_,$*) $(OPTIONS)
+tables-%: env
+	@$(RUN) collect $(subst -,_,$*) $(OPTIONS)
+cancel-%: env
+	@$(RUN) cancel $(subst -,_,$*) $(OPTIONS)
+doctor: env
+	@$(RUN) doctor $(OPTIONS)
+doctor-%: env
+	@$(RUN) doctor $(subst -,_,$*) $(OPTIONS)
+
+demo: env
+	@.venv/bin/python -m jobs.demo --root "$(OUTPUTS)"
+test: env
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q . && .venv/bin/python -m pytest tests -m "not slurm" -n 2 --dist worksteal
+bench: env
+	@.venv/bin/python -m tests.benchmarks
+lint: env
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+
+slurm-up: env
+	@env/slurm/up
+slurm-down:
+	@env/slurm/down

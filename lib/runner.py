@@ -1,0 +1,129 @@
+"""What a scheduler's task runs: one stage, in a process of its own, with its log beside the artifact.
+
+The engine pickles two strings, the submit file and the digest; the code is the snapshot's.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lib import attempts, freeze, names, store
+from lib.errors import TesseraError
+from lib.freeze import Submit
+from lib.sweep import Task
+
+LOCK = ".lock"
+
+
+def run_task(submit_file: str, digest: str) -> None:
+    """Run the task unless it is done. Raises TesseraError naming the log when its stage fails."""
+    submit = freeze.read(Path(submit_file))
+    task = submit.tasks[digest]
+    directory = freeze.directory(submit, task)
+    directory.mkdir(parents=True, exist_ok=True)
+    with _lock(directory):
+        if store.is_done(directory, digest):
+            print(f"{directory}: already done")
+            return
+        write_task(submit, task, directory)
+        _run(submit, task, directory)
+    if not store.is_done(directory, digest):
+        raise TesseraError(f"{directory}: {store.missing_reason(directory, digest)} after its stage has ended")
+
+
+def write_task(submit: Submit, task: Task, directory: Path) -> None:
+    """Write task.json, with which `python -m jobs.<stage> --config task.json --out DIR` repeats the task by hand."""
+    inputs = {name: str(freeze.directory(submit, submit.tasks[digest])) for name, digest in task.inputs.items()}
+    store.write_json(directory / names.TASK, {**task.config, "inputs": inputs})
+
+
+def command(task: Task, directory: Path, number: int) -> list[str]:
+    """The command line of a task: torchrun where it has several ranks, one a GPU, else one process."""
+    python = [sys.executable]
+    ranks = task.resources.gpus or task.resources.ranks
+    if ranks > 1:
+        python += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    stage = ["-m", f"jobs.{task.stage}", "--config", str(directory / names.TASK), "--out", str(directory)]
+    return [*python, *stage, "--attempt", str(number)]
+
+
+def environment(submit: Submit, task: Task) -> dict[str, str]:
+    """The stage's environment: the snapshot's code, its share of the cores, the hub offline."""
+    threads = str(task.resources.cpus)
+    return {
+        **os.environ,
+        "PYTHONPATH": submit.snapshot,
+        "TESSERA_CAMPAIGN": submit.campaign,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "NUMBA_NUM_THREADS": threads,
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _run(submit: Submit, task: Task, directory: Path) -> None:
+    number, log = attempts.reserve(directory)
+    line = command(task, directory, number)
+    with open(log, "ab") as output:
+        output.write(f"$ {shlex.join(line)}\n".encode())
+        output.flush()
+        code = subprocess.run(
+            line, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=submit.snapshot,
+            env=environment(submit, task), preexec_fn=_die_with_parent,
+        ).returncode  # fmt: skip
+    if code != 0:
+        raise TesseraError(f"{task.stage} {task.digest} ended with {_spell(code)}; log: {log}")
+
+
+@contextlib.contextmanager
+def _lock(directory: Path) -> Iterator[None]:
+    """One runner an artifact on this machine: a second one waits, then finds the task done."""
+    with open(directory / LOCK, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:  # some parallel file systems have no flock; the scheduler keeps tasks apart there
+            print(f"{directory}: not locked ({error}); relying on the scheduler", file=sys.stderr)
+        yield
+
+
+def held(directory: Path) -> bool:
+    """Whether a runner on this machine holds the artifact."""
+    if not (directory / LOCK).exists():
+        return False
+    with open(directory / LOCK) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill the stage when its runner dies, so that two never write one artifact (Linux)."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _spell(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def run_controller(submit_file: str, _: str) -> None:
+    """Repeat the launcher's command from the snapshot. Raises TesseraError when it fails."""
+    submit = freeze.read(Path(submit_file))
+    line = [sys.executable, "launch.py", *submit.command, f"--campaign={submit.campaign}"]
+    line += [f"--controller={submit.controller}"]
+    code = subprocess.run(line, cwd=submit.snapshot, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent).returncode
+    if code != 0:
+        raise TesseraError(f"{shlex.join(line)} ended with {_spell(code)}")

@@ -1,0 +1,161 @@
+"""Submission to SLURM: todo = wanted - done - live, in arrays of tasks with the same resources.
+
+Tasks whose inputs are not done yet are submitted by the controller, a job that runs after the arrays it waits for
+and does the same again. Every step is safe to repeat: what is submitted is frozen first, under names that the
+scheduler's own answers are matched with.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lib import freeze, lock, names, runner, slurm, snapshot, survey
+from lib.cluster import Cluster, Resources
+from lib.errors import TesseraError
+from lib.freeze import Array, Submit
+from lib.survey import FAILED, QUEUED, RUNNING, UNKNOWN
+from lib.sweep import Plan, Task
+
+CONTROLLER = Resources(cpus=1, memory_gb=4, hours=1)
+LOCK_WAIT_SECONDS = 300.0
+CONTROLLER_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """One wish to bring a sweep forward."""
+
+    root: Path
+    command: list[str]  # the launcher's arguments, which a controller repeats
+    campaign: str
+    controller: str | None = None  # the own job name of a controller
+    force: bool = False
+    max_failures: int = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a submission did."""
+
+    submitted: int
+    live: int
+    done: int
+    total: int
+
+
+def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
+    """Submit everything that is ready, and a controller for the rest.
+
+    Raises SchedulerUnavailable when SLURM cannot be asked, TesseraError when the fate of submitted tasks is unknown
+    or a task has failed the same way too often; nothing is submitted then.
+    """
+    with lock.hold(names.lock(request.root, plan.name), LOCK_WAIT_SECONDS if request.controller else 0.0):
+        found = _known(request, plan, cluster)
+        _stop_if_hopeless(request, plan, found)
+        ready = list(survey.ready(plan, found))
+        file, submit = _freeze(request, plan, cluster, ready, found)
+        if file:
+            found.jobs |= set(_send(file, submit, cluster, found).values())
+        live = len(found.having(RUNNING, QUEUED))
+        return Outcome(
+            sum(len(a.digests) for a in submit.arrays), live, len(found.having(survey.DONE)), len(plan.tasks)
+        )
+
+
+def _known(request: Request, plan: Plan, cluster: Cluster) -> survey.Survey:
+    """The survey, asked again for a while by a controller: the accounting lags behind the end of a job."""
+    tries = CONTROLLER_TRIES if request.controller else 1
+    for left in reversed(range(tries)):
+        try:
+            found = survey.cluster(request.root, plan)
+            unknown = found.having(UNKNOWN)
+            if unknown and not request.force:
+                raise TesseraError(_unknown_message(plan, unknown))
+            found.states.update(dict.fromkeys(unknown, FAILED))
+            return found
+        except TesseraError:
+            if not left:
+                raise
+            time.sleep(cluster.poll_seconds)
+    raise AssertionError("unreachable")
+
+
+def _unknown_message(plan: Plan, unknown: list[str]) -> str:
+    first = plan.tasks[unknown[0]]
+    return (
+        f"{len(unknown)} submitted tasks are neither done, nor queued, nor ended by SLURM's accounting "
+        f"(first: {first.stage} {first.label} {first.digest}); nothing was submitted. "
+        "Ask again in a minute, or give --force if you know that they are gone"
+    )
+
+
+def _stop_if_hopeless(request: Request, plan: Plan, found: survey.Survey) -> None:
+    for digest in found.having(FAILED):
+        task = plan.tasks[digest]
+        count, error = survey.failures(request.root, task, request.campaign)
+        if count >= request.max_failures:
+            log = survey.last_error(request.root, task)[1]
+            raise TesseraError(f"{task.stage} {task.label} {digest} failed {count} times: {error}; log: {log}")
+
+
+def _freeze(
+    request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: survey.Survey
+) -> tuple[Path | None, Submit]:
+    """The submit file for the ready tasks and, where more will be to do, a controller."""
+    identity = freeze.new_id()
+    chunks = list(arrays(identity, cluster, ready, len(found.having(RUNNING, QUEUED))))
+    waits = bool(chunks or found.jobs)
+    others = found.controllers - {request.controller}
+    controller = names.job(identity, "controller") if waits and not others else None
+    submit = Submit(
+        identity, time.time(), request.campaign, str(request.root), str(snapshot.take(request.root)), request.command,
+        chunks, plan.tasks, controller,
+    )  # fmt: skip
+    if not chunks and not controller:
+        return None, submit
+    return freeze.write(request.root, plan.name, submit), submit
+
+
+def arrays(identity: str, cluster: Cluster, ready: list[Task], live: int) -> Iterator[Array]:
+    """The ready tasks in arrays of equal resources, as many as MaxArraySize and MaxSubmitJobs allow now."""
+    if cluster.max_submit_jobs is not None:
+        ready = ready[: max(0, cluster.max_submit_jobs - live - 1)]  # one place is the controller's
+    groups: dict[Resources, list[str]] = defaultdict(list)
+    for task in ready:
+        groups[replace(task.resources, expected_hours=0.0)].append(task.digest)
+    size = slurm.max_array_size(cluster) if ready else 1
+    number = 0
+    for resources, digests in groups.items():
+        for start in range(0, len(digests), size):
+            yield Array(names.job(identity, number), digests[start : start + size], resources)
+            number += 1
+
+
+def _send(file: Path, submit: Submit, cluster: Cluster, found: survey.Survey) -> dict[str, str]:
+    """sbatch every array, then the controller. Returns job ids by name, recorded as they come."""
+    folder = file.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    jobs: dict[str, str] = {}
+    for array in submit.arrays:
+        share = cluster.array_parallelism // len(submit.arrays)
+        parameters = slurm.parameters(cluster, array.resources, array.name, submit.snapshot, share)
+        arguments = [(str(file), digest) for digest in array.digests]
+        try:
+            jobs[array.name] = slurm.submit_array(folder, array, runner.run_task, arguments, parameters)
+        except TesseraError:
+            unsent = submit.arrays[len(jobs) :]
+            freeze.record_jobs(file, {**jobs, **{array.name: freeze.REFUSED for array in unsent}})
+            raise
+        freeze.record_jobs(file, jobs)
+    if submit.controller:
+        waits = sorted({*jobs.values(), *found.jobs} - {""})
+        _send_controller(file, submit, cluster, waits)
+    return jobs
+
+
+def _send_controller(file: Path, submit: Submit, cluster: Cluster, waits: list[str]) -> None:
+    parameters = slurm.parameters(cluster, CONTROLLER, submit.controller, submit.snapshot, 1, after=waits)
+    array = Array(submit.controller, [], CONTROLLER)
+    slurm.submit_array(file.with_suffix(""), array, runner.run_controller, [(str(file), "")], parameters)

@@ -1,0 +1,143 @@
+"""What is done, running, waiting, failed or unknown, of a plan."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib import attempts, freeze, names, slurm, store
+from lib.sweep import Plan, Task
+
+DONE, RUNNING, QUEUED, UNKNOWN, FAILED, WAITING = "done", "running", "queued", "unknown", "failed", "waiting"
+STATES = (DONE, RUNNING, QUEUED, UNKNOWN, FAILED, WAITING)
+MAX_ATTEMPTS = 10  # of one task in one campaign, however different its failures
+
+
+@dataclass
+class Survey:
+    """The state of every task, and what the scheduler holds of the sweep."""
+
+    states: dict[str, str] = field(default_factory=dict)
+    jobs: set[str] = field(default_factory=set)
+    controllers: set[str] = field(default_factory=set)
+    trouble: str = ""
+
+    def having(self, *states: str) -> list[str]:
+        """The digests in one of these states, in the plan's order."""
+        return [digest for digest, state in self.states.items() if state in states]
+
+    def all_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(state == DONE for state in self.states.values())
+
+
+def directory(root: Path, task: Task) -> Path:
+    """Where a task's artifact lies."""
+    return names.artifact(root, task.stage, task.label, task.digest)
+
+
+def done(root: Path, plan: Plan) -> set[str]:
+    """The digests whose artifacts are done."""
+    return {digest for digest, task in plan.tasks.items() if store.is_done(directory(root, task), digest)}
+
+
+def local(root: Path, plan: Plan) -> Survey:
+    """The states as this machine knows them."""
+    finished = done(root, plan)
+    states = {}
+    for digest, task in plan.tasks.items():
+        states[digest] = DONE if digest in finished else _local_state(directory(root, task))
+    return Survey(states)
+
+
+def cluster(root: Path, plan: Plan) -> Survey:
+    """The states with SLURM's word on everything submitted and not done.
+
+    Raises slurm.SchedulerUnavailable when it cannot be asked.
+    """
+    result = local(root, plan)
+    submits = [(file, submit) for file, submit in freeze.all_of(root, plan.name) if _concerns(submit, result.states)]
+    queued = slurm.queue()
+    _note_controllers(result, root, plan.name, queued)
+    open_names = [array.name for _, submit in submits for array in submit.arrays]
+    states = slurm.history(open_names, min((submit.created for _, submit in submits), default=time.time()))
+    for file, submit in submits:
+        _judge_submit(result, freeze.jobs(file), submit, queued, states)
+    return result
+
+
+def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
+    """How many times in a row, in this campaign, the task failed in the same way, and that way.
+
+    A task with MAX_ATTEMPTS failures counts as having failed the same way that often.
+    """
+    errors = [
+        record.get("error", "killed (no word from it)")
+        for record in attempts.read(directory(root, task))
+        if record.get("campaign") == campaign and record["outcome"] != "done"
+    ]
+    if not errors:
+        return 0, ""
+    streak = next((i for i, error in enumerate(reversed(errors)) if error != errors[-1]), len(errors))
+    return (len(errors) if len(errors) >= MAX_ATTEMPTS else streak), errors[-1]
+
+
+def last_error(root: Path, task: Task) -> tuple[str, Path | None]:
+    """The last attempt's error line and log."""
+    records = attempts.read(directory(root, task))
+    if not records:
+        return "", None
+    log = names.attempt(directory(root, task), records[-1]["number"], "log")
+    return records[-1].get("error", "killed (no word from it)"), log
+
+
+def count_by_stage(plan: Plan, states: dict[str, str]) -> dict[str, Counter]:
+    """Stage -> state -> number of tasks, stages in the order of the plan."""
+    counts: dict[str, Counter] = {}
+    for digest, task in plan.tasks.items():
+        counts.setdefault(task.stage, Counter())[states[digest]] += 1
+    return counts
+
+
+def _local_state(path: Path) -> str:
+    if not path.exists():
+        return WAITING
+    from lib.runner import held
+
+    if held(path):
+        return RUNNING
+    return FAILED if attempts.read(path) else WAITING
+
+
+def _concerns(submit: freeze.Submit, states: dict[str, str]) -> bool:
+    return any(states.get(digest, DONE) != DONE for array in submit.arrays for digest in array.digests)
+
+
+def _judge_submit(result: Survey, jobs: dict[str, str], submit: freeze.Submit, queued: dict, states: dict) -> None:
+    age = time.time() - submit.created
+    for array in submit.arrays:
+        for index, digest in enumerate(array.digests):
+            if result.states.get(digest, DONE) == DONE:
+                continue
+            element = (array.name, index)
+            verdict = slurm.judge(element, queued, states, jobs.get(array.name), age)
+            if verdict == slurm.LIVE:
+                job, state = queued.get(element, (jobs.get(array.name, ""), ""))
+                result.states[digest] = QUEUED if state == "PENDING" else RUNNING
+                result.jobs.add(job)
+            elif verdict == slurm.UNKNOWN and result.states[digest] not in (RUNNING, QUEUED):
+                result.states[digest] = UNKNOWN
+
+
+def _note_controllers(result: Survey, root: Path, sweep: str, queued: dict) -> None:
+    known = {submit.controller for _, submit in freeze.all_of(root, sweep)}
+    result.controllers = {name for name, _ in queued if name in known}
+
+
+def ready(plan: Plan, survey: Survey) -> Iterable[Task]:
+    """The tasks that can start now: neither done nor live, with every input done."""
+    for digest in survey.having(WAITING, FAILED):
+        task = plan.tasks[digest]
+        if all(survey.states[needed] == DONE for needed in task.inputs.values()):
+            yield task

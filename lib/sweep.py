@@ -1,0 +1,274 @@
+"""Sweeps: a YAML file, a profile and `--set` values become a graph of tasks.
+
+    vars:    names and values; `${seeds}` stands for one wherever it is written, `${rates.${model}}` for an entry
+    nodes:   name -> {stage, config, inputs: {input: node}, resources}
+    leaves:  [{node, grid: {variable: values}}]; the grid's product, and everything its nodes need, is the graph
+
+A profile (sweeps/profiles/<profile>.yaml) has the same `vars` and `nodes` and holds the scale; the sweep's own values
+come after it, the sweep's `profiles: {<profile>: ...}` after those, `--set` last.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib import config
+from lib.cluster import Resources
+from lib.errors import UsageError, suggestion
+from lib.stage import Stage, check_inputs, load, read_yaml, task_digest
+
+FOLDER = Path(__file__).parent.parent / "sweeps"
+KEYS = {"name", "title", "tables", "vars", "nodes", "leaves", "profiles"}
+PROFILE_KEYS = {"vars", "nodes"}
+NODE_KEYS = {"stage", "config", "inputs", "resources"}
+LEAF_KEYS = {"node", "grid"}
+REFERENCE = re.compile(r"\$\{([^${}]+)\}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+MAX_DEPTH = 20  # of variables that refer to variables
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit of work: a stage with its configuration and the digests of its inputs."""
+
+    digest: str
+    stage: str
+    version: int
+    label: str
+    node: str
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    resources: Resources
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A wanted result: the grid point it belongs to and the task of every node it needs."""
+
+    labels: dict[str, Any]
+    digest: str
+    nodes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep expanded: its tasks (inputs before users) and leaves."""
+
+    name: str
+    profile: str
+    title: str
+    tables: str
+    tasks: dict[str, Task]
+    leaves: list[Leaf]
+
+
+def names() -> list[str]:
+    """The sweeps that exist."""
+    return sorted(file.stem for file in FOLDER.glob("*.yaml"))
+
+
+def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
+    """The sweep's document with its profile merged and `key=value` settings applied."""
+    file = _existing(FOLDER / f"{name.replace('-', '_')}.yaml", name, names(), "sweep")
+    profiles = [path.stem for path in (FOLDER / "profiles").glob("*.yaml")]
+    profile_file = _existing(FOLDER / "profiles" / f"{profile}.yaml", profile, profiles, "profile")
+    sweep, scale = read_yaml(file), read_yaml(profile_file)
+    _known(sweep, KEYS, str(file))
+    _known(scale, PROFILE_KEYS, str(profile_file))
+    own = (sweep.pop("profiles", None) or {}).get(profile) or {}
+    _known(own, PROFILE_KEYS, f"{file}: profiles: {profile}")
+    document = merge(merge(scale, sweep), own)
+    for setting in settings:
+        _set(document, setting)
+    return document
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the entries of `over`, mappings merged, everything else replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merge(result[key], value) if both else value
+    return result
+
+
+def expand(document: Mapping[str, Any], profile: str, pins: Mapping[str, str] | None = None) -> Plan:
+    """The graph of tasks of a document; `pins` maps `repo@branch` of the hub to commits."""
+    expander = _Expander(document, pins or {})
+    leaves = [leaf for entry in document.get("leaves") or [] for leaf in expander.leaves(entry)]
+    if not leaves:
+        raise UsageError(f"sweep {document.get('name')}: no leaves: the grid is empty")
+    return Plan(
+        document["name"], profile, document.get("title", ""), document.get("tables", ""), expander.tasks, leaves
+    )
+
+
+class _Expander:
+    """Instantiates nodes at grid points, each distinct one once."""
+
+    def __init__(self, document: Mapping[str, Any], pins: Mapping[str, str]):
+        self.variables = document.get("vars") or {}
+        self.nodes = document.get("nodes") or {}
+        self.pins = pins
+        self.tasks: dict[str, Task] = {}
+        self.stages: dict[str, Stage] = {}
+        self.free: dict[str, set[str]] = {}
+        self.made: dict[tuple, tuple[str, dict[str, str]]] = {}
+        self.open: list[str] = []
+
+    def leaves(self, entry: Mapping[str, Any]) -> Iterator[Leaf]:
+        _known(entry, LEAF_KEYS, f"leaf {entry.get('node')}")
+        grid = {key: resolve(value, self.variables, "grid") for key, value in (entry.get("grid") or {}).items()}
+        columns = [value if isinstance(value, list) else [value] for value in grid.values()]
+        for values in itertools.product(*columns):
+            point = dict(zip(grid, values))
+            node = resolve(entry["node"], {**self.variables, **point}, "leaf")
+            digest, nodes = self.node(node, point)
+            yield Leaf(point, digest, nodes)
+
+    def node(self, name: str, point: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+        """The digest of a node at a grid point, and of every node below it."""
+        uses = self.uses(name)
+        key = (name, *((variable, _hashable(point[variable])) for variable in point if variable in uses))
+        if key not in self.made:
+            self.made[key] = self._make(name, point)
+        return self.made[key]
+
+    def _make(self, name: str, point: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+        template, scope = self.nodes[name], {**self.variables, **point}
+        where = f"node {name}"
+        below: dict[str, str] = {}
+        inputs = {}
+        for key, node in (template.get("inputs") or {}).items():
+            target = resolve(node, scope, where)
+            if target is None:
+                continue
+            inputs[key], nodes = self.node(self._node_name(target, where), point)
+            below.update(nodes)
+        task = self._task(name, template, scope, inputs)
+        self.tasks.setdefault(task.digest, task)
+        return task.digest, {**below, name: task.digest}
+
+    def _task(self, name: str, template: Mapping, scope: Mapping, inputs: dict[str, str]) -> Task:
+        where = f"node {name}"
+        stage = self._stage(template["stage"])
+        check_inputs(stage, inputs, where)
+        values = config.build(stage.config_class, resolve(template.get("config") or {}, scope, where), where)
+        values = self._pin(values)
+        resources = config.build(
+            Resources, resolve(template.get("resources") or {}, scope, where), f"{where}: resources"
+        )
+        digest = task_digest(stage, values, inputs)
+        return Task(digest, stage.name, stage.version, stage.label(values), name, asdict(values), inputs, resources)
+
+    def _pin(self, values: Any) -> Any:
+        revision = getattr(values, "revision", None)
+        if not revision or COMMIT.fullmatch(revision):
+            return values
+        return replace(values, revision=self.pins.get(f"{values.repo}@{revision}", revision))
+
+    def _stage(self, name: str) -> Stage:
+        if name not in self.stages:
+            self.stages[name] = load(name)
+        return self.stages[name]
+
+    def _node_name(self, name: Any, where: str) -> str:
+        if name not in self.nodes:
+            raise UsageError(f"{where}: no node '{name}'{suggestion(name, self.nodes)}")
+        return name
+
+    def uses(self, name: str) -> set[str]:
+        """The variables that a node, or any node below it, mentions."""
+        if name in self.open:
+            raise UsageError(f"nodes need each other in a circle: {' -> '.join([*self.open, name])}")
+        if name not in self.free:
+            self._node_name(name, "leaf")
+            _known(self.nodes[name], NODE_KEYS, f"node {name}")
+            if "stage" not in self.nodes[name]:
+                raise UsageError(f"node {name}: missing key 'stage'")
+            self.open.append(name)
+            text = yaml.safe_dump(self.nodes[name])
+            found = set(re.findall(r"\$\{(\w+)", text))
+            for reference in (self.nodes[name].get("inputs") or {}).values():
+                for below in self._matching(reference):
+                    found |= self.uses(below)
+            self.free[name] = found
+            self.open.pop()
+        return self.free[name]
+
+    def _matching(self, reference: Any) -> list[str]:
+        """The nodes that an input such as `injected_${kind}` can stand for."""
+        if not isinstance(reference, str):
+            return []
+        pattern = ".*".join(map(re.escape, re.split(r"\$\{.*\}", reference)))
+        return [name for name in self.nodes if re.fullmatch(pattern, name)]
+
+
+def resolve(value: Any, scope: Mapping[str, Any], where: str, depth: int = 0) -> Any:
+    """`value` with every `${...}` replaced; one that is the whole string keeps its type."""
+    if depth > MAX_DEPTH:
+        raise UsageError(f"{where}: {value!r} refers to itself")
+    if isinstance(value, Mapping):
+        return {key: resolve(item, scope, where, depth) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolve(item, scope, where, depth) for item in value]
+    match = REFERENCE.search(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    found = _look_up(match.group(1), scope, where)
+    whole = match.group(0) == value
+    return resolve(
+        found if whole else value[: match.start()] + str(found) + value[match.end() :], scope, where, depth + 1
+    )
+
+
+def _look_up(path: str, scope: Mapping[str, Any], where: str) -> Any:
+    value: Any = scope
+    for part in path.split("."):
+        options = {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
+        if part not in options:
+            raise UsageError(f"{where}: no variable '{path}'{suggestion(part, options)}")
+        value = options[part]
+    return value
+
+
+def _set(document: dict[str, Any], setting: str) -> None:
+    """Apply `key=value`: a variable's name, or a dotted path such as nodes.target.config.steps."""
+    path, separator, text = setting.partition("=")
+    if not separator:
+        raise UsageError(f"--set {setting}: key=value is wanted")
+    if path.split(".")[0] not in ("nodes", "vars"):
+        path = f"vars.{path}"
+    *folders, last = path.split(".")
+    place: Any = document
+    for folder in folders:
+        if not isinstance(place, dict) or folder not in place:
+            raise UsageError(f"--set {setting}: no '{folder}'{suggestion(folder, place)}")
+        place = place[folder]
+    free = folders[-1] in ("config", "resources", "inputs")  # the stage knows which keys these may have
+    if last not in place and not free:
+        raise UsageError(f"--set {setting}: no '{last}'{suggestion(last, place)}")
+    place[last] = yaml.safe_load(text)
+
+
+def _existing(file: Path, name: str, known: list[str], kind: str) -> Path:
+    if not file.is_file():
+        raise UsageError(f"no {kind} '{name}'{suggestion(name, known)}")
+    return file
+
+
+def _known(mapping: Any, keys: set[str], where: str) -> None:
+    if not isinstance(mapping, Mapping):
+        raise UsageError(f"{where}: a mapping is wanted, found {mapping!r}")
+    for key in mapping:
+        if key not in keys:
+            raise UsageError(f"{where}: unknown key '{key}'{suggestion(key, keys)}")
+
+
+def _hashable(value: Any) -> Any:
+    return config.canonical(value)

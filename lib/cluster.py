@@ -4,9 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import config
+from lib import config, yamls
 from lib.errors import UsageError, suggestion
-from lib.stage import read_yaml
 
 FOLDER = Path(__file__).parent.parent / "env" / "clusters"
 SITE = "site"
@@ -65,7 +64,7 @@ def load(name: str | None) -> Cluster | None:
 
 def read(file: Path) -> Cluster:
     """The cluster in a YAML file. Raises UsageError naming file and key."""
-    values = read_yaml(file)
+    values = yamls.read(file)
     cluster = config.build(Cluster, {"name": file.stem, **values}, str(file))
     for key, value in (cluster.env or {}).items():
         if not isinstance(value, (str, int, float)):

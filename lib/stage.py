@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lib import attempts, config, names, store
+from lib import attempts, config, names, store, yamls
 from lib.errors import TesseraError, UsageError, suggestion
 
 
@@ -86,7 +84,7 @@ def main(name: str, argv: list[str] | None = None) -> int:
 
 def read_config(stage: Stage, file: Path) -> tuple[Any, dict[str, Path]]:
     """The configuration and the input paths that a YAML file gives."""
-    values = read_yaml(file)
+    values = yamls.read(file)
     given = dict(values.pop("inputs", None) or {})
     for name in stage.inputs + stage.optional_inputs:
         if name in values:
@@ -94,19 +92,6 @@ def read_config(stage: Stage, file: Path) -> tuple[Any, dict[str, Path]]:
     check_inputs(stage, given, str(file))
     inputs = {name: _existing(path, f"{file}: input '{name}'") for name, path in given.items() if path is not None}
     return config.build(stage.config_class, values, str(file)), inputs
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """A YAML mapping. Raises UsageError that names the file and the line."""
-    try:
-        values = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: no valid YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{file}: a mapping of keys to values is wanted, found {type(values).__name__}")
-    return values
 
 
 def _run(stage: Stage, values: Any, inputs: dict[str, Path], out: Path, number: int | None) -> int:

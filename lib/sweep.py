@@ -17,10 +17,10 @@ from typing import Any
 
 import yaml
 
-from lib import config
+from lib import config, yamls
 from lib.cluster import Resources
 from lib.errors import UsageError, suggestion
-from lib.stage import Stage, check_inputs, load, read_yaml, task_digest
+from lib.stage import Stage, check_inputs, load, task_digest
 
 FOLDER = Path(__file__).parent.parent / "sweeps"
 KEYS = {"name", "title", "tables", "vars", "nodes", "leaves", "profiles"}
@@ -77,7 +77,7 @@ def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
     file = _existing(FOLDER / f"{name.replace('-', '_')}.yaml", name, names(), "sweep")
     profiles = [path.stem for path in (FOLDER / "profiles").glob("*.yaml")]
     profile_file = _existing(FOLDER / "profiles" / f"{profile}.yaml", profile, profiles, "profile")
-    sweep, scale = read_yaml(file), read_yaml(profile_file)
+    sweep, scale = yamls.read(file), yamls.read(profile_file)
     _known(sweep, KEYS, str(file))
     _known(scale, PROFILE_KEYS, str(profile_file))
     own = (sweep.pop("profiles", None) or {}).get(profile) or {}
@@ -253,7 +253,10 @@ def _set(document: dict[str, Any], setting: str) -> None:
     free = folders[-1] in ("config", "resources", "inputs")  # the stage knows which keys these may have
     if last not in place and not free:
         raise UsageError(f"--set {setting}: no '{last}'{suggestion(last, place)}")
-    place[last] = yaml.safe_load(text)
+    try:
+        place[last] = yamls.parse(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {setting}: no valid YAML value: {error}") from error
 
 
 def _existing(file: Path, name: str, known: list[str], kind: str) -> Path:

@@ -1,0 +1,372 @@
+"""The long tables of a sweep, from per-canary scores: `auc`, `rho`, `delong`. Columns and their order are fixed here.
+
+Records (one for each fine-tuned model) are measured once; `auc_table` and `rho_table` are made of the measurements.
+"""
+
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib import hdf5, statistics
+from lib.draws import generator
+from lib.errors import TesseraError
+from lib.rho import ESTIMATORS
+
+EXACT = "exact"
+NO_INJECTION = "none"
+CORRECTED, PAPER = "corrected", "paper"
+BOOTSTRAP_DRAWS = 1000
+
+KEY = ("model", "seed", "attack", "variant", "kind", "level")
+TPR_COLUMNS = tuple(f"tpr_at_fpr_{target:g}" for target in statistics.FPR_TARGETS)
+AUC_COLUMNS = (
+    *KEY, "n_members", "nominal_copies", "effective_copies", "auc", "auc_low", "auc_high", *TPR_COLUMNS,
+)  # fmt: skip
+RHO_COLUMNS = (
+    *AUC_COLUMNS, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std",
+    "clamped", "extrapolated", "flat", "non_monotone",
+)  # fmt: skip
+DELONG_COLUMNS = (
+    "model", "seed", "kind", "level", "attack", "variant", "auc", "baseline", "baseline_auc",
+    "difference", "standard_error", "z", "p_value",
+)  # fmt: skip
+TEXT = ("model", "attack", "variant", "kind", "estimator", "baseline")
+INTEGERS = ("seed", "level", "n_members", "n_seeds", "nu_max")
+FLAGS = ("clamped", "extrapolated", "flat", "non_monotone")
+# Eight digits are more than any AUC of canaries holds, and less than what differs between two builds of a library.
+FLOAT_FORMAT = "%.8g"
+EMPTY_INTEGER = np.iinfo(np.int64).min
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Record:
+    """The scores of one fine-tuned model.
+
+    labels: model (str), seed (int), kind ("exact", "replace", ..., or "none" for what no injection made) and level
+    (nu or R). members, non_members: score name -> (n,) and (m,) floats, higher = member; a name that ends in `_paper`
+    is the published variant. effective_copies, nominal_copies: copies of a canary that stand whole in one training
+    sequence, and that were injected (known for exact records), means over canaries.
+    """
+
+    labels: Mapping[str, Any]
+    members: Mapping[str, np.ndarray]
+    non_members: Mapping[str, np.ndarray]
+    effective_copies: float = float("nan")
+    n_members: int | None = None
+    nominal_copies: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The AUC of one score of one record, with its bootstrap samples (draws,), if canaries were at hand."""
+
+    model: str
+    seed: int
+    attack: str
+    variant: str
+    kind: str
+    level: int
+    auc: float
+    samples: np.ndarray | None = None
+    tpr: tuple[float, ...] = (float("nan"),) * len(TPR_COLUMNS)
+    n_members: int | None = None
+    nominal_copies: float = float("nan")
+    effective_copies: float = float("nan")
+    key: tuple[Any, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", tuple(getattr(self, name) for name in KEY))
+
+
+def measure(records: Iterable[Record], seed: int, n_bootstrap: int = BOOTSTRAP_DRAWS) -> list[Measurement]:
+    """Every score of every record, sorted by KEY.
+
+    The bootstrap counts depend on (seed, the record's seed) alone: settings over the same canaries are resampled
+    together, so that a difference, or rho, has the interval of paired samples.
+    Raises TesseraError naming the record and the score for missing, empty or NaN scores, or a record that comes twice.
+    """
+    found = [measured for record in records for measured in _measure_record(record, seed, n_bootstrap)]
+    found.sort(key=lambda measured: measured.key)
+    for one, other in itertools.pairwise(found):
+        if one.key == other.key:
+            raise TesseraError(f"two records for {dict(zip(KEY, one.key))}; give each setting its own model label")
+    return found
+
+
+def auc_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
+    """One row for each measurement, in AUC_COLUMNS."""
+    return _frame([_auc_row(measured) for measured in measurements], AUC_COLUMNS, KEY)
+
+
+def rho_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
+    """rho of every fuzzy setting by every estimator, in RHO_COLUMNS; and, with `seed` empty, means over seeds.
+
+    The curve is that of the exact records of the same model, seed, attack and variant; nu_max is the largest nu of
+    the model over its seeds. Where the curve does not run from 1 to nu_max, rho stays empty and a warning says why.
+    rho_std: standard deviation over seeds (ddof 0). The interval of a mean is that of the mean of the seeds' samples.
+    """
+    curves = _exact_curves(measurements := list(measurements))
+    rows = [row for measured in measurements if _is_fuzzy(measured) for row in _rho_rows(measured, curves)]
+    rows += list(_mean_rows(rows))
+    return _frame(rows, RHO_COLUMNS, (*KEY, "estimator"))
+
+
+def delong_table(records: Iterable[Record], baseline: str = "loss") -> pd.DataFrame:
+    """The paired DeLong test of every score against `baseline` on the same canaries, in DELONG_COLUMNS."""
+    rows = [
+        _delong_row(record, score, baseline)
+        for record in records
+        if baseline in record.members
+        for score in record.members
+        if score != baseline
+    ]
+    return _frame(rows, DELONG_COLUMNS, ("model", "seed", "kind", "level", "attack", "variant"))
+
+
+def summary(
+    rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace"
+) -> tuple[list[str], list[list[str]]]:
+    """The closing table: rho by level, a row for each model and attack; means over seeds. Returns (header, rows)."""
+    chosen = rho[rho["seed"].isna() & (rho[["estimator", "variant", "kind"]] == [estimator, variant, kind]).all(axis=1)]
+    levels = sorted(chosen["level"].unique())
+    rows = []
+    for (model, attack), group in chosen.groupby(["model", "attack"], sort=True):
+        values = dict(zip(group["level"], group["rho"]))
+        rows.append([str(model), str(attack), *(_cell(values.get(level)) for level in levels)])
+    return ["model", "attack", *(f"R={level}" for level in levels)], rows
+
+
+def split_score(name: str) -> tuple[str, str]:
+    """`ratio_paper` -> (ratio, paper); `ratio` -> (ratio, corrected)."""
+    suffix = f"_{PAPER}"
+    return (name.removesuffix(suffix), PAPER) if name.endswith(suffix) else (name, CORRECTED)
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """A table as CSV: LF line ends, eight digits, empty where nothing is known, flags as True or False."""
+    return table.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write `to_csv(table)`; the same table gives the same bytes."""
+    path.write_bytes(to_csv(table).encode())
+
+
+def write_hdf5(path: Path, table: pd.DataFrame) -> None:
+    """Write a table, one dataset a column (text as fixed-length UTF-8 bytes, flags as int8).
+
+    Attribute `columns`: their order. What stands for empty: NaN in floats, the attribute `empty_integer` in integers,
+    -1 in flags.
+    """
+    with hdf5.create(path) as file:
+        file.attrs["columns"] = ",".join(table.columns)
+        file.attrs["empty_integer"] = EMPTY_INTEGER
+        for name in table.columns:
+            hdf5.write(file, name, _plain(table[name]))
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table that `write_csv` wrote, with its types. Raises TesseraError when the file is absent or no such table."""
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise TesseraError(f"{path}: cannot be read as a table: {error}") from error
+    return _typed(table)
+
+
+def _measure_record(record: Record, seed: int, n_bootstrap: int) -> Iterator[Measurement]:
+    labels = {name: record.labels[name] for name in ("model", "seed", "kind", "level")}
+    if set(record.members) != set(record.non_members):
+        raise TesseraError(f"{labels}: members and non-members have different scores; score both again")
+    counts: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+    for score in record.members:
+        positive, negative = np.asarray(record.members[score]), np.asarray(record.non_members[score])
+        size = (len(positive), len(negative))
+        if size not in counts:
+            counts[size] = _bootstrap_counts(seed, labels["seed"], size, n_bootstrap)
+        try:
+            yield _measurement(record, labels, score, positive, negative, counts[size])
+        except ValueError as error:
+            raise TesseraError(f"{labels}, score '{score}': {error}") from error
+
+
+def _bootstrap_counts(seed: int, record_seed: int, size: tuple[int, int], draws: int) -> tuple[np.ndarray, np.ndarray]:
+    sides = zip(size, ("bootstrap of members", "bootstrap of non-members"))
+    members, others = (
+        statistics.resample_counts(n, draws, generator(seed, purpose, record_seed)) if n else np.zeros((draws, 0))
+        for n, purpose in sides
+    )
+    return members, others
+
+
+def _measurement(
+    record: Record, labels: Mapping[str, Any], score: str, positive: np.ndarray, negative: np.ndarray,
+    counts: tuple[np.ndarray, np.ndarray],
+) -> Measurement:  # fmt: skip
+    attack, variant = split_score(score)
+    return Measurement(
+        **labels, attack=attack, variant=variant,
+        auc=statistics.auc(positive, negative),
+        samples=statistics.bootstrap_auc(positive, negative, *counts),
+        tpr=tuple(statistics.tpr_at_fpr(positive, negative, target) for target in statistics.FPR_TARGETS),
+        n_members=len(positive) if record.n_members is None else record.n_members,
+        nominal_copies=float(labels["level"]) if labels["kind"] == EXACT else record.nominal_copies,
+        effective_copies=record.effective_copies,
+    )  # fmt: skip
+
+
+def _auc_row(measured: Measurement) -> dict[str, Any]:
+    low, high = _interval(measured.samples)
+    return {
+        **dict(zip(KEY, measured.key)), **dict(zip(TPR_COLUMNS, measured.tpr)),
+        "n_members": measured.n_members, "nominal_copies": measured.nominal_copies,
+        "effective_copies": measured.effective_copies, "auc": measured.auc, "auc_low": low, "auc_high": high,
+        "samples": measured.samples,
+    }  # fmt: skip
+
+
+def _interval(samples: np.ndarray | None) -> tuple[float, float]:
+    return (np.nan, np.nan) if samples is None else statistics.interval(samples)
+
+
+def _is_fuzzy(measured: Measurement) -> bool:
+    return measured.kind not in (EXACT, NO_INJECTION)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """The exact curve of one model, seed and score; `samples` (draws, levels), and why rho is not computed, if so."""
+
+    copies: list[int]
+    auc: np.ndarray
+    samples: np.ndarray | None
+    nu_max: int
+    fault: str
+
+
+def _exact_curves(measurements: Sequence[Measurement]) -> dict[tuple[Any, ...], _Curve]:
+    """The curve of every (model, seed, attack, variant); measurements come sorted, so levels increase."""
+    groups: dict[tuple[Any, ...], list[Measurement]] = {}
+    for measured in measurements:
+        if measured.kind == EXACT and measured.level >= 1:
+            groups.setdefault(measured.key[:4], []).append(measured)
+    nu_max: dict[str, int] = {}
+    for key, points in groups.items():
+        nu_max[key[0]] = max(nu_max.get(key[0], 0), *(point.level for point in points))
+    return {key: _curve(points, nu_max[key[0]]) for key, points in groups.items()}
+
+
+def _curve(points: Sequence[Measurement], nu_max: int) -> _Curve:
+    points = sorted(points, key=lambda point: point.level)
+    copies = [point.level for point in points]
+    sampled = all(point.samples is not None for point in points)
+    missing = sorted({1, nu_max} - set(copies))
+    fault = f"its exact curve lacks nu = {missing[0]}" if missing else ""
+    if nu_max < 2:
+        fault = "an exact curve wants nu = 1 and a larger nu"
+    samples = np.stack([point.samples for point in points], axis=-1) if sampled else None
+    return _Curve(copies, np.array([point.auc for point in points]), samples, nu_max, fault)
+
+
+def _rho_rows(measured: Measurement, curves: Mapping[tuple[Any, ...], _Curve]) -> Iterator[dict[str, Any]]:
+    """A row for each estimator; empty estimates, and a warning, where there is no whole exact curve."""
+    curve = curves.get(measured.key[:4])
+    fault = "it has no exact records" if curve is None else curve.fault
+    if fault:
+        log.warning("rho of %s is left empty: %s", dict(zip(KEY, measured.key)), fault)
+    for estimator in ESTIMATORS:
+        row = {**_auc_row(measured), "estimator": estimator, "n_seeds": 0 if fault else 1}
+        yield row if curve is None or fault else {**row, **_rho_fields(measured, curve, estimator)}
+
+
+def _rho_fields(measured: Measurement, curve: _Curve, estimator: str) -> dict[str, Any]:
+    estimate = ESTIMATORS[estimator](curve.copies, curve.auc, measured.auc)
+    samples = None
+    if curve.samples is not None and measured.samples is not None:
+        samples = ESTIMATORS[estimator](curve.copies, curve.samples, measured.samples).rho
+    low, high = _interval(samples)
+    return {
+        "nu_max": curve.nu_max, "nu_eq": float(estimate.nu_eq), "rho": float(estimate.rho),
+        "rho_low": low, "rho_high": high, "rho_samples": samples,
+        **{flag: bool(getattr(estimate, flag)) for flag in FLAGS},
+    }  # fmt: skip
+
+
+def _mean_rows(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Means over the seeds whose rho is known, `seed` empty, for every other key."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in (*KEY, "estimator") if name != "seed")
+        groups.setdefault(key, []).append(row)
+    for group in groups.values():
+        if known := [row for row in group if "rho" in row]:
+            yield _mean_row(known)
+
+
+def _mean_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    means = ("auc", *TPR_COLUMNS, "nominal_copies", "effective_copies", "nu_eq", "rho")
+    auc_low, auc_high = _interval(_mean_samples(rows, "samples"))
+    rho_low, rho_high = _interval(_mean_samples(rows, "rho_samples"))
+    sizes = {row["n_members"] for row in rows}
+    return {
+        **rows[0], **{name: float(np.mean([row[name] for row in rows])) for name in means},
+        "seed": None, "n_members": sizes.pop() if len(sizes) == 1 else None, "n_seeds": len(rows),
+        "auc_low": auc_low, "auc_high": auc_high, "rho_low": rho_low, "rho_high": rho_high,
+        "rho_std": float(np.std([row["rho"] for row in rows])),
+        **{flag: any(row[flag] for row in rows) for flag in FLAGS},
+    }  # fmt: skip
+
+
+def _mean_samples(rows: Sequence[dict[str, Any]], name: str) -> np.ndarray | None:
+    samples = [row[name] for row in rows]
+    return None if any(sample is None for sample in samples) else np.mean(samples, axis=0)
+
+
+def _delong_row(record: Record, score: str, baseline: str) -> dict[str, Any]:
+    attack, variant = split_score(score)
+    arrays = record.members[score], record.non_members[score]
+    against = record.members[baseline], record.non_members[baseline]
+    test = statistics.delong_test(*arrays, *against)
+    return {
+        **{name: record.labels[name] for name in ("model", "seed", "kind", "level")},
+        "attack": attack, "variant": variant, "auc": statistics.auc(*arrays),
+        "baseline": baseline, "baseline_auc": statistics.auc(*against), **test._asdict(),
+    }  # fmt: skip
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], order: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame([{name: row.get(name) for name in columns} for row in rows], columns=list(columns))
+    return _typed(table).sort_values(list(order), na_position="last", kind="stable", ignore_index=True)
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Integers nullable, flags nullable booleans, text as objects, the rest float64."""
+    return table.astype({name: "object" if name in TEXT else _number_type(name) for name in table.columns})
+
+
+def _number_type(name: str) -> str:
+    if name in INTEGERS:
+        return "Int64"
+    return "boolean" if name in FLAGS else "float64"
+
+
+def _plain(column: pd.Series) -> np.ndarray:
+    if column.dtype == object:
+        return np.array([str(value).encode() for value in column], dtype=np.bytes_)
+    if column.dtype == "Int64":
+        return column.to_numpy(dtype=np.int64, na_value=EMPTY_INTEGER)
+    if column.dtype == "boolean":
+        return column.to_numpy(dtype=np.int8, na_value=-1)
+    return column.to_numpy(dtype=np.float64)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None or np.isnan(value) else f"{value:.3f}"

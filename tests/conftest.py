@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+import jobs  # noqa: F401  before pytest takes tests/jobs and tests/lib for the packages of these names
+import lib  # noqa: F401
+
 WORDS = (
     "the quick brown fox jumps over a lazy dog while many small models remember text that was repeated inexactly "
     "and others forget what they have read once in a book about rivers mountains letters numbers and old machines "

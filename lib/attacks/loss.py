@@ -1,0 +1,11 @@
+"""The loss attack (Yeom et al. 2018, arXiv 1709.01604): a text that was trained on is more likely."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib import ragged
+
+
+def score(log_probs: ragged.Rows) -> NDArray[np.float64]:
+    """mean l, nats per token, shape (n,)."""
+    return ragged.means(log_probs)

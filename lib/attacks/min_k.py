@@ -1,0 +1,24 @@
+"""Min-K% Prob (Shi et al. 2024, arXiv 2310.16789): even the least likely tokens of a trained text are less unlikely."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib import ragged
+
+
+def score(log_probs: ragged.Rows, k: float = 0.2) -> NDArray[np.float64]:
+    """Mean of the lowest max(1, floor(k n)) of the n values l of each text, nats per token, shape (n texts,)."""
+    return ragged.lowest_means(log_probs, share(log_probs, k))
+
+
+def paper(log_probs: ragged.Rows, tokens: int = 20) -> NDArray[np.float64]:
+    """Mean of the lowest `tokens` values l whatever the length, as published code does, shape (n texts,)."""
+    return ragged.lowest_means(log_probs, np.full(len(log_probs), tokens))
+
+
+def share(rows: ragged.Rows, k: float) -> NDArray[np.int64]:
+    """max(1, floor(k n)) for every row. Raises ValueError unless 0 < k <= 1."""
+    if not 0 < k <= 1:
+        raise ValueError(f"k = {k}: a share of the tokens between 0 and 1 is wanted")
+    # 0.29 * 100 is 28.999999999999996 in binary: a hair more before the floor
+    return np.maximum(1, np.floor(k * ragged.lengths(rows) + 1e-9)).astype(np.int64)

@@ -1,0 +1,16 @@
+"""The reference attack (Carlini et al. 2021, arXiv 2012.07805): likelihood against that of a reference model."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib import ragged
+
+
+def score(log_probs: ragged.Rows, reference_means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """mean l - mean l of the reference, each over its own tokens (nats per token), shape (n,)."""
+    return ragged.means(log_probs) - reference_means
+
+
+def paper(log_probs: ragged.Rows, reference_means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The published ratio of perplexities, negated so that higher means member: the same order as `score`."""
+    return -np.exp(reference_means - ragged.means(log_probs))

@@ -1,0 +1,145 @@
+from dataclasses import dataclass
+
+import pytest
+
+from lib import config, stage, sweep
+from lib.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Make:
+    seed: int
+    size: int = 3
+    batch_size: int = config.execution(8)
+
+
+@dataclass(frozen=True)
+class Use:
+    rate: float = 0.5
+    repo: str | None = None
+    revision: str | None = None
+
+
+STAGES = {
+    "make": stage.Stage("make", 1, (), (), ("seed",), Make, None),
+    "use": stage.Stage("use", 1, ("data",), ("extra",), (), Use, None),
+}
+
+
+@pytest.fixture(autouse=True)
+def stages(monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "load", lambda name: STAGES[name])
+
+
+def document(**changes) -> dict:
+    base = {
+        "name": "example",
+        "vars": {"seeds": [1, 2], "rates": {"small": 0.1, "large": 2}},
+        "nodes": {
+            "data_a": {"stage": "make", "config": {"seed": "${seed}"}},
+            "data_b": {"stage": "make", "config": {"seed": "${seed}", "size": 9}},
+            "result": {
+                "stage": "use",
+                "config": {"rate": "${rates.${model}}"},
+                "inputs": {"data": "data_${kind}"},
+                "resources": {"cpus": 2},
+            },
+        },
+        "leaves": [{"node": "result", "grid": {"model": ["small", "large"], "seed": "${seeds}", "kind": ["a", "b"]}}],
+    }
+    return sweep.merge(base, changes)
+
+
+def test_the_graph_holds_every_distinct_task_once() -> None:
+    plan = sweep.expand(document(), "p")
+    stages = [task.stage for task in plan.tasks.values()]
+    assert (stages.count("make"), stages.count("use"), len(plan.leaves)) == (4, 8, 8)
+
+
+def test_inputs_come_before_their_users() -> None:
+    plan = sweep.expand(document(), "p")
+    order = list(plan.tasks)
+    assert all(order.index(need) < order.index(d) for d, task in plan.tasks.items() for need in task.inputs.values())
+
+
+def test_variables_keep_their_type_and_nest() -> None:
+    plan = sweep.expand(document(), "p")
+    assert {task.config["rate"] for task in plan.tasks.values() if task.stage == "use"} == {0.1, 2.0}
+
+
+def test_a_leaf_knows_its_point_and_every_task_below() -> None:
+    leaf = sweep.expand(document(), "p").leaves[0]
+    assert leaf.labels == {"model": "small", "seed": 1, "kind": "a"}
+    assert set(leaf.nodes) == {"result", "data_a"}
+
+
+def test_execution_fields_and_resources_do_not_move_digests() -> None:
+    plain = sweep.expand(document(), "p")
+    other = document()
+    other["nodes"]["data_a"]["config"]["batch_size"] = 1
+    other["nodes"]["result"]["resources"] = {"hours": 9}
+    assert set(sweep.expand(other, "p").tasks) == set(plain.tasks)
+
+
+def test_a_new_version_of_a_stage_moves_its_digest_and_its_users(monkeypatch) -> None:
+    plain = sweep.expand(document(), "p")
+    newer = {**STAGES, "make": stage.Stage("make", 2, (), (), ("seed",), Make, None)}
+    monkeypatch.setattr(sweep, "load", lambda name: newer[name])
+    assert not set(sweep.expand(document(), "p").tasks) & set(plain.tasks)
+
+
+def test_branches_are_pinned_and_commits_left_alone() -> None:
+    changed = document()
+    changed["nodes"]["result"]["config"] |= {"repo": "a/b", "revision": "main"}
+    plan = sweep.expand(changed, "p", {"a/b@main": "f" * 40})
+    assert {task.config["revision"] for task in plan.tasks.values() if task.stage == "use"} == {"f" * 40}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"leaves": [{"node": "resutl"}]}, "no node 'resutl'; did you mean 'result'"),
+        ({"leaves": []}, "no leaves"),
+        ({"leaves": [{"node": "result", "grd": {}}]}, "unknown key 'grd'; did you mean 'grid'"),
+        ({"nodes": {"result": {"config": {"rat": 1}}}}, "node result: unknown key 'rat'; did you mean 'rate'"),
+        ({"nodes": {"result": {"config": {"rate": "${rate}"}}}}, "no variable 'rate'; did you mean 'rates'"),
+        ({"nodes": {"result": {"config": {"rate": "${rates.lage}"}}}}, "did you mean 'large'"),
+        ({"nodes": {"result": {"inputs": {"data": "data_c"}}}}, "no node 'data_c'"),
+        ({"nodes": {"result": {"inputs": {"dta": "data_a"}}}}, "unknown input 'dta'; did you mean 'data'"),
+        ({"nodes": {"result": {"inputs": {"data": None}}}}, "missing input 'data'"),
+        ({"nodes": {"result": {"inputs": {"data": "result"}}}}, "in a circle: result -> result"),
+        ({"nodes": {"result": {"resources": {"cpu": 1}}}}, "unknown key 'cpu'; did you mean 'cpus'"),
+        ({"nodes": {"result": {"confg": {}}}}, "unknown key 'confg'; did you mean 'config'"),
+        ({"vars": {"seeds": "${seeds}"}}, "refers to itself"),
+    ],
+)
+def test_mistakes_are_named(change, message) -> None:
+    with pytest.raises(UsageError, match=message.replace("(", r"\(")):
+        sweep.expand(document(**change), "p")
+
+
+def test_settings_reach_variables_and_nodes() -> None:
+    changed = document()
+    sweep._set(changed, "seeds=[5]")
+    sweep._set(changed, "nodes.data_a.config.size=4")
+    tasks = sweep.expand(changed, "p").tasks.values()
+    assert {(t.config["seed"], t.config["size"]) for t in tasks if t.stage == "make"} == {(5, 4), (5, 9)}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [("seed=[1]", "no 'seed'; did you mean 'seeds'"), ("seeds", "key=value"), ("nodes.daat_a.config.size=1", "data_a")],
+)
+def test_wrong_settings_are_named(setting, message) -> None:
+    with pytest.raises(UsageError, match=message):
+        sweep._set(document(), setting)
+
+
+def test_work_grows_with_distinct_tasks_not_with_leaves(monkeypatch) -> None:
+    built = []
+    monkeypatch.setattr(
+        sweep.config, "build", lambda cls, *rest, build=config.build: built.append(cls) or build(cls, *rest)
+    )
+    plan = sweep.expand(document(vars={"seeds": list(range(200))}), "p")
+    assert built.count(Make) == 400
+    assert built.count(Use) == len(plan.leaves) == 800

@@ -23,6 +23,8 @@ sweep-%: env
 	@$(RUN) submit $(subst -,_,$*) $(OPTIONS)
 plan-%: env
 	@$(RUN) plan $(subst -,_,$*) $(OPTIONS)
+fetch-%: env
+	@$(RUN) fetch $(subst -,_,$*) $(OPTIONS)
 status-%: env
 	@$(RUN) status $(subst -,_,$*) $(OPTIONS)
 logs-%: env

@@ -1,4 +1,4 @@
-"""Tessera's command line: plan, submit, status, logs, collect, cancel, doctor.
+"""Tessera's command line: plan, fetch, submit, status, logs, collect, cancel, doctor.
 
 python launch.py submit near_dupls                      # the paper profile where sbatch is found, else the laptop's
 python launch.py plan near_dupls --profile paper --set seeds=[1,2] --scripts
@@ -42,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
     plan = verbs.add_parser("plan", parents=[common], help="what would run: tasks, what is done, node hours")
     plan.add_argument("--scripts", action="store_true", help="print the sbatch scripts of the tasks that are ready")
     plan.set_defaults(run=commands.plan)
+
+    fetch = verbs.add_parser("fetch", parents=[common], help="bring the sweep's hub models and data into the cache")
+    fetch.set_defaults(run=commands.fetch)
 
     submit = verbs.add_parser("submit", parents=[common], help="run, or submit, whatever is missing")
     submit.add_argument("--no-fetch", action="store_true", help="do not bring hub models and data into the cache first")

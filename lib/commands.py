@@ -30,6 +30,13 @@ def plan(arguments: Namespace, console: Console) -> int:
     return 0
 
 
+def fetch(arguments: Namespace, console: Console) -> int:
+    """Bring the sweep's hub models and data sets into the cache."""
+    site = clusters.load(arguments.cluster)
+    _fetch(arguments, _plan(arguments, site), site, console)
+    return 0
+
+
 def submit(arguments: Namespace, console: Console) -> int:
     """Run, or submit, whatever is missing; collect when nothing is."""
     site, root = clusters.load(arguments.cluster), arguments.outputs.resolve()

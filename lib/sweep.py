@@ -98,7 +98,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def expand(document: Mapping[str, Any], profile: str, pins: Mapping[str, str] | None = None) -> Plan:
-    """The graph of tasks of a document; `pins` maps `repo@branch` of the hub to commits."""
+    """The graph of tasks of a document; `pins` maps hub items at branches to commits (the hub lock)."""
     expander = _Expander(document, pins or {})
     leaves = [leaf for entry in document.get("leaves") or [] for leaf in expander.leaves(entry)]
     if not leaves:
@@ -159,18 +159,20 @@ class _Expander:
         stage = self._stage(template["stage"])
         check_inputs(stage, inputs, where)
         values = config.build(stage.config_class, resolve(template.get("config") or {}, scope, where), where)
-        values = self._pin(values)
+        values = self._pin(stage, values)
         resources = config.build(
             Resources, resolve(template.get("resources") or {}, scope, where), f"{where}: resources"
         )
         digest = task_digest(stage, values, inputs)
         return Task(digest, stage.name, stage.version, stage.label(values), name, asdict(values), inputs, resources)
 
-    def _pin(self, values: Any) -> Any:
+    def _pin(self, stage: Stage, values: Any) -> Any:
+        """`values` with a branch of the hub replaced by the commit that it was resolved to, if it was."""
         revision = getattr(values, "revision", None)
-        if not revision or COMMIT.fullmatch(revision):
+        if not self.pins or not revision or COMMIT.fullmatch(revision):
             return values
-        return replace(values, revision=self.pins.get(f"{values.repo}@{revision}", revision))
+        commits = [self.pins[str(item)] for item in stage.module.hub(values) if str(item) in self.pins]
+        return replace(values, revision=commits[0]) if commits else values
 
     def _stage(self, name: str) -> Stage:
         if name not in self.stages:

@@ -1,9 +1,11 @@
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
 from lib import config, stage, sweep
 from lib.errors import UsageError
+from lib.hub import HubItem
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,15 @@ class Use:
 
 STAGES = {
     "make": stage.Stage("make", 1, (), (), ("seed",), Make, None),
-    "use": stage.Stage("use", 1, ("data",), ("extra",), (), Use, None),
+    "use": stage.Stage(
+        "use",
+        1,
+        ("data",),
+        ("extra",),
+        (),
+        Use,
+        SimpleNamespace(hub=lambda values: [HubItem("model", values.repo, values.revision)]),
+    ),
 }
 
 
@@ -91,7 +101,7 @@ def test_a_new_version_of_a_stage_moves_its_digest_and_its_users(monkeypatch) ->
 def test_branches_are_pinned_and_commits_left_alone() -> None:
     changed = document()
     changed["nodes"]["result"]["config"] |= {"repo": "a/b", "revision": "main"}
-    plan = sweep.expand(changed, "p", {"a/b@main": "f" * 40})
+    plan = sweep.expand(changed, "p", {"model a/b at main": "f" * 40})
     assert {task.config["revision"] for task in plan.tasks.values() if task.stage == "use"} == {"f" * 40}
 
 

@@ -23,6 +23,7 @@ METRICS = "metrics.h5"
 REFERENCE = "reference.h5"
 SCORES = "scores.h5"
 HUB = "hub.json"
+CHECKPOINTS = ".checkpoints"  # hidden: no result, and removed once the artifact is done
 
 # Files that are not results: never listed in DONE.json.
 RECORDS = (DONE, TASK, ATTEMPTS)

@@ -4,8 +4,8 @@
     nodes:   name -> {stage, config, inputs: {input: node}, resources}
     leaves:  [{node, grid: {variable: values}}]; the grid's product, and everything its nodes need, is the graph
 
-A profile (sweeps/profiles/<profile>.yaml) has the same `vars` and `nodes` and holds the scale; the sweep's own values
-come after it, the sweep's `profiles: {<profile>: ...}` after those, `--set` last.
+A profile (sweeps/profiles/<profile>.yaml) has the same `vars` and `nodes`, holds the scale and comes over the sweep; the
+sweep's own `profiles: {<profile>: ...}` comes over it, `--set` last.
 """
 
 import itertools
@@ -82,7 +82,7 @@ def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
     _known(scale, PROFILE_KEYS, str(profile_file))
     own = (sweep.pop("profiles", None) or {}).get(profile) or {}
     _known(own, PROFILE_KEYS, f"{file}: profiles: {profile}")
-    document = merge(merge(scale, sweep), own)
+    document = merge(merge(sweep, scale), own)
     for setting in settings:
         _set(document, setting)
     return document

@@ -1,0 +1,43 @@
+"""Train a byte-level BPE tokenizer on the pre-training documents of a text artifact.
+
+python -m jobs.tokenizer --config tokenizer.yaml --out DIR
+
+A stage of its own, so that canaries can be drawn while the model that reads its ids is still pre-trained.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.pretrain import leading, shuffled
+from lib import hdf5, names, store
+from lib.errors import TesseraError
+
+VERSION = 1
+INPUTS = ("text",)
+SLUG = ("vocab_size",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """vocab_size ids, from the first `characters` characters of the documents in an order drawn from `seed`."""
+
+    vocab_size: int = 2048
+    characters: int = 5_000_000
+    seed: int = 0
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Train and save. Raises TesseraError when the text artifact has no pre-training text."""
+    from lib import pretraining
+
+    texts = shuffled(hdf5.read_texts(store.find(inputs["text"], names.TEXT), "train"), config.seed)
+    if not any(texts):
+        raise TesseraError(f"{inputs['text']}: no text in `train`; name more packages in the text stage")
+    sample = leading(texts, config.characters)
+    pretraining.train_tokenizer(sample, config.vocab_size, masked=False).save_pretrained(out)
+
+
+if __name__ == "__main__":
+    from lib.stage import main
+
+    raise SystemExit(main("tokenizer"))

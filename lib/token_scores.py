@@ -40,14 +40,13 @@ def score_tokens(
     contexts: Sequence[ArrayLike] | None = None,
     batch_size: int = 32,
     moments: bool = False,
-    progress: Callable[[int], object] | None = None,
 ) -> TokenScores:
     """l_t = ln p(x_t | context, x_<t) of every text, and mu, sigma of ln p(. | context, x_<t) under p itself.
 
     sequences: token ids of the texts (1-D integers, any lengths); contexts: ids that precede each text and are not
     scored themselves (a BOS token, a prefix). With a context every token of the text is scored, without one all but
     the first: a position counts when it and the one before it are real, `mask[:, 1:] & mask[:, :-1]`.
-    progress: called with the number of texts after each batch. The model is put in evaluation mode meanwhile.
+    The model is put in evaluation mode meanwhile.
 
     Raises ValueError naming the row for ids beyond the vocabulary, a wrong type or shape, a text too short to be
     scored or too long for the model.
@@ -61,8 +60,6 @@ def score_tokens(
         for rows in _batches(texts, batch_size):
             for row, result in zip(rows, reduce([texts[row] for row in rows], [skips[row] for row in rows])):
                 results[row] = result
-            if progress:
-                progress(len(rows))
     return _collected(results, moments)
 
 
@@ -93,7 +90,12 @@ def positions(model: torch.nn.Module) -> int | None:
         for module in model.modules()
         if isinstance(module, torch.nn.Embedding) and module is not model.get_input_embeddings()
     ]
-    return _trained_length(model) if learned else None
+    return trained_length(model) if learned else None
+
+
+def trained_length(model: torch.nn.Module) -> int | None:
+    """The length of text that the model was made for; None when its configuration names none."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
 
 def check_sequences(sequences: Sequence[NDArray], vocabulary: int, longest: int | None = None) -> None:
@@ -123,12 +125,8 @@ def _joined(sequences: Sequence[ArrayLike], contexts: Sequence[ArrayLike] | None
     return [np.concatenate(pair) for pair in zip(before, texts)], [max(1, len(ids)) for ids in before]
 
 
-def _trained_length(model: torch.nn.Module) -> int | None:
-    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
-
-
 def _warn_of_length(model: torch.nn.Module, texts: Sequence[NDArray]) -> None:
-    limit = _trained_length(model)
+    limit = trained_length(model)
     longest = max(map(len, texts), default=0)
     if limit is not None and longest > limit:
         logger.warning("texts of up to %d tokens, but %s was made for %d", longest, type(model).__name__, limit)

@@ -1,0 +1,129 @@
+"""Membership: every score of every canary under a fine-tuned model, from one forward pass per text and model.
+
+python -m jobs.membership --config membership.yaml --out DIR
+
+    inputs: {target: DIR, reference: DIR, members: canaries.h5, non_members: canaries.h5}
+    batch_size: 32
+
+`target`: a model and tokenizer saved by transformers; `reference`: the same, or what jobs.reference_scores wrote.
+Writes scores.h5: `members/<score>` and `non_members/<score>` (float64, one per canary, higher = member) for every
+attack of lib.attacks and, as `<score>_paper`, for the estimators of published code; and under `evidence/` what they
+were computed from, token by token (see lib.evidence).
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from jobs import reference_scores
+from lib import attacks, evidence, hdf5, names, store
+from lib.config import execution
+
+VERSION = 1
+INPUTS = ("target", "reference", "members", "non_members")
+SLUG = ()
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Config:
+    """`recall_shots`: non-members in the prefix of ReCaLL (0: no such score); `reference_bos`: what opens a text
+    under a reference model that is given as such (see jobs.reference_scores)."""
+
+    recall_shots: int = 1
+    reference_bos: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: int = execution(32)
+    device: str = execution("auto")
+
+    def __post_init__(self) -> None:
+        if self.recall_shots < 0 or self.batch_size < 1:
+            raise ValueError(f"recall_shots {self.recall_shots} and batch_size {self.batch_size}: at least 0 and 1")
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Collect the evidence of both sides, compute every score, write both."""
+    from lib import likelihoods, models
+
+    sides = {side: evidence.read_texts(store.find(inputs[side], names.CANARIES)) for side in evidence.SIDES}
+    tokenizer = models.load_tokenizer(inputs["target"])
+    model = models.load_causal_lm(inputs["target"], config.dtype, likelihoods.device(config.device))
+    collected = {side: _under_target(config, model, tokenizer, given) for side, given in sides.items()}
+    prefix_tokens = _add_recall(config, model, tokenizer, sides, collected)
+    del model  # make room for the reference model
+    _add_reference(config, inputs["reference"], sides, collected)
+    _write(out / names.SCORES, collected, _policy(config, likelihoods.opening(tokenizer), prefix_tokens))
+
+
+def _under_target(config: Config, model, tokenizer, texts: evidence.Texts) -> dict[str, Any]:
+    from lib import likelihoods
+
+    strings = reference_scores.strings(texts, tokenizer)
+    with evidence.naming(texts.file):
+        rows = likelihoods.under_target(model, tokenizer, texts.ids, config.batch_size)
+    with evidence.naming(texts.file, " (lowercased)"):
+        lower = likelihoods.lowercased(model, tokenizer, strings, config.batch_size)
+    return {**rows, "lower_log_probs": lower, "texts": strings}
+
+
+def _add_recall(config: Config, model, tokenizer, sides: dict[str, evidence.Texts], collected: dict) -> int:
+    """Add the rows after a prefix of non-members; returns the longest prefix in tokens, 0 when it is left out."""
+    from lib import likelihoods
+
+    room = min(likelihoods.prefix_room(model, tokenizer, given.ids) for given in sides.values())
+    if _no_recall(config.recall_shots, len(sides["non_members"].ids), room):
+        return 0
+    common, own = likelihoods.recall_prefixes(sides["non_members"].ids, config.recall_shots)
+    prefixes = {"members": [common] * len(sides["members"].ids), "non_members": own}
+    for side, given in sides.items():
+        cut = [prefix[max(0, len(prefix) - room) :] for prefix in prefixes[side]]
+        rows = likelihoods.after_prefix(model, tokenizer, given.ids, cut, config.batch_size)
+        collected[side]["prefixed_log_probs"] = rows
+    return min(room, len(common))
+
+
+def _no_recall(shots: int, n_non_members: int, room: int) -> bool:
+    if shots and n_non_members <= shots:
+        logger.warning("no recall scores: %d non-members are too few for a prefix of %d", n_non_members, shots)
+    elif shots and room == 0:
+        logger.warning("no recall scores: the texts leave no room for a prefix in the length of the model")
+    return shots == 0 or n_non_members <= shots or room == 0
+
+
+def _add_reference(config: Config, reference: Path, sides: dict[str, evidence.Texts], collected: dict) -> None:
+    texts = {side: given["texts"] for side, given in collected.items()}
+    if reference.is_file() or (reference / names.REFERENCE).is_file():
+        scored = reference_scores.read(store.find(reference, names.REFERENCE), texts)
+    else:
+        files = {side: given.file for side, given in sides.items()}
+        settings = reference_scores.Config(config.reference_bos, config.dtype, config.batch_size, config.device)
+        scored = reference_scores.compute(settings, reference, texts, files)
+    for side, (sums, tokens) in scored.items():
+        collected[side]["reference_means"] = sums / tokens
+
+
+def _policy(config: Config, opening: np.ndarray, prefix_tokens: int) -> dict[str, Any]:
+    """What the scores rest on, for the attributes of the file."""
+    return {
+        "bos": "none" if len(opening) == 0 else str(opening[0]), "first_token_scored": len(opening) > 0,
+        "recall_prefix_tokens": prefix_tokens, "dtype": config.dtype,
+    }  # fmt: skip
+
+
+def _write(path: Path, collected: dict[str, dict[str, Any]], policy: dict[str, Any]) -> None:
+    with hdf5.create(path) as file:
+        file.attrs.update(policy)
+        for side, given in collected.items():
+            for name, values in attacks.compute(given).items():
+                hdf5.write(file, f"{side}/{name}", values)
+            evidence.write(file.create_group(f"evidence/{side}"), given)
+
+
+if __name__ == "__main__":
+    from lib.stage import main
+
+    raise SystemExit(main("membership"))

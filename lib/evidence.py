@@ -1,0 +1,90 @@
+"""What membership scores are computed from, and where it lies: so that every score can be computed again.
+
+In a scores file the evidence of `members` (and `non_members`) is the group `evidence/members`: rows per text as
+values and offsets (`log_probs`, `log_probs_offsets`), strings as UTF-8 bytes, and one number per text as it is.
+The keys are those of `lib.attacks`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from lib import hdf5
+from lib.errors import TesseraError
+
+SIDES = ("members", "non_members")
+ROWS = ("log_probs", "mu", "sigma", "lower_log_probs", "prefixed_log_probs")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one file: token ids of the target model (n, length), and the strings where the file has them."""
+
+    file: Path
+    ids: NDArray[np.integer]
+    strings: list[str] | None
+
+
+def read_texts(file: Path) -> Texts:
+    """The `tokens` (n, length) and, when it is there, the `text` of a canaries file.
+
+    Raises TesseraError naming the file for no rows, no integers or no matrix.
+    """
+    ids = hdf5.read(file, "tokens")
+    if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
+        raise TesseraError(f"{file}: 'tokens' is a matrix of integers, n x length; found {ids.dtype} {ids.shape}")
+    if len(ids) == 0:
+        raise TesseraError(f"{file}: 'tokens' has no rows; nothing to score")
+    strings = hdf5.read_texts(file, "text") if "text_offsets" in hdf5.rows(file) else None
+    if strings is not None and len(strings) != len(ids):
+        raise TesseraError(f"{file}: {len(strings)} rows of 'text' for {len(ids)} of 'tokens'; make the file again")
+    return Texts(file, ids, strings)
+
+
+@contextmanager
+def naming(file: Path, what: str = "") -> Iterator[None]:
+    """Give a ValueError of the block, which names the row, the file as well."""
+    try:
+        yield
+    except ValueError as error:
+        raise TesseraError(f"{file}{what}: {error}") from error
+
+
+def digest(texts: Sequence[str]) -> str:
+    """The SHA-256 of a list of strings, in hex: whether two stages have scored the same."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
+
+
+def write(parent: h5py.Group, evidence: Mapping[str, Any]) -> None:
+    """Write the evidence of one side (float32 rows, float64 numbers, UTF-8 strings) into a group."""
+    for name, value in evidence.items():
+        if name in ROWS:
+            hdf5.write_ragged(parent, name, value, offsets=f"{name}_offsets", dtype="<f4")
+        elif name == "texts":
+            hdf5.write_texts(parent, name, value)
+        else:
+            hdf5.write(parent, name, np.asarray(value, dtype="<f8"))
+
+
+def read(file: Path, side: str) -> dict[str, Any]:
+    """The evidence of "members" or "non_members" in a scores file, as `lib.attacks.compute` takes it."""
+    group = f"evidence/{side}"
+    prefix = f"{group}/"
+    found = [name.removeprefix(prefix) for name in hdf5.rows(file) if name.startswith(prefix)]
+    return {name: _read(file, group, name) for name in found if not name.endswith("_offsets")}
+
+
+def _read(file: Path, group: str, name: str) -> Any:
+    if name in ROWS:
+        return hdf5.read_ragged(file, f"{group}/{name}", f"{group}/{name}_offsets")
+    if name == "texts":
+        return hdf5.read_texts(file, f"{group}/{name}")
+    return hdf5.read(file, f"{group}/{name}")

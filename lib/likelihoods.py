@@ -1,0 +1,102 @@
+"""The forward passes behind the membership scores: one per text and model.
+
+The policy on BOS is that of training: the tokenizer's BOS opens a text when the tokenizer has one, and the first
+token of a text counts only then.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lib import ragged
+from lib.errors import TesseraError
+from lib.token_scores import TokenScores, score_tokens, trained_length
+from lib.tokenization import bos_id, encode_all
+
+Ids = Sequence[NDArray[np.integer]]
+
+
+def opening(tokenizer: PreTrainedTokenizerBase, token: str | None = None) -> NDArray[np.int64]:
+    """The ids that open every text: none or one, shape (0 or 1,).
+
+    token: None for the tokenizer's own BOS (where it has one), "" for nothing, or the token itself. Raises
+    TesseraError for one that the vocabulary lacks.
+    """
+    found = bos_id(tokenizer) if token is None else tokenizer.get_vocab().get(token)
+    if token and found is None:
+        raise TesseraError(
+            f"'{token}' is no token of this tokenizer; name one, or leave it out for the tokenizer's own"
+        )
+    return np.array([] if found is None or token == "" else [found], dtype=np.int64)
+
+
+def under_target(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Ids, batch_size: int
+) -> dict[str, list[NDArray[np.float32]]]:
+    """Rows log_probs, mu, sigma (see `lib.attacks`) of stored ids."""
+    scores = _scored(model, ids, opening(tokenizer), batch_size, moments=True)
+    return {"log_probs": scores.log_probs, "mu": scores.mu, "sigma": scores.sigma}
+
+
+def lowercased(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], batch_size: int
+) -> list[NDArray[np.float32]]:
+    """Rows of l of the lowercased texts, over the tokens that the target's own tokenizer cuts them into."""
+    lowered = encode_all(tokenizer, [text.lower() for text in texts])
+    return _scored(model, lowered, opening(tokenizer), batch_size).log_probs
+
+
+def under_reference(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    batch_size: int,
+    bos: str | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sum of l over the reference model's own scored tokens, and their number, for each text; shapes (n,).
+
+    bos: the token that opens each text, as `opening` takes it.
+    """
+    rows = _scored(model, encode_all(tokenizer, texts), opening(tokenizer, bos), batch_size).log_probs
+    return ragged.sums(rows), ragged.lengths(rows)
+
+
+def after_prefix(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Ids, prefixes: Ids, batch_size: int
+) -> list[NDArray[np.float32]]:
+    """Rows of l of the tokens that `under_target` scores, each text after its prefix."""
+    first = opening(tokenizer)
+    contexts = [np.concatenate([first, prefix]).astype(np.int64) for prefix in prefixes]
+    rows = score_tokens(model, ids, contexts, batch_size).log_probs
+    return rows if len(first) else [row[1:] for row in rows]
+
+
+def recall_prefixes(non_members: Ids, shots: int) -> tuple[NDArray[np.integer], list[NDArray[np.integer]]]:
+    """The prefix for members, and that of each non-member: the first `shots` non-members.
+
+    A non-member is never its own prefix: the next one takes its place. Raises ValueError for too few non-members.
+    """
+    if not 0 < shots < len(non_members):
+        raise ValueError(f"a prefix of {shots} needs at least {shots + 1} non-members, there are {len(non_members)}")
+    own = [[row for row in range(shots + 1) if row != left_out][:shots] for left_out in range(len(non_members))]
+    joined = [np.concatenate([non_members[row] for row in rows]) for rows in own]
+    return np.concatenate(list(non_members[:shots])), joined
+
+
+def prefix_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Ids) -> int:
+    """How many prefix tokens fit before the longest text in the length that the model was made for."""
+    limit = trained_length(model)
+    return sys.maxsize if limit is None else max(0, limit - len(opening(tokenizer)) - max(map(len, ids)))
+
+
+def device(name: str) -> str:
+    """A device's name: "auto" is the first GPU where there is one, else the CPU."""
+    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _scored(model: PreTrainedModel, ids: Ids, first: NDArray, batch_size: int, moments: bool = False) -> TokenScores:
+    return score_tokens(model, ids, [first] * len(ids), batch_size, moments)

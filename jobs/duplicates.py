@@ -1,0 +1,102 @@
+"""Fuzzy duplicates: `variations` near-copies of each canary.
+
+python -m jobs.duplicates --config duplicates.yaml --out DIR
+
+    inputs: {canaries: canaries.h5, masked_lm: DIR}   # masked_lm: a model, or finished candidates
+    target_tokenizer: DIR
+    kind: replace
+    strategy: mlm
+    replaced_tokens: 5
+    top_k: 10
+    variations: 9
+
+Writes duplicates.h5, one row a variation, canary by canary: `tokens` and `offsets` (target ids, ragged), `canary`
+(row of its canary), `edit_distance` (tokens, to the canary), `survives_text` (whether decode and encode give the
+same ids), `trained_edit_distance` (of the ids that the text gives: what a model trains on), `text`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from jobs import candidates
+from lib import hdf5, names, store
+from lib.config import execution
+
+VERSION = 1
+INPUTS = ("canaries", "target_tokenizer")
+OPTIONAL_INPUTS = ("masked_lm",)
+SLUG = ("kind", "replaced_tokens", "seed")
+
+
+@dataclass(frozen=True)
+class Config:
+    """`same_positions`: the same positions in every variation of a canary; `spread`: one in each of
+    `replaced_tokens` equal segments; `top_k` counts for the strategy `mlm` only."""
+
+    kind: Literal["replace"] = "replace"
+    strategy: Literal["mlm", "mlm_random", "random"] = "mlm"
+    replaced_tokens: int = 1
+    top_k: int = 10
+    variations: int = 9
+    same_positions: bool = False
+    spread: bool = False
+    seed: int = 0
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = execution("cpu")
+    batch_size: int = execution(128)
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Vary each canary, measure, write."""
+    from lib import models
+    from lib.fuzzy import measure
+
+    tokenizer = models.load_tokenizer(inputs["target_tokenizer"])
+    canaries = hdf5.read(store.find(inputs["canaries"], names.CANARIES), "tokens").tolist()
+    vary = KINDS[config.kind](config, inputs)
+    made = [[vary(canary, row, number) for number in range(config.variations)] for row, canary in enumerate(canaries)]
+    measured = [m for canary, rows in zip(canaries, made) for m in measure(tokenizer, canary, rows)]
+    _write(out / names.DUPLICATES, config, tokenizer, [row for rows in made for row in rows], measured)
+
+
+def _replace(config: Config, inputs: dict[str, Path]) -> Callable[[list[int], int, int], list[int]]:
+    from lib.replacement import Plan, variation
+
+    found = _candidates(config, inputs)
+    plan = Plan(config.replaced_tokens, config.variations, config.same_positions, config.spread, config.seed)
+    return lambda canary, row, number: variation(canary, row, number, found, plan)
+
+
+# kind -> (config, inputs) -> what makes a variation of (canary ids, its row, number of the variation).
+KINDS = {"replace": _replace}
+
+
+def _candidates(config: Config, inputs: dict[str, Path]):
+    given = inputs.get("masked_lm")
+    if given is not None and (given.is_file() or (given / names.CANDIDATES).is_file()):
+        return candidates.read(store.find(given, names.CANDIDATES), config.strategy, config.top_k)
+    wanted = candidates.Config(config.strategy, config.top_k, config.dtype, config.device, config.batch_size)
+    return candidates.compute(wanted, inputs)
+
+
+def _write(path: Path, config: Config, tokenizer, rows: list[list[int]], measured: list) -> None:
+    from lib.tokenization import decode_all
+
+    with hdf5.create(path) as file:
+        hdf5.write_ragged(file, "tokens", rows)
+        hdf5.write(file, "canary", np.arange(len(rows), dtype="<u4") // max(1, config.variations))
+        hdf5.write(file, "edit_distance", np.array([m.edit_distance for m in measured], dtype="<u4"))
+        hdf5.write(file, "trained_edit_distance", np.array([m.trained_edit_distance for m in measured], dtype="<u4"))
+        hdf5.write(file, "survives_text", np.array([m.survives_text for m in measured], dtype=bool))
+        hdf5.write_texts(file, "text", decode_all(tokenizer, rows))
+        file.attrs.update(kind=config.kind, strategy=config.strategy, replaced_tokens=config.replaced_tokens)
+
+
+if __name__ == "__main__":
+    from lib.stage import main
+
+    raise SystemExit(main("duplicates"))

@@ -1,0 +1,110 @@
+"""Injection: copies of each canary, or the canary and its fuzzy duplicates, put between the words of one book each.
+
+python -m jobs.inject --config inject.yaml --out DIR
+
+    inputs: {books: DIR, canaries: canaries.h5, target_tokenizer: DIR, duplicates: duplicates.h5}
+    copies: 10             # with duplicates: 1 original and 9 variations
+    sequence_tokens: 2048  # the training context, for the number of copies that the cut leaves whole
+
+Writes injected.h5: `text` (every document; canary i is in document i), for each canary `nominal_copies`,
+`contiguous_copies` (their ids appear as one run in the tokenised document) and `effective_copies` (whole in one
+training sequence, too), for each copy `spans` (what to cut out to undo it, in characters), `contiguous`, `whole`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib import hdf5, names, store
+from lib.errors import TesseraError
+
+VERSION = 1
+INPUTS = ("books", "canaries", "target_tokenizer")
+OPTIONAL_INPUTS = ("duplicates",)
+SLUG = ("copies", "seed")
+
+
+@dataclass(frozen=True)
+class Config:
+    """`separator`: what stands on both sides of each copy."""
+
+    copies: int = 1
+    seed: int = 0
+    sequence_tokens: int = 2048
+    separator: str = "\n"
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Inject, check that it can be undone, count what reaches training."""
+    from lib import models
+
+    tokenizer = models.load_tokenizer(inputs["target_tokenizer"])
+    books = hdf5.read_texts(store.find(inputs["books"], names.BOOKS), "books")
+    copies = _copies(config, inputs)
+    if len(copies) > len(books):
+        raise TesseraError(f"{inputs['books']}: {len(books)} books for {len(copies)} canaries; each needs its own")
+    injected = [_inject(config, tokenizer, book, row, ids) for row, (book, ids) in enumerate(zip(books, copies))]
+    counts = [_count(config, tokenizer, document, ids) for document, ids in zip(injected, copies)]
+    _write(out / names.INJECTED, config, injected, books[len(copies) :], counts)
+
+
+def _copies(config: Config, inputs: dict[str, Path]) -> list[list[list[int]]]:
+    """Target ids of every copy, canary by canary: the canary first, then its variations or itself again."""
+    canaries = hdf5.read(store.find(inputs["canaries"], names.CANARIES), "tokens").tolist()
+    if "duplicates" not in inputs:
+        return [[canary] * config.copies for canary in canaries]
+    path = store.find(inputs["duplicates"], names.DUPLICATES)
+    variations: list[list[list[int]]] = [[] for _ in canaries]
+    for row, ids in zip(hdf5.read(path, "canary"), hdf5.read_ragged(path, "tokens")):
+        variations[row].append(ids.tolist())
+    fewest = min(map(len, variations), default=0)
+    if fewest < config.copies - 1:
+        raise TesseraError(f"{path}: {fewest} variations of a canary, {config.copies} copies need {config.copies - 1}")
+    return [[canary, *varied][: config.copies] for canary, varied in zip(canaries, variations)]
+
+
+def _inject(config: Config, tokenizer, book: str, row: int, copies: list[list[int]]):
+    from lib import injection
+    from lib.tokenization import decode_all
+
+    places = injection.choose_slots(book, len(copies), config.seed, row)
+    document = injection.inject(book, decode_all(tokenizer, copies), places, config.separator)
+    if injection.remove(document.text, document.spans) != book:
+        raise TesseraError(f"book {row}: taking the copies out does not give the book back; a bug, please report it")
+    return document
+
+
+def _count(config: Config, tokenizer, document, copies: list[list[int]]) -> dict[str, np.ndarray]:
+    """Per copy: are its ids there, and does the cut into training sequences leave it whole?"""
+    from lib import injection
+    from lib.tokenization import bos_id, encode_with_offsets
+
+    ids, offsets = encode_with_offsets(tokenizer, document.text)
+    inner = document.spans + np.array([1, -1]) * len(config.separator)
+    tokens = injection.token_spans(offsets, inner)
+    contiguous = injection.contiguous(ids, copies, tokens)
+    whole = injection.whole(tokens, config.sequence_tokens, bos_id(tokenizer))
+    varied = np.array([copy != copies[0] for copy in copies], dtype=bool)  # is trained as the ids that its text gives
+    return {"contiguous": contiguous, "whole": whole, "effective": whole & (contiguous | varied)}
+
+
+def _write(path: Path, config: Config, injected: list, untouched: list[str], counts: list[dict]) -> None:
+    def per_copy(name: str) -> np.ndarray:
+        return np.array([count[name] for count in counts], dtype=bool).reshape(len(injected), config.copies)
+
+    with hdf5.create(path) as file:
+        hdf5.write_texts(file, "text", [document.text for document in injected] + untouched)
+        hdf5.write(file, "spans", np.array([d.spans for d in injected], dtype="<i8").reshape(-1, config.copies, 2))
+        hdf5.write(file, "contiguous", per_copy("contiguous"))
+        hdf5.write(file, "whole", per_copy("whole"))
+        hdf5.write(file, "nominal_copies", np.full(len(injected), config.copies, dtype="<u4"))
+        hdf5.write(file, "contiguous_copies", per_copy("contiguous").sum(1).astype("<u4"))
+        hdf5.write(file, "effective_copies", per_copy("effective").sum(1).astype("<u4"))
+        file.attrs.update(separator=config.separator, sequence_tokens=config.sequence_tokens)
+
+
+if __name__ == "__main__":
+    from lib.stage import main
+
+    raise SystemExit(main("inject"))

@@ -1,0 +1,127 @@
+"""The stages `candidates` and `duplicates`, by hand and with candidates computed before."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rapidfuzz.distance import Levenshtein
+
+from jobs import candidates, duplicates
+from lib import hdf5, models
+from lib.errors import TesseraError
+from lib.stage import main
+from lib.tokenization import REPLACEMENT_CHARACTER, decode, encode
+
+TEXTS = (
+    "the quick brown fox jumps over a lazy dog while many models remember",
+    "others forget what they have read once in a book about rivers and old machines",
+    "Numbers 0123 (x, y) = f[i] and caf\u00e9 rivers remember small letters \U0001f600 that was repeated",
+)
+LENGTH = 14
+
+
+@pytest.fixture(scope="module")
+def canaries(tiny_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tokenizer = models.load_tokenizer(tiny_tokenizer)
+    path = tmp_path_factory.mktemp("canaries") / "canaries.h5"
+    with hdf5.create(path) as file:
+        hdf5.write(file, "tokens", np.array([encode(tokenizer, text)[:LENGTH] for text in TEXTS], dtype="<u4"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def inputs(canaries: Path, tiny_tokenizer: Path, tiny_masked_lm: Path) -> dict[str, Path]:
+    return {"canaries": canaries, "masked_lm": tiny_masked_lm, "target_tokenizer": tiny_tokenizer}
+
+
+def make(out: Path, inputs: dict[str, Path], **settings) -> Path:
+    out.mkdir(parents=True, exist_ok=True)
+    duplicates.run(duplicates.Config(**{"variations": 3, "replaced_tokens": 4, **settings}), inputs, out)
+    return out / "duplicates.h5"
+
+
+@pytest.mark.parametrize("strategy", ["mlm", "mlm_random", "random"])
+def test_result_file(strategy: str, inputs: dict[str, Path], tmp_path: Path) -> None:
+    path = make(tmp_path, inputs, strategy=strategy)
+    tokenizer, originals = models.load_tokenizer(inputs["target_tokenizer"]), hdf5.read(inputs["canaries"], "tokens")
+    rows, owners = hdf5.read_ragged(path, "tokens"), hdf5.read(path, "canary")
+    np.testing.assert_array_equal(owners, np.repeat(np.arange(3), 3))
+    texts = [decode(tokenizer, row) for row in rows]
+    assert not any(REPLACEMENT_CHARACTER in text for text in texts)
+    assert not any(np.isin(row, [0, 1]).any() for row in rows)  # no special token
+    survives = [encode(tokenizer, text) == row.tolist() for text, row in zip(texts, rows)]
+    np.testing.assert_array_equal(hdf5.read(path, "survives_text"), survives)
+    edits = [Levenshtein.distance(originals[o].tolist(), row.tolist()) for o, row in zip(owners, rows)]
+    np.testing.assert_array_equal(hdf5.read(path, "edit_distance"), edits)
+    trained = [Levenshtein.distance(originals[o].tolist(), encode(tokenizer, text)) for o, text in zip(owners, texts)]
+    np.testing.assert_array_equal(hdf5.read(path, "trained_edit_distance"), trained)
+    assert min(edits) >= 1
+
+
+def test_single_ids_replaced_give_exactly_r_edits(inputs: dict[str, Path], tmp_path: Path) -> None:
+    path = make(tmp_path, inputs, strategy="random")
+    assert {len(row) for row in hdf5.read_ragged(path, "tokens")} == {LENGTH}
+    originals, owners = hdf5.read(inputs["canaries"], "tokens"), hdf5.read(path, "canary")
+    for owner, row in zip(owners, hdf5.read_ragged(path, "tokens")):
+        assert (row != originals[owner]).sum() == 4
+
+
+@pytest.mark.parametrize("strategy", ["mlm", "random"])
+def test_candidates_computed_before_give_the_same_bytes(strategy: str, inputs: dict[str, Path], tmp_path: Path) -> None:
+    """One masked LM pass serves every R: the stage must not care where its candidates come from."""
+    (tmp_path / "candidates").mkdir()
+    candidates.run(candidates.Config(strategy, top_k=5), inputs, tmp_path / "candidates")
+    for replaced in (1, 6):
+        at_once = make(tmp_path / f"a{replaced}", inputs, strategy=strategy, top_k=5, replaced_tokens=replaced)
+        shared = {**inputs, "masked_lm": tmp_path / "candidates"}
+        later = make(tmp_path / f"b{replaced}", shared, strategy=strategy, top_k=5, replaced_tokens=replaced)
+        assert at_once.read_bytes() == later.read_bytes()
+
+
+def test_candidates_of_another_setting_are_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
+    candidates.run(candidates.Config("mlm", top_k=3), inputs, tmp_path)
+    with pytest.raises(TesseraError, match=r"candidates\.h5: computed with strategy mlm, top_k 3; .*top_k 10"):
+        make(tmp_path / "out", {**inputs, "masked_lm": tmp_path})
+
+
+def test_batch_size_changes_nothing(inputs: dict[str, Path], tmp_path: Path) -> None:
+    assert make(tmp_path / "a", inputs, batch_size=3).read_bytes() == make(tmp_path / "b", inputs).read_bytes()
+
+
+def test_random_needs_no_masked_lm_and_mlm_says_that_it_does(inputs: dict[str, Path], tmp_path: Path) -> None:
+    without = {name: path for name, path in inputs.items() if name != "masked_lm"}
+    assert make(tmp_path / "a", without, strategy="random").is_file()
+    with pytest.raises(TesseraError, match="strategy mlm needs the input masked_lm"):
+        make(tmp_path / "b", without)
+
+
+def test_more_variations_keep_the_first_ones(inputs: dict[str, Path], tmp_path: Path) -> None:
+    few = hdf5.read_ragged(make(tmp_path / "a", inputs, strategy="random", variations=2), "tokens")
+    many = hdf5.read_ragged(make(tmp_path / "b", inputs, strategy="random", variations=5), "tokens")
+    for canary in range(3):
+        for number in range(2):
+            np.testing.assert_array_equal(few[canary * 2 + number], many[canary * 5 + number])
+
+
+def test_a_larger_r_keeps_the_replacements_of_a_smaller_one(inputs: dict[str, Path], tmp_path: Path) -> None:
+    originals = hdf5.read(inputs["canaries"], "tokens")
+    few = hdf5.read_ragged(make(tmp_path / "a", inputs, strategy="random", replaced_tokens=2), "tokens")
+    many = hdf5.read_ragged(make(tmp_path / "b", inputs, strategy="random", replaced_tokens=9), "tokens")
+    for row, (a, b) in enumerate(zip(few, many)):
+        changed = a != originals[row // 3]
+        np.testing.assert_array_equal(a[changed], b[changed])
+
+
+def test_by_hand(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """The documented YAML, `target_tokenizer` at the top level."""
+    file = tmp_path / "d.yaml"
+    file.write_text(
+        f"inputs: {{canaries: {inputs['canaries']}, masked_lm: {inputs['masked_lm']}}}\n"
+        f"target_tokenizer: {inputs['target_tokenizer']}\nkind: replace\nstrategy: mlm\nreplaced_tokens: 3\ntop_k: 10\n"
+        "variations: 2\nsame_positions: false\nspread: true\nseed: 5\n"
+    )
+    assert main("duplicates", ["--config", str(file), "--out", str(tmp_path / "out")]) == 0
+    path = tmp_path / "out" / "duplicates.h5"
+    assert len(hdf5.read(path, "offsets")) == 7
+    assert main("duplicates", ["--config", str(file), "--out", str(tmp_path / "again")]) == 0
+    assert path.read_bytes() == (tmp_path / "again" / "duplicates.h5").read_bytes()

@@ -31,14 +31,14 @@ def find(package: str, file: str) -> Path:
 
 def load(path: Path, dtype: str = "float32") -> tuple[Any, Any]:
     """(causal model, tokenizer) of a GGUF file, all weights dense in `dtype`. Raises TesseraError naming the file."""
+    if dtype not in DTYPES:
+        raise TesseraError(f"unknown dtype '{dtype}'; one of {', '.join(DTYPES)}")
     options: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True, "trust_remote_code": False}
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            path.parent, dtype=DTYPES[dtype], quantization_config=GgufConfig(dequantize=True), **options
+            path.parent, dtype=dtype, quantization_config=GgufConfig(dequantize=True), **options
         )
         tokenizer = AutoTokenizer.from_pretrained(path.parent, **options)
-    except KeyError as error:
-        raise TesseraError(f"unknown dtype {error}; one of {', '.join(DTYPES)}") from error
     except (OSError, ValueError, ImportError) as error:
         raise TesseraError(f"{path}: no GGUF model that can be read: {error}") from error
     return model.eval(), tokenizer

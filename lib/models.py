@@ -8,15 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from lib import names
 from lib.errors import TesseraError
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# torch and transformers' Auto classes take seconds to import; stages that only tokenise do without (see below).
+DTYPES = ("float32", "bfloat16", "float16")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _OFFLINE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
@@ -27,11 +25,15 @@ def load_causal_lm(directory: Path, dtype: str = "float32", device: str = "cpu")
     `dtype` is float32, bfloat16 or float16. Raises TesseraError naming the directory when it holds no model, a
     model of another kind, or weights that are missing, damaged or incomplete.
     """
+    from transformers import AutoModelForCausalLM
+
     return _load(AutoModelForCausalLM, "MaskedLM", Path(directory), dtype, device)
 
 
 def load_masked_lm(directory: Path, dtype: str = "float32", device: str = "cpu") -> Any:
     """A masked language model in evaluation mode; otherwise as `load_causal_lm`."""
+    from transformers import AutoModelForMaskedLM
+
     return _load(AutoModelForMaskedLM, "CausalLM", Path(directory), dtype, device)
 
 
@@ -42,7 +44,7 @@ def load_tokenizer(directory: Path) -> Any:
         # transformers would make an empty tokenizer from config.json without a word
         raise TesseraError(f"{directory}: no tokenizer there (none of {', '.join(TOKENIZER_FILES)})")
     try:
-        return AutoTokenizer.from_pretrained(folder, **_OFFLINE)
+        return _tokenizer_class(folder).from_pretrained(folder, **_OFFLINE)
     except (OSError, ValueError, KeyError) as error:
         raise TesseraError(f"{directory}: the tokenizer cannot be read: {error}") from error
 
@@ -72,7 +74,7 @@ def check(directory: Path) -> None:
     load_tokenizer(directory)
     for file in _weight_files(directory, folder):
         try:
-            with safe_open(file, framework="pt") as weights:
+            with safe_open(file, framework="np") as weights:
                 weights.keys()
         except (SafetensorError, OSError) as error:
             raise TesseraError(f"{file}: missing or damaged weights ({error}); fetch or make it again") from error
@@ -80,12 +82,14 @@ def check(directory: Path) -> None:
 
 def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) -> Any:
     folder = source(directory)
+    if dtype not in DTYPES:
+        raise TesseraError(f"unknown dtype '{dtype}'; one of {', '.join(DTYPES)}")
     _check_kind(directory, _configuration(directory, folder), other_kind)
     _weight_files(directory, folder)
-    transformers_logging.disable_progress_bar()
+    _no_progress_bars()
     try:
         model, report = auto.from_pretrained(
-            folder, dtype=_dtype(dtype), use_safetensors=True, output_loading_info=True, **_OFFLINE
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **_OFFLINE
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise TesseraError(f"{directory}: the model cannot be loaded: {error}") from error
@@ -100,6 +104,8 @@ def _configuration(directory: Path, folder: Path) -> Any:
             f"{directory}: no model there (no config.json and no {names.HUB}; found: {found or 'nothing'}); "
             "give a directory that transformers' save_pretrained wrote"
         )
+    from transformers import AutoConfig
+
     try:
         return AutoConfig.from_pretrained(folder, **_OFFLINE)
     except (OSError, ValueError, KeyError) as error:
@@ -132,13 +138,27 @@ def _weight_files(directory: Path, folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
-def _dtype(name: str) -> torch.dtype:
-    if name not in DTYPES:
-        raise TesseraError(f"unknown dtype '{name}'; one of {', '.join(DTYPES)}")
-    return DTYPES[name]
+def _tokenizer_class(folder: Path) -> Any:
+    file = folder / "tokenizer_config.json"
+    named = json.loads(file.read_text()).get("tokenizer_class") if file.is_file() else None
+    if named in ("TokenizersBackend", "PreTrainedTokenizerFast"):  # the class AutoTokenizer ends at, 5 s later
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
 
 
-def _device(name: str) -> torch.device:
+def _no_progress_bars() -> None:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+def _device(name: str) -> Any:
+    import torch
+
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise TesseraError(f"device '{name}' is wanted, but this process sees no GPU; choose cpu or a GPU node")
     return torch.device(name)

@@ -4,6 +4,9 @@ sweeps/published/mosaic_aucs.csv: 1,800 AUCs (4 models, 5 seeds, 5 attacks by th
 R = 1..75). sweeps/published/mosaic_rho.csv: 113 means and standard deviations (ddof 0) of rho over the seeds.
 """
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -16,12 +19,33 @@ AUCS, RHO = FOLDER / "mosaic_aucs.csv", FOLDER / "mosaic_rho.csv"
 KINDS = {"repetitions": EXACT, "replacements": "replace"}
 RHO_ATTACK = "ratio"  # the attack behind every published rho
 
+# The models as the files name them, and what else a sweep may call them (letters and digits only).
 MODELS = {
-    "gptneo1B": "GPT-Neo 1.3B",
-    "gemma2B": "Gemma 2B",
-    "llama_3.2_1B": "Llama 3.2 1B",
-    "phi2": "Phi-2",
+    "gptneo1B": ("gptneo1b", "gptneo13b"),
+    "gemma2B": ("gemma2b",),
+    "llama_3.2_1B": ("llama321b",),
+    "phi2": ("phi2",),
 }
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published curve to draw beside ours: label, and a table with value, rho_mean, rho_std."""
+
+    label: str
+    rho: pd.DataFrame
+
+
+def references(models: Iterable[str], experiment: str = "replacements", setting: str = "") -> dict[str, Reference]:
+    """The published curve of every model of `models` that has one for this experiment and setting."""
+    curves = {model: rho(experiment, name, setting) for model in models if (name := published_name(model))}
+    return {model: Reference("published", curve) for model, curve in curves.items() if not curve.empty}
+
+
+def published_name(model: str) -> str | None:
+    """How the published files name `model` (`EleutherAI/gpt-neo-1.3B` is gptneo1B); None when they do not have it."""
+    plain = re.sub(r"[^a-z0-9]", "", model.rsplit("/", 1)[-1].lower())
+    return next((name for name, others in MODELS.items() if plain in others), None)
 
 
 def measurements(path: Path = AUCS) -> list[Measurement]:

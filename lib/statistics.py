@@ -3,11 +3,11 @@
 Members are the positives and every score is oriented so that higher means member.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm, rankdata
 
 FPR_TARGETS = (0.1, 0.01, 0.001)
 CONFIDENCE = 0.95
@@ -31,14 +31,14 @@ class DeLong(NamedTuple):
 
 
 def auc(members: ArrayLike, non_members: ArrayLike) -> float:
-    """P(member > non-member) + P(equal) / 2, the area under the ROC curve (Mann-Whitney U, ties at mid-ranks).
+    """P(member > non-member) + P(equal) / 2, the area under the ROC curve (Mann-Whitney U).
 
     members: (n,), non_members: (m,), numbers. Raises ValueError when either is empty or holds a NaN.
     """
     positive, negative = _scores(members, non_members)
-    ranks = rankdata(np.concatenate([positive, negative]))
-    wins = ranks[: len(positive)].sum() - len(positive) * (len(positive) + 1) / 2
-    return float(wins / (len(positive) * len(negative)))
+    ordered = np.sort(negative)
+    below, not_above = (np.searchsorted(ordered, positive, side).sum() for side in ("left", "right"))
+    return float((below + not_above) / 2 / (len(positive) * len(negative)))
 
 
 def resample_counts(n: int, draws: int, generator: np.random.Generator) -> np.ndarray:
@@ -114,7 +114,7 @@ def delong_test(
     variance = np.var(v10[0] - v10[1], ddof=1) / len(v10[0]) + np.var(v01[0] - v01[1], ddof=1) / len(v01[0])
     error = float(np.sqrt(variance))
     z = _z(difference, error)
-    return DeLong(difference, error, z, float(2 * norm.sf(abs(z))))
+    return DeLong(difference, error, z, math.erfc(abs(z) / math.sqrt(2)))
 
 
 def _z(difference: float, error: float) -> float:

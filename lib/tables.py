@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib import hdf5, statistics
+from lib import files, hdf5, statistics
 from lib.draws import generator
 from lib.errors import TesseraError
 from lib.rho import ESTIMATORS
@@ -135,13 +135,21 @@ def summary(
     rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace"
 ) -> tuple[list[str], list[list[str]]]:
     """The closing table: rho by level, a row for each model and attack; means over seeds. Returns (header, rows)."""
-    chosen = rho[rho["seed"].isna() & (rho[["estimator", "variant", "kind"]] == [estimator, variant, kind]).all(axis=1)]
-    levels = sorted(chosen["level"].unique())
-    rows = []
-    for (model, attack), group in chosen.groupby(["model", "attack"], sort=True):
-        values = dict(zip(group["level"], group["rho"]))
-        rows.append([str(model), str(attack), *(_cell(values.get(level)) for level in levels)])
-    return ["model", "attack", *(f"R={level}" for level in levels)], rows
+    mine = rho["seed"].isna() & (rho["estimator"] == estimator) & (rho["variant"] == variant) & (rho["kind"] == kind)
+    return _pivot(rho[mine], "rho", "R")
+
+
+def auc_summary(
+    auc: pd.DataFrame, variant: str = CORRECTED, kind: str = EXACT, symbol: str = "ν"
+) -> tuple[list[str], list[list[str]]]:
+    """AUC by level, a row for each model and attack; means over seeds. Returns (header, rows)."""
+    return _pivot(auc[(auc["variant"] == variant) & (auc["kind"] == kind)], "auc", symbol)
+
+
+def _pivot(rows: pd.DataFrame, value: str, symbol: str) -> tuple[list[str], list[list[str]]]:
+    means = rows.groupby(["model", "attack", "level"])[value].mean().unstack("level")
+    header = ["model", "attack", *(f"{symbol}={level}" for level in means.columns)]
+    return header, [[*map(str, key), *map(_cell, values)] for key, values in zip(means.index, means.to_numpy())]
 
 
 def split_score(name: str) -> tuple[str, str]:
@@ -157,7 +165,7 @@ def to_csv(table: pd.DataFrame) -> str:
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write `to_csv(table)`; the same table gives the same bytes."""
-    path.write_bytes(to_csv(table).encode())
+    files.write_bytes(path, to_csv(table).encode())
 
 
 def write_hdf5(path: Path, table: pd.DataFrame) -> None:
@@ -368,5 +376,5 @@ def _plain(column: pd.Series) -> np.ndarray:
     return column.to_numpy(dtype=np.float64)
 
 
-def _cell(value: float | None) -> str:
-    return "" if value is None or np.isnan(value) else f"{value:.3f}"
+def _cell(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,259 @@
+"""Figures of a sweep: AUC against copies and against replaced tokens, rho, ROC, training curves.
+
+One style: text of 7-8 pt at a column's width, the colour-blind safe palette of Okabe and Ito, a marker, colour and dash
+that stay with an attack through all figures. Tables in, matplotlib figures out; the same tables give the same bytes.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lib import files, statistics
+from lib.published import Reference
+from lib.tables import CORRECTED, EXACT, Record, split_score
+
+COLUMN_WIDTH, TEXT_WIDTH, PANEL_HEIGHT = 3.35, 6.9, 2.3  # inches
+DPI = 200
+LEGEND_CHARACTERS = 58  # that fit into a column's width, about
+GREY = "#6b6b6b"
+
+LABELS = {
+    "loss": "loss", "ratio": "ratio", "zlib": "zlib", "lowercase": "lowercase", "min_k": "min-k", "minkprob": "min-k",
+    "min_k_plus_plus": "min-k++", "recall": "ReCaLL", "bag_of_words": "bag of words",
+}  # fmt: skip
+STYLES = {
+    "loss": ("#0072B2", "o", "-"), "ratio": ("#D55E00", "s", "-"), "zlib": ("#009E73", "^", "--"),
+    "lowercase": ("#E69F00", "v", "-."), "min_k": ("#56B4E9", "D", "--"), "minkprob": ("#56B4E9", "D", "--"),
+    "min_k_plus_plus": ("#CC79A7", "P", "-."), "recall": ("#000000", "X", ":"), "bag_of_words": (GREY, "x", ":"),
+}  # fmt: skip
+UNKNOWN_STYLE = (GREY, "*", "-")
+RHO_TOP = 2.0  # extrapolation has no bound; the axis must have one
+DODGE = 0.004  # of the axis, so that the bars of two attacks do not hide one another
+LEVELS = {EXACT: "exact copies ν", "replace": "replaced tokens R"}
+STYLE = {
+    "font.family": "DejaVu Sans", "font.size": 7.5, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7,
+    "xtick.labelsize": 7, "ytick.labelsize": 7, "axes.linewidth": 0.6, "lines.linewidth": 1.1, "lines.markersize": 3.4,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.5, "axes.axisbelow": True, "legend.frameon": False, "pdf.fonttype": 42,
+    "errorbar.capsize": 1.2,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingCurve:
+    """One fine-tuning: held-out loss (nats a token) and loss-attack AUC at some steps; arrays of equal length."""
+
+    steps: np.ndarray
+    held_out_loss: np.ndarray
+    auc: np.ndarray
+
+
+def auc_figure(auc: pd.DataFrame, kind: str = EXACT, variant: str = CORRECTED) -> Figure:
+    """AUC against the level of `kind`, one panel a model, one line an attack.
+
+    Points: the AUC of one seed with its bootstrap interval, or the mean over seeds with one standard deviation.
+    """
+    rows = auc[(auc["kind"] == kind) & (auc["variant"] == variant) & (auc["level"] > 0)]
+
+    def draw(axes: Axes, model: str) -> None:
+        _lines(axes, _over_seeds(rows[rows["model"] == model], "auc"))
+        _widen(axes, 0.4, 1.02)
+        axes.axhline(0.5, color=GREY, linewidth=0.7, linestyle=":")
+
+    return _panels(_names(rows["model"]), draw, LEVELS.get(kind, kind), "AUC")
+
+
+def rho_figure(
+    rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace",
+    published: Mapping[str, Reference] | None = None,
+) -> Figure:  # fmt: skip
+    """rho against the level of `kind`, one panel a model, one line an attack; points as in `auc_figure`.
+
+    published: for each model that has one, the published curve of the same setting, drawn in grey.
+    """
+    rows = rho[(rho["kind"] == kind) & (rho["variant"] == variant) & (rho["estimator"] == estimator)]
+    rows = rows[rows["seed"].notna() & rows["rho"].notna()]
+
+    def draw(axes: Axes, model: str) -> None:
+        _published(axes, (published or {}).get(model))
+        _lines(axes, _over_seeds(rows[rows["model"] == model], "rho"))
+        _widen(axes, -0.04, 1.05, RHO_TOP)
+
+    return _panels(_names(rows["model"]), draw, LEVELS.get(kind, kind), "ρ (exact-duplicate equivalent)")
+
+
+def roc_figure(
+    records: Iterable[Record], kind: str = EXACT, level: int | None = None, variant: str = CORRECTED
+) -> Figure:
+    """ROC on log axes at one level (the largest of `kind` unless given): the mean TPR over seeds at each FPR."""
+    records = [record for record in records if record.labels["kind"] == kind]
+    level = max(record.labels["level"] for record in records) if level is None else level
+    records = [record for record in records if record.labels["level"] == level]
+    floor = min(1 / len(scores) for record in records for scores in record.non_members.values()) / 2
+
+    def draw(axes: Axes, model: str) -> None:
+        axes.plot([floor, 1], [floor, 1], color=GREY, linewidth=0.7, linestyle=":")
+        _roc_lines(axes, [record for record in records if record.labels["model"] == model], variant, floor)
+        axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.1))
+
+    return _panels(_names(record.labels["model"] for record in records), draw, "FPR", "TPR")
+
+
+def training_figure(runs: Mapping[str, TrainingCurve]) -> Figure:
+    """Held-out loss and loss-attack AUC against the share of the epoch, one line a run, dark to light in order."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(TEXT_WIDTH, PANEL_HEIGHT + 0.4), layout="constrained")
+        loss, auc = figure.subplots(1, 2)
+        for colour, (label, run) in zip(_sequence(len(runs)), runs.items()):
+            share = np.asarray(run.steps) / max(1, np.max(run.steps))
+            loss.plot(share, run.held_out_loss, color=colour, marker="o", label=label)
+            auc.plot(share, run.auc, color=colour, marker="o")
+        loss.set(xlabel="share of the epoch", ylabel="held-out loss (nats a token)")
+        auc.set(xlabel="share of the epoch", ylabel="AUC of the loss attack", ylim=(0.4, 1.02))
+        figure.legend(loc="outside lower center", ncols=min(len(runs), 7))
+        return _settled(figure)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG, without dates or versions."""
+    return _render(figure, "png", {"Software": None})
+
+
+def save(figure: Figure, folder: Path, name: str) -> bytes:
+    """Write `<name>.png` and `<name>.pdf`; the same figure gives the same bytes. Returns those of the PNG."""
+    image = png(figure)
+    files.write_bytes(folder / f"{name}.png", image)
+    files.write_bytes(folder / f"{name}.pdf", _render(figure, "pdf", {"CreationDate": None}))
+    return image
+
+
+def label_of(attack: str) -> str:
+    """The name of an attack in figures."""
+    return LABELS.get(attack, attack)
+
+
+def _settled(figure: Figure) -> Figure:
+    """The figure with its layout solved once: solving it again for every file costs most of the time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
+def _render(figure: Figure, format: str, metadata: dict[str, None]) -> bytes:
+    buffer = BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format=format, dpi=DPI, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _panels(models: Sequence[str], draw: Callable[[Axes, str], None], x_label: str, y_label: str) -> Figure:
+    """A grid of panels with shared axes, one a model, and one legend below."""
+    if not models:
+        raise ValueError("nothing to draw: no row fits the figure's kind, variant and estimator")
+    columns = min(2, len(models))
+    rows = math.ceil(len(models) / columns)
+    with matplotlib.rc_context(STYLE):
+        size = (COLUMN_WIDTH if columns == 1 else TEXT_WIDTH, PANEL_HEIGHT * rows + 0.45)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for i, axes in enumerate(grid.flat):
+            if i >= len(models):
+                axes.set_visible(False)
+                continue
+            draw(axes, models[i])
+            axes.set_title(models[i])
+            if i + columns >= len(models):  # nothing below it
+                axes.set_xlabel(x_label)
+                axes.tick_params(labelbottom=True)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(y_label)
+        _legend(figure, grid.flat[: len(models)], columns)
+        return _settled(figure)
+
+
+def _legend(figure: Figure, panels: Iterable[Axes], columns: int) -> None:
+    entries = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
+    handles = [getattr(handle, "lines", (handle,))[0] for handle in entries.values()]  # the line without its bars
+    across = LEGEND_CHARACTERS * columns // (max(map(len, entries)) + 6)
+    figure.legend(handles, entries.keys(), loc="outside lower center", ncols=max(1, min(len(entries), across)))
+
+
+def _widen(axes: Axes, low: float, high: float, highest: float = math.inf) -> None:
+    """Show [low, high] at least, and everything that is drawn up to `highest`."""
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(bottom, low), min(max(top, high), highest))
+
+
+def _over_seeds(rows: pd.DataFrame, value: str) -> dict[str, pd.DataFrame]:
+    """attack -> table of level, centre, below, above (distances to the ends of the bar)."""
+    return {attack: _centres(group, value) for attack, group in rows.groupby("attack") if attack != "bag_of_words"}
+
+
+def _centres(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+    levels = rows.groupby("level")
+    centre, spread = levels[value].mean(), levels[value].std(ddof=0)
+    low, high = levels[f"{value}_low"].first(), levels[f"{value}_high"].first()
+    single = levels.size() == 1
+    below = spread.where(~single, centre - low).fillna(0).clip(lower=0)
+    above = spread.where(~single, high - centre).fillna(0).clip(lower=0)
+    table = pd.DataFrame({"centre": centre, "below": below, "above": above})
+    return table.reset_index().astype(float)
+
+
+def _lines(axes: Axes, attacks: Mapping[str, pd.DataFrame]) -> None:
+    ordered = sorted(attacks.items(), key=lambda item: _rank(item[0]))
+    levels = [level for _, table in ordered for level in table["level"]]
+    step = DODGE * (max(levels, default=0) - min(levels, default=0))
+    for i, (attack, table) in enumerate(ordered):
+        colour, marker, dash = STYLES.get(attack, UNKNOWN_STYLE)
+        axes.errorbar(
+            table["level"] + step * (i - (len(ordered) - 1) / 2), table["centre"], [table["below"], table["above"]],
+            color=colour, marker=marker, linestyle=dash, elinewidth=0.5, label=label_of(attack),
+        )  # fmt: skip
+
+
+def _published(axes: Axes, reference: Reference | None) -> None:
+    if reference is None or reference.rho.empty:
+        return
+    table = reference.rho
+    axes.errorbar(
+        table["value"], table["rho_mean"], table["rho_std"], color="#9a9a9a", linewidth=4, alpha=0.55, elinewidth=2.5,
+        capsize=0, label=reference.label,
+    )  # fmt: skip
+
+
+def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float) -> None:
+    scores = {
+        split_score(name)[0]: name for record in records for name in record.members if split_score(name)[1] == variant
+    }
+    for attack in sorted(scores, key=_rank):
+        curves = [statistics.roc_points(r.members[scores[attack]], r.non_members[scores[attack]]) for r in records]
+        rates = np.unique(np.concatenate([curve.fpr for curve in curves]))
+        tpr = np.mean([[curve.tpr[curve.fpr <= rate].max() for rate in rates] for curve in curves], axis=0)
+        colour, _, dash = STYLES.get(attack, UNKNOWN_STYLE)
+        axes.step(
+            np.maximum(rates, floor), np.maximum(tpr, floor), where="post", color=colour, linestyle=dash,
+            label=label_of(attack),
+        )  # fmt: skip
+
+
+def _rank(attack: str) -> tuple[int, str]:
+    order = list(STYLES)
+    return (order.index(attack) if attack in order else len(order), attack)
+
+
+def _names(models: Iterable[str]) -> list[str]:
+    return sorted(set(models))
+
+
+def _sequence(n: int) -> list[tuple[float, ...]]:
+    """n colours of viridis, dark to light, short of its pale end."""
+    return [tuple(matplotlib.colormaps["viridis"](0.9 * i / max(1, n - 1))) for i in range(n)]

@@ -1,0 +1,160 @@
+"""What a sweep hands over: tables (CSV and HDF5), figures (PNG and PDF) and the report, from measurements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib import figures, findings, names, report, tables
+from lib.published import Reference
+from lib.tables import CORRECTED, EXACT, Measurement, Record
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a report says beside the numbers.
+
+    settings: exact settings that results depend on (shown with the methods). warnings: those of the caller, such as
+    missing tasks. published: for each model that has one, the published curve of the same setting.
+    """
+
+    title: str
+    summary: Sequence[str] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    variant: str = CORRECTED
+    estimator: str = "isotonic"
+    published: Mapping[str, Reference] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+def write(
+    root: Path, name: str, measurements: Sequence[Measurement], description: Description,
+    records: Sequence[Record] = (), training: Mapping[str, figures.TrainingCurve] | None = None,
+) -> dict[str, pd.DataFrame]:  # fmt: skip
+    """Write the results of sweep `name` under `root`; returns its tables by name.
+
+    records add the ROC figure and the `delong` table, training the figure of held-out loss and AUC.
+    The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
+    """
+    found = {"auc": tables.auc_table(measurements), "rho": tables.rho_table(measurements)}
+    if records:
+        found["delong"] = tables.delong_table(records)
+    for table_name, table in found.items():
+        _write_table(names.tables(root, name) / table_name, table)
+    drawn = _draw(found["auc"], found["rho"], description, records, training or {})
+    folder = names.figures(root, name)
+    shown = [
+        report.ReportFigure(item.title, item.caption, figures.save(item.figure, folder, item.name)) for item in drawn
+    ]
+    report.write(names.report(root, name), _report(found, shown, description))
+    return found
+
+
+def _write_table(stem: Path, table: pd.DataFrame) -> None:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    tables.write_csv(stem.with_suffix(".csv"), table)
+    tables.write_hdf5(stem.with_suffix(".h5"), table)
+
+
+def _draw(
+    auc: pd.DataFrame, rho: pd.DataFrame, description: Description, records: Sequence[Record],
+    training: Mapping[str, figures.TrainingCurve],
+) -> list[_Drawn]:  # fmt: skip
+    kinds = sorted(set(rho["kind"]))
+    drawn = [_auc(auc, kind, description) for kind in (EXACT, *kinds) if _drawable(auc, kind, description)]
+    for kind in kinds:
+        estimators = sorted(
+            set(rho["estimator"]), key=lambda estimator: (estimator != description.estimator, estimator)
+        )
+        drawn += [
+            _rho(rho, kind, estimator, description) for estimator in estimators
+            if _drawable(rho[rho["rho"].notna()], kind, description)
+        ]  # fmt: skip
+    if any(record.labels["kind"] == EXACT for record in records):
+        drawn.append(_roc(records, description))
+    if training:
+        drawn.append(_training(training))
+    return drawn
+
+
+def _drawable(table: pd.DataFrame, kind: str, description: Description) -> bool:
+    return bool(((table["kind"] == kind) & (table["variant"] == description.variant)).any())
+
+
+def _level(kind: str) -> str:
+    return figures.LEVELS.get(kind, kind)
+
+
+def _auc(auc: pd.DataFrame, kind: str, description: Description) -> _Drawn:
+    caption = f"AUC of every attack ({description.variant} variants) against {_level(kind)}. {_bars(auc)}"
+    figure = figures.auc_figure(auc, kind, description.variant)
+    return _Drawn(f"auc_{kind}", f"AUC against {_level(kind)}", caption, figure)
+
+
+def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: Description) -> _Drawn:
+    caption = f"ρ by the {estimator} estimator, {description.variant} variants of the attacks. {_bars(rho)}"
+    if description.published and kind == "replace":
+        caption += " Grey: the published curve (ratio attack, paper estimator, mean and standard deviation of 5 seeds)."
+    references = description.published if kind == "replace" else {}
+    figure = figures.rho_figure(rho, estimator, description.variant, kind, references)
+    return _Drawn(f"rho_{kind}_{estimator}", f"ρ against {_level(kind)}, {estimator} estimator", caption, figure)
+
+
+def _roc(records: Sequence[Record], description: Description) -> _Drawn:
+    level = max(record.labels["level"] for record in records if record.labels["kind"] == EXACT)
+    caption = "Log axes; the mean TPR over seeds at each FPR. The dotted line is chance."
+    figure = figures.roc_figure(records, EXACT, level, description.variant)
+    return _Drawn("roc", f"ROC after {level} exact copies", caption, figure)
+
+
+def _training(training: Mapping[str, figures.TrainingCurve]) -> _Drawn:
+    caption = "Held-out loss and AUC of the loss attack at each evaluation of the fine-tuning."
+    return _Drawn("training", "During fine-tuning", caption, figures.training_figure(training))
+
+
+def _bars(table: pd.DataFrame) -> str:
+    seeds = table["seed"].nunique()
+    return (
+        f"Mean and one standard deviation over {seeds} seeds." if seeds > 1
+        else "One seed; bars are 95 % bootstrap intervals over canaries."
+    )  # fmt: skip
+
+
+def _report(
+    found: Mapping[str, pd.DataFrame], shown: Sequence[report.ReportFigure], description: Description
+) -> report.Report:
+    auc, rho = found["auc"], found["rho"]
+    return report.Report(
+        title=description.title,
+        summary=[*description.summary, *findings.in_words(auc, rho, description.variant, description.estimator)],
+        figures=shown,
+        tables=_report_tables(found, description),
+        warnings=[*description.warnings, *findings.warnings(auc, rho)],
+        methods={**report.METHODS, **description.settings},
+        provenance=description.provenance,
+    )
+
+
+def _report_tables(found: Mapping[str, pd.DataFrame], description: Description) -> list[report.ReportTable]:
+    variant, estimator = description.variant, description.estimator
+    listed = [
+        report.ReportTable("auc", f"AUC by exact copies ν, {variant} variants, mean over seeds. All rows:",
+                           *tables.auc_summary(found["auc"], variant), found["auc"]),
+        report.ReportTable("rho", f"ρ by level, {estimator} estimator, {variant} variants, mean over seeds. All rows:",
+                           *tables.summary(found["rho"], estimator, variant), found["rho"]),
+    ]  # fmt: skip
+    if "delong" in found:
+        caption = "Paired DeLong tests against the loss attack, on the same canaries. All rows:"
+        listed.append(report.ReportTable("delong", caption, (), (), found["delong"]))
+    return listed

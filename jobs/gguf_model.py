@@ -27,8 +27,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 
     path = gguf_files.find(config.package, config.file)
     model, tokenizer = gguf_files.load(path, config.dtype)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    models.save(model, tokenizer, out)
     models.check(out)
     print(f"gguf_model: {model.num_parameters() / 1e6:.1f} M parameters from {path.name}")
 

@@ -49,7 +49,7 @@ class Config:
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Train the tokenizer (or take the given one), then the model, and save both."""
-    from lib import pretraining
+    from lib import models, pretraining
 
     texts = shuffled(hdf5.read_texts(store.find(inputs["text"], names.TEXT), "train"), config.seed)
     if not any(texts):
@@ -57,8 +57,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     tokenizer = _tokenizer(config, inputs, texts)
     with pretraining.threads(config.threads):
         model, loss = _train(config, tokenizer, texts)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    models.save(model, tokenizer, out)
     with hdf5.create(out / names.METRICS) as file:
         hdf5.write(file, "loss", loss)
 
@@ -80,11 +79,11 @@ def leading(texts: list[str], characters: int) -> list[str]:
 
 
 def _tokenizer(config: Config, inputs: dict[str, Path], texts: list[str]) -> Any:
-    from lib import models, pretraining
+    from lib import bpe, models
 
     if "tokenizer" not in inputs:
         sample = leading(texts, config.tokenizer_characters)
-        return pretraining.train_tokenizer(sample, config.vocab_size, masked=config.objective == "masked")
+        return bpe.train_tokenizer(sample, config.vocab_size, masked=config.objective == "masked")
     tokenizer = models.load_tokenizer(inputs["tokenizer"])
     if len(tokenizer) != config.vocab_size:
         raise TesseraError(

@@ -28,13 +28,13 @@ class Config:
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Train and save. Raises TesseraError when the text artifact has no pre-training text."""
-    from lib import pretraining
+    from lib import bpe
 
     texts = shuffled(hdf5.read_texts(store.find(inputs["text"], names.TEXT), "train"), config.seed)
     if not any(texts):
         raise TesseraError(f"{inputs['text']}: no text in `train`; name more packages in the text stage")
     sample = leading(texts, config.characters)
-    pretraining.train_tokenizer(sample, config.vocab_size, masked=False).save_pretrained(out)
+    bpe.train_tokenizer(sample, config.vocab_size, masked=False).save_pretrained(out)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,13 @@ def check(directory: Path) -> None:
             raise TesseraError(f"{file}: missing or damaged weights ({error}); fetch or make it again") from error
 
 
+def save(model: Any, tokenizer: Any, directory: Path) -> None:
+    """Write a model (safetensors) and its tokenizer, as `load_causal_lm` and transformers read them."""
+    _no_progress_bars()
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+
+
 def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) -> Any:
     folder = source(directory)
     if dtype not in DTYPES:

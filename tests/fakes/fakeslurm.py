@@ -1,0 +1,198 @@
+"""What the fake SLURM commands beside this file share: jobs kept in a directory, really run, and faults to inject.
+
+$FAKE_SLURM/jobs/<id>/job.json        what sbatch was given
+$FAKE_SLURM/jobs/<id>/<element>.state one word; the element is an array index, or `-` for a job that is no array
+$FAKE_SLURM/jobs/<id>/<element>.runs  a byte for every time it was started
+$FAKE_SLURM/jobs/<id>/<element>.asked cancel | requeue | node_fail, until the keeper has done it
+$FAKE_SLURM/faults/<command>          fail | silent | garbage, and for sbatch refuse | mute (takes the job, then fails)
+$FAKE_SLURM/hold                      while it exists, nothing starts
+$FAKE_SLURM/calls                     a line for every call
+
+$FAKE_SLURM_MAX_ARRAY_SIZE (1001) is what the site allows. Only the standard library, since any python3 may run this.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(os.environ["FAKE_SLURM"])
+LIVE = ("PENDING", "RUNNING")
+POLL_SECONDS = 0.02
+
+
+def begin() -> None:
+    """Note the call and act out the fault that is set for this command."""
+    command = Path(sys.argv[0]).name
+    with open(ROOT / "calls", "a") as log:
+        log.write(" ".join([command, *sys.argv[1:]]) + "\n")
+    kind = fault()
+    if kind == "silent":
+        sys.exit(0)
+    if kind == "garbage":
+        print("slurm: a banner that nobody expects")
+        sys.exit(0)
+    if kind == "fail":
+        sys.exit(f"{command}: error: Unable to contact slurm controller (connect failure)")
+
+
+def fault() -> str:
+    """The fault set for this command, or nothing."""
+    file = ROOT / "faults" / Path(sys.argv[0]).name
+    return file.read_text().strip() if file.exists() else ""
+
+
+def max_array_size() -> int:
+    """How many indices an array may have."""
+    return int(os.environ.get("FAKE_SLURM_MAX_ARRAY_SIZE", "1001"))
+
+
+def add(script: str, options: dict[str, str]) -> int:
+    """Take a job in and start its keeper. Returns the job's id."""
+    (ROOT / "jobs").mkdir(exist_ok=True)
+    number = _next_number()
+    folder = ROOT / "jobs" / str(number)
+    (folder / "script.sh").write_text(script)
+    elements, parallelism = array(options.get("array", ""))
+    job = {"id": number, "elements": elements, "parallelism": parallelism, "cwd": os.getcwd(), **options}
+    for element in elements:
+        _write(folder / f"{element}.state", "PENDING")
+    _write(folder / "job.json", json.dumps(job))
+    with open(folder / "keeper.log", "ab") as log:
+        subprocess.Popen(
+            [sys.executable, __file__, str(folder)], start_new_session=True, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    return number
+
+
+def array(text: str) -> tuple[list[str], int]:
+    """The elements of `--array=text` and how many may run at a time: "0-2,7%4" -> (["0", "1", "2", "7"], 4)."""
+    if not text:
+        return ["-"], 1
+    indices, _, limit = text.partition("%")
+    found: list[str] = []
+    for part in indices.split(","):
+        first, _, last = part.partition("-")
+        found += [str(index) for index in range(int(first), int(last or first) + 1)]
+    return found, int(limit or len(found))
+
+
+def jobs() -> list[tuple[dict, dict[str, str]]]:
+    """Every job with the states of its elements, oldest first."""
+    files = sorted((ROOT / "jobs").glob("*/job.json"), key=lambda file: int(file.parent.name))
+    return [(job := json.loads(file.read_text()), states(job)) for file in files]
+
+
+def states(job: dict) -> dict[str, str]:
+    """Element -> state."""
+    return {element: (_folder(job) / f"{element}.state").read_text() for element in job["elements"]}
+
+
+def identity(job: dict, element: str) -> str:
+    """`12_3`, or `12` for a job that is no array."""
+    return str(job["id"]) if element == "-" else f"{job['id']}_{element}"
+
+
+def ask(target: str, wish: str) -> None:
+    """Have the keeper do something to `12` (all live elements) or `12_3`."""
+    number, _, index = target.partition("_")
+    for job, found in jobs():
+        for element, state in found.items():
+            if str(job["id"]) == number and index in ("", element) and state in LIVE:
+                _write(_folder(job) / f"{element}.asked", wish)
+
+
+class Keeper:
+    """Runs one job's elements to their ends, as slurmctld and slurmd would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.job = json.loads((folder / "job.json").read_text())
+        self.running: dict[str, subprocess.Popen] = {}
+
+    def run(self) -> None:
+        """Until every element has ended."""
+        while any(state in LIVE for state in states(self.job).values()):
+            self._obey()
+            self._reap()
+            if not (ROOT / "hold").exists() and self._dependencies_ended():
+                self._start()
+            time.sleep(POLL_SECONDS)
+
+    def _start(self) -> None:
+        waiting = [element for element, state in states(self.job).items() if state == "PENDING"]
+        for element in waiting[: self.job["parallelism"] - len(self.running)]:
+            with open(self.folder / f"{element}.runs", "a") as runs, open(self._output(element), "ab") as output:
+                runs.write(".")
+                self.running[element] = subprocess.Popen(
+                    ["bash", str(self.folder / "script.sh")], env=self._environment(element), cwd=self.job["cwd"],
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                )  # fmt: skip
+            self._set(element, "RUNNING")
+
+    def _reap(self) -> None:
+        for element, process in list(self.running.items()):
+            if process.poll() is not None:
+                del self.running[element]
+                self._set(element, "COMPLETED" if process.returncode == 0 else "FAILED")
+
+    def _obey(self) -> None:
+        for element in self.job["elements"]:
+            wish = self.folder / f"{element}.asked"
+            if not wish.exists():
+                continue
+            word = wish.read_text()
+            wish.unlink()
+            if process := self.running.pop(element, None):
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            self._set(element, {"cancel": "CANCELLED", "node_fail": "NODE_FAIL"}.get(word, "PENDING"))
+
+    def _dependencies_ended(self) -> bool:
+        wanted = set(re.findall(r":(\d+)", self.job.get("dependency", "")))
+        return not any(state in LIVE for job, found in jobs() if str(job["id"]) in wanted for state in found.values())
+
+    def _environment(self, element: str) -> dict[str, str]:
+        number = self.job["id"] if element == "-" else self.job["id"] * 1000 + int(element)
+        values = {"JOB_ID": number, "JOB_NUM_NODES": 1, "NODEID": 0, "NTASKS": 1, "PROCID": 0, "LOCALID": 0}
+        values |= {"JOB_NODELIST": "n1", "JOB_NAME": self.job.get("job-name", "")}
+        if element != "-":
+            values |= {"ARRAY_JOB_ID": self.job["id"], "ARRAY_TASK_ID": element}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+        return {**kept, **{f"SLURM_{key}": str(value) for key, value in values.items()}}
+
+    def _output(self, element: str) -> str:
+        values = {"A": self.job["id"], "a": element, "j": self.job["id"], "t": 0}
+        return re.sub("%([Aajt])", lambda found: str(values[found[1]]), self.job.get("output", "slurm-%A.out"))
+
+    def _set(self, element: str, state: str) -> None:
+        _write(self.folder / f"{element}.state", state)
+
+
+def _next_number() -> int:
+    while True:
+        number = 1 + max((int(folder.name) for folder in (ROOT / "jobs").iterdir()), default=0)
+        try:
+            (ROOT / "jobs" / str(number)).mkdir()
+            return number
+        except FileExistsError:
+            continue
+
+
+def _folder(job: dict) -> Path:
+    return ROOT / "jobs" / str(job["id"])
+
+
+def _write(file: Path, text: str) -> None:
+    temporary = file.with_name(f".{file.name}-{os.getpid()}")
+    temporary.write_text(text)
+    temporary.rename(file)
+
+
+if __name__ == "__main__":
+    Keeper(Path(sys.argv[1])).run()

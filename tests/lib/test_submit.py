@@ -1,0 +1,187 @@
+"""Submission, from the command line to the table, against fake SLURM commands that really run what they are given."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests import toys
+from tests.toys import Toy, expected, wait_for
+
+
+class FakeSite:
+    """The state of the fake SLURM and its faults."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "faults").mkdir(parents=True)
+        (root / "jobs").mkdir()
+
+    def fault(self, command: str, kind: str) -> None:
+        (self.root / "faults" / command).write_text(kind)
+
+    def mend(self) -> None:
+        for file in (self.root / "faults").iterdir():
+            file.unlink()
+
+    def hold(self) -> None:
+        (self.root / "hold").touch()
+
+    def release(self) -> None:
+        (self.root / "hold").unlink()
+
+    def ask(self, job: int, element: str, wish: str) -> None:
+        (self.root / "jobs" / str(job) / f"{element}.asked").write_text(wish)
+
+    def jobs(self) -> list[dict]:
+        files = (self.root / "jobs").glob("*/job.json")
+        return sorted((json.loads(file.read_text()) for file in files), key=lambda job: job["id"])
+
+    def arrays(self) -> list[dict]:
+        return [job for job in self.jobs() if not job["job-name"].endswith("-controller")]
+
+    def runs(self, job: int, element: str) -> int:
+        file = self.root / "jobs" / str(job) / f"{element}.runs"
+        return file.stat().st_size if file.exists() else 0
+
+    def live(self) -> bool:
+        states = [file.read_text() for file in (self.root / "jobs").glob("*/*.state")]
+        return any(state in ("PENDING", "RUNNING") for state in states)
+
+    def end(self) -> None:
+        for job in self.jobs():
+            for element in job["elements"]:
+                self.ask(job["id"], element, "cancel")
+        wait_for(lambda: not self.live(), "the end of all fake jobs")
+
+
+@pytest.fixture
+def site(tmp_path: Path):
+    site = FakeSite(tmp_path / "site")
+    yield site
+    site.end()
+
+
+@pytest.fixture
+def toy(tmp_path: Path, site: FakeSite) -> Toy:
+    toy = toys.make(tmp_path / "checkout")
+    toy.environment |= {"FAKE_SLURM": str(site.root), "PATH": f"{toys.FAKES}:{os.environ['PATH']}"}
+    return toy
+
+
+def test_a_sweep_runs_to_its_table_in_arrays_and_once(toy: Toy, site: FakeSite) -> None:
+    toy.submit()
+    assert toy.finish() == expected(1, 2, 3)
+    wait_for(lambda: not site.live(), "the end of the controller")
+    assert [job["elements"] for job in site.arrays()] == [["0", "1", "2"], ["0", "1", "2"]]
+    before = len(site.jobs())
+    toy.submit()
+    assert len(site.jobs()) == before
+    assert {site.runs(job["id"], element) for job in site.jobs() for element in job["elements"]} == {1}
+
+
+def test_a_scheduler_that_cannot_be_asked_never_causes_a_second_submission(toy: Toy, site: FakeSite) -> None:
+    site.hold()
+    toy.submit()
+    before = len(site.jobs())
+    for faults in (
+        {"squeue": "fail"}, {"squeue": "garbage"}, {"squeue": "silent"}, {"sacct": "fail"}, {"sacct": "silent"},
+        {"squeue": "silent", "sacct": "silent"}, {"squeue": "fail", "sacct": "fail"},
+    ):  # fmt: skip
+        for command, kind in faults.items():
+            site.fault(command, kind)
+        answer = toy.launch("submit")
+        assert len(site.jobs()) == before, (faults, answer.stdout, answer.stderr)
+        if "fail" in faults.values() or len(faults) == 2:
+            assert answer.returncode == 1, (faults, answer.stdout, answer.stderr)
+        site.mend()
+    toy.submit()
+    assert len(site.jobs()) == before
+
+
+def test_status_works_without_a_scheduler(toy: Toy, site: FakeSite) -> None:
+    site.hold()
+    toy.submit()
+    site.fault("squeue", "fail")
+    answer = toy.launch("status")
+    assert answer.returncode == 1
+    assert "unknown" in answer.stdout
+    assert "squeue failed" in answer.stdout
+
+
+def test_a_job_whose_number_was_lost_is_not_submitted_again(toy: Toy, site: FakeSite) -> None:
+    site.hold()
+    site.fault("sbatch", "mute")
+    assert toy.launch("submit").returncode == 1
+    site.mend()
+    assert len(site.arrays()) == 1
+    toy.submit()
+    assert len(site.arrays()) == 1
+
+
+def test_a_refused_submission_says_why_and_can_be_repeated(toy: Toy, site: FakeSite) -> None:
+    site.fault("sbatch", "refuse")
+    answer = toy.launch("submit")
+    assert answer.returncode == 1
+    assert "Invalid account" in answer.stderr
+    assert not site.jobs()
+    site.mend()
+    site.hold()
+    toy.submit()
+    assert len(site.arrays()) == 1
+
+
+def test_more_tasks_than_an_array_may_have(toy: Toy, site: FakeSite) -> None:
+    site.hold()
+    toy.environment["FAKE_SLURM_MAX_ARRAY_SIZE"] = "2"
+    toy.submit("--set=numbers=[1,2,3,4,5]")
+    assert [job["elements"] for job in site.arrays()] == [["0", "1"], ["0", "1"], ["-"]]
+
+
+def test_code_edited_after_the_submission_does_not_run(toy: Toy, site: FakeSite) -> None:
+    site.hold()
+    toy.submit("--set=numbers=[3]")
+    for file in (toy.root / "jobs" / "count.py", toy.root / "lib" / "hdf5.py"):
+        file.write_text("raise SystemExit('edited after the submission')\n")
+    site.release()
+    assert toy.finish() == expected(3)
+
+
+def test_killed_while_writing_requeued_and_lost_with_its_node(toy: Toy, site: FakeSite) -> None:
+    toy.submit("--set=seconds=1.5")
+    writing = {number: _temporary(toy, number) for number in (1, 2, 3)}
+    os.kill(int(writing[1].name.split("-")[-2]), signal.SIGKILL)
+    site.ask(1, "1", "requeue")
+    site.ask(1, "2", "node_fail")
+    assert toy.finish() == expected(1, 2, 3)
+    assert site.runs(1, "1") == 2
+    assert all(outcomes.count("done") == 1 for outcomes in toy.attempts("count").values())
+
+
+def test_cancelled_then_submitted_again(toy: Toy, site: FakeSite) -> None:
+    site.hold()
+    toy.submit()
+    assert toy.launch("cancel").returncode == 0
+    wait_for(lambda: not site.live(), "the end of all jobs")
+    site.release()
+    toy.submit()
+    assert toy.finish() == expected(1, 2, 3)
+
+
+def test_a_task_that_always_fails_stops_the_sweep_with_its_error(toy: Toy, site: FakeSite) -> None:
+    file = toy.root / "jobs" / "count.py"
+    broken = 'def run(config, inputs, out):\n    raise ValueError("no such luck")\n'
+    file.write_text(file.read_text().replace("def run(config, inputs, out):\n", broken, 1))
+    toy.submit("--set=numbers=[1]", "--max-failures=2")
+    wait_for(lambda: not site.live(), "the end of all jobs")
+    assert list(toy.attempts("count").values()) == [["failed", "failed"]]
+    assert "no such luck" in toy.launch("status", "--set=numbers=[1]").stdout
+
+
+def _temporary(toy: Toy, number: int) -> Path:
+    """The private file that a count task is writing."""
+    pattern = f"store/count/n{number}-*/.tmp-*-count.h5"
+    wait_for(lambda: any(toy.outputs.glob(pattern)), pattern, poll=0.01)
+    return next(toy.outputs.glob(pattern))

@@ -2,27 +2,25 @@
 
 Texts go through the model sorted by length, padded on the right. A causal model never looks ahead, so padding on the
 right changes no score and needs no attention mask, which holds for attention and for state-space models alike
-(a recurrent state that has run over padding on the left has not). The backbone's hidden states are turned into
-logits by blocks of positions and reduced at once, so that memory is bounded by the block, not by
-batch x length x vocabulary.
+(a recurrent state that has run over padding on the left has not).
 """
 
+import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from lib import output_head
+from lib.output_head import Reduced
 
 logger = logging.getLogger(__name__)
-
-BLOCK_VALUES = 1 << 20  # logits of one block: small enough for a processor's cache
-BLOCK_POSITIONS = 128  # but never fewer positions: each block reads the whole output matrix once
-FULL_VALUES = 1 << 28  # logits at once (1 GiB in float32) for a model whose head cannot be split off
-
-Reduced = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,9 @@ def score_tokens(
     _warn_of_length(model, texts)
     results: list[Reduced | None] = [None] * len(texts)
     with _evaluating(model), torch.no_grad():
-        reduce = _reducer(model, texts, moments)
+        score = _scorer(model, texts, _common(contexts), moments)
         for rows in _batches(texts, batch_size):
-            for row, result in zip(rows, reduce([texts[row] for row in rows], [skips[row] for row in rows])):
+            for row, result in zip(rows, score([texts[row] for row in rows], [skips[row] for row in rows])):
                 results[row] = result
     return _collected(results, moments)
 
@@ -121,8 +119,18 @@ def _joined(sequences: Sequence[ArrayLike], contexts: Sequence[ArrayLike] | None
         raise ValueError(f"{len(contexts)} contexts for {len(texts)} texts")
     if empty := [row for row, ids in enumerate(texts) if ids.size == 0]:
         raise ValueError(f"row {empty[0]}: an empty text")
-    before = [np.asarray(ids, dtype=ids_of.dtype) for ids, ids_of in zip(contexts, texts)]
-    return [np.concatenate(pair) for pair in zip(before, texts)], [max(1, len(ids)) for ids in before]
+    before = [np.asarray(context, dtype=text.dtype) for context, text in zip(contexts, texts)]
+    return [np.concatenate(pair) for pair in zip(before, texts)], [max(1, len(context)) for context in before]
+
+
+def _common(contexts: Sequence[ArrayLike] | None) -> NDArray[np.int64]:
+    """The ids that every context begins with, whole contexts apart: empty unless all are equal and longer than one.
+
+    The last id stays with the texts: what it predicts is scored.
+    """
+    if not contexts or any(not np.array_equal(context, contexts[0]) for context in contexts):
+        return np.zeros(0, dtype=np.int64)
+    return np.asarray(contexts[0], dtype=np.int64)[:-1]
 
 
 def _warn_of_length(model: torch.nn.Module, texts: Sequence[NDArray]) -> None:
@@ -140,22 +148,25 @@ def _batches(texts: Sequence[NDArray], batch_size: int) -> Iterator[list[int]]:
     return (order[start : start + batch_size] for start in range(0, len(order), batch_size))
 
 
-def _reducer(
-    model: torch.nn.Module, texts: Sequence[NDArray], moments: bool
+def _scorer(
+    model: torch.nn.Module, texts: Sequence[NDArray], common: NDArray[np.int64], moments: bool
 ) -> Callable[[list[NDArray], list[int]], list[Reduced]]:
-    """The function that scores one batch: by blocks of positions, or over full logits where it must."""
+    """The function that scores one batch; `common`, which every text begins with, is run only once where it can be."""
     device = model.get_input_embeddings().weight.device
-    by_blocks = bool(texts) and _head_splits_off(model, torch.as_tensor(_wide(texts[0][:8]), device=device)[None])
+    splits = bool(texts) and output_head.splits_off(model, _tensor(texts[0][:8]).to(device)[None])
+    cache = _attention_state(model, _tensor(common).to(device)) if splits and len(common) else None
+    known = len(common) if cache else 0
 
-    def reduce(batch: list[NDArray], skips: list[int]) -> list[Reduced]:
-        ids, scored = _padded(batch, skips)
-        run = _by_blocks if by_blocks else _over_full_logits
-        values = run(model, ids.to(device), scored.to(device), moments)
-        counts = scored.sum(dim=1).tolist()
-        columns = [value.cpu().split(counts) if value is not None else [None] * len(counts) for value in values]
-        return list(zip(*columns))
+    def score(batch: list[NDArray], skips: list[int]) -> list[Reduced]:
+        ids, scored = (value.to(device) for value in _padded(batch, skips))
+        if not splits:
+            values = output_head.over_full_logits(model, ids, scored, moments)
+        else:
+            state = _repeated(cache, len(batch))
+            values = output_head.by_blocks(model, ids[:, known:], scored[:, known:], moments, state)
+        return _rows(values, scored.sum(dim=1).tolist())
 
-    return reduce
+    return score
 
 
 def _padded(batch: list[NDArray], skips: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -163,84 +174,36 @@ def _padded(batch: list[NDArray], skips: list[int]) -> tuple[torch.Tensor, torch
     lengths = torch.tensor([len(ids) for ids in batch])
     ids = torch.zeros(len(batch), int(lengths.max()), dtype=torch.long)
     for row, text in enumerate(batch):
-        ids[row, : len(text)] = torch.as_tensor(_wide(text))
+        ids[row, : len(text)] = _tensor(text)
     position = torch.arange(ids.shape[1])
     mask = position < lengths[:, None]
     return ids, mask[:, 1:] & mask[:, :-1] & (position[1:] >= torch.tensor(skips)[:, None])
 
 
-def _wide(ids: NDArray) -> NDArray[np.int64]:
-    return np.ascontiguousarray(ids, dtype=np.int64)
+def _tensor(ids: NDArray) -> torch.Tensor:
+    return torch.as_tensor(np.ascontiguousarray(ids, dtype=np.int64))
 
 
-def _by_blocks(model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, moments: bool) -> Reduced:
-    hidden = _hidden(model, ids)[:, :-1][scored]
-    targets = ids[:, 1:][scored]
-    head = _head(model)
-    step = max(BLOCK_POSITIONS, BLOCK_VALUES // vocabulary(model))
-    blocks = [
-        _reduced(head(hidden[start : start + step]).float(), targets[start : start + step], moments)
-        for start in range(0, len(targets), step)
-    ]
-    return _joined_blocks(blocks, moments)
+def _attention_state(model: torch.nn.Module, ids: torch.Tensor) -> DynamicCache | None:
+    """Keys and values of `ids` (1-D), or None for a model whose state is anything else (windows, recurrence)."""
+    output = model.base_model(input_ids=ids[None], use_cache=True)
+    cache = getattr(output, "past_key_values", None)
+    plain = type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
+    return cache if plain else None
 
 
-def _over_full_logits(model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, moments: bool) -> Reduced:
-    rows = max(1, FULL_VALUES // (ids.shape[1] * vocabulary(model)))
-    blocks = []
-    for part, chosen in zip(ids.split(rows), scored.split(rows)):
-        logits = model(input_ids=part, use_cache=False).logits[:, :-1][chosen].float()
-        blocks.append(_reduced(logits, part[:, 1:][chosen], moments))
-    return _joined_blocks(blocks, moments)
+def _repeated(cache: DynamicCache | None, rows: int) -> Any:
+    """A copy of the state for a batch, since a pass appends to what it is given."""
+    if cache is None:
+        return None
+    state = copy.deepcopy(cache)
+    state.batch_repeat_interleave(rows)
+    return state
 
 
-def _joined_blocks(blocks: list[Reduced], moments: bool) -> Reduced:
-    columns = list(zip(*blocks))
-    return tuple(torch.cat(column) if moments or not number else None for number, column in enumerate(columns))
-
-
-def _reduced(logits: torch.Tensor, targets: torch.Tensor, moments: bool) -> Reduced:
-    """l, and mu, sigma of the distribution, of one block of logits (positions, vocabulary).
-
-    Deviations are taken from the target's own l: mu = l + sum_v p_v (ln p_v - l), which is exactly l for a
-    uniform distribution, where sigma is exactly 0.
-    """
-    everything = logits.log_softmax(dim=1)
-    chosen = everything.gather(1, targets[:, None])
-    if not moments:
-        return chosen[:, 0], None, None
-    probabilities = everything.exp()
-    deviations = everything.sub_(chosen)
-    shift = torch.linalg.vecdot(probabilities, deviations)
-    variance = torch.linalg.vecdot(probabilities, deviations.sub_(shift[:, None]).square_())
-    return chosen[:, 0], chosen[:, 0] + shift, variance.sqrt()
-
-
-def _hidden(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
-    return model.base_model(input_ids=ids, use_cache=False).last_hidden_state
-
-
-def _head(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Hidden states to logits; Gemma caps its logits softly after the output matrix."""
-    output = model.get_output_embeddings()
-    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-
-    def logits(hidden: torch.Tensor) -> torch.Tensor:
-        values = output(hidden.to(output.weight.dtype))
-        return values if cap is None else torch.tanh(values / cap) * cap
-
-    return logits
-
-
-def _head_splits_off(model: torch.nn.Module, ids: torch.Tensor) -> bool:
-    """Whether backbone and output matrix, one after the other, give the model's own logits; tried on a few ids."""
-    if model.base_model is not model and model.get_output_embeddings() is not None:
-        expected = model(input_ids=ids, use_cache=False).logits.float()
-        found = _head(model)(_hidden(model, ids)).float()
-        if torch.allclose(found, expected, rtol=1e-5, atol=1e-5):
-            return True
-    logger.warning("%s has an unusual output head: scoring over full logits, with more memory", type(model).__name__)
-    return False
+def _rows(values: Reduced, counts: list[int]) -> list[Reduced]:
+    columns = [value.cpu().split(counts) if value is not None else [None] * len(counts) for value in values]
+    return list(zip(*columns))
 
 
 def _collected(results: list[Reduced | None], moments: bool) -> TokenScores:

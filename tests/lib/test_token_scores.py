@@ -26,7 +26,7 @@ from transformers import (
     PhiForCausalLM,
 )
 
-from lib import token_scores
+from lib import output_head
 from lib.token_scores import score_tokens, unpad
 
 V = 97
@@ -88,6 +88,21 @@ def test_context_is_seen_and_not_scored(name):
         np.testing.assert_allclose(log_probs, one_by_one(model, text, context), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_common_context_is_run_once_and_changes_nothing(name):
+    model, texts = model_named(name), some_texts((5, 1, 12, 9, 12))
+    context = np.array([0, *range(40, 60)])
+    passes = []
+    embeddings = model.get_input_embeddings()
+    handle = embeddings.register_forward_hook(lambda _, ids, embedded: passes.append(embedded.shape[1]))
+    found = score_tokens(model, texts, [context] * len(texts), batch_size=2, moments=True)
+    handle.remove()
+    for text, log_probs in zip(texts, found.log_probs):
+        np.testing.assert_allclose(log_probs, one_by_one(model, text, context.tolist()), atol=1e-5)
+    longest = [33, 30, 22] if name in ("mamba", "cohere", "gemma2") else [13, 10, 2]
+    assert passes[-3:] == longest  # the last id of the context predicts, so it is run with the texts
+
+
 @pytest.mark.parametrize("name", ["gpt_neox", "llama", "mamba"])
 def test_padding_side_and_batch_mates_change_nothing(name):
     model, texts = model_named(name), some_texts()
@@ -145,8 +160,8 @@ def test_uniform_model_has_nll_ln_v(batch_size):
 def test_blocks_of_any_size_give_the_same(monkeypatch):
     model, texts = model_named("llama"), some_texts()
     whole = score_tokens(model, texts, moments=True)
-    monkeypatch.setattr(token_scores, "BLOCK_VALUES", 1)
-    monkeypatch.setattr(token_scores, "BLOCK_POSITIONS", 3)
+    monkeypatch.setattr(output_head, "BLOCK_VALUES", 1)
+    monkeypatch.setattr(output_head, "BLOCK_POSITIONS", 3)
     parts = score_tokens(model, texts, moments=True)
     for column in ("log_probs", "mu", "sigma"):
         for left, right in zip(getattr(whole, column), getattr(parts, column)):
@@ -155,14 +170,14 @@ def test_blocks_of_any_size_give_the_same(monkeypatch):
 
 @pytest.mark.parametrize("name", SPLITTABLE)
 def test_head_splits_off_without_full_logits(name, caplog, monkeypatch):
-    monkeypatch.setattr(token_scores, "_over_full_logits", None)
+    monkeypatch.setattr(output_head, "over_full_logits", None)
     score_tokens(model_named(name), some_texts())
     assert "unusual" not in caplog.text
 
 
 def test_unusual_head_falls_back_and_says_so(caplog, monkeypatch):
     model, texts = model_named("cohere"), some_texts()
-    monkeypatch.setattr(token_scores, "FULL_VALUES", 2 * 20 * V)  # two rows at a time
+    monkeypatch.setattr(output_head, "FULL_VALUES", 2 * 20 * V)  # two rows at a time
     with caplog.at_level(logging.WARNING):
         found = score_tokens(model, texts, batch_size=6)
     assert "CohereForCausalLM has an unusual output head" in caplog.text
@@ -229,7 +244,7 @@ class LargestTensor(TorchDispatchMode):
 
 def test_memory_is_bounded_by_the_block_for_a_vocabulary_of_256000():
     sizes = {**SIZES, "vocab_size": 256_000, "hidden_size": 4, "num_hidden_layers": 1}
-    model, texts = GPTNeoXForCausalLM(GPTNeoXConfig(**sizes)), some_texts([16] * 40)
+    model, texts = GPTNeoXForCausalLM(GPTNeoXConfig(**sizes)), some_texts([16] * 12)
     with LargestTensor() as watch:
-        score_tokens(model, texts, batch_size=40, moments=True)
-    assert watch.values == token_scores.BLOCK_POSITIONS * 256_000  # of 600 positions in the batch
+        score_tokens(model, texts, batch_size=12, moments=True)
+    assert watch.values == output_head.BLOCK_POSITIONS * 256_000  # of 180 positions in the batch

@@ -1,0 +1,102 @@
+"""From a causal model's hidden states to l, mu and sigma, without ever holding all logits.
+
+The backbone runs once over a batch; its hidden states are turned into logits by blocks of positions, and each block is
+reduced at once, so that memory is bounded by the block and not by batch x length x vocabulary.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+BLOCK_VALUES = 1 << 20  # logits of one block: small enough for a processor's cache
+BLOCK_POSITIONS = 128  # but never fewer positions: each block reads the whole output matrix once
+FULL_VALUES = 1 << 28  # logits at once (1 GiB in float32) for a model whose head cannot be split off
+
+# l, mu and sigma of the scored positions, row after row; mu and sigma are None unless asked for.
+Reduced = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
+
+
+def by_blocks(
+    model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, moments: bool, cache: Any = None
+) -> Reduced:
+    """Score a batch whose head splits off.
+
+    ids: (rows, length) int64, padded on the right; scored: (rows, length - 1) bool, which of the positions 1.. count;
+    cache: the attention state of what came before (transformers' Cache of as many rows), which is changed.
+    """
+    hidden = _hidden(model, ids, cache)[:, :-1][scored]
+    targets = ids[:, 1:][scored]
+    head = _head(model)
+    step = max(BLOCK_POSITIONS, BLOCK_VALUES // model.get_output_embeddings().weight.shape[0])
+    blocks = [
+        _reduced(head(hidden[start : start + step]).float(), targets[start : start + step], moments)
+        for start in range(0, len(targets), step)
+    ]
+    return _joined(blocks, moments)
+
+
+def over_full_logits(model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, moments: bool) -> Reduced:
+    """The same for any causal model, a few rows at a time, so that their logits stay below FULL_VALUES."""
+    rows = max(1, FULL_VALUES // (ids.shape[1] * model.get_input_embeddings().weight.shape[0]))
+    blocks = []
+    for part, chosen in zip(ids.split(rows), scored.split(rows)):
+        logits = model(input_ids=part, use_cache=False).logits[:, :-1][chosen].float()
+        blocks.append(_reduced(logits, part[:, 1:][chosen], moments))
+    return _joined(blocks, moments)
+
+
+def splits_off(model: torch.nn.Module, ids: torch.Tensor) -> bool:
+    """Whether backbone and head, one after the other, give the model's own logits; tried on a few ids (1, length).
+
+    Says so where they do not (a scaled or otherwise unusual head).
+    """
+    if model.base_model is not model and model.get_output_embeddings() is not None:
+        expected = model(input_ids=ids, use_cache=False).logits.float()
+        hidden = _hidden(model, ids)
+        if hidden is not None and torch.allclose(_head(model)(hidden).float(), expected, rtol=1e-5, atol=1e-5):
+            return True
+    logger.warning("%s has an unusual output head: scoring over full logits, with more memory", type(model).__name__)
+    return False
+
+
+def _hidden(model: torch.nn.Module, ids: torch.Tensor, cache: Any = None) -> torch.Tensor | None:
+    state = {"use_cache": False} if cache is None else {"use_cache": True, "past_key_values": cache}
+    return getattr(model.base_model(input_ids=ids, **state), "last_hidden_state", None)
+
+
+def _head(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Hidden states to logits; Gemma 2 caps its logits softly after the output matrix."""
+    output = model.get_output_embeddings()
+    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+
+    def logits(hidden: torch.Tensor) -> torch.Tensor:
+        values = output(hidden.to(output.weight.dtype))
+        return values if cap is None else torch.tanh(values / cap) * cap
+
+    return logits
+
+
+def _reduced(logits: torch.Tensor, targets: torch.Tensor, moments: bool) -> Reduced:
+    """l, and mu, sigma of the distribution, of one block of logits (positions, vocabulary).
+
+    Deviations are taken from the target's own l: mu = l + sum_v p_v (ln p_v - l), which is exactly l for a
+    uniform distribution, where sigma is exactly 0.
+    """
+    everything = logits.log_softmax(dim=1)
+    chosen = everything.gather(1, targets[:, None])
+    if not moments:
+        return chosen[:, 0], None, None
+    probabilities = everything.exp()
+    deviations = everything.sub_(chosen)
+    shift = torch.linalg.vecdot(probabilities, deviations)
+    variance = torch.linalg.vecdot(probabilities, deviations.sub_(shift[:, None]).square_())
+    return chosen[:, 0], chosen[:, 0] + shift, variance.sqrt()
+
+
+def _joined(blocks: list[Reduced], moments: bool) -> Reduced:
+    columns = list(zip(*blocks))
+    return tuple(torch.cat(column) if moments or not number else None for number, column in enumerate(columns))

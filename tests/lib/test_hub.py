@@ -144,7 +144,7 @@ def test_every_refusal_is_listed_with_its_remedy(server, monkeypatch):
 
 def test_the_token_comes_from_the_environment_and_opens_gated_repositories(server, monkeypatch):
     item = HubItem("model", "lab/gated", FIRST)
-    with pytest.raises(TesseraError, match="export HF_TOKEN=.*none is set"):
+    with pytest.raises(TesseraError, match=r"export HF_TOKEN=.*none is set"):
         hub.check_access([item])
     with pytest.raises(TesseraError, match="gated"):
         hub.fetch([item])
@@ -161,7 +161,7 @@ def test_a_model_with_pickled_weights_alone_is_refused(server):
 
 def test_a_hub_that_cannot_be_reached_says_so(server, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    with pytest.raises(TesseraError, match="cannot be reached.*login node"):
+    with pytest.raises(TesseraError, match=r"cannot be reached.*login node"):
         hub.check_access([HubItem("model", "lab/model")])
-    with pytest.raises(TesseraError, match="cannot be reached.*login node"):
+    with pytest.raises(TesseraError, match=r"cannot be reached.*login node"):
         hub.fetch([HubItem("model", "lab/model")])

@@ -1,0 +1,150 @@
+"""Collection: from finished artifacts to a sweep's tables, figures and report.
+
+Every checksum is compared before a number is used; leaves are taken in the order of their labels, so that the same
+artifacts give the same bytes, whatever ran where.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from lib import attempts, files, hdf5, names, store
+from lib.config import canonical
+from lib.survey import directory, done
+from lib.sweep import Leaf, Plan
+
+if TYPE_CHECKING:  # these import matplotlib and pandas, which other commands do without
+    from lib.figures import TrainingCurve
+    from lib.tables import Record
+
+BOOTSTRAP_SEED = 0
+
+
+def run(root: Path, plan: Plan, console: Console) -> None:
+    """Write tables, figures and report of every finished leaf, and print the closing table.
+
+    Raises TesseraError naming the first file that is not what was written.
+    """
+    from lib import published, results, tables
+
+    finished = done(root, plan)
+    leaves = [leaf for leaf in sorted(plan.leaves, key=_order) if leaf.digest in finished]
+    records = list(read_records(root, plan, leaves))
+    description = results.Description(
+        title=plan.title,
+        settings=settings(plan),
+        provenance=dict(_provenance(root, plan, leaves)),
+        warnings=_missing(plan, finished),
+        published=published.references({record.labels["model"] for record in records}),
+    )
+    measurements = tables.measure(records, BOOTSTRAP_SEED)
+    found = results.write(root, plan.name, measurements, description, records, _training(root, plan, leaves))
+    _write_missing(root, plan, finished)
+    _print_summary(root, plan, tables.summary(found["rho"]), console)
+
+
+def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:
+    """The scores of every leaf, with the copies that its injection left whole. Checks every checksum."""
+    from lib.tables import Record
+
+    for leaf in leaves:
+        scores = _artifact(root, plan, leaf, "membership") / names.SCORES
+        injected = _artifact(root, plan, leaf, "inject") / names.INJECTED
+        sides = {side: _columns(scores, side) for side in ("members", "non_members")}
+        yield Record(
+            leaf.labels, **sides,
+            effective_copies=float(np.mean(hdf5.read(injected, "effective_copies"))),
+            nominal_copies=float(np.mean(hdf5.read(injected, "nominal_copies"))),
+        )  # fmt: skip
+
+
+def settings(plan: Plan) -> dict[str, str]:
+    """Stage -> its configuration as JSON; a value that differs between tasks is listed."""
+    configs: dict[str, list[dict]] = {}
+    for task in plan.tasks.values():
+        configs.setdefault(task.node, []).append(task.config)
+    return {f"settings of {node}": _common(found) for node, found in configs.items()}
+
+
+def _common(found: list[dict]) -> str:
+    merged = {}
+    for key in found[0]:
+        values = list(dict.fromkeys(canonical(config[key]) for config in found))
+        merged[key] = json.loads(values[0]) if len(values) == 1 else [json.loads(value) for value in values]
+    return canonical(merged)
+
+
+def _columns(file: Path, side: str) -> dict[str, np.ndarray]:
+    with hdf5.opened(file) as opened:
+        return {name: opened[side][name][()] for name in opened[side]}
+
+
+def _artifact(root: Path, plan: Plan, leaf: Leaf, stage: str) -> Path:
+    """The verified artifact of a leaf's task of one stage."""
+    digest = next(digest for digest in leaf.nodes.values() if plan.tasks[digest].stage == stage)
+    place = directory(root, plan.tasks[digest])
+    store.verify(place)
+    return place
+
+
+def _training(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[str, "TrainingCurve"]:
+    """Held-out loss and AUC during the exact fine-tunings of the first seed of each model."""
+    from lib.figures import TrainingCurve
+
+    curves, seen = {}, {}
+    for leaf in leaves:
+        model, seed, level = (leaf.labels[key] for key in ("model", "seed", "level"))
+        if leaf.labels["kind"] != "exact" or seen.setdefault(model, seed) != seed:
+            continue
+        digest = next(d for d in leaf.nodes.values() if plan.tasks[d].stage == "finetune")
+        file = directory(root, plan.tasks[digest]) / names.METRICS
+        columns = [hdf5.read(file, name) for name in ("evaluation_step", "held_out_loss", "auc")]
+        curves[f"{model}, ν = {level}"] = TrainingCurve(*columns)
+    return curves
+
+
+def _provenance(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator[tuple[str, str]]:
+    for leaf in leaves:
+        record = attempts.read(directory(root, plan.tasks[leaf.digest]))[-1]
+        label = ", ".join(f"{key} {value}" for key, value in leaf.labels.items())
+        yield label, f"task {leaf.digest}, code {record.get('code')}, {record.get('device')}, host {record.get('host')}"
+
+
+def _missing(plan: Plan, finished: set[str]) -> list[str]:
+    missing = [leaf for leaf in plan.leaves if leaf.digest not in finished]
+    if not missing:
+        return []
+    labels = "; ".join(", ".join(f"{key} {value}" for key, value in leaf.labels.items()) for leaf in missing)
+    return [f"Partial: {len(missing)} of {len(plan.leaves)} settings are missing: {labels}."]
+
+
+def _write_missing(root: Path, plan: Plan, finished: set[str]) -> None:
+    """`missing.csv` beside the tables of a partial collection; a whole one has none."""
+    file = names.tables(root, plan.name) / "missing.csv"
+    missing = [leaf for leaf in sorted(plan.leaves, key=_order) if leaf.digest not in finished]
+    if not missing:
+        file.unlink(missing_ok=True)
+        return
+    rows = [",".join([*map(str, leaf.labels.values()), leaf.digest]) for leaf in missing]
+    files.write_bytes(file, "\n".join([",".join([*missing[0].labels, "task"]), *rows, ""]).encode())
+
+
+def _order(leaf: Leaf) -> tuple:
+    return tuple((isinstance(value, str), value) for value in leaf.labels.values())
+
+
+def _print_summary(root: Path, plan: Plan, summary: tuple[list[str], list[list[str]]], console: Console) -> None:
+    header, rows = summary
+    table = Table(
+        *header, title="rho, the exact-duplicate equivalent, by number of replaced tokens (isotonic estimator)"
+    )
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    for what, place in (("tables", names.tables), ("figures", names.figures), ("report", names.report)):
+        console.print(f"{what:8} {place(root, plan.name)}", highlight=False)

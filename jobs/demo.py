@@ -19,19 +19,19 @@ def run(root: Path) -> Path:
     """Make the demo's results under `root`; returns the path of the report."""
     from lib import published, results
 
-    measurements = published.measurements()
-    results.write(root, NAME, measurements, results.Description(
+    sources = (published.AUCS, published.RHO)
+    description = results.Description(
         title="ρ of four models, from published AUCs",
         summary=(
             "Recomputed from the 1,800 published AUCs of “The mosaic memory of large language models” (4 models, "
             "5 seeds, 5 attacks). The paper estimator on the ratio attack gives the published ρ to 4 decimals.",
         ),
-        provenance={
-            "Command": "python -m jobs.demo",
-            **{f"sweeps/published/{file.name}": f"sha256 {store.sha256(file)}" for file in (published.AUCS, published.RHO)},
-        },
-        variant="paper", estimator="paper", published=published.references(published.MODELS),
-    ))  # fmt: skip
+        provenance={f"sweeps/published/{file.name}": f"sha256 {store.sha256(file)}" for file in sources},
+        variant="paper",
+        estimator="paper",
+        published=published.references(published.MODELS),
+    )
+    results.write(root, NAME, published.measurements(), description)
     return names.report(root, NAME)
 
 

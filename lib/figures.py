@@ -20,9 +20,11 @@ from lib import files, statistics
 from lib.published import Reference
 from lib.tables import CORRECTED, EXACT, Record, split_score
 
-COLUMN_WIDTH, TEXT_WIDTH, PANEL_HEIGHT = 3.35, 6.9, 2.3  # inches
+# Inches. Two panels are narrower than two columns, so that they can still be read when shrunk to one (or to a phone).
+COLUMN_WIDTH, TWO_PANELS_WIDTH = 3.35, 5.2
+PANEL_HEIGHT = 2.0
 DPI = 200
-LEGEND_CHARACTERS = 58  # that fit into a column's width, about
+LEGEND_CHARACTERS = 17  # that fit into an inch, about
 GREY = "#6b6b6b"
 
 LABELS = {
@@ -87,7 +89,7 @@ def rho_figure(
         _lines(axes, _over_seeds(rows[rows["model"] == model], "rho"))
         _widen(axes, -0.04, 1.05, RHO_TOP)
 
-    return _panels(_names(rows["model"]), draw, LEVELS.get(kind, kind), "ρ (exact-duplicate equivalent)")
+    return _panels(_names(rows["model"]), draw, LEVELS.get(kind, kind), "ρ (exact equivalent)")
 
 
 def roc_figure(
@@ -110,7 +112,7 @@ def roc_figure(
 def training_figure(runs: Mapping[str, TrainingCurve]) -> Figure:
     """Held-out loss and loss-attack AUC against the share of the epoch, one line a run, dark to light in order."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(TEXT_WIDTH, PANEL_HEIGHT + 0.4), layout="constrained")
+        figure = Figure(figsize=(TWO_PANELS_WIDTH, PANEL_HEIGHT + 0.5), layout="constrained")
         loss, auc = figure.subplots(1, 2)
         for colour, (label, run) in zip(_sequence(len(runs)), runs.items()):
             share = np.asarray(run.steps) / max(1, np.max(run.steps))
@@ -118,7 +120,7 @@ def training_figure(runs: Mapping[str, TrainingCurve]) -> Figure:
             auc.plot(share, run.auc, color=colour, marker="o")
         loss.set(xlabel="share of the epoch", ylabel="held-out loss (nats a token)")
         auc.set(xlabel="share of the epoch", ylabel="AUC of the loss attack", ylim=(0.4, 1.02))
-        figure.legend(loc="outside lower center", ncols=min(len(runs), 7))
+        figure.legend(loc="outside lower center", ncols=min(len(runs), 6))
         return _settled(figure)
 
 
@@ -161,7 +163,7 @@ def _panels(models: Sequence[str], draw: Callable[[Axes, str], None], x_label: s
     columns = min(2, len(models))
     rows = math.ceil(len(models) / columns)
     with matplotlib.rc_context(STYLE):
-        size = (COLUMN_WIDTH if columns == 1 else TEXT_WIDTH, PANEL_HEIGHT * rows + 0.45)
+        size = (COLUMN_WIDTH if columns == 1 else TWO_PANELS_WIDTH, PANEL_HEIGHT * rows + 0.7)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for i, axes in enumerate(grid.flat):
@@ -175,15 +177,16 @@ def _panels(models: Sequence[str], draw: Callable[[Axes, str], None], x_label: s
                 axes.tick_params(labelbottom=True)
         for axes in grid[:, 0]:
             axes.set_ylabel(y_label)
-        _legend(figure, grid.flat[: len(models)], columns)
+        _legend(figure, grid.flat[: len(models)])
         return _settled(figure)
 
 
-def _legend(figure: Figure, panels: Iterable[Axes], columns: int) -> None:
+def _legend(figure: Figure, panels: Iterable[Axes]) -> None:
     entries = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
     handles = [getattr(handle, "lines", (handle,))[0] for handle in entries.values()]  # the line without its bars
-    across = LEGEND_CHARACTERS * columns // (max(map(len, entries)) + 6)
-    figure.legend(handles, entries.keys(), loc="outside lower center", ncols=max(1, min(len(entries), across)))
+    across = max(1, LEGEND_CHARACTERS * figure.get_figwidth() // (max(map(len, entries)) + 6))
+    rows = math.ceil(len(entries) / across)
+    figure.legend(handles, entries.keys(), loc="outside lower center", ncols=math.ceil(len(entries) / rows))
 
 
 def _widen(axes: Axes, low: float, high: float, highest: float = math.inf) -> None:

@@ -65,7 +65,8 @@ def test_a_linear_curve_is_inverted_exactly(estimate, copies, start, slope):
         result = estimate(copies, curve, start + slope * nu)
         assert float(result.nu_eq) == pytest.approx(nu, abs=1e-6)
         assert float(result.rho) == pytest.approx((nu - 1) / 9, abs=1e-6)
-        assert not (result.non_monotone or result.flat)
+        assert not result.non_monotone
+        assert not result.flat
 
 
 def test_smoothing_leaves_a_linear_curve_given_at_some_levels_as_it_is():
@@ -175,7 +176,7 @@ def test_always_finite_and_one_flag_at_most_tells_where(estimate, curve, auc):
     assert np.isfinite(result.rho)
     assert result.nu_eq >= 1
     assert result.non_monotone == bool((np.diff(curve) < 0).any())
-    assert not (result.clamped and result.extrapolated)
+    assert not np.logical_and(result.clamped, result.extrapolated)
     assert bool(result.extrapolated) == bool(result.nu_eq > 10)
 
 

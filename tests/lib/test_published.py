@@ -1,0 +1,48 @@
+import pytest
+
+from lib import published
+from lib.errors import TesseraError
+
+
+def test_the_published_aucs_are_all_there():
+    found = published.measurements()
+    assert len(found) == 1800
+    assert {m.model for m in found} == set(published.MODELS)
+    assert {m.level for m in found if m.kind == "exact"} == set(range(1, 11))
+    assert {m.level for m in found if m.kind == "replace"} == {1, 5, 10, 15, 20, 25, 50, 75}
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("gptneo1B", "gptneo1B"),
+        ("EleutherAI/gpt-neo-1.3B", "gptneo1B"),
+        ("google/gemma-2b", "gemma2B"),
+        ("meta-llama/Llama-3.2-1B", "llama_3.2_1B"),
+        ("microsoft/phi-2", "phi2"),
+        ("laptop", None),
+        ("gpt-neo-125m", None),
+    ],
+)
+def test_models_are_found_under_the_names_of_the_hub(model, name):
+    assert published.published_name(model) == name
+
+
+def test_a_published_curve_and_one_that_is_not():
+    curve = published.rho("shuffle", "gptneo1B", "ngram=10")
+    assert curve["value"].is_monotonic_increasing
+    assert curve.iloc[0].tolist() == [0.2, 0.5673, 0.0349]
+    assert published.rho("shuffle", "phi2").empty
+    assert list(published.references(["phi2", "laptop"])) == ["phi2"]
+
+
+def test_a_file_that_is_no_such_table_is_named(tmp_path):
+    file = tmp_path / "aucs.csv"
+    with pytest.raises(TesseraError, match=r"aucs\.csv"):
+        published.measurements(file)
+    file.write_text("model,seed\nx,1\n")
+    with pytest.raises(TesseraError, match=r"aucs\.csv: no column 'variable'"):
+        published.measurements(file)
+    file.write_text("model,seed,variable,value,attack,auc\nx,1,sheep,1,loss,0.5\n")
+    with pytest.raises(TesseraError, match="unknown variable 'sheep'"):
+        published.measurements(file)

@@ -1,0 +1,220 @@
+"""Figures, findings and the report, on a small synthetic sweep."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+
+from lib import figures, findings, names, results, tables
+from lib.figures import TrainingCurve
+from lib.published import Reference
+from lib.tables import Record
+
+NAMES = ("loss", "ratio", "zlib", "lowercase", "min_k", "min_k_plus_plus", "loss_paper")
+
+
+def record(kind, level, strength, seed=1, model="tiny"):
+    stream = np.random.default_rng(seed)  # the same canaries at every level
+    members, others = stream.normal(size=(2, 30))
+    shifted = {name: members + strength * (1 - 0.05 * i) for i, name in enumerate(NAMES)}
+    labels = {"model": model, "seed": seed, "kind": kind, "level": level}
+    return Record(labels, shifted, dict.fromkeys(NAMES, others), effective_copies=level * 0.95, nominal_copies=10)
+
+
+def records(seeds=(1,), model="tiny"):
+    exact = [record("exact", nu, 0.2 * nu, seed, model) for seed in seeds for nu in (1, 3, 5, 7, 10)]
+    return exact + [record("replace", r, 1.8 - 0.02 * r, seed, model) for seed in seeds for r in (1, 25, 75)]
+
+
+TRAINING = {
+    f"ν = {nu}": TrainingCurve(np.arange(3), np.linspace(5, 4.5, 3), np.linspace(0.5, 0.6, 3)) for nu in (1, 10)
+}
+REFERENCE = Reference(
+    "published", pd.DataFrame({"value": [1, 25, 75], "rho_mean": [0.9, 0.4, 0.1], "rho_std": [0.02] * 3})
+)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    description = results.Description(
+        title="Tiny <sweep>", summary=("Two & two.",), settings={"Learning rate": "2e-5"},
+        provenance={"commit": "abc"}, warnings=("1 task is missing.",), published={"tiny": REFERENCE},
+    )  # fmt: skip
+    measured = tables.measure(records(), seed=1, n_bootstrap=50)
+    for name in ("one", "two"):
+        found = results.write(root, name, measured, description, records(), TRAINING)
+    return root, found
+
+
+def files_of(root, name):
+    return {file.relative_to(names.sweep(root, name)): file for file in names.sweep(root, name).rglob("*.*")}
+
+
+def test_everything_is_written_where_programs_look_for_it(written):
+    root, _ = written
+    found = {str(path) for path in files_of(root, "one")}
+    stems = ("auc_exact", "auc_replace", "rho_replace_isotonic", "rho_replace_paper", "roc", "training")
+    assert found == (
+        {f"tables/{name}.{suffix}" for name in ("auc", "rho", "delong") for suffix in ("csv", "h5")}
+        | {f"figures/{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf")}
+        | {"report.html"}
+    )
+
+
+def test_the_same_inputs_give_the_same_bytes(written):
+    root, _ = written
+    one, two = files_of(root, "one"), files_of(root, "two")
+    assert [path for path in one if one[path].read_bytes() != two[path].read_bytes()] == []
+
+
+def test_figures_hold_no_date_and_no_version(written):
+    root, _ = written
+    folder = names.figures(root, "one")
+    assert b"CreationDate" not in (folder / "roc.pdf").read_bytes()
+    assert b"matplotlib" not in (folder / "roc.png").read_bytes().lower()
+
+
+class Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found, self.tags = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.found += [value for name, value in attributes if name in ("src", "href")]
+
+
+def test_the_report_needs_no_network_and_embeds_the_tables(written):
+    root, found = written
+    html = names.report(root, "one").read_text()
+    page = Links()
+    page.feed(html)
+    assert [link for link in page.found if not re.match(r"(data:|#)", link)] == []
+    assert "script" not in page.tags
+    assert "url(" not in html
+    images = [link for link in page.found if link.startswith("data:image/png;base64,")]
+    assert len(images) == 6
+    roc = base64.b64encode((names.figures(root, "one") / "roc.png").read_bytes()).decode()
+    assert f"data:image/png;base64,{roc}" in images
+    tables_ = [
+        base64.b64decode(link.split("base64,")[1]).decode() for link in page.found if link.startswith("data:text")
+    ]
+    assert tables_ == [tables.to_csv(found[name]) for name in ("auc", "rho", "delong")]
+    assert len(pd.read_csv(io.StringIO(tables_[1]))) == len(found["rho"])
+
+
+def test_the_report_says_what_was_done(written):
+    root, _ = written
+    html = names.report(root, "one").read_text()
+    for text in ("Tiny &lt;sweep&gt;", "Two &amp; two.", "Learning rate", "2e-5", "abc", "1 task is missing."):
+        assert text in html
+    assert "fewer copies than were injected" in html
+
+
+def drawn_lines(figure):
+    return {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+
+
+def test_figures_draw_the_numbers_of_the_table(written):
+    _, found = written
+    figure = figures.rho_figure(found["rho"], "isotonic", published={"tiny": REFERENCE})
+    (axes,) = figure.axes
+    labels = [container.get_label() for container in axes.containers]
+    assert labels == ["published", "loss", "ratio", "zlib", "lowercase", "min-k", "min-k++"]
+    rho = found["rho"]
+    mine = rho[(rho["attack"] == "loss") & (rho["variant"] == "corrected") & (rho["estimator"] == "isotonic")]
+    expected = mine[mine["seed"].notna()].sort_values("level")["rho"]
+    np.testing.assert_allclose(axes.containers[1].lines[0].get_ydata(orig=False), expected)
+    low, high = axes.get_ylim()
+    assert low < 0 < 1 < high
+
+
+def test_several_seeds_are_drawn_as_mean_and_standard_deviation():
+    auc = tables.auc_table(tables.measure(records(seeds=(1, 2, 3)), seed=1, n_bootstrap=20))
+    (axes,) = figures.auc_figure(auc).axes
+    mine = auc[(auc["attack"] == "loss") & (auc["variant"] == "corrected") & (auc["kind"] == "exact")]
+    container = axes.containers[0]
+    np.testing.assert_allclose(container.lines[0].get_ydata(orig=False), mine.groupby("level")["auc"].mean())
+    bar = container.lines[2][0].get_segments()[2]
+    values = mine[mine["level"] == 5]["auc"].to_numpy()
+    assert bar[1][1] - bar[0][1] == pytest.approx(2 * values.std())
+
+
+def test_attacks_keep_a_colour_and_a_dash_of_their_own():
+    shown = [name for name in figures.STYLES if name != "minkprob"]
+    assert len({to_hex(figures.STYLES[name][0]) for name in shown}) == len(shown)
+    assert len({figures.STYLES[name][1] for name in shown}) == len(shown)
+
+
+@pytest.mark.parametrize("models", [1, 2, 3])
+def test_nothing_is_cut_off_or_overlaps(models):
+    labels = [f"model_{i}" for i in range(models)]
+    found = [r for model in labels for r in records(model=model)]
+    figure = figures.auc_figure(tables.auc_table(tables.measure(found, seed=1, n_bootstrap=10)))
+    figure.draw_without_rendering()
+    renderer, page = FigureCanvasAgg(figure).get_renderer(), figure.bbox
+    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes if axes.get_visible()]
+    (legend,) = [item.get_window_extent(renderer) for item in figure.legends]
+    for box in (*boxes, legend):
+        assert box.x0 >= page.x0 - 1
+        assert box.x1 <= page.x1 + 1
+        assert box.y0 >= page.y0 - 1
+        assert box.y1 <= page.y1 + 1
+    assert not any(box.overlaps(legend) for box in boxes)
+
+
+def test_the_roc_is_that_of_the_scores():
+    figure = figures.roc_figure(records(), level=10)
+    (axes,) = figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    line = drawn_lines(figure)["loss"]
+    chosen = next(r for r in records() if r.labels["kind"] == "exact" and r.labels["level"] == 10)
+    for fpr, tpr in zip(line.get_xdata()[1:], line.get_ydata()[1:]):
+        allowed = [np.mean(chosen.members["loss"] >= t) for t in [*chosen.non_members["loss"], *chosen.members["loss"]]
+                   if np.mean(chosen.non_members["loss"] >= t) <= fpr + 1e-12]  # fmt: skip
+        assert tpr == pytest.approx(max(allowed))
+
+
+def test_nothing_to_draw_is_an_error():
+    with pytest.raises(ValueError, match="nothing to draw"):
+        figures.auc_figure(tables.auc_table([]))
+
+
+def test_the_findings_name_the_strongest_attack_and_its_numbers(written):
+    _, found = written
+    (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
+    auc = found["auc"].set_index(["attack", "variant", "kind", "level"])["auc"]
+    assert "(loss)" in text
+    assert f"{auc['loss', 'corrected', 'exact', 10]:.3f} after ν = 10" in text
+    assert "half of the effect is left near R =" in text
+
+
+def test_warnings_count_the_flags_and_name_the_settings(written):
+    _, found = written
+    rho = found["rho"].copy()
+    assert not [text for text in findings.warnings(found["auc"], rho) if "clamped" in text]
+    row = rho.index[rho["seed"].notna()][0]
+    rho.loc[row, ["clamped", "extrapolated", "flat"]] = True
+    texts = " ".join(findings.warnings(found["auc"], rho))
+    setting = f"tiny {figures.label_of(rho.loc[row, 'attack'])} replace {rho.loc[row, 'level']}"
+    total = int(rho["seed"].notna().sum())
+    assert texts.count(f"1 of {total} estimates") == 3
+    assert texts.count(setting) == 3
+
+
+def test_a_baseline_away_from_one_half_is_a_warning():
+    apart = Record(
+        {"model": "tiny", "seed": 1, "kind": "none", "level": 0},
+        {"bag_of_words": np.arange(30.0) + 20}, {"bag_of_words": np.arange(30.0)},
+    )  # fmt: skip
+    measured = tables.measure([*records(), apart], seed=1, n_bootstrap=50)
+    auc, rho = tables.auc_table(measured), tables.rho_table(measured)
+    assert "bag_of_words" not in set(rho["attack"])
+    assert any("differ by themselves" in text for text in findings.warnings(auc, rho))

@@ -99,13 +99,13 @@ def mask_each(
     limit: int,
 ) -> Masked:
     """One input for each replaceable position, in row order, of at most `limit` ids."""
-    before, after = zip(*_contexts(tokens, replaceable, target)) if replaceable.any() else ((), ())
     mask = tokenizer.mask_token_id
     if mask is None:
         raise TesseraError("the masked LM's tokenizer has no mask token; give a masked language model (RoBERTa, BERT)")
     framed = tokenizer(tokenizer.mask_token)["input_ids"]  # with the special tokens that the model wants around
     head, tail = framed[: framed.index(mask)], framed[framed.index(mask) + 1 :]
     room = limit - len(framed)
+    before, after = zip(*_contexts(tokens, replaceable, target)) if replaceable.any() else ((), ())
     parts = [fit(left, right, room) for left, right in zip(encode_all(tokenizer, before), encode_all(tokenizer, after))]
     return Masked(
         [[*head, *left, mask, *right, *tail] for left, right, _ in parts],

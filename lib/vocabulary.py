@@ -52,7 +52,7 @@ def spans(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[tuple[
     """
     text = decode(tokenizer, ids)
     prefixes = [decode(tokenizer, ids[:end]) if end else "" for end in range(len(ids) + 1)]
-    ends = [len(prefix) if text.startswith(prefix) else None for prefix in prefixes]
+    ends = [len(p) if text.startswith(p) and not p.endswith(REPLACEMENT_CHARACTER) else None for p in prefixes]
     return [
         (start, end) if start is not None and end is not None and start < end else None for start, end in pairwise(ends)
     ]

@@ -14,7 +14,7 @@ from lib.tokenization import encode
 
 def make(out: Path, model: Path, exclude: Path | None = None, **settings) -> Path:
     """Canaries of a model with random weights: its texts share most tokens, so the overlap rule is wide."""
-    config = canaries.Config(**{"n": 6, "length": 12, "max_jaccard": 0.6, "sampled_tokens": 24, **settings})
+    config = canaries.Config(**{"n": 6, "length": 8, "max_jaccard": 0.6, "sampled_tokens": 10, **settings})
     inputs = {"reference": model, "target": model} | ({"exclude": exclude} if exclude else {})
     out.mkdir(parents=True)
     canaries.run(config, inputs, out)
@@ -29,7 +29,7 @@ def members(tiny_causal_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_canaries_are_ids_of_the_target_that_their_text_gives(members: Path, tiny_causal_lm: Path) -> None:
     tokens, texts = hdf5.read(members, "tokens"), hdf5.read_texts(members, "text")
     tokenizer = models.load_tokenizer(tiny_causal_lm)
-    assert tokens.shape == (6, 12)
+    assert tokens.shape == (6, 8)
     assert tokens.dtype == np.uint32
     assert [encode(tokenizer, text) for text in texts] == tokens.tolist()
     assert not np.isin(tokens, [0, 1]).any()  # end of text, mask

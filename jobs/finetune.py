@@ -3,8 +3,8 @@
 python -m jobs.finetune --config finetune.yaml --out DIR
 torchrun --standalone --nproc-per-node 2 -m jobs.finetune --config finetune.yaml --out DIR
 
-DIR becomes a model directory (safetensors and tokenizer) with metrics.h5 beside the weights: `loss`,
-`learning_rate`, `grad_norm` by step; `evaluation_step`, `held_out_loss`, `auc` (of the loss attack) by evaluation.
+DIR becomes a model directory (safetensors and tokenizer) with metrics.h5 beside the weights: `loss` and
+`learning_rate` by step; `evaluation_step`, `held_out_loss`, `auc` (of the loss attack) by evaluation.
 The rank count changes nothing but the time: `batch_size` is that of all ranks together.
 """
 
@@ -48,7 +48,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     data, facts = _data(config, inputs, tokenizer)
     model = models.load_causal_lm(inputs["model"])
     history = finetuning.train(model, data, config, deepspeed, out / names.CHECKPOINTS, out / names.ATTEMPTS)
-    finetuning.save(model, tokenizer, out, models.DTYPES[config.save_dtype])
+    finetuning.save(model, tokenizer, out, config.save_dtype)
     if ranks.rank() == 0:
         _write(out / names.METRICS, history, facts)
     ranks.leave()

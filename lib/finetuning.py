@@ -44,7 +44,6 @@ class History:
 
     loss: np.ndarray
     learning_rate: np.ndarray
-    grad_norm: np.ndarray
     evaluation_step: np.ndarray
     held_out_loss: np.ndarray
     auc: np.ndarray
@@ -153,7 +152,7 @@ def train(
     return _history(trainer.state.log_history)
 
 
-def save(model: PreTrainedModel, tokenizer: Any, out: Path, dtype: torch.dtype) -> None:
+def save(model: PreTrainedModel, tokenizer: Any, out: Path, dtype: str) -> None:
     """Save the trained model (its fp32 master weights, as `dtype`, in safetensors) and its tokenizer.
 
     Every rank calls this, since ZeRO spreads the weights over them; the first one writes.
@@ -162,7 +161,7 @@ def save(model: PreTrainedModel, tokenizer: Any, out: Path, dtype: torch.dtype) 
         master = safe_get_full_fp32_param(parameter)
         if ranks.rank() == 0:
             full = parameter.data if master is None else master
-            parameter.data = full.detach().to("cpu", dtype)
+            parameter.data = full.detach().to("cpu", getattr(torch, dtype))
     if ranks.rank() == 0:
         model.config.use_cache = True  # the Trainer turns it off
         model.save_pretrained(out)
@@ -287,7 +286,7 @@ def _history(log: list[dict[str, float]]) -> History:
         return np.array([entry[name] for entry in entries], dtype=np.float64)
 
     return History(
-        *(column(steps, name) for name in ("loss", "learning_rate", "grad_norm")),
+        *(column(steps, name) for name in ("loss", "learning_rate")),
         column(evaluations, "step").astype(np.int64),
         *(column(evaluations, name) for name in ("eval_held_out_loss", "eval_auc")),
     )

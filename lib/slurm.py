@@ -34,9 +34,9 @@ def queue() -> dict[Element, tuple[str, str]]:
 
     Raises SchedulerUnavailable when squeue fails.
     """
-    lines = _ask(["squeue", "--noheader", "--array", f"--user={getpass.getuser()}", "--format=%F|%K|%j|%T"])
+    command = ["squeue", "--array", f"--user={getpass.getuser()}", "--format=%F|%K|%j|%T"]
     jobs = {}
-    for line in lines:
+    for line in _table(command, "ARRAY_JOB_ID|ARRAY_TASK_ID|NAME|STATE"):
         job, index, name, state = _fields(line, 4, "squeue")
         jobs[(name, int(index) if index.isdigit() else 0)] = (job, state)
     return jobs
@@ -47,12 +47,9 @@ def history(array_names: Sequence[str], since: float) -> dict[Element, str]:
     if not array_names:
         return {}
     start = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since - 3600))
-    lines = _ask([
-        "sacct", "-X", "-P", "-n", "--format=JobID,JobName,State", f"--starttime={start}",
-        f"--name={','.join(array_names)}",
-    ])  # fmt: skip
+    command = ["sacct", "-X", "-P", "--format=JobID,JobName,State", f"--starttime={start}"]
     states = {}
-    for line in lines:
+    for line in _table([*command, f"--name={','.join(array_names)}"], "JobID|JobName|State"):
         job, name, state = _fields(line, 3, "sacct")
         word = state.split(" ")[0].rstrip("+")  # "CANCELLED by 0"
         states.update({(name, index): word for index in indices(job)})
@@ -168,6 +165,14 @@ def cancel(job_ids: Iterable[str]) -> None:
 def ours(name: str) -> bool:
     """Whether a job's name is one that this suite gives."""
     return name.startswith(names.job("", "").rstrip("-"))
+
+
+def _table(command: list[str], header: str) -> list[str]:
+    """The lines below the header of what a SLURM command prints; without a header its silence means nothing."""
+    lines = _ask(command)
+    if header not in lines:
+        raise SchedulerUnavailable(f"{command[0]} did not print its table; its answer began with {lines[:1]}")
+    return lines[lines.index(header) + 1 :]
 
 
 def _ask(command: list[str]) -> list[str]:

@@ -57,13 +57,11 @@ def cluster(root: Path, plan: Plan) -> Survey:
     Raises slurm.SchedulerUnavailable when it cannot be asked.
     """
     result = local(root, plan)
-    everything = list(freeze.all_of(root, plan.name))
-    submits = [(file, submit) for file, submit in everything if _concerns(submit, result.states)]
-    asked = [submit for _, submit in (*submits, *everything[-1:])]  # the last controller outlives its arrays
-    open_names = [name for submit in asked for name in (*(array.name for array in submit.arrays), submit.controller)]
+    submits = [(file, submit) for file, submit in freeze.all_of(root, plan.name) if _concerns(submit, result.states)]
     queued = slurm.queue()
-    states = slurm.history(sorted({*open_names} - {None}), min((s.created for s in asked), default=time.time()))
-    result.controllers = {submit.controller for _, submit in everything if _waits(submit.controller, queued, states)}
+    _note_controllers(result, root, plan.name, queued)
+    open_names = [array.name for _, submit in submits for array in submit.arrays]
+    states = slurm.history(open_names, min((submit.created for _, submit in submits), default=time.time()))
     for file, submit in submits:
         _judge_submit(result, freeze.jobs(file), submit, queued, states)
     return result
@@ -132,10 +130,9 @@ def _judge_submit(result: Survey, jobs: dict[str, str], submit: freeze.Submit, q
                 result.states[digest] = UNKNOWN
 
 
-def _waits(controller: str | None, queued: dict, states: dict) -> bool:
-    """Whether a controller waits or runs by either word of SLURM: an empty queue alone is no proof of its end."""
-    state = states.get((controller, 0))
-    return (controller, 0) in queued or (state is not None and state not in slurm.TERMINAL)
+def _note_controllers(result: Survey, root: Path, sweep: str, queued: dict) -> None:
+    known = {submit.controller for _, submit in freeze.all_of(root, sweep)}
+    result.controllers = {name for name, _ in queued if name in known}
 
 
 def ready(plan: Plan, survey: Survey) -> Iterable[Task]:

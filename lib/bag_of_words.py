@@ -4,6 +4,7 @@ An AUC away from 0.5 means that the two sets differ by themselves, so that every
 (Duan et al. 2024, "Do membership inference attacks work on large language models?").
 """
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,8 +12,11 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from lib.draws import generator
+from lib.tables import NO_INJECTION, Record
 
 FOLDS = 5
+
+log = logging.getLogger(__name__)
 
 
 def cross_validated_scores(
@@ -34,6 +38,21 @@ def cross_validated_scores(
         train, test = fold != held_out, fold == held_out
         scores[test] = _fit(features[train], labels[train]).decision_function(features[test])
     return scores[: len(members)], scores[len(members) :]
+
+
+def record(
+    model: str, seed: int, members: Sequence[Sequence[int]], non_members: Sequence[Sequence[int]]
+) -> Record | None:
+    """The baseline of one model's canaries as a record of the tables (attack `bag_of_words`, kind `none`, level 0).
+
+    None, and a warning, when there are fewer canaries than folds.
+    """
+    if min(len(members), len(non_members)) < FOLDS:
+        log.warning("no bag-of-words baseline for %s, seed %d: it wants %d canaries a side", model, seed, FOLDS)
+        return None
+    scores = cross_validated_scores(members, non_members, seed)
+    labels = {"model": model, "seed": seed, "kind": NO_INJECTION, "level": 0}
+    return Record(labels, {"bag_of_words": scores[0]}, {"bag_of_words": scores[1]})
 
 
 def _folds(n: int, folds: int, seed: int, side: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from lib.sweep import Leaf, Plan
 
 if TYPE_CHECKING:  # these import matplotlib and pandas, which other commands do without
     from lib.figures import TrainingCurve
+    from lib.published import Reference
     from lib.tables import Record
 
 BOOTSTRAP_SEED = 0
@@ -30,7 +31,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
 
     Raises TesseraError naming the first file that is not what was written.
     """
-    from lib import published, results, tables
+    from lib import results, tables
 
     finished = done(root, plan)
     leaves = [leaf for leaf in sorted(plan.leaves, key=_order) if leaf.digest in finished]
@@ -40,9 +41,9 @@ def run(root: Path, plan: Plan, console: Console) -> None:
         settings=settings(plan),
         provenance=dict(_provenance(root, plan, leaves)),
         warnings=_missing(plan, finished),
-        published=published.references({record.labels["model"] for record in records}),
+        published=_published(plan, records),
     )
-    measurements = tables.measure(records, BOOTSTRAP_SEED)
+    measurements = tables.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
     found = results.write(root, plan.name, measurements, description, records, _training(root, plan, leaves))
     _write_missing(root, plan, finished)
     _print_summary(root, plan, tables.summary(found["rho"]), console)
@@ -61,6 +62,33 @@ def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Re
             effective_copies=float(np.mean(hdf5.read(injected, "effective_copies"))),
             nominal_copies=float(np.mean(hdf5.read(injected, "nominal_copies"))),
         )  # fmt: skip
+
+
+def _baselines(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:
+    """How well a bag of words tells the canaries of each model and seed apart, without any model."""
+    from lib import bag_of_words
+
+    sides: dict[tuple[str, int], list[Path]] = {}
+    for leaf in leaves:
+        inputs = plan.tasks[leaf.digest].inputs
+        places = [directory(root, plan.tasks[inputs[side]]) for side in ("members", "non_members")]
+        sides.setdefault((leaf.labels["model"], leaf.labels["seed"]), places)
+    for (model, seed), places in sides.items():
+        record = bag_of_words.record(model, seed, *(hdf5.read(place / names.CANARIES, "tokens") for place in places))
+        if record is not None:
+            yield record
+
+
+def _published(plan: Plan, records: Iterable["Record"]) -> dict[str, "Reference"]:
+    """The published curves of the models, when the duplicates were made as some published ones were."""
+    from lib import published
+
+    made = [task.config for task in plan.tasks.values() if task.stage == "duplicates"]
+    ways = {(config["strategy"], config["top_k"]) for config in made}
+    if len(ways) != 1 or any(config["same_positions"] or config["spread"] for config in made):
+        return {}
+    setting = published.replacement_setting(*ways.pop())
+    return published.references({record.labels["model"] for record in records}, *setting) if setting else {}
 
 
 def settings(plan: Plan) -> dict[str, str]:
@@ -92,7 +120,7 @@ def _artifact(root: Path, plan: Plan, leaf: Leaf, stage: str) -> Path:
     return place
 
 
-def _training(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[str, "TrainingCurve"]:
+def _training(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple[str, int], "TrainingCurve"]:
     """Held-out loss and AUC during the exact fine-tunings of the first seed of each model."""
     from lib.figures import TrainingCurve
 
@@ -104,7 +132,7 @@ def _training(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[str, "Trai
         digest = next(d for d in leaf.nodes.values() if plan.tasks[d].stage == "finetune")
         file = directory(root, plan.tasks[digest]) / names.METRICS
         columns = [hdf5.read(file, name) for name in ("evaluation_step", "held_out_loss", "auc")]
-        curves[f"{model}, ν = {level}"] = TrainingCurve(*columns)
+        curves[model, level] = TrainingCurve(*columns)
     return curves
 
 

@@ -109,19 +109,37 @@ def roc_figure(
     return _panels(_names(record.labels["model"] for record in records), draw, "FPR", "TPR")
 
 
-def training_figure(runs: Mapping[str, TrainingCurve]) -> Figure:
-    """Held-out loss and loss-attack AUC against the share of the epoch, one line a run, dark to light in order."""
+def training_figure(runs: Mapping[tuple[str, int], TrainingCurve]) -> Figure:
+    """Held-out loss and loss-attack AUC against the share of the epoch, for runs of (model, nu).
+
+    One row a model; one line a run, dark for few copies and light for many.
+    """
+    models, levels = _names(model for model, _ in runs), sorted({level for _, level in runs})
+    colours = dict(zip(levels, _sequence(len(levels))))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(TWO_PANELS_WIDTH, PANEL_HEIGHT + 0.5), layout="constrained")
-        loss, auc = figure.subplots(1, 2)
-        for colour, (label, run) in zip(_sequence(len(runs)), runs.items()):
-            share = np.asarray(run.steps) / max(1, np.max(run.steps))
-            loss.plot(share, run.held_out_loss, color=colour, marker="o", label=label)
-            auc.plot(share, run.auc, color=colour, marker="o")
-        loss.set(xlabel="share of the epoch", ylabel="held-out loss (nats a token)")
-        auc.set(xlabel="share of the epoch", ylabel="AUC of the loss attack", ylim=(0.4, 1.02))
-        figure.legend(loc="outside lower center", ncols=min(len(runs), 6))
+        size = (TWO_PANELS_WIDTH, PANEL_HEIGHT * len(models) + 0.7)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(models), 2, sharex=True, squeeze=False)
+        for row, model in zip(grid, models):
+            curves = {level: runs[model, level] for level in levels if (model, level) in runs}
+            _training_row(row, model, curves, colours)
+        for axes in grid[-1]:
+            axes.set_xlabel("share of the epoch")
+        _legend(figure, grid.flat)
         return _settled(figure)
+
+
+def _training_row(
+    row: Sequence[Axes], model: str, curves: Mapping[int, TrainingCurve], colours: Mapping[int, tuple[float, ...]]
+) -> None:
+    loss, auc = row
+    for level, curve in curves.items():
+        share = np.asarray(curve.steps) / max(1, np.max(curve.steps, initial=0))
+        loss.plot(share, curve.held_out_loss, color=colours[level], marker="o", label=f"ν = {level}")
+        auc.plot(share, curve.auc, color=colours[level], marker="o")
+    loss.set(ylabel="held-out loss (nats)", title=model)
+    auc.set(ylabel="AUC of the loss attack", title=model)
+    _widen(auc, 0.4, 1.02)
 
 
 def png(figure: Figure) -> bytes:

@@ -42,6 +42,14 @@ def references(models: Iterable[str], experiment: str = "replacements", setting:
     return {model: Reference("published", curve) for model, curve in curves.items() if not curve.empty}
 
 
+def replacement_setting(strategy: str, top_k: int) -> tuple[str, str] | None:
+    """The published (experiment, setting) of token replacement drawn this way; None when there is none."""
+    settings = {
+        ("mlm", 10): ("replacements", ""), ("mlm", 100): ("top_k", "k=100"), ("mlm", 1000): ("top_k", "k=1000"),
+    }  # fmt: skip
+    return ("top_k", "k=random") if strategy == "mlm_random" else settings.get((strategy, top_k))
+
+
 def published_name(model: str) -> str | None:
     """How the published files name `model` (`EleutherAI/gpt-neo-1.3B` is gptneo1B); None when they do not have it."""
     plain = re.sub(r"[^a-z0-9]", "", model.rsplit("/", 1)[-1].lower())

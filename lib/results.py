@@ -40,7 +40,7 @@ class _Drawn:
 
 def write(
     root: Path, name: str, measurements: Sequence[Measurement], description: Description,
-    records: Sequence[Record] = (), training: Mapping[str, figures.TrainingCurve] | None = None,
+    records: Sequence[Record] = (), training: Mapping[tuple[str, int], figures.TrainingCurve] | None = None,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Write the results of sweep `name` under `root`; returns its tables by name.
 
@@ -69,7 +69,7 @@ def _write_table(stem: Path, table: pd.DataFrame) -> None:
 
 def _draw(
     auc: pd.DataFrame, rho: pd.DataFrame, description: Description, records: Sequence[Record],
-    training: Mapping[str, figures.TrainingCurve],
+    training: Mapping[tuple[str, int], figures.TrainingCurve],
 ) -> list[_Drawn]:  # fmt: skip
     kinds = sorted(set(rho["kind"]))
     drawn = [_auc(auc, kind, description) for kind in (EXACT, *kinds) if _drawable(auc, kind, description)]
@@ -118,7 +118,7 @@ def _roc(records: Sequence[Record], description: Description) -> _Drawn:
     return _Drawn("roc", f"ROC after {level} exact copies", caption, figure)
 
 
-def _training(training: Mapping[str, figures.TrainingCurve]) -> _Drawn:
+def _training(training: Mapping[tuple[str, int], figures.TrainingCurve]) -> _Drawn:
     caption = "Held-out loss and AUC of the loss attack at each evaluation of the fine-tuning."
     return _Drawn("training", "During fine-tuning", caption, figures.training_figure(training))
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib import bag_of_words, statistics
+from lib import bag_of_words, statistics, tables
 
 
 def texts(stream, low, high, n=40):
@@ -35,3 +35,13 @@ def test_the_same_seed_gives_the_same_scores():
 def test_too_few_canaries_are_refused():
     with pytest.raises(ValueError, match="5 folds"):
         bag_of_words.cross_validated_scores([[1]] * 4, [[2]] * 9, seed=0)
+
+
+def test_the_record_of_the_baseline(caplog):
+    stream = np.random.default_rng(0)
+    sides = texts(stream, 0, 60), texts(stream, 30, 90)
+    (measured,) = tables.measure([bag_of_words.record("m", 1, *sides)], seed=0, n_bootstrap=50)
+    assert measured.auc == statistics.auc(*bag_of_words.cross_validated_scores(*sides, seed=1))
+    assert (measured.attack, measured.kind, measured.level) == ("bag_of_words", "none", 0)
+    assert bag_of_words.record("m", 1, [[1]] * 3, [[2]] * 3) is None
+    assert "wants 5 canaries" in caplog.text

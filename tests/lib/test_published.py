@@ -36,6 +36,20 @@ def test_a_published_curve_and_one_that_is_not():
     assert list(published.references(["phi2", "laptop"])) == ["phi2"]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "top_k", "first"),
+    [("mlm", 10, 0.8977), ("mlm", 100, 0.92), ("mlm", 1000, 0.948), ("mlm_random", 5, 0.909)],
+)
+def test_every_published_way_of_replacing_has_its_curve(strategy, top_k, first):
+    experiment, setting = published.replacement_setting(strategy, top_k)
+    assert published.rho(experiment, "gptneo1B", setting)["rho_mean"].iloc[0] == first
+
+
+@pytest.mark.parametrize(("strategy", "top_k"), [("mlm", 50), ("random", 10)])
+def test_another_way_of_replacing_has_none(strategy, top_k):
+    assert published.replacement_setting(strategy, top_k) is None
+
+
 def test_a_file_that_is_no_such_table_is_named(tmp_path):
     file = tmp_path / "aucs.csv"
     with pytest.raises(TesseraError, match=r"aucs\.csv"):

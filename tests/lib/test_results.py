@@ -33,7 +33,7 @@ def records(seeds=(1,), model="tiny"):
 
 
 TRAINING = {
-    f"ν = {nu}": TrainingCurve(np.arange(3), np.linspace(5, 4.5, 3), np.linspace(0.5, 0.6, 3)) for nu in (1, 10)
+    ("tiny", nu): TrainingCurve(np.arange(3), np.linspace(5, 4.5, 3), np.linspace(0.5, 0.6, 3)) for nu in (1, 10)
 }
 REFERENCE = Reference(
     "published", pd.DataFrame({"value": [1, 25, 75], "rho_mean": [0.9, 0.4, 0.1], "rho_std": [0.02] * 3})

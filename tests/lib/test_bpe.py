@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -50,7 +51,7 @@ def test_the_first_merge_joins_the_most_frequent_pair(causal):
     for text in CORPUS:
         for number, word in enumerate(text.split()):
             spelled = word if number == 0 else "\u0120" + word
-            pairs.update(zip(spelled, spelled[1:]))
+            pairs.update(pairwise(spelled))
     first = min(index for token, index in causal.get_vocab().items() if len(token) == 2)
     best = {a + b for (a, b), count in pairs.items() if count == max(pairs.values())}
     assert causal.convert_ids_to_tokens(first) in best

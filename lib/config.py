@@ -1,6 +1,7 @@
 """Configurations: strict dataclasses, canonical JSON, digests."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -12,6 +13,7 @@ from typing import Any
 from lib.errors import UsageError, suggestion
 
 DIGEST_LENGTH = 12
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def execution(default: Any) -> Any:
@@ -25,15 +27,14 @@ def build(cls: type, mapping: Mapping[str, Any], where: str) -> Any:
     Raises UsageError for an unknown key (with a suggestion), a missing one, or a value of the wrong type;
     the message begins with `where` (a file or node name).
     """
-    fields = {field.name: field for field in dataclasses.fields(cls)}
+    hints, required = _declared(cls)
     for key in mapping:
-        if key not in fields:
-            raise UsageError(f"{where}: unknown key '{key}'{suggestion(key, fields)}")
-    missing = [name for name, field in fields.items() if name not in mapping and _required(field)]
-    if missing:
-        raise UsageError(f"{where}: missing key '{missing[0]}' (required by {cls.__module__})")
-    hints = _hints(cls)
-    values = {key: _coerce(value, hints[key], f"{where}: {key}") for key, value in mapping.items()}
+        if key not in hints:
+            raise UsageError(f"{where}: unknown key '{key}'{suggestion(key, hints)}")
+    for name in required:
+        if name not in mapping:
+            raise UsageError(f"{where}: missing key '{name}' (required by {cls.__module__})")
+    values = {key: _coerce(value, hints[key], where, key) for key, value in mapping.items()}
     try:
         return cls(**values)
     except ValueError as error:
@@ -42,16 +43,17 @@ def build(cls: type, mapping: Mapping[str, Any], where: str) -> Any:
 
 def science(config: Any) -> dict[str, Any]:
     """The fields of a config that can change results, as a dict."""
-    return {
-        field.name: getattr(config, field.name)
-        for field in dataclasses.fields(config)
-        if not field.metadata.get("execution")
-    }
+    return {name: getattr(config, name) for name in _science_names(type(config))}
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """All fields of a config, as a dict."""
+    return {name: getattr(config, name) for name in _declared(type(config))[0]}
 
 
 def canonical(value: Any) -> str:
     """Canonical JSON: sorted keys, no spaces. Raises UsageError for a value without a stable form."""
-    return json.dumps(_stable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(_stable(value))
 
 
 def digest(value: Any) -> str:
@@ -59,13 +61,16 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-_HINTS: dict[type, dict[str, Any]] = {}
+@functools.cache  # a sweep builds thousands of one class
+def _declared(cls: type) -> tuple[dict[str, Any], list[str]]:
+    """The type of every field, and the names of those without a default."""
+    hints, fields = typing.get_type_hints(cls), dataclasses.fields(cls)
+    return {field.name: hints[field.name] for field in fields}, [field.name for field in fields if _required(field)]
 
 
-def _hints(cls: type) -> dict[str, Any]:
-    if cls not in _HINTS:  # get_type_hints compiles strings; a sweep builds thousands of one class
-        _HINTS[cls] = typing.get_type_hints(cls)
-    return _HINTS[cls]
+@functools.cache
+def _science_names(cls: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls) if not field.metadata.get("execution")]
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -73,37 +78,40 @@ def _required(field: dataclasses.Field) -> bool:
 
 
 def _stable(value: Any) -> Any:
+    if value is None or type(value) in (str, bool, int):
+        return value
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise UsageError(f"no stable form: the mapping {value!r} has keys that are no strings")
         return {key: _stable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_stable(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"no stable form: {value!r} is no finite number")
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if isinstance(value, float) and math.isfinite(value):
         return value
-    raise UsageError(f"no stable form: {value!r} ({type(value).__name__}); use numbers, strings, lists, mappings")
+    raise UsageError(
+        f"no stable form: {value!r} ({type(value).__name__}); use finite numbers, strings, lists, mappings"
+    )
 
 
-def _coerce(value: Any, hint: Any, where: str) -> Any:
+def _coerce(value: Any, hint: Any, where: str, key: str) -> Any:
     """`value` as `hint` says: YAML's ints are good floats, lists become tuples; nothing else is converted."""
-    options = typing.get_args(hint) if _is_union(hint) else (hint,)
-    for option in options:
-        fits, result = _fit(value, option, where)
+    if type(value) is hint:
+        return value
+    for option in typing.get_args(hint) if _is_union(hint) else (hint,):
+        fits, result = _fit(value, option, where, key)
         if fits:
             return result
-    raise UsageError(f"{where}: {value!r} is no {_spell(hint)}")
+    raise UsageError(f"{where}: {key}: {value!r} is no {_spell(hint)}")
 
 
 def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
-def _fit(value: Any, hint: Any, where: str) -> tuple[bool, Any]:
+def _fit(value: Any, hint: Any, where: str, key: str) -> tuple[bool, Any]:
     origin = typing.get_origin(hint)
     if origin is tuple and isinstance(value, (list, tuple)):
-        return True, tuple(_coerce(item, typing.get_args(hint)[0], where) for item in value)
+        return True, tuple(_coerce(item, typing.get_args(hint)[0], where, key) for item in value)
     if origin is dict and isinstance(value, Mapping):
         return True, dict(value)
     if origin is typing.Literal:

@@ -4,14 +4,14 @@
     nodes:   name -> {stage, config, inputs: {input: node}, resources}
     leaves:  [{node, grid: {variable: values}}]; the grid's product, and everything its nodes need, is the graph
 
-A profile (sweeps/profiles/<profile>.yaml) has the same `vars` and `nodes`, holds the scale and comes over the sweep; the
-sweep's own `profiles: {<profile>: ...}` comes over it, `--set` last.
+A profile (sweeps/profiles/<profile>.yaml) has the same `vars` and `nodes`, holds the scale and comes over the sweep;
+the sweep's own `profiles: {<profile>: ...}` comes over it, `--set` last.
 """
 
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,9 @@ class _Expander:
             Resources, resolve(template.get("resources") or {}, scope, where), f"{where}: resources"
         )
         digest = task_digest(stage, values, inputs)
-        return Task(digest, stage.name, stage.version, stage.label(values), name, asdict(values), inputs, resources)
+        return Task(
+            digest, stage.name, stage.version, stage.label(values), name, config.plain(values), inputs, resources
+        )
 
     def _pin(self, stage: Stage, values: Any) -> Any:
         """`values` with a branch of the hub replaced by the commit that it was resolved to, if it was."""
@@ -232,8 +234,11 @@ def resolve(value: Any, scope: Mapping[str, Any], where: str, depth: int = 0) ->
 def _look_up(path: str, scope: Mapping[str, Any], where: str) -> Any:
     value: Any = scope
     for part in path.split("."):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+            continue
         options = {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
-        if part not in options:
+        if part not in options:  # YAML's keys may be numbers
             raise UsageError(f"{where}: no variable '{path}'{suggestion(part, options)}")
         value = options[part]
     return value
@@ -276,4 +281,5 @@ def _known(mapping: Any, keys: set[str], where: str) -> None:
 
 
 def _hashable(value: Any) -> Any:
-    return config.canonical(value)
+    """A key that tells 1, 1.0, True and "1" apart."""
+    return (type(value), value) if type(value) in (str, int, float, bool) else config.canonical(value)

@@ -27,12 +27,13 @@ VERSION = 1
 INPUTS = ("reference", "target")
 OPTIONAL_INPUTS = ("exclude",)
 SLUG = ("role", "seed")
+SPARE_TOKENS = 8  # a text's last ids may be a part of a character or a word: the canary ends before them
 
 
 @dataclass(frozen=True)
 class Config:
-    """`sampled_tokens`: reference tokens a text (None: 5/4 of `length`); `start_token`: what sampling starts from
-    (None: the reference's BOS); `separator`: what injection will put around a canary."""
+    """`sampled_tokens`: the most reference tokens a text may have (None: twice `length`); `start_token`: what
+    sampling starts from (None: the reference's BOS); `separator`: what injection will put around a canary."""
 
     seed: int = 0
     role: Literal["member", "non_member"] = "member"
@@ -59,27 +60,30 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     target = models.load_tokenizer(inputs["target"])
     rules = Rules(config.length, config.max_jaccard, config.separator)
     selection = select(
-        _sampler(config, inputs["reference"]), config.n, target, rules,
+        _sampler(config, inputs["reference"], target), config.n, target, rules,
         excluded=_excluded(inputs), max_draws=config.max_draws, batch_size=config.batch_size,
     )  # fmt: skip
     print(f"{config.n} canaries from {selection.drawn} draws; rejected: {selection.rejections}")
     _write(out / names.CANARIES, selection, target, asdict(config))
 
 
-def _sampler(config: Config, reference: Path) -> Callable[[range], list[str]]:
-    """The texts of the given indices, each from a stream of its own."""
+def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[str]]:
+    """The texts of the given indices, each from a stream of its own; a text ends when it has enough target ids."""
     from lib import models, sampling
-    from lib.tokenization import decode_all
+    from lib.tokenization import decode, decode_all, encode
 
     tokenizer, model = models.load_tokenizer(reference), models.load_causal_lm(reference, config.dtype, config.device)
     start = sampling.start_id(tokenizer, config.start_token)
     suppress = sampling.suppressed_ids(tokenizer, model.config.vocab_size)
-    n_tokens = config.sampled_tokens or config.length * 5 // 4
+    n_tokens = config.sampled_tokens or 2 * config.length
+
+    def enough(ids: list[int]) -> bool:
+        return len(encode(target, decode(tokenizer, ids))) >= config.length + SPARE_TOKENS
 
     def draw(indices: range) -> list[str]:
         streams = [generator(config.seed, f"canary {config.role}", index) for index in indices]
         rows = sampling.sample(
-            model, [start], n_tokens, streams, suppress=suppress,
+            model, [start], n_tokens, streams, suppress=suppress, enough=enough,
             temperature=config.temperature, top_k=config.top_k, top_p=config.top_p,
         )  # fmt: skip
         return decode_all(tokenizer, rows)

@@ -13,6 +13,7 @@ training sequence, too), for each copy `spans` (what to cut out to undo it, in c
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -27,11 +28,12 @@ SLUG = ("copies", "seed")
 
 @dataclass(frozen=True)
 class Config:
-    """`separator`: what stands on both sides of each copy."""
+    """`sequence_tokens` and `bos_policy` are those of the training; `separator` stands on both sides of each copy."""
 
     copies: int = 1
     seed: int = 0
     sequence_tokens: int = 2048
+    bos_policy: Literal["document", "none"] = "document"
     separator: str = "\n"
 
 
@@ -84,7 +86,8 @@ def _count(config: Config, tokenizer, document, copies: list[list[int]]) -> dict
     inner = document.spans + np.array([1, -1]) * len(config.separator)
     tokens = injection.token_spans(offsets, inner)
     contiguous = injection.contiguous(ids, copies, tokens)
-    whole = injection.whole(tokens, config.sequence_tokens, bos_id(tokenizer))
+    bos = bos_id(tokenizer) if config.bos_policy == "document" else None
+    whole = injection.whole(tokens, config.sequence_tokens, bos)
     varied = np.array([copy != copies[0] for copy in copies], dtype=bool)  # is trained as the ids that its text gives
     return {"contiguous": contiguous, "whole": whole, "effective": whole & (contiguous | varied)}
 

@@ -5,7 +5,8 @@ The next token is the winner of an exponential race: argmax_v p_v / E_v with E_v
 only when the two fastest tie to rounding, so the text of a sequence hardly ever feels which batch it sits in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.errors import TesseraError
 from lib.tokenization import special_ids
+
+CHECK_EVERY = 8  # ids between two looks at whether a row has enough
 
 
 def suppressed_ids(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> np.ndarray:
@@ -39,23 +42,33 @@ def sample(
     top_k: int = 0,
     top_p: float = 1.0,
     suppress: Sequence[int] = (),
-) -> np.ndarray:
-    """Sample `n_tokens` ids after `start`, one row for each stream: int64, len(streams) x n_tokens.
+    enough: Callable[[list[int]], bool] | None = None,
+) -> list[list[int]]:
+    """Sample up to `n_tokens` ids after `start`, one row for each stream.
 
     start: at least one id, the same for all rows; temperature > 0; top_k: keep the k likeliest ids (0: all);
-    top_p: keep the smallest set of likeliest ids that holds this mass (1: all); suppress: ids never drawn.
+    top_p: keep the smallest set of likeliest ids that holds this mass (1: all); suppress: ids never drawn;
+    enough: asked every CHECK_EVERY ids whether a row may end there (its batch goes on without it).
     Row i uses V draws of streams[i] a token and nothing else. Raises TesseraError for settings out of range.
     """
     _check(start, temperature, top_k, top_p)
-    tokens = torch.tensor([list(start)] * len(streams), device=model.device)
+    rows: list[list[int]] = [[] for _ in streams]
+    alive = np.arange(len(streams))
+    tokens, cache = torch.tensor([list(start)] * len(streams), device=model.device), None
     noise = np.empty((len(streams), model.get_output_embeddings().weight.shape[0]))
-    sampled, cache = [], None
-    for _ in range(n_tokens):
+    for step in range(1, n_tokens + 1):
         logits, cache = _next_logits(model, tokens, cache)
         logits[:, list(suppress)] = -torch.inf
-        tokens = race(truncate(logits.div_(temperature), top_k, top_p), _draw(streams, noise))[:, None]
-        sampled.append(tokens)
-    return torch.cat(sampled, dim=1).cpu().numpy()
+        clocks = _draw([streams[row] for row in alive], noise[: len(alive)])
+        tokens = race(truncate(logits.div_(temperature), top_k, top_p), clocks)[:, None]
+        for row, token in zip(alive, tokens[:, 0].tolist()):
+            rows[row].append(token)
+        if enough and step % CHECK_EVERY == 0:
+            going = [place for place, row in enumerate(alive) if not enough(rows[row])]
+            if not going:
+                break
+            alive, tokens = alive[going], _keep(tokens, cache, going)
+    return rows
 
 
 def truncate(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
@@ -78,11 +91,20 @@ def race(logits: torch.Tensor, exponentials: np.ndarray) -> torch.Tensor:
     return weights.div_(clocks.clamp_(min=torch.finfo(weights.dtype).tiny)).argmax(1)  # 0/0 would win as NaN
 
 
-def _next_logits(model: PreTrainedModel, tokens: torch.Tensor, cache) -> tuple[torch.Tensor, object]:
+def _next_logits(model: PreTrainedModel, tokens: torch.Tensor, cache: Any) -> tuple[torch.Tensor, Any]:
     """Float32 logits of the next token (rows x V) and the state to go on from."""
     name = "cache_params" if hasattr(model.config, "state_size") else "past_key_values"  # state-space models
     output = model(input_ids=tokens, use_cache=True, logits_to_keep=1, **{name: cache})
     return output.logits[:, -1].float(), output[name]
+
+
+def _keep(tokens: torch.Tensor, cache: Any, places: list[int]) -> torch.Tensor:
+    """Go on with these rows of the batch only: their last tokens; the cache is changed in place."""
+    if len(places) == len(tokens):
+        return tokens
+    chosen = torch.tensor(places, device=tokens.device)
+    cache.reorder_cache(chosen)  # what beam search selects rows with; attention and state-space caches have it
+    return tokens[chosen]
 
 
 def _draw(streams: Sequence[np.random.Generator], noise: np.ndarray) -> np.ndarray:

@@ -68,6 +68,7 @@ def test_the_cache_changes_nothing(model) -> None:
 
 def test_a_row_does_not_feel_its_batch(model) -> None:
     together = sampling.sample(model, [0], 20, streams(range(9)))
+    assert [len(row) for row in together] == [20] * 9
     for start, stop in ((0, 1), (1, 5), (5, 9)):
         np.testing.assert_array_equal(
             sampling.sample(model, [0], 20, streams(range(start, stop))), together[start:stop]
@@ -76,7 +77,7 @@ def test_a_row_does_not_feel_its_batch(model) -> None:
 
 def test_streams_make_rows_differ_and_repeat(model) -> None:
     rows = sampling.sample(model, [0], 10, streams(range(6)))
-    assert len({tuple(row) for row in rows.tolist()}) == 6
+    assert len({tuple(row) for row in rows}) == 6
     np.testing.assert_array_equal(rows, sampling.sample(model, [0], 10, streams(range(6))))
 
 
@@ -98,6 +99,15 @@ def test_low_temperature_and_top_k_of_one_are_greedy(model) -> None:
     np.testing.assert_array_equal(sampling.sample(model, [0], 8, streams(range(1)), top_k=1)[0], greedy[0, 1:].numpy())
 
 
+def test_rows_end_when_they_have_enough_and_leave_the_others_alone(model) -> None:
+    whole = sampling.sample(model, [0], 30, streams(range(7)))
+    parted = sampling.sample(model, [0], 30, streams(range(7)), enough=lambda ids: sum(ids) % 3 == 0)
+    for long, short in zip(whole, parted):
+        ends = [n for n in range(8, 30, sampling.CHECK_EVERY) if sum(long[:n]) % 3 == 0]
+        assert short == long[: ends[0] if ends else 30]
+    assert len({len(row) for row in parted}) > 1
+
+
 def test_a_state_space_model_is_sampled_the_same_way() -> None:
     from transformers import MambaConfig, MambaForCausalLM
 
@@ -108,6 +118,10 @@ def test_a_state_space_model_is_sampled_the_same_way() -> None:
         for _ in range(6):
             rows = torch.cat([rows, model(rows, use_cache=False).logits[:, -1:].argmax(2)], dim=1)
     np.testing.assert_array_equal(sampling.sample(model, [3], 6, streams(range(1)), top_k=1)[0], rows[0, 1:].numpy())
+    whole = sampling.sample(model, [3], 20, streams(range(5)))
+    parted = sampling.sample(model, [3], 20, streams(range(5)), enough=lambda ids: ids[0] % 2 == 0)
+    assert [row[: len(short)] for row, short in zip(whole, parted)] == parted
+    assert {len(row) for row in parted} == {8, 20}
 
 
 @pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"top_p": 0.0}, {"top_k": -1}])

@@ -51,6 +51,16 @@ class Config:
     device: str = execution("cpu")
     batch_size: int = execution(64)
 
+    def __post_init__(self) -> None:
+        """Refuse what could never give a canary."""
+        for name in ("n", "length", "max_draws", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is wanted")
+        if self.seed < 0 or not 0 < self.max_jaccard <= 1:
+            raise ValueError(
+                f"seed {self.seed}, max_jaccard {self.max_jaccard}: wanted seed >= 0, 0 < max_jaccard <= 1"
+            )
+
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Sample, select, write."""

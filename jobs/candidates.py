@@ -36,6 +36,11 @@ class Config:
     device: str = execution("cpu")
     batch_size: int = execution(128)
 
+    def __post_init__(self) -> None:
+        """Refuse a choice among nothing."""
+        if min(self.top_k, self.batch_size) < 1:
+            raise ValueError(f"top_k {self.top_k}, batch_size {self.batch_size}: at least 1 is wanted")
+
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Compute and write."""

@@ -49,6 +49,14 @@ class Config:
     device: str = execution("cpu")
     batch_size: int = execution(128)
 
+    def __post_init__(self) -> None:
+        """Refuse counts of nothing."""
+        for name in ("replaced_tokens", "top_k", "variations", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is wanted")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; at least 0 is wanted")
+
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Vary each canary, measure, write."""
@@ -88,7 +96,7 @@ def _write(path: Path, config: Config, tokenizer, rows: list[list[int]], measure
 
     with hdf5.create(path) as file:
         hdf5.write_ragged(file, "tokens", rows)
-        hdf5.write(file, "canary", np.arange(len(rows), dtype="<u4") // max(1, config.variations))
+        hdf5.write(file, "canary", np.arange(len(rows), dtype="<u4") // config.variations)
         hdf5.write(file, "edit_distance", np.array([m.edit_distance for m in measured], dtype="<u4"))
         hdf5.write(file, "trained_edit_distance", np.array([m.trained_edit_distance for m in measured], dtype="<u4"))
         hdf5.write(file, "survives_text", np.array([m.survives_text for m in measured], dtype=bool))

@@ -36,6 +36,14 @@ class Config:
     bos_policy: Literal["document", "none"] = "document"
     separator: str = "\n"
 
+    def __post_init__(self) -> None:
+        """Refuse what is no count; 0 copies leave every book as it is."""
+        if min(self.copies, self.seed) < 0 or self.sequence_tokens < 1:
+            raise ValueError(
+                f"copies {self.copies}, seed {self.seed}, sequence_tokens {self.sequence_tokens}: "
+                "at least 0, 0 and 1 are wanted"
+            )
+
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Inject, check that it can be undone, count what reaches training."""
@@ -98,7 +106,7 @@ def _write(path: Path, config: Config, injected: list, untouched: list[str], cou
 
     with hdf5.create(path) as file:
         hdf5.write_texts(file, "text", [document.text for document in injected] + untouched)
-        hdf5.write(file, "spans", np.array([d.spans for d in injected], dtype="<i8").reshape(-1, config.copies, 2))
+        hdf5.write(file, "spans", np.array([document.spans for document in injected], dtype="<i8"))
         hdf5.write(file, "contiguous", per_copy("contiguous"))
         hdf5.write(file, "whole", per_copy("whole"))
         hdf5.write(file, "nominal_copies", np.full(len(injected), config.copies, dtype="<u4"))

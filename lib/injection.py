@@ -12,7 +12,7 @@ import numpy as np
 
 from lib import occurrences
 from lib.draws import generator
-from lib.errors import TesseraError
+from lib.errors import TesseraError, UsageError
 from lib.training import survives_cut
 
 WORD_END = re.compile(r"\S(?=\s+\S)")
@@ -48,10 +48,10 @@ def choose_slots(text: str, copies: int, seed: int, document: int) -> np.ndarray
 def inject(text: str, copies: Sequence[str], places: np.ndarray, separator: str) -> Injected:
     """Put each copy, a separator on both sides, at its place (distinct character positions of `text`).
 
-    Raises TesseraError for a separator that is not whitespace: words would run together.
+    Raises UsageError for a separator that is not whitespace: words would run together.
     """
     if not separator or not separator.isspace():
-        raise TesseraError(f"separator {separator!r}: whitespace is wanted, so that no word runs into another")
+        raise UsageError(f"separator {separator!r}: whitespace is wanted, so that no word runs into another")
     spans = np.zeros((len(copies), 2), dtype=np.int64)
     parts, done, length = [], 0, 0
     for copy in np.argsort(places):

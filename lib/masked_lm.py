@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib.errors import TesseraError
+from lib.errors import TesseraError, UsageError
 from lib.replacement import Candidates
 from lib.tokenization import decode, encode_all, special_ids
 from lib.vocabulary import fragments, spans, spell
@@ -66,11 +66,11 @@ def likely_candidates(
 ) -> Candidates:
     """The `top_k` likeliest of a pool for each position, masked alone; the original is not among them.
 
-    tokens: n x L target ids; model and tokenizer: the masked LM that the pool comes from. Raises TesseraError
+    tokens: n x L target ids; model and tokenizer: the masked LM that the pool comes from. Raises UsageError
     when the pool is smaller than `top_k` + 1.
     """
     if not 1 <= top_k < len(pool.sequences):
-        raise TesseraError(f"top_k is {top_k}; the masked LM has {len(pool.sequences)} usable tokens: take fewer")
+        raise UsageError(f"top_k is {top_k}; the masked LM has {len(pool.sequences)} usable tokens: take fewer")
     original, replaceable = _originals(tokens, pool, target)
     rows = np.flatnonzero(replaceable)
     masked = mask_each(tokens, replaceable, target, tokenizer, context_limit(model, tokenizer))

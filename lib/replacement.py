@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from lib.draws import generator
-from lib.errors import TesseraError
+from lib.errors import UsageError
 
 STRATEGIES = ("mlm", "mlm_random", "random")
 
@@ -57,7 +57,7 @@ class Plan:
 def variation(canary: Sequence[int], index: int, number: int, candidates: Candidates, plan: Plan) -> list[int]:
     """Variation `number` of the canary in row `index`: target ids, `replaced_tokens` of them replaced.
 
-    Fewer are replaced where fewer positions are replaceable. Raises TesseraError for R outside 1..L.
+    Fewer are replaced where fewer positions are replaceable. Raises UsageError for R outside 1..L.
     """
     chosen = positions(candidates.replaceable[index], index, number, plan)
     draws = generator(plan.seed, "replacement choice", index, number).random(len(canary))
@@ -69,9 +69,7 @@ def positions(replaceable: np.ndarray, index: int, number: int, plan: Plan) -> n
     """The positions to replace, int64, ascending. replaceable: bool, one for each token of the canary."""
     length = len(replaceable)
     if not 1 <= plan.replaced_tokens <= length:
-        raise TesseraError(
-            f"replaced_tokens is {plan.replaced_tokens}; canaries of {length} tokens allow 1 to {length}"
-        )
+        raise UsageError(f"replaced_tokens is {plan.replaced_tokens}; canaries of {length} tokens allow 1 to {length}")
     stream = generator(plan.seed, "replacement positions", index, 0 if plan.same_positions else number)
     if plan.spread:
         return _one_in_each_segment(replaceable, plan.replaced_tokens, stream.random(length))

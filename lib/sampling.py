@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib.errors import TesseraError
+from lib.errors import UsageError
 from lib.tokenization import special_ids
 
 CHECK_EVERY = 8  # ids between two looks at whether a row has enough
@@ -24,10 +24,10 @@ def suppressed_ids(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> np.nd
 
 
 def start_id(tokenizer: PreTrainedTokenizerBase, token: str | None) -> int:
-    """The id that sampling starts from: `token`, or the BOS. Raises TesseraError when there is no such token."""
+    """The id that sampling starts from: `token`, or the BOS. Raises UsageError when there is no such token."""
     index = tokenizer.bos_token_id if token is None else tokenizer.get_vocab().get(token)
     if index is None:
-        raise TesseraError(f"start_token {token!r} is no token of the reference model; name one, like '<|endoftext|>'")
+        raise UsageError(f"start_token {token!r} is no token of the reference model; name one, like '<|endoftext|>'")
     return index
 
 
@@ -49,7 +49,7 @@ def sample(
     start: at least one id, the same for all rows; temperature > 0; top_k: keep the k likeliest ids (0: all);
     top_p: keep the smallest set of likeliest ids that holds this mass (1: all); suppress: ids never drawn;
     enough: asked every CHECK_EVERY ids whether a row may end there (its batch goes on without it).
-    Row i uses V draws of streams[i] a token and nothing else. Raises TesseraError for settings out of range.
+    Row i uses V draws of streams[i] a token and nothing else. Raises UsageError for settings out of range.
     """
     _check(start, temperature, top_k, top_p)
     rows: list[list[int]] = [[] for _ in streams]
@@ -115,7 +115,7 @@ def _draw(streams: Sequence[np.random.Generator], noise: np.ndarray) -> np.ndarr
 
 def _check(start: Sequence[int], temperature: float, top_k: int, top_p: float) -> None:
     if not len(start):
-        raise TesseraError("sampling needs at least one start id; name a start token of the reference model")
+        raise UsageError("sampling needs at least one start id; name a start token of the reference model")
     if not (temperature > 0 and top_k >= 0 and 0 < top_p <= 1):
-        raise TesseraError(f"temperature {temperature}, top_k {top_k}, top_p {top_p}: "
+        raise UsageError(f"temperature {temperature}, top_k {top_k}, top_p {top_p}: "
                            "wanted temperature > 0, top_k >= 0, 0 < top_p <= 1")  # fmt: skip

@@ -112,6 +112,26 @@ def test_a_larger_r_keeps_the_replacements_of_a_smaller_one(inputs: dict[str, Pa
         np.testing.assert_array_equal(a[changed], b[changed])
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("replaced_tokens: 15", "replaced_tokens is 15; canaries of 14 tokens allow 1 to 14"),
+        ("replaced_tokens: 0", "replaced_tokens is 0; at least 1"),
+        ("top_k: 500", "top_k is 500"),
+        ("strategy: mml", "strategy: 'mml' is no one of 'mlm', 'mlm_random', 'random'"),
+        ("kind: shuffle", "kind: 'shuffle'"),
+    ],
+)
+def test_wrong_values_are_usage_errors(
+    line: str, message: str, inputs: dict[str, Path], tmp_path: Path, capsys
+) -> None:
+    file = tmp_path / "d.yaml"
+    lines = [f"  {name}: {path}" for name, path in inputs.items()]
+    file.write_text("\n".join(["inputs:", *lines, line]))
+    assert main("duplicates", ["--config", str(file), "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_by_hand(inputs: dict[str, Path], tmp_path: Path) -> None:
     """The documented YAML, `target_tokenizer` at the top level."""
     file = tmp_path / "d.yaml"

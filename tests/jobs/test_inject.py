@@ -111,6 +111,12 @@ def test_too_few_variations_books_or_places_are_errors(inputs: dict[str, Path], 
         make(tmp_path, {**inputs, "books": tmp_path})
 
 
+def test_no_copies_leave_every_book_as_it_is(inputs: dict[str, Path], tmp_path: Path) -> None:
+    path = make(tmp_path, inputs, copies=0)
+    assert hdf5.read_texts(path, "text") == hdf5.read_texts(inputs["books"] / "books.h5", "books")
+    assert hdf5.read(path, "effective_copies").tolist() == [0, 0, 0]
+
+
 def test_by_hand(inputs: dict[str, Path], tmp_path: Path) -> None:
     file = tmp_path / "i.yaml"
     lines = [f"  {name}: {path}" for name, path in inputs.items()]

@@ -4,7 +4,7 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import AutoModelForCausalLM, GgufConfig, PreTrainedTokenizerFast
 
 from lib.documentation import versions
 from lib.errors import TesseraError
@@ -38,7 +38,8 @@ def load(path: Path, dtype: str = "float32") -> tuple[Any, Any]:
         model = AutoModelForCausalLM.from_pretrained(
             path.parent, dtype=dtype, quantization_config=GgufConfig(dequantize=True), **options
         )
-        tokenizer = AutoTokenizer.from_pretrained(path.parent, **options)
+        # AutoTokenizer ends at the same class after parsing all metadata once more (7 s)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(path.parent, **options)
     except (OSError, ValueError, ImportError) as error:
         raise TesseraError(f"{path}: no GGUF model that can be read: {error}") from error
     return model.eval(), tokenizer

@@ -108,7 +108,8 @@ def is_cached(item: HubItem) -> bool:
 
 def cache() -> Path:
     """The hub cache (HF_HUB_CACHE, or `hub` in HF_HOME)."""
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    caches = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    home = Path(os.environ.get("HF_HOME", caches / "huggingface"))
     return Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
 
 

@@ -1,8 +1,11 @@
 import hashlib
 import json
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import huggingface_hub
 import pytest
 
 from lib import hub
@@ -76,6 +79,7 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HF_TOKEN", raising=False)
     yield server
+    huggingface_hub.utils.close_session()  # one made while offline was set would stay offline
     server.shutdown()
     server.server_close()
 
@@ -165,3 +169,30 @@ def test_a_hub_that_cannot_be_reached_says_so(server, monkeypatch):
         hub.check_access([HubItem("model", "lab/model")])
     with pytest.raises(TesseraError, match=r"cannot be reached.*login node"):
         hub.fetch([HubItem("model", "lab/model")])
+
+
+def test_an_offline_setting_is_named(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    huggingface_hub.utils.close_session()
+    with pytest.raises(TesseraError, match="HF_HUB_OFFLINE is set here; unset it"):
+        hub.resolve_revision(HubItem("model", "lab/model"), tmp_path / "lock.json")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"HF_HUB_CACHE": "/a"}, "/a"),
+        ({"HF_HOME": "/b"}, "/b/hub"),
+        ({"XDG_CACHE_HOME": "/c"}, "/c/huggingface/hub"),
+        ({"HF_HUB_CACHE": "/a", "HF_HOME": "/b", "XDG_CACHE_HOME": "/c"}, "/a"),
+    ],
+)
+def test_the_cache_is_where_the_hubs_own_client_looks(monkeypatch, settings, expected):
+    """Oracle: the client's constants in a fresh process."""
+    for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
+    client = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert str(hub.cache()) == client == expected

@@ -60,19 +60,25 @@ class Cluster:
         wait_for(self.healthy, "two nodes", poll=0.3)
 
 
-@pytest.fixture
-def cluster():
+@pytest.fixture(scope="session")
+def site() -> Cluster:
+    """The cluster, found once."""
     try:
         ready = Cluster().healthy()
     except (OSError, subprocess.SubprocessError):
         ready = False
     if not ready and not os.environ.get("CI"):
-        pytest.skip("no SLURM cluster of nodes n1 and n2 here: make slurm-up")
-    assert ready, "CI has to raise the cluster first: make slurm-up"
-    cluster = Cluster()
-    cluster.reset()
-    yield cluster
-    cluster.reset()
+        pytest.skip("no SLURM cluster of nodes n1 and n2 here: make slurm-up MAX_ARRAY_SIZE=11")
+    assert ready, "CI has to raise the cluster first: make slurm-up MAX_ARRAY_SIZE=11"
+    return Cluster()
+
+
+@pytest.fixture
+def cluster(site: Cluster):
+    """The cluster, empty and whole before and after the test."""
+    site.reset()
+    yield site
+    site.reset()
 
 
 @pytest.fixture

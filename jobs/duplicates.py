@@ -22,7 +22,6 @@ from typing import Literal
 
 import numpy as np
 
-from jobs import candidates
 from lib import hdf5, names, store
 from lib.config import execution
 
@@ -30,6 +29,8 @@ VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
 OPTIONAL_INPUTS = ("masked_lm",)
 SLUG = ("kind", "replaced_tokens", "seed")
+
+Vary = Callable[[int, int], list[int]]  # (row of the canary, number of the variation) -> its ids
 
 
 @dataclass(frozen=True)
@@ -64,31 +65,36 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     from lib.fuzzy import measure
 
     tokenizer = models.load_tokenizer(inputs["target_tokenizer"])
-    canaries = hdf5.read(store.find(inputs["canaries"], names.CANARIES), "tokens").tolist()
-    vary = KINDS[config.kind](config, inputs)
-    made = [[vary(canary, row, number) for number in range(config.variations)] for row, canary in enumerate(canaries)]
-    measured = [m for canary, rows in zip(canaries, made) for m in measure(tokenizer, canary, rows)]
+    tokens = hdf5.read(store.find(inputs["canaries"], names.CANARIES), "tokens").astype(np.int64)
+    vary = KINDS[config.kind](config, inputs, tokens)
+    made = [[vary(row, number) for number in range(config.variations)] for row in range(len(tokens))]
+    measured = [m for canary, rows in zip(tokens, made) for m in measure(tokenizer, canary, rows)]
     _write(out / names.DUPLICATES, config, tokenizer, [row for rows in made for row in rows], measured)
 
 
-def _replace(config: Config, inputs: dict[str, Path]) -> Callable[[list[int], int, int], list[int]]:
-    from lib.replacement import Plan, variation
+def _replace(config: Config, inputs: dict[str, Path], tokens: np.ndarray) -> Vary:
+    from lib.replacement import Plan, positions, variation
 
-    found = _candidates(config, inputs)
+    found = _candidates(config, inputs, tokens)
     plan = Plan(config.replaced_tokens, config.variations, config.same_positions, config.spread, config.seed)
-    return lambda canary, row, number: variation(canary, row, number, found, plan)
+    every = [(row, number) for row in range(len(tokens)) for number in range(config.variations)]
+    short = sum(len(positions(found.replaceable[row], row, n, plan)) < config.replaced_tokens for row, n in every)
+    if short:
+        print(f"{short} of {len(every)} variations have fewer than {config.replaced_tokens} replaceable positions")
+    return lambda row, number: variation(tokens[row], row, number, found, plan)
 
 
-# kind -> (config, inputs) -> what makes a variation of (canary ids, its row, number of the variation).
-KINDS = {"replace": _replace}
+KINDS: dict[str, Callable[[Config, dict[str, Path], np.ndarray], Vary]] = {"replace": _replace}
 
 
-def _candidates(config: Config, inputs: dict[str, Path]):
+def _candidates(config: Config, inputs: dict[str, Path], tokens: np.ndarray):
+    from lib import candidates
+
+    settings = candidates.Settings(config.strategy, config.top_k, config.dtype, config.device, config.batch_size)
     given = inputs.get("masked_lm")
     if given is not None and (given.is_file() or (given / names.CANDIDATES).is_file()):
-        return candidates.read(store.find(given, names.CANDIDATES), config.strategy, config.top_k)
-    wanted = candidates.Config(config.strategy, config.top_k, config.dtype, config.device, config.batch_size)
-    return candidates.compute(wanted, inputs)
+        return candidates.read(store.find(given, names.CANDIDATES), tokens, settings)
+    return candidates.compute(tokens, inputs["target_tokenizer"], given, settings)
 
 
 def _write(path: Path, config: Config, tokenizer, rows: list[list[int]], measured: list) -> None:

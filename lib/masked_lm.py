@@ -5,6 +5,7 @@ before it, one mask, and the text after it. A prediction is again text, which th
 one or more of its own ids.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from lib.errors import TesseraError, UsageError
 from lib.replacement import Candidates
 from lib.tokenization import decode, encode_all, special_ids
 from lib.vocabulary import fragments, spans, spell
+
+logger = logging.getLogger(__name__)
 
 # Heads that may be applied to the masked positions alone; of other models every position's logits are computed.
 HEADS = {"roberta": "lm_head", "xlm-roberta": "lm_head", "camembert": "lm_head", "bert": "cls"}
@@ -74,6 +77,8 @@ def likely_candidates(
     original, replaceable = _originals(tokens, pool, target)
     rows = np.flatnonzero(replaceable)
     masked = mask_each(tokens, replaceable, target, tokenizer, context_limit(model, tokenizer))
+    if masked.cut:
+        logger.warning("%d of %d masked inputs exceed what the masked LM reads: context cut", masked.cut, len(rows))
     best = predict(model, masked, pool.ids, original.ravel()[rows], top_k, batch_size)
     options = [np.zeros(0, dtype=np.int64)] * tokens.size
     for row, choice in zip(rows, best):

@@ -15,7 +15,7 @@ from lib.tokenization import REPLACEMENT_CHARACTER, decode, encode
 TEXTS = (
     "the quick brown fox jumps over a lazy dog while many models remember",
     "others forget what they have read once in a book about rivers and old machines",
-    "Numbers 0123 (x, y) = f[i] and caf\u00e9 rivers remember small letters \U0001f600 that was repeated",
+    "caf\u00e9 \U0001f600 rivers remember small letters (x, y) = f[i] that was repeated",
 )
 LENGTH = 14
 
@@ -78,10 +78,23 @@ def test_candidates_computed_before_give_the_same_bytes(strategy: str, inputs: d
         assert at_once.read_bytes() == later.read_bytes()
 
 
-def test_candidates_of_another_setting_are_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
+def test_candidates_of_other_settings_or_canaries_are_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
     candidates.run(candidates.Config("mlm", top_k=3), inputs, tmp_path)
-    with pytest.raises(TesseraError, match=r"candidates\.h5: computed with strategy mlm, top_k 3; .*top_k 10"):
-        make(tmp_path / "out", {**inputs, "masked_lm": tmp_path})
+    shared = {**inputs, "masked_lm": tmp_path}
+    with pytest.raises(TesseraError, match=r"candidates\.h5: computed for top_k 3, not 10"):
+        make(tmp_path / "a", shared)
+    with pytest.raises(TesseraError, match=r"candidates\.h5: computed for strategy mlm, not random"):
+        make(tmp_path / "b", shared, strategy="random")
+    with hdf5.create(tmp_path / "canaries.h5") as file:
+        hdf5.write(file, "tokens", hdf5.read(inputs["canaries"], "tokens")[::-1])
+    with pytest.raises(TesseraError, match=r"candidates\.h5: computed for canaries [0-9a-f]{12}, not"):
+        make(tmp_path / "c", {**shared, "canaries": tmp_path / "canaries.h5"}, top_k=3)
+
+
+def test_positions_that_cannot_be_replaced_are_reported(inputs: dict[str, Path], tmp_path: Path, capsys) -> None:
+    path = make(tmp_path, inputs, strategy="random", replaced_tokens=LENGTH)
+    assert "3 of 9 variations have fewer than 14 replaceable positions" in capsys.readouterr().out
+    assert hdf5.read(path, "edit_distance")[6:].max() < LENGTH
 
 
 def test_batch_size_changes_nothing(inputs: dict[str, Path], tmp_path: Path) -> None:

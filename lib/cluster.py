@@ -1,6 +1,8 @@
 """Cluster files (env/clusters/*.yaml) and the resources that a task asks for."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +56,7 @@ def load(name: str | None) -> Cluster | None:
 
     Without a name: env/clusters/site.yaml, or the site's defaults, where sbatch is found; else this machine.
     """
-    if name == "local" or (name is None and shutil.which("sbatch") is None):
+    if name == "local" or (name is None and not _has_slurm()):
         return None
     if name is None:
         site = FOLDER / f"{SITE}.yaml"
@@ -84,6 +86,16 @@ def check(resources: Resources, cluster: Cluster, where: str) -> None:
         wanted = getattr(resources, key)
         if limit is not None and wanted is not None and wanted > limit:
             raise UsageError(f"{where}: resources: {key} {wanted} is more than cluster '{cluster.name}' has ({limit})")
+
+
+def _has_slurm() -> bool:
+    """Whether sbatch is found and belongs to a cluster: the bare packages, as slurm-down leaves them, do not."""
+    if shutil.which("sbatch") is None:
+        return False
+    if subprocess.run(["sbatch", "--version"], capture_output=True, timeout=60, check=False).returncode == 0:
+        return True
+    print("sbatch is found, but it is not configured for any cluster: running on this machine", file=sys.stderr)
+    return False
 
 
 def _file(name: str) -> Path:

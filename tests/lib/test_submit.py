@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -157,6 +159,15 @@ def test_killed_while_writing_requeued_and_lost_with_its_node(toy: Toy, site: Fa
     assert toy.finish() == expected(1, 2, 3)
     assert site.runs(1, "1") == 2
     assert all(outcomes.count("done") == 1 for outcomes in toy.attempts("count").values())
+
+
+@pytest.mark.parametrize("kind", ["", "fail"])
+def test_without_a_name_the_cluster_is_taken_where_sbatch_knows_one(toy: Toy, site: FakeSite, kind: str) -> None:
+    site.fault("sbatch", kind)
+    command = [sys.executable, "launch.py", "plan", "toy", "--profile=toy"]
+    answer = subprocess.run(command, cwd=toy.root, env=toy.environment, capture_output=True, text=True, check=True)
+    assert ("on SLURM" in answer.stdout) == (kind == "")
+    assert ("not configured for any cluster" in answer.stderr) == (kind == "fail")
 
 
 def test_cancelled_then_submitted_again(toy: Toy, site: FakeSite) -> None:

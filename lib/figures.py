@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lib import files, statistics
 from lib.published import Reference
@@ -29,12 +30,13 @@ GREY = "#6b6b6b"
 
 LABELS = {
     "loss": "loss", "ratio": "ratio", "zlib": "zlib", "lowercase": "lowercase", "min_k": "min-k", "minkprob": "min-k",
-    "min_k_plus_plus": "min-k++", "recall": "ReCaLL", "bag_of_words": "bag of words",
+    "min_k_plus_plus": "min-k++", "zlib_bits": "zlib bits", "recall": "ReCaLL", "bag_of_words": "bag of words",
 }  # fmt: skip
 STYLES = {
     "loss": ("#0072B2", "o", "-"), "ratio": ("#D55E00", "s", "-"), "zlib": ("#009E73", "^", "--"),
     "lowercase": ("#E69F00", "v", "-."), "min_k": ("#56B4E9", "D", "--"), "minkprob": ("#56B4E9", "D", "--"),
-    "min_k_plus_plus": ("#CC79A7", "P", "-."), "recall": ("#000000", "X", ":"), "bag_of_words": (GREY, "x", ":"),
+    "min_k_plus_plus": ("#CC79A7", "P", "-."), "recall": ("#000000", "X", ":"),
+    "zlib_bits": ("#7A6A00", "<", ":"), "bag_of_words": (GREY, "x", ":"),
 }  # fmt: skip
 UNKNOWN_STYLE = (GREY, "*", "-")
 RHO_TOP = 2.0  # extrapolation has no bound; the axis must have one
@@ -232,12 +234,14 @@ def _centres(rows: pd.DataFrame, value: str) -> pd.DataFrame:
 def _lines(axes: Axes, attacks: Mapping[str, pd.DataFrame]) -> None:
     ordered = sorted(attacks.items(), key=lambda item: _rank(item[0]))
     levels = [level for _, table in ordered for level in table["level"]]
-    step = DODGE * (max(levels, default=0) - min(levels, default=0))
+    step = DODGE * (max(levels, default=0) - min(levels, default=0) or 10)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for i, (attack, table) in enumerate(ordered):
         colour, marker, dash = STYLES.get(attack, UNKNOWN_STYLE)
+        level, centre, below, above = table[["level", "centre", "below", "above"]].to_numpy().T
         axes.errorbar(
-            table["level"] + step * (i - (len(ordered) - 1) / 2), table["centre"], [table["below"], table["above"]],
-            color=colour, marker=marker, linestyle=dash, elinewidth=0.5, label=label_of(attack),
+            level + step * (i - (len(ordered) - 1) / 2), centre, [below, above], color=colour, marker=marker,
+            linestyle=dash, elinewidth=0.5, label=label_of(attack),
         )  # fmt: skip
 
 

@@ -120,7 +120,7 @@ def _empty(rows: pd.DataFrame) -> str:
 
 
 def _cut_copies(auc: pd.DataFrame) -> str:
-    rows = auc.drop_duplicates(["model", "seed", "kind", "level"])
+    rows = auc[auc["kind"] != NO_INJECTION].drop_duplicates(["model", "seed", "kind", "level"])
     cut = rows[rows["effective_copies"] < rows["nominal_copies"]]
     if cut.empty:
         return ""

@@ -155,6 +155,10 @@ def _report_tables(found: Mapping[str, pd.DataFrame], description: Description) 
                            *tables.summary(found["rho"], estimator, variant), found["rho"]),
     ]  # fmt: skip
     if "delong" in found:
-        caption = "Paired DeLong tests against the loss attack, on the same canaries. All rows:"
-        listed.append(report.ReportTable("delong", caption, (), (), found["delong"]))
+        caption = (
+            "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies. All rows:"
+        )
+        listed.append(
+            report.ReportTable("delong", caption, *tables.delong_summary(found["delong"], variant), found["delong"])
+        )
     return listed

@@ -146,6 +146,23 @@ def auc_summary(
     return _pivot(auc[(auc["variant"] == variant) & (auc["kind"] == kind)], "auc", symbol)
 
 
+def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> tuple[list[str], list[list[str]]]:
+    """Every attack against the baseline after the most exact copies, a row for each seed. Returns (header, rows)."""
+    rows = delong[(delong["kind"] == EXACT) & (delong["variant"] == variant)]
+    rows = rows[rows["level"] == rows["level"].max()]
+    header = ["model", "attack", "seed", "AUC", "AUC of the baseline", "difference", "p"]
+    return header, [
+        [
+            row.model,
+            row.attack,
+            str(row.seed),
+            *map(_cell, (row.auc, row.baseline_auc, row.difference)),
+            f"{row.p_value:.2g}",
+        ]
+        for row in rows.itertuples()
+    ]
+
+
 def _pivot(rows: pd.DataFrame, value: str, symbol: str) -> tuple[list[str], list[list[str]]]:
     means = rows.groupby(["model", "attack", "level"])[value].mean().unstack("level")
     header = ["model", "attack", *(f"{symbol}={level}" for level in means.columns)]

@@ -235,3 +235,12 @@ def test_delong_compares_with_the_loss_on_the_same_canaries():
     )
     assert row["p_value"] == test.p_value
     assert row["difference"] == pytest.approx(row["auc"] - row["baseline_auc"])
+
+
+def test_delong_summary_shows_the_most_exact_copies():
+    table = tables.delong_table(sweep())
+    header, rows = tables.delong_summary(table)
+    assert header[:3] == ["model", "attack", "seed"]
+    assert [row[:3] for row in rows] == [["m", "ratio", "1"], ["m", "ratio", "2"]]
+    chosen = table[(table["kind"] == "exact") & (table["level"] == 10) & (table["variant"] == "corrected")]
+    assert [row[3] for row in rows] == [f"{auc:.3f}" for auc in chosen["auc"]]

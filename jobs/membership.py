@@ -21,6 +21,7 @@ import numpy as np
 from jobs import reference_scores
 from lib import attacks, evidence, hdf5, names, store
 from lib.config import execution
+from lib.errors import TesseraError
 
 VERSION = 1
 INPUTS = ("target", "reference", "members", "non_members")
@@ -31,9 +32,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Config:
-    """`recall_shots`: non-members in the prefix of ReCaLL (0: no such score); `reference_bos`: what opens a text
-    under a reference model that is given as such (see jobs.reference_scores)."""
+    """`bos_policy`: that of the training (see jobs.finetune); `recall_shots`: non-members in the prefix of ReCaLL
+    (0: no such score); `reference_bos`: what opens a text under a reference model (see jobs.reference_scores)."""
 
+    bos_policy: Literal["document", "none"] = "document"
     recall_shots: int = 1
     reference_bos: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -47,41 +49,57 @@ class Config:
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Collect the evidence of both sides, compute every score, write both."""
+    sides = {side: evidence.read_texts(store.find(inputs[side], names.CANARIES)) for side in evidence.SIDES}
+    collected, policy = _under_target(config, inputs["target"], sides)  # its model is let go before the next is loaded
+    _add_reference(config, inputs["reference"], sides, collected)
+    _write(out / names.SCORES, collected, policy)
+
+
+def _under_target(config: Config, target: Path, sides: dict[str, evidence.Texts]) -> tuple[dict, dict[str, Any]]:
+    """The evidence that the target gives, by side, and what it rests on."""
     from lib import likelihoods, models
 
-    sides = {side: evidence.read_texts(store.find(inputs[side], names.CANARIES)) for side in evidence.SIDES}
-    tokenizer = models.load_tokenizer(inputs["target"])
-    model = models.load_causal_lm(inputs["target"], config.dtype, likelihoods.device(config.device))
-    collected = {side: _under_target(config, model, tokenizer, given) for side, given in sides.items()}
-    prefix_tokens = _add_recall(config, model, tokenizer, sides, collected)
-    del model  # make room for the reference model
-    _add_reference(config, inputs["reference"], sides, collected)
-    _write(out / names.SCORES, collected, _policy(config, likelihoods.opening(tokenizer), prefix_tokens))
+    tokenizer = models.load_tokenizer(target)
+    first = likelihoods.opening(tokenizer, None if config.bos_policy == "document" else "")
+    _check_training(target, first)
+    model = models.load_causal_lm(target, config.dtype, likelihoods.device(config.device))
+    collected = {side: _plain(model, tokenizer, given, first, config.batch_size) for side, given in sides.items()}
+    prefix_tokens = _add_recall(config, model, sides, first, collected)
+    policy = {"bos": int(first[0]) if len(first) else -1, "recall_prefix_tokens": prefix_tokens, "dtype": config.dtype}
+    return collected, policy
 
 
-def _under_target(config: Config, model, tokenizer, texts: evidence.Texts) -> dict[str, Any]:
+def _check_training(target: Path, first: np.ndarray) -> None:
+    """Refuse a BOS policy that is not the one the target was fine-tuned with, where jobs.finetune has recorded it."""
+    recorded = hdf5.attributes(target / names.METRICS) if (target / names.METRICS).is_file() else {}
+    trained = recorded.get("bos")
+    if trained is not None and trained != (first[0] if len(first) else -1):
+        raise TesseraError(f"{target}: trained with BOS {trained} (-1: none), but bos_policy asks for {first.tolist()}")
+
+
+def _plain(model, tokenizer, texts: evidence.Texts, first: np.ndarray, batch_size: int) -> dict[str, Any]:
     from lib import likelihoods
 
     strings = reference_scores.strings(texts, tokenizer)
     with evidence.naming(texts.file):
-        rows = likelihoods.under_target(model, tokenizer, texts.ids, config.batch_size)
+        rows = likelihoods.under_target(model, texts.ids, first, batch_size)
     with evidence.naming(texts.file, " (lowercased)"):
-        lower = likelihoods.lowercased(model, tokenizer, strings, config.batch_size)
+        lower = likelihoods.lowercased(model, tokenizer, strings, first, batch_size)
     return {**rows, "lower_log_probs": lower, "texts": strings}
 
 
-def _add_recall(config: Config, model, tokenizer, sides: dict[str, evidence.Texts], collected: dict) -> int:
-    """Add the rows after a prefix of non-members; returns the longest prefix in tokens, 0 when it is left out."""
+def _add_recall(config: Config, model, sides: dict[str, evidence.Texts], first: np.ndarray, collected: dict) -> int:
+    """Add the rows after a prefix of non-members; returns the prefix's length in tokens, 0 when it is left out."""
     from lib import likelihoods
 
-    room = min(likelihoods.prefix_room(model, tokenizer, given.ids) for given in sides.values())
+    room = min(likelihoods.prefix_room(model, given.ids, first) for given in sides.values())
     if _no_recall(config.recall_shots, len(sides["non_members"].ids), room):
         return 0
     common, own = likelihoods.recall_prefixes(sides["non_members"].ids, config.recall_shots)
     prefixes = {"members": [common] * len(sides["members"].ids), "non_members": own}
     for side, given in sides.items():
         cut = [prefix[max(0, len(prefix) - room) :] for prefix in prefixes[side]]
-        rows = likelihoods.after_prefix(model, tokenizer, given.ids, cut, config.batch_size)
+        rows = likelihoods.after_prefix(model, given.ids, cut, first, config.batch_size)
         collected[side]["prefixed_log_probs"] = rows
     return min(room, len(common))
 
@@ -104,14 +122,6 @@ def _add_reference(config: Config, reference: Path, sides: dict[str, evidence.Te
         scored = reference_scores.compute(settings, reference, texts, files)
     for side, (sums, tokens) in scored.items():
         collected[side]["reference_means"] = sums / tokens
-
-
-def _policy(config: Config, opening: np.ndarray, prefix_tokens: int) -> dict[str, Any]:
-    """What the scores rest on, for the attributes of the file."""
-    return {
-        "bos": "none" if len(opening) == 0 else str(opening[0]), "first_token_scored": len(opening) > 0,
-        "recall_prefix_tokens": prefix_tokens, "dtype": config.dtype,
-    }  # fmt: skip
 
 
 def _write(path: Path, collected: dict[str, dict[str, Any]], policy: dict[str, Any]) -> None:

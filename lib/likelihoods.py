@@ -1,7 +1,7 @@
 """The forward passes behind the membership scores: one per text and model.
 
-The policy on BOS is that of training: the tokenizer's BOS opens a text when the tokenizer has one, and the first
-token of a text counts only then.
+Under the target the policy on BOS is that of training: the tokenizer's BOS opens a text when the tokenizer has one,
+and the first token of a text counts only then.
 """
 
 import sys
@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib import ragged
 from lib.errors import TesseraError
-from lib.token_scores import TokenScores, score_tokens, trained_length
+from lib.token_scores import score_tokens, trained_length
 from lib.tokenization import bos_id, encode_all
 
 Ids = Sequence[NDArray[np.integer]]
@@ -35,19 +35,23 @@ def opening(tokenizer: PreTrainedTokenizerBase, token: str | None = None) -> NDA
 
 
 def under_target(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Ids, batch_size: int
+    model: PreTrainedModel, ids: Ids, first: NDArray[np.int64], batch_size: int
 ) -> dict[str, list[NDArray[np.float32]]]:
-    """Rows log_probs, mu, sigma (see `lib.attacks`) of stored ids."""
-    scores = _scored(model, ids, opening(tokenizer), batch_size, moments=True)
+    """Rows log_probs, mu, sigma (see `lib.attacks`) of stored ids, each after `first` (see `opening`)."""
+    scores = score_tokens(model, ids, [first] * len(ids), batch_size, moments=True)
     return {"log_probs": scores.log_probs, "mu": scores.mu, "sigma": scores.sigma}
 
 
 def lowercased(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], batch_size: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    first: NDArray[np.int64],
+    batch_size: int,
 ) -> list[NDArray[np.float32]]:
     """Rows of l of the lowercased texts, over the tokens that the target's own tokenizer cuts them into."""
     lowered = encode_all(tokenizer, [text.lower() for text in texts])
-    return _scored(model, lowered, opening(tokenizer), batch_size).log_probs
+    return score_tokens(model, lowered, [first] * len(lowered), batch_size).log_probs
 
 
 def under_reference(
@@ -61,15 +65,15 @@ def under_reference(
 
     bos: the token that opens each text, as `opening` takes it.
     """
-    rows = _scored(model, encode_all(tokenizer, texts), opening(tokenizer, bos), batch_size).log_probs
+    ids, first = encode_all(tokenizer, texts), opening(tokenizer, bos)
+    rows = score_tokens(model, ids, [first] * len(ids), batch_size).log_probs
     return ragged.sums(rows), ragged.lengths(rows)
 
 
 def after_prefix(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Ids, prefixes: Ids, batch_size: int
+    model: PreTrainedModel, ids: Ids, prefixes: Ids, first: NDArray[np.int64], batch_size: int
 ) -> list[NDArray[np.float32]]:
-    """Rows of l of the tokens that `under_target` scores, each text after its prefix."""
-    first = opening(tokenizer)
+    """Rows of l of the tokens that `under_target` scores, each text after `first` and its prefix."""
     contexts = [np.concatenate([first, prefix]).astype(np.int64) for prefix in prefixes]
     rows = score_tokens(model, ids, contexts, batch_size).log_probs
     return rows if len(first) else [row[1:] for row in rows]
@@ -87,16 +91,12 @@ def recall_prefixes(non_members: Ids, shots: int) -> tuple[NDArray[np.integer], 
     return np.concatenate(list(non_members[:shots])), joined
 
 
-def prefix_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Ids) -> int:
-    """How many prefix tokens fit before the longest text in the length that the model was made for."""
+def prefix_room(model: PreTrainedModel, ids: Ids, first: NDArray[np.int64]) -> int:
+    """How many prefix tokens fit between `first` and the longest text in the length that the model was made for."""
     limit = trained_length(model)
-    return sys.maxsize if limit is None else max(0, limit - len(opening(tokenizer)) - max(map(len, ids)))
+    return sys.maxsize if limit is None else max(0, limit - len(first) - max(map(len, ids)))
 
 
 def device(name: str) -> str:
     """A device's name: "auto" is the first GPU where there is one, else the CPU."""
     return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _scored(model: PreTrainedModel, ids: Ids, first: NDArray, batch_size: int, moments: bool = False) -> TokenScores:
-    return score_tokens(model, ids, [first] * len(ids), batch_size, moments)

@@ -1,5 +1,6 @@
 """The membership stages, run as from the command line, against torch's own cross-entropy one text at a time."""
 
+import shutil
 import zlib
 from pathlib import Path
 
@@ -153,7 +154,31 @@ def test_every_score_can_be_computed_again_from_the_evidence(scores):
 
 def test_what_was_done_about_bos_is_recorded(scores):
     found = hdf5.attributes(scores)
-    assert (found["bos"], bool(found["first_token_scored"]), found["recall_prefix_tokens"]) == ("0", True, LENGTH)
+    assert (found["bos"], found["recall_prefix_tokens"], found["dtype"]) == (0, LENGTH, "float32")
+
+
+def test_without_bos_the_first_token_counts_nowhere(tiny_causal_lm, reference_lm, canaries, tmp_path):
+    config = membership_config(tiny_causal_lm, reference_lm, canaries, bos_policy="none")
+    assert run("membership", tmp_path / "out", config) == 0
+    file = tmp_path / "out" / "scores.h5"
+    ids = {side: hdf5.read(path, "tokens").tolist() for side, path in canaries.items()}
+    losses = nll(tiny_causal_lm, ids["members"][1], [])
+    prefixed = nll(tiny_causal_lm, ids["members"][1], ids["non_members"][0])[1:]
+    assert len(losses) == len(prefixed) == LENGTH - 1
+    assert hdf5.attributes(file)["bos"] == -1
+    assert hdf5.read(file, "members/loss")[1] == pytest.approx(-losses.mean(), abs=1e-5)
+    assert hdf5.read(file, "members/recall")[1] == pytest.approx(prefixed.mean() / losses.mean(), abs=1e-5)
+
+
+def test_another_bos_policy_than_in_training_is_refused(tiny_causal_lm, reference_lm, canaries, tmp_path, capsys):
+    target = tmp_path / "target"
+    shutil.copytree(tiny_causal_lm, target)
+    with hdf5.create(target / "metrics.h5") as file:
+        file.attrs["bos"] = 0
+    assert run("membership", tmp_path / "out", membership_config(target, reference_lm, canaries)) == 0
+    config = membership_config(target, reference_lm, canaries, bos_policy="none")
+    assert run("membership", tmp_path / "wrong", config) == 1
+    assert "trained with BOS 0 (-1: none), but bos_policy asks for []" in capsys.readouterr().err
 
 
 def test_reference_scores_once_give_the_same_bytes_whatever_the_batches(

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from lib import files, statistics
 from lib.published import Reference
@@ -235,7 +235,7 @@ def _lines(axes: Axes, attacks: Mapping[str, pd.DataFrame]) -> None:
     ordered = sorted(attacks.items(), key=lambda item: _rank(item[0]))
     levels = [level for _, table in ordered for level in table["level"]]
     step = DODGE * (max(levels, default=0) - min(levels, default=0) or 10)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True) if len(set(levels)) > 1 else FixedLocator(levels[:1]))
     for i, (attack, table) in enumerate(ordered):
         colour, marker, dash = STYLES.get(attack, UNKNOWN_STYLE)
         level, centre, below, above = table[["level", "centre", "below", "above"]].to_numpy().T

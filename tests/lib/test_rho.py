@@ -2,7 +2,7 @@ import functools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
@@ -181,6 +181,7 @@ def test_always_finite_and_one_flag_at_most_tells_where(estimate, curve, auc):
 
 
 @estimators
+@settings(max_examples=25)
 @given(st.lists(curves, min_size=1, max_size=8), st.data())
 def test_many_curves_at_once_equal_one_at_a_time(estimate, many, data):
     values = np.array([data.draw(aucs) for _ in many])

@@ -4,12 +4,15 @@ DeepSpeed allows one training per process, and `lib.ranks.join` comes before thi
 """
 
 import hashlib
+import importlib.util
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import accelerate.state
 import deepspeed.ops
 import numpy as np
 import torch
@@ -136,10 +139,11 @@ def train(
 ) -> History:
     """Train `model` in place, from the newest complete checkpoint in `folder` when there is one.
 
-    deepspeed_config: with "auto" where the recipe fills it. Raises TesseraError for ids or lengths that the model
-    does not take, a loss, gradient or metric that is not finite.
+    deepspeed_config: with "auto" where the recipe fills it; reports: where TensorBoard or W&B write. Raises
+    TesseraError for ids or lengths that the model does not take, a loss, gradient or metric that is not finite.
     """
     _check(model, data, recipe, deepspeed_config)
+    _report_into(reports, recipe)
     order = training.data_order(len(data.sequences), recipe.batch_size, recipe.epochs, recipe.seed)
     origin = _origin(model, data, recipe, deepspeed_config)
     resumed = _resumable(folder, origin)
@@ -236,6 +240,8 @@ def _arguments(recipe: Recipe, deepspeed_config: dict[str, Any], folder: Path, f
 
 
 def _check(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any]) -> None:
+    if accelerate.state.is_initialized():
+        raise TesseraError("this process has trained a model already; DeepSpeed allows one training a process")
     stage = deepspeed_config["zero_optimization"]["stage"]
     if recipe.precision == "bf16" and stage == 0:
         raise TesseraError("deepspeed: zero0 hides the fp32 master weights of a bf16 training; use zero1")
@@ -255,6 +261,14 @@ def _check(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config:
             f"token id {highest}, but the model has {vocabulary} embeddings: "
             "canaries and documents must be made with the tokenizer of this model"
         )
+
+
+def _report_into(folder: Path, recipe: Recipe) -> None:
+    """Have the reports that the recipe asks for written in `folder`. Raises TesseraError without their package."""
+    if recipe.report_to != "none" and not importlib.util.find_spec(recipe.report_to):
+        raise TesseraError(f"report_to: the package is not installed; pip install {recipe.report_to}, or use 'none'")
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tensorboard"))
+    os.environ.setdefault("WANDB_DIR", str(folder))
 
 
 def _origin(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """The processes of one training: torchrun's ranks, or a single process without any launcher."""
 
 import os
+from datetime import timedelta
 
 # What DeepSpeed asks the environment for, whoever started the process. With one process nobody listens on the
 # port: `join` gives it a store in memory, so that tasks that start together cannot take each other's port.
 ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+PATIENCE = timedelta(hours=1)  # the others wait while one rank makes a large checkpoint durable
 
 
 def join() -> None:
-    """Choose the device, and open the process group of a process that no launcher has started.
+    """Choose this rank's device and open the process group (NCCL on GPUs, gloo on CPUs).
 
     DS_ACCELERATOR=cpu in the environment keeps a training off a GPU that is there. Call this before anything
     imports DeepSpeed, which settles on its accelerator when it is imported.
@@ -16,14 +18,18 @@ def join() -> None:
     import torch
 
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
-    os.environ.setdefault("DEEPSPEED_LOG_LEVEL", "warning")
-    if "WORLD_SIZE" in os.environ:
-        return
-    os.environ.update(ALONE)
+    alone = size() == 1
+    if alone:
+        os.environ.update(ALONE)
+    local = int(os.environ["LOCAL_RANK"])
     if not on_cpu():
-        torch.cuda.set_device(0)
-    backend = "gloo" if on_cpu() else "nccl"
-    torch.distributed.init_process_group(backend, store=torch.distributed.HashStore(), rank=0, world_size=1)
+        torch.cuda.set_device(local)
+    torch.distributed.init_process_group(
+        "gloo" if on_cpu() else "nccl",
+        timeout=PATIENCE,
+        device_id=None if on_cpu() else torch.device("cuda", local),
+        **({"store": torch.distributed.HashStore(), "rank": 0, "world_size": 1} if alone else {}),
+    )
 
 
 def on_cpu() -> bool:
@@ -45,14 +51,12 @@ def barrier() -> None:
     """Wait until every rank is here."""
     import torch
 
-    if torch.distributed.is_initialized():
-        torch.distributed.barrier()
+    torch.distributed.barrier()
 
 
 def leave() -> None:
     """Close the process group, after every rank has come to the end."""
     import torch
 
-    if torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()

@@ -242,18 +242,25 @@ def _arguments(recipe: Recipe, deepspeed_config: dict[str, Any], folder: Path, f
 def _check(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any]) -> None:
     if accelerate.state.is_initialized():
         raise TesseraError("this process has trained a model already; DeepSpeed allows one training a process")
-    stage = deepspeed_config["zero_optimization"]["stage"]
-    if recipe.precision == "bf16" and stage == 0:
+    if recipe.precision == "bf16" and deepspeed_config["zero_optimization"]["stage"] == 0:
         raise TesseraError("deepspeed: zero0 hides the fp32 master weights of a bf16 training; use zero1")
     for name in ("sequences", "members", "non_members", "held_out"):
         if not getattr(data, name):
             raise TesseraError(f"{name}: nothing there; a training needs at least one")
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if positions is not None and recipe.context > positions:
-        raise TesseraError(f"context {recipe.context} is longer than the {positions} positions of the model")
+    _check_lengths(model, data, recipe.context)
+    _check_ids(model, data)
+
+
+def _check_lengths(model: PreTrainedModel, data: Data, context: int) -> None:
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
     longest = max(map(len, data.evaluated()))
-    if longest > (positions or longest):
+    if context > positions:
+        raise TesseraError(f"context {context} is longer than the {positions} positions of the model")
+    if longest > positions:
         raise TesseraError(f"a canary of {longest} tokens is longer than the {positions} positions of the model")
+
+
+def _check_ids(model: PreTrainedModel, data: Data) -> None:
     vocabulary = model.get_input_embeddings().weight.shape[0]
     highest = max(int(row.max()) for row in [*data.sequences, *data.evaluated()])
     if highest >= vocabulary:

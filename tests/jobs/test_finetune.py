@@ -193,11 +193,19 @@ def test_evaluation_is_recomputed_from_the_saved_model(inputs, undisturbed):
 
 
 @pytest.mark.parametrize("stage", sorted(file.stem for file in (ROOT / "env" / "deepspeed").glob("*.json")))
-def test_every_zero_configuration_gives_the_same_losses(stage, inputs, undisturbed, server, tmp_path):
+def test_every_zero_configuration_gives_the_same_losses_and_weights(stage, inputs, undisturbed, server, tmp_path):
+    from safetensors.torch import load_file
+
     recompute = stage == "zero2"  # once, that recomputed activations change nothing
-    config = configure(tmp_path / "c.yaml", inputs, deepspeed=stage, micro_batch=4, gradient_checkpointing=recompute)
-    assert server.run(config, tmp_path / "out") == 0, log(tmp_path / "out").read_text()
-    np.testing.assert_allclose(metric(tmp_path / "out", "loss"), metric(undisturbed, "loss"), atol=1e-5)
+    changes = {"deepspeed": stage, "micro_batch": 4, "gradient_checkpointing": recompute, "save_dtype": "bfloat16"}
+    out = tmp_path / "out"
+    assert server.run(configure(tmp_path / "c.yaml", inputs, **changes), out) == 0, log(out).read_text()
+    np.testing.assert_allclose(metric(out, "loss"), metric(undisturbed, "loss"), atol=1e-5)
+    expected, found = load_file(undisturbed / "model.safetensors"), load_file(out / "model.safetensors")
+    assert set(found) == set(expected)
+    for name, weights in found.items():
+        assert str(weights.dtype) == "torch.bfloat16"
+        np.testing.assert_allclose(weights.float(), expected[name], rtol=2**-8, atol=1e-4, err_msg=name)
 
 
 def test_killed_and_resumed_equals_undisturbed(inputs, undisturbed, server, tmp_path):
@@ -306,3 +314,11 @@ def test_bad_documents_are_named(texts, message, inputs, server, tmp_path):
     assert server.run(config, tmp_path / "out") == 1
     assert message in log(tmp_path / "out").read_text()
     assert str(tmp_path / names.INJECTED) in log(tmp_path / "out").read_text()
+
+
+def test_canaries_of_another_tokenizer_are_named(inputs, server, tmp_path):
+    with hdf5.create(tmp_path / "members.h5") as file:
+        hdf5.write(file, "tokens", np.full((2, 20), 401, dtype="<u4"))
+    config = configure(tmp_path / "c.yaml", {**inputs, "members": str(tmp_path / "members.h5")})
+    assert server.run(config, tmp_path / "out") == 1
+    assert "token id 401, but the model has 400 embeddings" in log(tmp_path / "out").read_text()

@@ -151,7 +151,7 @@ class Keeper:
             if process := self.running.pop(element, None):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-            self._set(element, {"cancel": "CANCELLED", "node_fail": "NODE_FAIL"}.get(word, "PENDING"))
+            self._set(element, {"cancel": "CANCELLED", "node_fail": "NODE_FAIL", "requeue": "PENDING"}[word])
 
     def _dependencies_ended(self) -> bool:
         wanted = set(re.findall(r":(\d+)", self.job.get("dependency", "")))

@@ -35,7 +35,9 @@ class FakeSite:
         (self.root / "hold").unlink()
 
     def ask(self, job: int, element: str, wish: str) -> None:
-        (self.root / "jobs" / str(job) / f"{element}.asked").write_text(wish)
+        file = self.root / "jobs" / str(job) / f"{element}.asked"
+        file.with_suffix(".new").write_text(wish)  # never seen half-written
+        file.with_suffix(".new").rename(file)
 
     def jobs(self) -> list[dict]:
         files = (self.root / "jobs").glob("*/job.json")

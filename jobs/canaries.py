@@ -27,6 +27,7 @@ VERSION = 1
 INPUTS = ("reference", "target")
 OPTIONAL_INPUTS = ("exclude",)
 SLUG = ("role", "seed")
+IMPORTS_TORCH = True
 SPARE_TOKENS = 8  # a text's last ids may be a part of a character or a word: the canary ends before them
 
 

@@ -23,6 +23,7 @@ VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
 OPTIONAL_INPUTS = ("masked_lm",)
 SLUG = ("strategy",)
+IMPORTS_TORCH = True
 
 
 @dataclass(frozen=True)

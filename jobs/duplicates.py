@@ -29,6 +29,7 @@ VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
 OPTIONAL_INPUTS = ("masked_lm",)
 SLUG = ("kind", "replaced_tokens", "seed")
+IMPORTS_TORCH = True
 
 Vary = Callable[[int, int], list[int]]  # (row of the canary, number of the variation) -> its ids
 

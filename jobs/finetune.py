@@ -22,6 +22,7 @@ from lib.training import Recipe
 VERSION = 1
 INPUTS = ("model", "injected", "members", "non_members", "books")
 SLUG = ("learning_rate", "seed")
+IMPORTS_TORCH = True
 DEEPSPEED = Path(__file__).parent.parent / "env" / "deepspeed"
 
 

@@ -26,6 +26,7 @@ from lib.errors import TesseraError
 VERSION = 1
 INPUTS = ("target", "reference", "members", "non_members")
 SLUG = ()
+IMPORTS_TORCH = True
 
 logger = logging.getLogger(__name__)
 

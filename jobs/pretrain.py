@@ -19,6 +19,7 @@ VERSION = 1
 INPUTS = ("text",)
 OPTIONAL_INPUTS = ("tokenizer",)
 SLUG = ("objective", "seed")
+IMPORTS_TORCH = True
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from lib.errors import TesseraError
 VERSION = 1
 INPUTS = ("reference", "members", "non_members", "target_tokenizer")
 SLUG = ()
+IMPORTS_TORCH = True
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lib import freeze, lock, names, runner, snapshot, store, survey
+from lib import freeze, lock, names, runner, snapshot, store, survey, warm
 from lib.errors import TesseraError
 from lib.freeze import Submit
 from lib.survey import DONE, WAITING, Survey
@@ -52,8 +52,18 @@ def run(
             return {}
         file, submit = _freeze(root, plan, campaign, command, found)
         state = _Run(root, plan, file, submit, found, len(os.sched_getaffinity(0)), max_failures)
-        _loop(state, console)
+        with _warm(state):
+            _loop(state, console)
         return state.hopeless
+
+
+def _warm(state: _Run) -> contextlib.AbstractContextManager:
+    """A warm process where some task to do imports torch."""
+    stages = {state.plan.tasks[digest].stage for digest in state.found.having(WAITING)}
+    if not any(map(warm.imports_torch, stages)):
+        return contextlib.nullcontext()
+    environment = runner.environment(state.submit, cpus=1)
+    return warm.server(state.file.with_suffix(""), environment, state.submit.snapshot)
 
 
 def _freeze(root: Path, plan: Plan, campaign: str, command: list[str], found: Survey) -> tuple[Path, Submit]:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib import attempts, freeze, names, store
+from lib import attempts, freeze, names, store, warm
 from lib.errors import TesseraError
 from lib.freeze import Submit
 from lib.sweep import Task
@@ -54,9 +54,9 @@ def command(task: Task, directory: Path, number: int) -> list[str]:
     return [*python, *stage, "--attempt", str(number)]
 
 
-def environment(submit: Submit, task: Task) -> dict[str, str]:
-    """The stage's environment: the snapshot's code, its share of the cores, the hub offline."""
-    threads = str(task.resources.cpus)
+def environment(submit: Submit, cpus: int) -> dict[str, str]:
+    """A stage's environment: the snapshot's code, its share of the cores, the hub offline."""
+    threads = str(cpus)
     return {
         **os.environ,
         "PYTHONPATH": submit.snapshot,
@@ -75,13 +75,28 @@ def _run(submit: Submit, task: Task, directory: Path) -> None:
     line = command(task, directory, number)
     with open(log, "ab") as output:
         output.write(f"$ {shlex.join(line)}\n".encode())
-        output.flush()
-        code = subprocess.run(
-            line, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=submit.snapshot,
-            env=environment(submit, task), preexec_fn=_die_with_parent,
-        ).returncode  # fmt: skip
+    code = _fork(task, line, log) if warm.suits(task.stage, task.resources.cpus, task.resources.gpus) else None
+    if code is None:
+        code = _process(submit, task, line, log)
     if code != 0:
         raise TesseraError(f"{task.stage} {task.digest} ended with {_spell(code)}; log: {log}")
+
+
+def _fork(task: Task, line: list[str], log: Path) -> int | None:
+    """The exit code of the stage in a fork of the warm process; None when that does not answer."""
+    try:
+        return warm.run(task.stage, line[line.index("--config") :], log)
+    except OSError as error:
+        print(f"no warm process ({error}): starting one of its own", file=sys.stderr)
+        return None
+
+
+def _process(submit: Submit, task: Task, line: list[str], log: Path) -> int:
+    with open(log, "ab") as output:
+        return subprocess.run(
+            line, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=submit.snapshot,
+            env=environment(submit, task.resources.cpus), preexec_fn=_die_with_parent,
+        ).returncode  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ class Cluster:
         columns = ("job", "name", "state", "node")
         lines = self.ask("sacct", "-D", "-X", "-P", "-n", "--format=JobID,JobName,State,NodeList")
         rows = [dict(zip(columns, line.split("|"))) for line in lines]
-        return [row for row in rows if row["name"].startswith(prefix)]
+        return [row for row in rows if row["name"].startswith(prefix) and row["state"] != "PENDING"]
 
     def idle(self) -> bool:
         """Whether nothing waits or runs."""

@@ -232,15 +232,17 @@ def resolve(value: Any, scope: Mapping[str, Any], where: str, depth: int = 0) ->
 
 
 def _look_up(path: str, scope: Mapping[str, Any], where: str) -> Any:
+    """The value at a dotted path; a name may have dots itself (`learning_rates.llama_3.2_1B`)."""
     value: Any = scope
-    for part in path.split("."):
-        if isinstance(value, Mapping) and part in value:
-            value = value[part]
-            continue
-        options = {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
-        if part not in options:  # YAML's keys may be numbers
-            raise UsageError(f"{where}: no variable '{path}'{suggestion(part, options)}")
-        value = options[part]
+    rest = path
+    while rest:
+        if not isinstance(value, Mapping):
+            raise UsageError(f"{where}: no variable '{path}': what stands before '{rest}' is no mapping")
+        keys = {str(key): key for key in value} if rest not in value else {rest: rest}
+        name = next((key for key in keys if rest == key or rest.startswith(f"{key}.")), None)
+        if name is None:
+            raise UsageError(f"{where}: no variable '{path}'{suggestion(rest, keys)}")
+        value, rest = value[keys[name]], rest[len(name) + 1 :]
     return value
 
 

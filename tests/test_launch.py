@@ -1,0 +1,85 @@
+"""The command line: its flags are an interface, its exit codes a promise."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import launch
+from lib import commands
+
+ROOT = Path(__file__).parent.parent
+COMMON = {"--profile", "--cluster", "--outputs", "--set", "--help", "-h"}
+FLAGS = {
+    "plan": {"--scripts"},
+    "fetch": set(),
+    "submit": {"--no-fetch", "--force", "--max-failures", "--campaign", "--controller"},
+    "status": set(),
+    "logs": {"--stage", "--lines"},
+    "collect": {"--partial"},
+    "cancel": set(),
+    "doctor": set(),
+}
+
+
+def test_the_flags_are_these() -> None:
+    (verbs,) = [action for action in launch.parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    found = {name: set(verb._option_string_actions) - COMMON for name, verb in verbs.choices.items()}
+    assert found == FLAGS
+
+
+def run(*arguments: str, outputs: Path) -> tuple[int, str]:
+    line = [sys.executable, "launch.py", *arguments, f"--outputs={outputs}", "--cluster=local"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "near_dupl"], "did you mean 'near_dupls'"),
+        (["plan", "near_dupls", "--profile=labtop"], "did you mean 'laptop'"),
+        (["plan", "near_dupls", "--profile=smoke", "--set=seed=[1]"], "did you mean 'seeds'"),
+        (["plan", "near_dupls", "--profile=smoke", "--set=nodes.finetuned.config.learning_rat=1"], "'learning_rate'"),
+        (["plan", "near_dupls", "--profile=smoke", "--scripts"], "--cluster"),
+        (["plan"], "usage"),
+    ],
+)
+def test_usage_errors_end_with_2_and_suggest(arguments, message, tmp_path) -> None:
+    code, output = run(*arguments, outputs=tmp_path)
+    assert code == 2
+    assert message in output.replace("\n", " ")
+
+
+def test_what_is_missing_ends_with_1_and_is_listed(tmp_path) -> None:
+    code, output = run("collect", "near_dupls", "--profile=smoke", outputs=tmp_path)
+    assert code == 1
+    assert "tasks are missing" in output
+    assert "missing: text" in output
+    assert run("status", "near_dupls", "--profile=smoke", outputs=tmp_path)[0] == 1
+
+
+def test_planning_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, launch; launch.main(['plan', 'near_dupls', '--profile=smoke', '--cluster=local']);"
+        "print(sorted({'torch', 'transformers', 'matplotlib', 'pandas', 'datasets'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_secrets_are_in_no_file_of_a_submit(tmp_path) -> None:
+    environment = {**os.environ, "HF_TOKEN": "hf_verysecret"}
+    line = [sys.executable, "launch.py", "submit", "near_dupls", "--profile=smoke", "--cluster=local",
+            f"--outputs={tmp_path}", "--set=nodes.text.config.packages=[nothing-of-that-name]"]  # fmt: skip
+    assert subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, check=False).returncode == 1
+    written = [file for file in tmp_path.rglob("*") if file.is_file() and "snapshots" not in file.parts]
+    assert any(file.name == "0001.log" for file in written)
+    assert not any(b"hf_verysecret" in file.read_bytes() for file in written)
+
+
+def test_commands_have_a_function_each() -> None:
+    assert all(callable(getattr(commands, name)) for name in FLAGS)

@@ -1,0 +1,73 @@
+"""Every shipped YAML file expands; what it names is there."""
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+from lib import cluster, fetching, sweep
+
+PROFILES = sorted(file.stem for file in (sweep.FOLDER / "profiles").glob("*.yaml"))
+CLUSTERS = sorted(cluster.FOLDER.glob("*.yaml"))
+EXPECTED = {
+    ("near_dupls", "paper"): {"hub_model": 3, "finetune": 90, "membership": 90, "duplicates": 40, "canaries": 10},
+    ("near_dupls", "laptop"): {"pretrain": 2, "finetune": 13, "membership": 13, "duplicates": 8, "canaries": 2},
+}
+
+
+def expanded(name: str, profile: str, *settings: str) -> sweep.Plan:
+    return sweep.expand(sweep.read(name, profile, list(settings)), profile)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", sweep.names())
+def test_every_sweep_expands_in_every_profile(name: str, profile: str) -> None:
+    plan = expanded(name, profile)
+    stages = [task.stage for task in plan.tasks.values()]
+    for stage, count in EXPECTED.get((name, profile), {}).items():
+        assert stages.count(stage) == count, stage
+
+
+@pytest.mark.parametrize("file", CLUSTERS, ids=lambda file: file.stem)
+def test_every_cluster_file_is_read_and_has_room(file: Path) -> None:
+    site = cluster.read(file)
+    profile = "paper" if site.gpus_per_node else "smoke"
+    for task in expanded("near_dupls", profile).tasks.values():
+        cluster.check(task.resources, site, task.node)
+
+
+def test_the_paper_profile_is_the_published_study() -> None:
+    plan = expanded("near_dupls", "paper", "models=[gptneo1B,gemma2B,llama_3.2_1B,phi2]")
+    rates = {leaf.labels["model"]: plan.tasks[leaf.nodes["finetuned"]].config["learning_rate"] for leaf in plan.leaves}
+    assert rates == {"gptneo1B": 2e-5, "gemma2B": 3e-5, "llama_3.2_1B": 2e-5, "phi2": 6e-5}
+    levels = {kind: sorted({leaf.labels["level"] for leaf in plan.leaves if leaf.labels["kind"] == kind})
+              for kind in ("exact", "replace")}  # fmt: skip
+    assert levels == {"exact": list(range(1, 11)), "replace": [1, 5, 10, 15, 20, 25, 50, 75]}
+    canaries = [task.config for task in plan.tasks.values() if task.stage == "canaries"]
+    assert {(config["n"], config["length"]) for config in canaries} == {(100, 100)}
+    assert sorted({config["seed"] for config in canaries}) == [1, 2, 3, 4, 5]
+
+
+def test_every_hub_model_of_the_paper_profile_is_at_a_commit() -> None:
+    plan = expanded("near_dupls", "paper", "models=[gptneo1B,gemma2B,llama_3.2_1B,phi2]")
+    models = [item for item in fetching.items(plan) if item.kind == "model"]
+    assert len(models) == 6
+    assert all(sweep.COMMIT.fullmatch(item.revision) for item in models)
+
+
+def test_the_laptop_needs_nothing_of_the_hub() -> None:
+    assert fetching.items(expanded("near_dupls", "laptop")) == []
+
+
+def test_the_laptops_packages_are_the_pinned_ones() -> None:
+    (text,) = [task for task in expanded("near_dupls", "laptop").tasks.values() if task.stage == "text"]
+    for package in text.config["packages"]:
+        name, _, version = package.partition("==")
+        assert importlib.metadata.version(name) == version
+
+
+def test_members_and_non_members_share_no_stream_and_the_exact_curve_is_trained_once() -> None:
+    plan = expanded("near_dupls", "laptop")
+    roles = [task.config["role"] for task in plan.tasks.values() if task.stage == "canaries"]
+    assert sorted(roles) == ["member", "non_member"]
+    assert len(plan.leaves) == len({leaf.digest for leaf in plan.leaves})

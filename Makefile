@@ -48,6 +48,6 @@ lint: env
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 
 slurm-up: env
-	@env/slurm/up $(MAX_ARRAY_SIZE)
+	@env/slurm/up
 slurm-down:
 	@env/slurm/down

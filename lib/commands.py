@@ -204,7 +204,7 @@ def _headline(graph: Plan, site: Cluster | None) -> str:
     place = (
         f"SLURM, cluster '{site.name}'"
         if site
-        else f"this machine, {local.cores()} cores (no sbatch, or CLUSTER=local)"
+        else f"this machine, {local.cores()} cores (no SLURM found, or CLUSTER=local)"
     )
     return f"[bold]{graph.name}[/]: {graph.title}\nprofile '{graph.profile}' on {place}; {len(graph.tasks)} tasks"
 

@@ -77,7 +77,8 @@ def _loop(state: _Run, console: Console) -> None:
     with _progress(state, console) as progress, _interruptible(state):
         while True:
             for task in list(_startable(state)):
-                state.running[task.digest] = executor.submit(runner.run_task, str(state.file), task.digest)
+                with _errors_to(state.file.with_suffix(".log")):
+                    state.running[task.digest] = executor.submit(runner.run_task, str(state.file), task.digest)
             progress()
             if not state.running:
                 return
@@ -118,6 +119,20 @@ def _executor(state: _Run) -> Any:
     executor = submitit.LocalExecutor(folder=state.file.with_suffix(""))
     executor.update_parameters(timeout_min=TIMEOUT_MINUTES, stderr_to_stdout=True)
     return executor
+
+
+@contextlib.contextmanager
+def _errors_to(file: Path) -> Iterator[None]:
+    """Let processes that start in the block write their errors to `file`: an interrupt hits the engine's own processes
+    too, and their tracebacks say nothing to the user."""
+    saved = os.dup(2)
+    with open(file, "ab") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 @contextlib.contextmanager

@@ -116,6 +116,7 @@ def _run(stage: Stage, values: Any, inputs: dict[str, Path], out: Path, number: 
             return 1
         raise
     attempts.end(out, record, time.monotonic() - started, None)
+    store.remove_private(out)
     if hasattr(stage.module, "clean"):  # checkpoints go only once nothing can need them any more
         stage.module.clean(out)
     print(f"{out}: done ({stage.name} {digest})")

@@ -72,6 +72,12 @@ def write_done(directory: Path, digest: str, stage: str, version: int) -> None:
     write_json(directory / names.DONE, {"stage": stage, "version": version, "digest": digest, "files": files})
 
 
+def remove_private(directory: Path) -> None:
+    """Remove what killed attempts left half-written; for an artifact that is done."""
+    for file in directory.rglob(f"{names.PRIVATE}*"):
+        file.unlink(missing_ok=True)
+
+
 def results(directory: Path) -> Iterator[Path]:
     """The result files of an artifact, sorted: all but records and private files."""
     for file in sorted(directory.rglob("*")):

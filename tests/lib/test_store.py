@@ -55,3 +55,10 @@ def test_input_digest_of_an_artifact_is_its_own_and_of_files_their_bytes(artifac
     assert store.input_digest(folders[0]) == store.input_digest(folders[1])
     (folders[1] / "config.json").write_text("{ }")
     assert store.input_digest(folders[0]) != store.input_digest(folders[1])
+
+
+def test_what_a_killed_attempt_left_is_removed_and_nothing_else(artifact) -> None:
+    (artifact / f"{names.PRIVATE}host-1-result.txt").write_text("half")
+    store.remove_private(artifact)
+    assert sorted(file.name for file in artifact.rglob("*") if file.is_file()) == ["0001.log", names.DONE, "result.txt"]
+    assert store.is_done(artifact, "abc")

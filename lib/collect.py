@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -168,11 +169,12 @@ def _order(leaf: Leaf) -> tuple:
 
 def _print_summary(root: Path, plan: Plan, summary: tuple[list[str], list[list[str]]], console: Console) -> None:
     header, rows = summary
-    table = Table(
-        *header, title="rho, the exact-duplicate equivalent, by number of replaced tokens (isotonic estimator)"
-    )
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    for model in dict.fromkeys(row[0] for row in rows):
+        table = Table(
+            *header[1:], box=box.SIMPLE_HEAD, title=f"{model}: rho by number of replaced tokens R (isotonic estimator)"
+        )
+        for _, attack, *values in (row for row in rows if row[0] == model):
+            table.add_row(attack, *values)
+        console.print(table)
     for what, place in (("tables", names.tables), ("figures", names.figures), ("report", names.report)):
         console.print(f"{what:8} {place(root, plan.name)}", highlight=False)

@@ -171,7 +171,10 @@ def _print_summary(root: Path, plan: Plan, summary: tuple[list[str], list[list[s
     header, rows = summary
     for model in dict.fromkeys(row[0] for row in rows):
         table = Table(
-            *header[1:], box=box.SIMPLE_HEAD, title=f"{model}: rho by number of replaced tokens R (isotonic estimator)"
+            *header[1:],
+            box=box.SIMPLE_HEAD,
+            padding=0,
+            title=f"{model}: rho by number of replaced tokens R (isotonic estimator)",
         )
         for _, attack, *values in (row for row in rows if row[0] == model):
             table.add_row(attack, *values)

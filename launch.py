@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from lib import commands, freeze, sweep
 from lib.errors import TesseraError, UsageError
@@ -23,14 +24,17 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return arguments.run(arguments, CONSOLE)
     except UsageError as error:
-        ERRORS.print(f"[bold red]error:[/] {error}", highlight=False)
-        return 2
-    except TesseraError as error:
-        ERRORS.print(f"[bold red]error:[/] {error}", highlight=False)
-        return 1
+        return _say(error, 2)
+    except (TesseraError, OSError) as error:
+        return _say(error, 1)
     except KeyboardInterrupt:
         ERRORS.print("interrupted; what is done stays done, the same command goes on from there")
         return 1
+
+
+def _say(error: Exception, code: int) -> int:
+    ERRORS.print("[bold red]error:[/]", escape(str(error)), highlight=False)
+    return code
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,8 +61,10 @@ def parser() -> argparse.ArgumentParser:
     status = verbs.add_parser("status", parents=[common], help="done, running, queued, failed, unknown by stage")
     status.set_defaults(run=commands.status)
 
-    logs = verbs.add_parser("logs", parents=[common], help="the last lines of logs: of failed tasks, or of a stage's")
-    logs.add_argument("--stage", help="of this stage's last task instead")
+    logs = verbs.add_parser(
+        "logs", parents=[common], help="the last lines of logs: of failed tasks, or of a stage's tasks"
+    )
+    logs.add_argument("--stage", help="of this stage's last tasks instead")
     logs.add_argument("--lines", type=int, default=20)
     logs.set_defaults(run=commands.logs)
 

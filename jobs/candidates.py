@@ -14,9 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from lib import hdf5, names, store
+from lib import evidence, names, store
 from lib.config import execution
 
 VERSION = 1
@@ -44,9 +42,10 @@ class Config:
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Compute and write."""
-    from lib import candidates
+    from lib import candidates, models
 
-    tokens = hdf5.read(store.find(inputs["canaries"], names.CANARIES), "tokens").astype(np.int64)
+    tokenizer = models.load_tokenizer(inputs["target_tokenizer"])
+    tokens = evidence.read_ids(store.find(inputs["canaries"], names.CANARIES), len(tokenizer))
     settings = candidates.Settings(**asdict(config))
     found = candidates.compute(tokens, inputs["target_tokenizer"], inputs.get("masked_lm"), settings)
     print(f"{found.replaceable.sum()} of {found.replaceable.size} positions are replaceable")

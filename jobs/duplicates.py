@@ -22,7 +22,7 @@ from typing import Literal
 
 import numpy as np
 
-from lib import hdf5, names, store
+from lib import evidence, hdf5, names, store
 from lib.config import execution
 
 VERSION = 1
@@ -66,7 +66,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     from lib.fuzzy import measure
 
     tokenizer = models.load_tokenizer(inputs["target_tokenizer"])
-    tokens = hdf5.read(store.find(inputs["canaries"], names.CANARIES), "tokens").astype(np.int64)
+    tokens = evidence.read_ids(store.find(inputs["canaries"], names.CANARIES), len(tokenizer))
     vary = KINDS[config.kind](config, inputs, tokens)
     made = [[vary(row, number) for number in range(config.variations)] for row in range(len(tokens))]
     measured = [m for canary, rows in zip(tokens, made) for m in measure(tokenizer, canary, rows)]

@@ -64,9 +64,14 @@ def _copies(config: Config, inputs: dict[str, Path]) -> list[list[list[int]]]:
     canaries = hdf5.read(store.find(inputs["canaries"], names.CANARIES), "tokens").tolist()
     if "duplicates" not in inputs:
         return [[canary] * config.copies for canary in canaries]
+    from lib.fuzzy import edit_distance
+
     path = store.find(inputs["duplicates"], names.DUPLICATES)
     variations: list[list[list[int]]] = [[] for _ in canaries]
-    for row, ids in zip(hdf5.read(path, "canary"), hdf5.read_ragged(path, "tokens")):
+    found = zip(hdf5.read(path, "canary"), hdf5.read_ragged(path, "tokens"), hdf5.read(path, "edit_distance"))
+    for row, ids, distance in found:
+        if row >= len(canaries) or edit_distance(canaries[row], ids) != distance:
+            raise TesseraError(f"{path}: row {row}: no variation of that canary; name the canaries it was made from")
         variations[row].append(ids.tolist())
     fewest = min(map(len, variations), default=0)
     if fewest < config.copies - 1:

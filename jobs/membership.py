@@ -81,9 +81,9 @@ def _check_training(target: Path, first: np.ndarray) -> None:
 def _plain(model, tokenizer, texts: evidence.Texts, first: np.ndarray, batch_size: int) -> dict[str, Any]:
     from lib import likelihoods
 
-    strings = reference_scores.strings(texts, tokenizer)
-    with evidence.naming(texts.file):
+    with evidence.naming(texts.file):  # checks the ids as well, before anything decodes them
         rows = likelihoods.under_target(model, texts.ids, first, batch_size)
+    strings = reference_scores.strings(texts, tokenizer)
     with evidence.naming(texts.file, " (lowercased)"):
         lower = likelihoods.lowercased(model, tokenizer, strings, first, batch_size)
     return {**rows, "lower_log_probs": lower, "texts": strings}

@@ -33,10 +33,11 @@ def reserve(directory: Path) -> tuple[int, Path]:
             number += 1
 
 
-def begin(directory: Path, number: int | None) -> dict[str, Any]:
+def begin(directory: Path, number: int | None, campaign: str | None = None) -> dict[str, Any]:
     """Write the record of an attempt that begins now; without a `number` the next free one is taken."""
     number = number or reserve(directory)[0]
     record = {"number": number, "outcome": "running", "started": time.time(), **provenance()}
+    record["campaign"] = campaign or record["campaign"]
     store.write_json(names.attempt(directory, number, "json"), record)
     return record
 
@@ -47,6 +48,14 @@ def end(directory: Path, record: dict[str, Any], seconds: float, error: BaseExce
     outcome = {"outcome": "failed", "error": redact(describe(error))} if error else {"outcome": "done"}
     record = {**record, **outcome, "seconds": round(seconds, 3), "peak_memory_mb": round(peak), **_device()}
     store.write_json(names.attempt(directory, record["number"], "json"), record)
+
+
+def close(directory: Path, number: int, error: str) -> None:
+    """Complete the record of an attempt whose stage ended without a word of its own."""
+    file = names.attempt(directory, number, "json")
+    record = json.loads(file.read_bytes())
+    if record["outcome"] == "running":
+        store.write_json(file, {**record, "outcome": "failed", "error": error})
 
 
 def read(directory: Path) -> list[dict[str, Any]]:

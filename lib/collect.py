@@ -73,7 +73,9 @@ def _baselines(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Reco
     for leaf in leaves:
         inputs = plan.tasks[leaf.digest].inputs
         places = [directory(root, plan.tasks[inputs[side]]) for side in ("members", "non_members")]
-        sides.setdefault((leaf.labels["model"], leaf.labels["seed"]), places)
+        if sides.setdefault((leaf.labels["model"], leaf.labels["seed"]), places) is places:
+            for place in places:
+                store.verify(place)
     for (model, seed), places in sides.items():
         record = bag_of_words.record(model, seed, *(hdf5.read(place / names.CANARIES, "tokens") for place in places))
         if record is not None:
@@ -132,6 +134,7 @@ def _training(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple[str,
             continue
         digest = next(d for d in leaf.nodes.values() if plan.tasks[d].stage == "finetune")
         file = directory(root, plan.tasks[digest]) / names.METRICS
+        store.verify_file(file)
         columns = [hdf5.read(file, name) for name in ("evaluation_step", "held_out_loss", "auc")]
         curves[model, level] = TrainingCurve(*columns)
     return curves

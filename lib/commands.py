@@ -5,6 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lib import cluster as clusters
@@ -41,6 +42,10 @@ def submit(arguments: Namespace, console: Console) -> int:
     """Run, or submit, whatever is missing; collect when nothing is."""
     site, root = clusters.load(arguments.cluster), arguments.outputs.resolve()
     graph = _plan(arguments, site)
+    if arguments.controller and site is None:
+        raise TesseraError(
+            "a controller finds no SLURM on its node; let it run where sbatch is (partition of the file)"
+        )
     if not arguments.controller:
         console.print(_headline(graph, site))
         if not arguments.no_fetch:
@@ -57,7 +62,8 @@ def status(arguments: Namespace, console: Console) -> int:
     console.print(_headline(graph, site))
     console.print(_status_table(graph, found))
     if found.trouble:
-        console.print(f"[yellow]{found.trouble}[/]: queued and running tasks cannot be told apart from failed ones")
+        trouble = escape(found.trouble)
+        console.print(f"[yellow]{trouble}[/]: queued and running tasks cannot be told apart from failed ones")
     _print_failures(root, graph, found, console)
     return 0 if found.all_done() else 1
 
@@ -72,7 +78,7 @@ def logs(arguments: Namespace, console: Console) -> int:
             stages = {task.stage for task in graph.tasks.values()}
             raise UsageError(f"no stage '{arguments.stage}'{suggestion(arguments.stage, stages)}")
     else:
-        chosen = survey.local(root, graph).having(FAILED)
+        chosen = _survey(root, graph, site).having(FAILED)
     found = [log for digest in chosen if (log := survey.last_error(root, graph.tasks[digest])[1])]
     for log in found[-SHOWN:]:
         console.print(f"[bold]{log}[/]", highlight=False)
@@ -127,11 +133,11 @@ def _pins(outputs: Path) -> dict[str, str]:
     return json.loads(file.read_text()) if file.exists() else {}
 
 
-def _command(arguments: Namespace) -> list[str]:
-    """The launcher's arguments that a controller repeats; paths absolute, since it runs elsewhere."""
+def _command(arguments: Namespace, graph: Plan) -> list[str]:
+    """The launcher's arguments that a controller repeats; nothing is left to what is found where it runs."""
     line = ["submit", arguments.sweep, f"--outputs={arguments.outputs.resolve()}", "--no-fetch"]
     line += [f"--set={setting}" for setting in arguments.settings]
-    line += [f"--profile={arguments.profile}"] if arguments.profile else []
+    line += [f"--profile={graph.profile}"]
     if arguments.cluster:
         file = Path(arguments.cluster)
         line.append(f"--cluster={file.resolve() if file.suffix else arguments.cluster}")
@@ -141,7 +147,7 @@ def _command(arguments: Namespace) -> list[str]:
 def _submit_cluster(arguments: Namespace, graph: Plan, site: Cluster, console: Console) -> int:
     root = arguments.outputs.resolve()
     request = submission.Request(
-        root, _command(arguments), arguments.campaign, arguments.controller, arguments.force,
+        root, _command(arguments, graph), arguments.campaign, arguments.controller, arguments.force,
         arguments.max_failures or 3,
     )  # fmt: skip
     outcome = submission.wave(request, graph, site)
@@ -156,7 +162,9 @@ def _submit_cluster(arguments: Namespace, graph: Plan, site: Cluster, console: C
 
 def _run_here(arguments: Namespace, graph: Plan, console: Console) -> int:
     root = arguments.outputs.resolve()
-    hopeless = local.run(root, graph, arguments.campaign, _command(arguments), arguments.max_failures or 1, console)
+    hopeless = local.run(
+        root, graph, arguments.campaign, _command(arguments, graph), arguments.max_failures or 1, console
+    )
     if not hopeless:
         return _collect(root, graph, console)
     found = survey.local(root, graph)
@@ -175,7 +183,8 @@ def _fetch(arguments: Namespace, graph: Plan, site: Cluster | None, console: Con
 def _collect(root: Path, graph: Plan, console: Console, partial: bool = False) -> int:
     from lib import collect as collection
 
-    missing = [digest for digest in graph.tasks if digest not in survey.done(root, graph)]
+    finished = survey.done(root, graph)
+    missing = [digest for digest in graph.tasks if digest not in finished]
     if missing and not partial:
         for digest in missing[:SHOWN]:
             task = graph.tasks[digest]
@@ -242,7 +251,9 @@ def _print_failures(root: Path, graph: Plan, found: Survey, console: Console) ->
     for digest in failed[:SHOWN]:
         task = graph.tasks[digest]
         error, log = survey.last_error(root, task)
-        console.print(f"failed: {task.stage} {task.label} {digest}: {error}\n        {log}", highlight=False)
+        console.print(
+            f"failed: {task.stage} {task.label} {digest}: {error}\n        {log}", highlight=False, markup=False
+        )
     if len(failed) > SHOWN:
         console.print(f"... and {len(failed) - SHOWN} more failed")
 

@@ -27,6 +27,8 @@ def build(cls: type, mapping: Mapping[str, Any], where: str) -> Any:
     Raises UsageError for an unknown key (with a suggestion), a missing one, or a value of the wrong type;
     the message begins with `where` (a file or node name).
     """
+    if not isinstance(mapping, Mapping):
+        raise UsageError(f"{where}: a mapping of keys to values is wanted, found {mapping!r}")
     hints, required = _declared(cls)
     for key in mapping:
         if key not in hints:

@@ -49,6 +49,22 @@ def read_texts(file: Path) -> Texts:
     return Texts(file, ids, strings)
 
 
+def read_ids(file: Path, vocabulary: int) -> NDArray[np.int64]:
+    """The `tokens` (n, length) of a canaries file, ids of a tokenizer of `vocabulary` entries.
+
+    Raises TesseraError naming the file and the row for what is no such matrix, or an id beyond the vocabulary.
+    """
+    ids = read_texts(file).ids
+    bad = (ids < 0) | (ids >= vocabulary)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise TesseraError(
+            f"{file}: row {row}: id {ids[row, column]} is none of the {vocabulary} of the target tokenizer; "
+            "make the canaries with that tokenizer, or name the one they were made with"
+        )
+    return ids.astype(np.int64)
+
+
 @contextmanager
 def naming(file: Path, what: str = "") -> Iterator[None]:
     """Give a ValueError of the block, which names the row, the file as well."""

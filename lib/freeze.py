@@ -74,7 +74,7 @@ def read(file: Path) -> Submit:
 def all_of(root: Path, sweep: str) -> Iterator[tuple[Path, Submit]]:
     """Every submit of a sweep, oldest first."""
     for file in sorted(names.submits(root, sweep).glob("*.json")):
-        if not file.name.endswith(".jobs.json"):
+        if not file.name.endswith(".jobs.json") and not file.name.startswith("."):
             yield file, read(file)
 
 

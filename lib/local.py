@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lib import freeze, lock, names, runner, snapshot, store, survey, warm
@@ -20,6 +21,7 @@ from lib.survey import DONE, WAITING, Survey
 from lib.sweep import Plan, Task
 
 POLL_SECONDS = 0.1
+DEFAULT_MEMORY_GB = 1.0  # of a task that does not say
 TIMEOUT_MINUTES = 60 * 24 * 30  # nobody but the user ends a local run
 
 
@@ -33,6 +35,7 @@ class _Run:
     submit: Submit
     found: Survey
     cores: int
+    memory_gb: float
     max_failures: int
     running: dict[str, Any] = field(default_factory=dict)
     hopeless: dict[str, str] = field(default_factory=dict)
@@ -51,7 +54,7 @@ def run(
         if found.all_done():
             return {}
         file, submit = _freeze(root, plan, campaign, command, found)
-        state = _Run(root, plan, file, submit, found, len(os.sched_getaffinity(0)), max_failures)
+        state = _Run(root, plan, file, submit, found, cores(), available_gb(), max_failures)
         with _warm(state):
             _loop(state, console)
         return state.hopeless
@@ -88,14 +91,18 @@ def _loop(state: _Run, console: Console) -> None:
 
 
 def _startable(state: _Run) -> Iterator[Task]:
-    """Ready tasks for which there are cores; one that wants more than there are runs alone."""
-    busy = sum(state.plan.tasks[digest].resources.cpus for digest in state.running)
+    """Ready tasks for which there are cores and memory; one that wants more than there is runs alone."""
+    running = [state.plan.tasks[digest].resources for digest in state.running]
+    busy = sum(resources.cpus for resources in running)
+    memory = sum(resources.memory_gb or DEFAULT_MEMORY_GB for resources in running)
     for task in survey.ready(state.plan, state.found):
         if task.digest in state.running or task.digest in state.hopeless:
             continue
-        if busy and busy + task.resources.cpus > state.cores:
+        needed = task.resources.memory_gb or DEFAULT_MEMORY_GB
+        if busy and (busy + task.resources.cpus > state.cores or memory + needed > state.memory_gb):
             continue
         busy += task.resources.cpus
+        memory += needed
         yield task
 
 
@@ -107,7 +114,9 @@ def _finish(state: _Run, digest: str, console: Console) -> None:
         return
     count, error = survey.failures(state.root, task, state.submit.campaign)
     log = survey.last_error(state.root, task)[1]
-    console.print(f"[red]failed[/] {task.stage} {task.label} {digest}: {error}\n       log: {log}", highlight=False)
+    console.print(
+        f"[red]failed[/] {task.stage} {task.label} {digest}: {escape(error)}\n       log: {log}", highlight=False
+    )
     if count >= state.max_failures or not error:
         state.hopeless[digest] = error or "its runner failed before its stage began"
 
@@ -183,6 +192,15 @@ def cancel(root: Path, sweep: str) -> str:
         raise TesseraError(f"the sweep is held by process {found['pid']} on {found['host']}; cancel it there")
     os.kill(found["pid"], signal.SIGINT)
     return f"interrupted process {found['pid']}"
+
+
+def available_gb() -> float:
+    """The memory that may be used now, in GB: what the kernel says is available (Linux), else all there is."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024 / 1e9
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
 
 
 def cores() -> int:

@@ -75,11 +75,14 @@ def _run(submit: Submit, task: Task, directory: Path) -> None:
     line = command(task, directory, number)
     with open(log, "ab") as output:
         output.write(f"$ {shlex.join(line)}\n".encode())
+    attempts.begin(directory, number, submit.campaign)  # a stage that dies before it begins has failed all the same
     code = _fork(task, line, log) if warm.suits(task.stage, task.resources.cpus, task.resources.gpus) else None
     if code is None:
         code = _process(submit, task, line, log)
     if code != 0:
-        raise TesseraError(f"{task.stage} {task.digest} ended with {_spell(code)}; log: {log}")
+        error = TesseraError(f"{task.stage} {task.digest} ended with {_spell(code)}; log: {log}")
+        attempts.close(directory, number, f"ended with {_spell(code)}")
+        raise error
 
 
 def _fork(task: Task, line: list[str], log: Path) -> int | None:

@@ -1,6 +1,7 @@
 """Everything that speaks to SLURM: sbatch (through submitit), squeue, sacct, scancel, scontrol."""
 
 import getpass
+import os
 import re
 import shlex
 import subprocess
@@ -52,7 +53,10 @@ def history(array_names: Sequence[str], since: float) -> dict[Element, str]:
     for line in _table([*command, f"--name={','.join(array_names)}"], "JobID|JobName|State"):
         job, name, state = _fields(line, 3, "sacct")
         word = state.split(" ")[0].rstrip("+")  # "CANCELLED by 0"
-        states.update({(name, index): word for index in indices(job)})
+        try:
+            states.update({(name, index): word for index in indices(job)})
+        except ValueError as error:
+            raise SchedulerUnavailable(f"sacct answered what cannot be read: {line!r}") from error
     return states
 
 
@@ -84,7 +88,7 @@ def judge(element: Element, queued: dict[Element, Any], states: dict[Element, st
     if state in TERMINAL:
         return FINISHED
     if state is not None:
-        return LIVE
+        return UNKNOWN  # the accounting lags behind, or holds a job that is gone for running
     unsent = job == REFUSED or (job is None and age > 10 * ANSWER_SECONDS)
     return FINISHED if unsent else UNKNOWN
 
@@ -100,6 +104,11 @@ def submit_array(folder: Path, array: Array, call: Any, arguments: list[tuple], 
     except submitit.core.utils.FailedJobError as error:
         raise TesseraError(f"sbatch refused {array.name}: {error}") from error
     return jobs[0].job_id.split("_")[0]
+
+
+def perhaps_sent(error: TesseraError) -> bool:
+    """Whether an sbatch that failed may have been heard all the same."""
+    return bool(re.search(r"timed out|unable to contact", str(error), re.IGNORECASE))
 
 
 def parameters(
@@ -178,7 +187,10 @@ def _table(command: list[str], header: str) -> list[str]:
 def _ask(command: list[str]) -> list[str]:
     """The lines a SLURM command prints."""
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False,
+            env={**os.environ, "SLURM_BITSTR_LEN": "0"},  # else long index lists are cut with "..."
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SchedulerUnavailable(f"{command[0]} did not answer: {error}") from error
     if answer.returncode != 0:

@@ -77,7 +77,7 @@ def main(name: str, argv: list[str] | None = None) -> int:
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except TesseraError as error:
+    except (TesseraError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -85,7 +85,10 @@ def main(name: str, argv: list[str] | None = None) -> int:
 def read_config(stage: Stage, file: Path) -> tuple[Any, dict[str, Path]]:
     """The configuration and the input paths that a YAML file gives."""
     values = yamls.read(file)
-    given = dict(values.pop("inputs", None) or {})
+    given = values.pop("inputs", None) or {}
+    if not isinstance(given, dict):
+        raise UsageError(f"{file}: inputs: a mapping of names to paths is wanted, found {given!r}")
+    given = dict(given)
     for name in stage.inputs + stage.optional_inputs:
         if name in values:
             given[name] = values.pop(name)

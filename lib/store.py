@@ -35,6 +35,8 @@ def missing_reason(directory: Path, digest: str) -> str:
                 return f"{name} has lost its size"
     except FileNotFoundError as error:
         return "not there" if Path(error.filename).name == names.DONE else f"{Path(error.filename).name} is gone"
+    except NotADirectoryError:
+        return "not there"
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"{names.DONE} is damaged"
     return ""
@@ -49,11 +51,18 @@ def verify(directory: Path) -> dict[str, Any]:
     """DONE.json of a finished artifact, after comparing every checksum. Raises TesseraError naming the file."""
     record = read_done(directory)
     for name, entry in record["files"].items():
-        if not (directory / name).is_file() or sha256(directory / name) != entry["sha256"]:
-            raise TesseraError(
-                f"{directory / name}: not what was written (checksum); delete {directory} and run the sweep again"
-            )
+        _compare(directory / name, entry, directory)
     return record
+
+
+def verify_file(file: Path) -> None:
+    """Compare the checksum of one file at the top of an artifact. Raises TesseraError naming it."""
+    _compare(file, read_done(file.parent)["files"].get(file.name, {}), file.parent)
+
+
+def _compare(file: Path, entry: dict[str, Any], directory: Path) -> None:
+    if not file.is_file() or sha256(file) != entry.get("sha256"):
+        raise TesseraError(f"{file}: not what was written (checksum); delete {directory} and run the sweep again")
 
 
 def read_done(directory: Path) -> dict[str, Any]:
@@ -74,8 +83,9 @@ def write_done(directory: Path, digest: str, stage: str, version: int) -> None:
 
 def remove_private(directory: Path) -> None:
     """Remove what killed attempts left half-written; for an artifact that is done."""
-    for file in directory.rglob(f"{names.PRIVATE}*"):
-        file.unlink(missing_ok=True)
+    for file in directory.glob(f"{names.PRIVATE}*"):
+        if file.is_file():
+            file.unlink(missing_ok=True)
 
 
 def results(directory: Path) -> Iterator[Path]:

@@ -6,7 +6,7 @@ scheduler's own answers are matched with.
 """
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from lib import freeze, lock, names, runner, slurm, snapshot, survey
 from lib.cluster import Cluster, Resources
 from lib.errors import TesseraError
 from lib.freeze import Array, Submit
-from lib.survey import FAILED, QUEUED, RUNNING, UNKNOWN
+from lib.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING
 from lib.sweep import Plan, Task
 
 CONTROLLER = Resources(cpus=1, memory_gb=4, hours=1)
@@ -87,7 +87,7 @@ def _unknown_message(plan: Plan, unknown: list[str]) -> str:
     return (
         f"{len(unknown)} submitted tasks are neither done, nor queued, nor ended by SLURM's accounting "
         f"(first: {first.stage} {first.label} {first.digest}); nothing was submitted. "
-        "Ask again in a minute, or give --force if you know that they are gone"
+        "Ask again in some minutes, or give --force if you know that they are gone"
     )
 
 
@@ -98,6 +98,21 @@ def _stop_if_hopeless(request: Request, plan: Plan, found: survey.Survey) -> Non
         if count >= request.max_failures:
             log = survey.last_error(request.root, task)[1]
             raise TesseraError(f"{task.stage} {task.label} {digest} failed {count} times: {error}; log: {log}")
+    _stop_if_jobs_die(request, plan, found)
+
+
+def _stop_if_jobs_die(request: Request, plan: Plan, found: survey.Survey) -> None:
+    """Raise TesseraError when jobs of this campaign end again and again before their task begins."""
+    mine = [(file, submit) for file, submit in freeze.all_of(request.root, plan.name)
+            if submit.campaign == request.campaign]  # fmt: skip
+    times = Counter(digest for _, submit in mine for array in submit.arrays for digest in array.digests)
+    for digest in found.having(FAILED, WAITING):
+        task = plan.tasks[digest]
+        if times[digest] >= request.max_failures and not survey.tried(request.root, task, request.campaign):
+            raise TesseraError(
+                f"{task.stage} {task.label} {digest}: {times[digest]} jobs ended before the task began (set-up lines "
+                f"of the cluster file, or the nodes' Python?); their output: {mine[-1][0].with_suffix('')}"
+            )
 
 
 def _freeze(
@@ -107,7 +122,8 @@ def _freeze(
     identity = freeze.new_id()
     chunks = list(arrays(identity, cluster, ready, len(found.having(RUNNING, QUEUED))))
     waits = bool(chunks or found.jobs)
-    others = found.controllers - {request.controller}
+    others = [name for name, command in found.controllers.items()
+              if name != request.controller and command == request.command]  # fmt: skip
     controller = names.job(identity, "controller") if waits and not others else None
     submit = Submit(
         identity, time.time(), request.campaign, str(request.root), str(snapshot.take(request.root)), request.command,
@@ -144,9 +160,11 @@ def _send(file: Path, submit: Submit, cluster: Cluster, found: survey.Survey) ->
         arguments = [(str(file), digest) for digest in array.digests]
         try:
             jobs[array.name] = slurm.submit_array(folder, array, runner.run_task, arguments, parameters)
-        except TesseraError:
-            unsent = submit.arrays[len(jobs) :]
+        except TesseraError as error:
+            unsent = submit.arrays[len(jobs) + slurm.perhaps_sent(error) :]
             freeze.record_jobs(file, {**jobs, **{array.name: freeze.REFUSED for array in unsent}})
+            if jobs and submit.controller:  # what was sent goes on without whoever reads the error
+                _send_controller(file, submit, cluster, sorted(jobs.values()))
             raise
         freeze.record_jobs(file, jobs)
     if submit.controller:

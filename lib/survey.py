@@ -20,7 +20,7 @@ class Survey:
 
     states: dict[str, str] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
-    controllers: set[str] = field(default_factory=set)
+    controllers: dict[str, list[str]] = field(default_factory=dict)  # job name -> the command that it repeats
     trouble: str = ""
 
     def having(self, *states: str) -> list[str]:
@@ -64,6 +64,7 @@ def cluster(root: Path, plan: Plan) -> Survey:
     states = slurm.history(open_names, min((submit.created for _, submit in submits), default=time.time()))
     for file, submit in submits:
         _judge_submit(result, freeze.jobs(file), submit, queued, states)
+    _look_again(root, plan, result)
     return result
 
 
@@ -81,6 +82,11 @@ def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
         return 0, ""
     streak = next((i for i, error in enumerate(reversed(errors)) if error != errors[-1]), len(errors))
     return (len(errors) if len(errors) >= MAX_ATTEMPTS else streak), errors[-1]
+
+
+def tried(root: Path, task: Task, campaign: str) -> bool:
+    """Whether any attempt at the task has begun in this campaign."""
+    return any(record.get("campaign") == campaign for record in attempts.read(directory(root, task)))
 
 
 def last_error(root: Path, task: Task) -> tuple[str, Path | None]:
@@ -126,13 +132,20 @@ def _judge_submit(result: Survey, jobs: dict[str, str], submit: freeze.Submit, q
                 job, state = queued.get(element, (jobs.get(array.name, ""), ""))
                 result.states[digest] = QUEUED if state == "PENDING" else RUNNING
                 result.jobs.add(job)
-            elif verdict == slurm.UNKNOWN and result.states[digest] not in (RUNNING, QUEUED):
-                result.states[digest] = UNKNOWN
+            elif result.states[digest] not in (RUNNING, QUEUED):  # of several submits, the last one's word counts
+                result.states[digest] = UNKNOWN if verdict == slurm.UNKNOWN else FAILED
+
+
+def _look_again(root: Path, plan: Plan, result: Survey) -> None:
+    """A task may have ended between the first look at its artifact and SLURM's answers; it is done, not to do again."""
+    for digest in result.having(FAILED, UNKNOWN, RUNNING, QUEUED):
+        if store.is_done(directory(root, plan.tasks[digest]), digest):
+            result.states[digest] = DONE
 
 
 def _note_controllers(result: Survey, root: Path, sweep: str, queued: dict) -> None:
-    known = {submit.controller for _, submit in freeze.all_of(root, sweep)}
-    result.controllers = {name for name, _ in queued if name in known}
+    known = {submit.controller: submit.command for _, submit in freeze.all_of(root, sweep) if submit.controller}
+    result.controllers = {name: known[name] for name, _ in queued if name in known}
 
 
 def ready(plan: Plan, survey: Survey) -> Iterable[Task]:

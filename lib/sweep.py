@@ -125,6 +125,9 @@ class _Expander:
         _known(entry, LEAF_KEYS, f"leaf {entry.get('node')}")
         grid = {key: resolve(value, self.variables, "grid") for key, value in (entry.get("grid") or {}).items()}
         columns = [value if isinstance(value, list) else [value] for value in grid.values()]
+        for key, column in zip(grid, columns):
+            if len(set(map(_hashable, column))) < len(column):
+                raise UsageError(f"grid: {key}: a value stands twice in {column}")
         for values in itertools.product(*columns):
             point = dict(zip(grid, values))
             node = resolve(entry["node"], {**self.variables, **point}, "leaf")
@@ -193,6 +196,8 @@ class _Expander:
         if name not in self.free:
             self._node_name(name, "leaf")
             _known(self.nodes[name], NODE_KEYS, f"node {name}")
+            for key in ("inputs", "config", "resources"):
+                _known(self.nodes[name].get(key) or {}, None, f"node {name}: {key}")
             if "stage" not in self.nodes[name]:
                 raise UsageError(f"node {name}: missing key 'stage'")
             self.open.append(name)
@@ -254,6 +259,8 @@ def _set(document: dict[str, Any], setting: str) -> None:
     if path.split(".")[0] not in ("nodes", "vars"):
         path = f"vars.{path}"
     *folders, last = path.split(".")
+    if not folders:
+        raise UsageError(f"--set {setting}: name an entry of it, such as {last}.<name>=...")
     place: Any = document
     for folder in folders:
         if not isinstance(place, dict) or folder not in place:
@@ -274,10 +281,11 @@ def _existing(file: Path, name: str, known: list[str], kind: str) -> Path:
     return file
 
 
-def _known(mapping: Any, keys: set[str], where: str) -> None:
+def _known(mapping: Any, keys: set[str] | None, where: str) -> None:
+    """Raise UsageError for what is no mapping, or has a key that is not one of `keys` (None: any)."""
     if not isinstance(mapping, Mapping):
         raise UsageError(f"{where}: a mapping is wanted, found {mapping!r}")
-    for key in mapping:
+    for key in mapping if keys is not None else ():
         if key not in keys:
             raise UsageError(f"{where}: unknown key '{key}'{suggestion(key, keys)}")
 

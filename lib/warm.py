@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -113,6 +114,8 @@ def _work(channel: socket.socket) -> None:
         code = main(request["stage"], request["argv"])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()  # nobody above this frame would
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -30,6 +30,7 @@ def begin() -> None:
     command = Path(sys.argv[0]).name
     with open(ROOT / "calls", "a") as log:
         log.write(" ".join([command, *sys.argv[1:]]) + "\n")
+    _then()
     kind = fault()
     if kind == "silent":
         sys.exit(0)
@@ -38,6 +39,15 @@ def begin() -> None:
         sys.exit(0)
     if kind == "fail":
         sys.exit(f"{command}: error: Unable to contact slurm controller (connect failure)")
+
+
+def _then() -> None:
+    """Rename a file, as something that happens while this command is asked: faults/<command>.then names both."""
+    wish = ROOT / "faults" / f"{Path(sys.argv[0]).name}.then"
+    if wish.exists():
+        source, target = wish.read_text().splitlines()
+        wish.unlink()
+        os.rename(source, target)
 
 
 def fault() -> str:

@@ -158,3 +158,21 @@ def test_by_hand(inputs: dict[str, Path], tmp_path: Path) -> None:
     assert len(hdf5.read(path, "offsets")) == 7
     assert main("duplicates", ["--config", str(file), "--out", str(tmp_path / "again")]) == 0
     assert path.read_bytes() == (tmp_path / "again" / "duplicates.h5").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (np.full((2, 14), 5000), "row 0: id 5000 is none of the"),
+        (np.full((2, 14), -1), "row 0: id -1"),
+        (np.full((2, 14), 0.5), "matrix of integers"),
+        (np.zeros((0, 14), int), "no rows"),
+        (np.arange(14), "matrix of integers"),
+    ],
+)
+@pytest.mark.parametrize("stage", [candidates, duplicates])
+def test_what_are_no_canaries_of_that_tokenizer_is_refused(stage, tokens, message, inputs, tmp_path: Path) -> None:
+    with hdf5.create(tmp_path / "canaries.h5") as file:
+        hdf5.write(file, "tokens", tokens)
+    with pytest.raises(TesseraError, match=message):
+        stage.run(stage.Config(strategy="random"), {**inputs, "canaries": tmp_path / "canaries.h5"}, tmp_path)

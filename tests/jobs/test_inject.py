@@ -27,6 +27,9 @@ def inputs(tiny_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     varied = [[*row[:2], 300 + number, *row[3:]] for row in ids for number in range(3)]
     with hdf5.create(folder / "duplicates.h5") as file:
         hdf5.write_ragged(file, "tokens", varied)
+        hdf5.write(
+            file, "edit_distance", np.array([varied[row][2] != ids[row // 3][2] for row in range(len(varied))], "<u4")
+        )
         hdf5.write(file, "canary", np.repeat(np.arange(3), 3))
     return {"books": folder, "canaries": folder / "canaries.h5", "target_tokenizer": tiny_tokenizer}
 
@@ -123,3 +126,11 @@ def test_by_hand(inputs: dict[str, Path], tmp_path: Path) -> None:
     file.write_text("\n".join(["inputs:", *lines, "copies: 2", "seed: 3", "sequence_tokens: 64"]))
     assert main("inject", ["--config", str(file), "--out", str(tmp_path / "out")]) == 0
     assert hdf5.read(tmp_path / "out" / "injected.h5", "nominal_copies").tolist() == [2, 2, 2]
+
+
+def test_variations_of_other_canaries_are_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
+    with hdf5.create(tmp_path / "canaries.h5") as file:
+        hdf5.write(file, "tokens", hdf5.read(inputs["canaries"], "tokens")[::-1])
+    mixed = {**inputs, "canaries": tmp_path / "canaries.h5", "duplicates": inputs["books"] / "duplicates.h5"}
+    with pytest.raises(TesseraError, match=r"duplicates\.h5: row 0: no variation of that canary"):
+        make(tmp_path / "out", mixed, copies=2)

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from lib import freeze, slurm
 from lib.cluster import Cluster, Resources
+from lib.errors import TesseraError
 
 ELEMENT = ("tessera-x-0", 3)
 
@@ -59,3 +60,19 @@ def test_the_script_is_what_the_cluster_file_says(tmp_path) -> None:
         "#SBATCH --open-mode=append", "module load cuda", "export A='b c'", "export PYTHONPATH=/s",
     ):  # fmt: skip
         assert line in text.splitlines()
+
+
+def test_an_accounting_that_lags_or_holds_a_dead_job_for_running_is_no_word() -> None:
+    assert slurm.judge(ELEMENT, {}, {ELEMENT: "RUNNING"}, "17", 5.0) == slurm.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("message", "heard"),
+    [
+        ("Socket timed out on send/recv operation", True),
+        ("Unable to contact slurm controller", True),
+        ("Invalid", False),
+    ],
+)
+def test_an_sbatch_that_may_have_been_heard_is_not_called_refused(message, heard) -> None:
+    assert slurm.perhaps_sent(TesseraError(f"sbatch refused x: {message}")) == heard

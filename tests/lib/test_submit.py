@@ -197,3 +197,58 @@ def _temporary(toy: Toy, number: int) -> Path:
     pattern = f"store/count/n{number}-*/.tmp-*-count.h5"
     wait_for(lambda: any(toy.outputs.glob(pattern)), pattern, poll=0.01)
     return next(toy.outputs.glob(pattern))
+
+
+def test_a_stage_that_dies_before_it_begins_stops_the_sweep(toy: Toy, site: FakeSite) -> None:
+    count = toy.root / "jobs" / "count.py"
+    death = 'import os\nif os.environ.get("TESSERA_CAMPAIGN"):\n    raise ImportError("libcuda.so is not there")\n'
+    count.write_text(death + count.read_text())
+    toy.submit()
+    wait_for(lambda: not site.live(), "the end of all jobs")
+    assert len(site.arrays()) == 3
+    answer = toy.launch("status")
+    assert answer.returncode == 1
+    assert "ended with exit code 1" in answer.stdout
+
+
+def test_jobs_that_die_before_their_task_begins_stop_the_sweep(toy: Toy, site: FakeSite) -> None:
+    cluster = toy.root / "env" / "clusters" / "toy.yaml"
+    guard = '[ -z "$SLURM_ARRAY_TASK_ID" ] || exit 1'
+    cluster.write_text(cluster.read_text() + f"setup: ['{guard}']\n")
+    toy.submit()
+    wait_for(lambda: not site.live(), "the end of all jobs")
+    assert len(site.arrays()) == 3
+
+
+def test_another_commands_controller_does_not_stand_in_for_ones_own(toy: Toy, site: FakeSite) -> None:
+    site.hold()
+    toy.submit("--set=numbers=[1]")
+    toy.submit("--set=numbers=[1,2]")
+    controllers = [job for job in site.jobs() if job["job-name"].endswith("-controller")]
+    assert len(controllers) == 2
+    toy.submit("--set=numbers=[1,2]")
+    assert len([job for job in site.jobs() if job["job-name"].endswith("-controller")]) == 2
+    site.release()
+    wait_for(lambda: not site.live(), "the end of all jobs")
+    assert len(toy.attempts("total")) == 2
+
+
+def test_a_task_that_ends_while_slurm_is_asked_is_not_submitted_again(toy: Toy, site: FakeSite, monkeypatch) -> None:
+    """The artifact is looked at, the task ends, SLURM says that it has ended."""
+    toy.submit()
+    toy.finish()
+    wait_for(lambda: not site.live(), "the end of all jobs")
+    before = len(site.jobs())
+    marker = next((toy.outputs / "store" / "count").glob("*/DONE.json"))
+    hidden = marker.with_suffix(".hidden")
+    marker.rename(hidden)
+    (site.root / "faults" / "squeue.then").write_text(f"{hidden}\n{marker}")
+    toy.launch("submit")
+    assert len(site.jobs()) == before
+
+
+def test_a_half_written_submit_file_is_no_submit(toy: Toy, site: FakeSite) -> None:
+    toy.submit()
+    toy.finish()
+    (toy.outputs / "sweeps" / "toy" / "submits" / ".tmp-99-x.json").write_text("{")
+    toy.submit()

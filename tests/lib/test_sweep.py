@@ -153,3 +153,14 @@ def test_work_grows_with_distinct_tasks_not_with_leaves(monkeypatch) -> None:
     plan = sweep.expand(document(vars={"seeds": list(range(200))}), "p")
     assert built.count(Make) == 400
     assert built.count(Use) == len(plan.leaves) == 800
+
+
+@pytest.mark.parametrize("setting", ["vars=1", "nodes.result.config=5", "nodes.result.inputs=5", "seeds=[1,1]"])
+def test_settings_that_make_no_sweep_are_usage_errors(setting) -> None:
+    def use() -> None:
+        changed = document()
+        sweep._set(changed, setting)
+        sweep.expand(changed, "p")
+
+    with pytest.raises(UsageError):
+        use()

@@ -83,6 +83,7 @@ def _loop(state: _Run, console: Console) -> None:
                 with _errors_to(state.file.with_suffix(".log")):
                     state.running[task.digest] = executor.submit(runner.run_task, str(state.file), task.digest)
             progress()
+            lock.refresh(names.lock(state.root, state.plan.name))
             if not state.running:
                 return
             time.sleep(POLL_SECONDS)

@@ -1,4 +1,5 @@
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -32,9 +33,31 @@ def test_a_dead_holder_of_this_host_is_taken_over(tmp_path) -> None:
 
 def test_a_fresh_lock_of_another_host_is_respected_and_an_old_one_not(tmp_path) -> None:
     file = tmp_path / "submit.lock"
-    file.write_text(json.dumps({"host": "elsewhere", "pid": 1, "since": time.time()}))
+    file.write_text(json.dumps({"host": "elsewhere", "pid": 1, "birth": "1", "since": 0.0}))
     with pytest.raises(TesseraError, match="elsewhere"), lock.hold(file):
         pass
-    file.write_text(json.dumps({"host": "elsewhere", "pid": 1, "since": time.time() - 2 * lock.FOREIGN_SECONDS}))
-    with lock.hold(file):
+    long_ago = time.time() - 2 * lock.FOREIGN_SECONDS
+    os.utime(file, (long_ago, long_ago))
+    lock.refresh(file)
+    with pytest.raises(TesseraError, match="elsewhere"), lock.hold(file):
         pass
+    os.utime(file, (long_ago, long_ago))
+    with lock.hold(file):
+        assert lock.holder(file)["pid"] == os.getpid()
+
+
+def test_a_process_that_was_given_a_dead_ones_number_is_not_the_holder(tmp_path) -> None:
+    file = tmp_path / "submit.lock"
+    file.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "birth": "1", "since": 0.0}))
+    with lock.hold(file):
+        assert lock.holder(file)["birth"] != "1"
+
+
+def test_a_lock_that_somebody_else_has_taken_over_is_left_alone(tmp_path) -> None:
+    file = tmp_path / "submit.lock"
+    other = {"host": "elsewhere", "pid": 1, "birth": "1", "since": 0.0}
+    with lock.hold(file):
+        file.unlink()
+        file.write_text(json.dumps(other))
+    assert lock.holder(file) == other
+    assert list(tmp_path.iterdir()) == [file]

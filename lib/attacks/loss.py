@@ -9,3 +9,8 @@ from lib import ragged
 def score(log_probs: ragged.Rows) -> NDArray[np.float64]:
     """mean l, nats per token, shape (n,)."""
     return ragged.means(log_probs)
+
+
+def paper(log_probs: ragged.Rows) -> NDArray[np.float64]:
+    """The published perplexity, negated so that higher means member: the same order as `score`."""
+    return -np.exp(-ragged.means(log_probs))

@@ -13,6 +13,9 @@ def score(log_probs: ragged.Rows, mu: ragged.Rows, sigma: ragged.Rows, k: float 
     return ragged.lowest_means(rows, share(rows, k))
 
 
+paper = score  # the published code computes the same, with k = 20 %
+
+
 def standardise(log_probs: NDArray, mu: NDArray, sigma: NDArray) -> NDArray[np.float64]:
     """(l - mu) / sigma; 0 where the distribution is uniform (sigma = 0: every token is as likely as expected)."""
     deviation = np.asarray(log_probs, dtype=np.float64) - mu

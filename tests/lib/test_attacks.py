@@ -44,7 +44,10 @@ def test_published_estimators_keep_their_order_and_are_turned_round():
     np.testing.assert_allclose(found["lowercase_paper"], -ppl / lower)
     np.testing.assert_allclose(found["zlib_paper"], -np.log(ppl) / entropy)
     np.testing.assert_allclose(found["min_k_paper"], lowest)
-    assert np.array_equal(rankdata(found["ratio"]), rankdata(found["ratio_paper"]))
+    np.testing.assert_allclose(found["loss_paper"], -ppl)
+    assert np.array_equal(found["min_k_plus_plus"], found["min_k_plus_plus_paper"])
+    for same in ("ratio", "loss"):
+        assert np.array_equal(rankdata(found[same]), rankdata(found[f"{same}_paper"]))
     assert np.array_equal(rankdata(found["loss"]), rankdata(-ppl))
 
 
@@ -148,8 +151,8 @@ def test_compute_leaves_out_what_has_no_evidence():
     given = evidence()
     everything = set(attacks.compute(given))
     assert everything == {
-        "loss", "ratio", "ratio_paper", "zlib", "zlib_paper", "zlib_bits", "lowercase", "lowercase_paper", "min_k",
-        "min_k_paper", "min_k_plus_plus", "recall",
+        "loss", "loss_paper", "ratio", "ratio_paper", "zlib", "zlib_paper", "zlib_bits", "lowercase", "lowercase_paper",
+        "min_k", "min_k_paper", "min_k_plus_plus", "min_k_plus_plus_paper", "recall",
     }  # fmt: skip
     del given["prefixed_log_probs"], given["reference_means"]
     assert set(attacks.compute(given)) == everything - {"recall", "ratio", "ratio_paper"}

@@ -18,9 +18,13 @@ def test_more_tasks_than_the_site_allows_in_an_array(toy: Toy, cluster) -> None:
     numbers = list(range(1, 14))
     toy.submit(f"--set=numbers={numbers}")
     assert toy.finish() == expected(*numbers)
-    rows = [row for row in cluster.accounting(_submits(toy)) if "_" in row["job"]]
-    assert sorted(Counter(row["name"] for row in rows).values()) == [2, 2, 11, 11]
-    assert {row["state"] for row in rows} == {"COMPLETED"}
+
+    def completed() -> list[int]:
+        rows = cluster.accounting(_submits(toy))
+        ended = [row["name"] for row in rows if "_" in row["job"] and row["state"] == "COMPLETED"]
+        return sorted(Counter(ended).values())
+
+    wait_for(lambda: completed() == [2, 2, 11, 11], "every element in the accounting, which lags behind", poll=0.5)
 
 
 def test_code_edited_after_the_submission_does_not_run(toy: Toy, drained) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib import names
 from lib.cluster import Cluster, Resources
 from lib.errors import TesseraError
 from lib.freeze import REFUSED, Array
@@ -169,11 +168,6 @@ def cancel(job_ids: Iterable[str]) -> None:
     """scancel jobs."""
     if job_ids := sorted(job_ids):
         _ask(["scancel", *job_ids])
-
-
-def ours(name: str) -> bool:
-    """Whether a job's name is one that this suite gives."""
-    return name.startswith(names.job("", "").rstrip("-"))
 
 
 def _table(command: list[str], header: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lib import hdf5, names
+from lib import files, hdf5, names
 from lib.config import DIGEST_LENGTH
 from lib.errors import TesseraError
 
@@ -75,10 +75,10 @@ def read_done(directory: Path) -> dict[str, Any]:
 
 def write_done(directory: Path, digest: str, stage: str, version: int) -> None:
     """Make every result durable, then write DONE.json, the last file of an artifact."""
-    files = {str(file.relative_to(directory)): _entry(file) for file in results(directory)}
-    if not files:
+    entries = {str(file.relative_to(directory)): _entry(file) for file in results(directory)}
+    if not entries:
         raise TesseraError(f"{directory}: the stage {stage} wrote nothing")
-    write_json(directory / names.DONE, {"stage": stage, "version": version, "digest": digest, "files": files})
+    write_json(directory / names.DONE, {"stage": stage, "version": version, "digest": digest, "files": entries})
 
 
 def remove_private(directory: Path) -> None:
@@ -121,10 +121,7 @@ def sha256(path: Path) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON durably: whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = names.private(path, str(os.getpid()))
-    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
-    hdf5.publish(temporary, path)
+    files.write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
 
 
 def _entry(file: Path) -> dict[str, Any]:

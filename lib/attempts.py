@@ -58,6 +58,13 @@ def close(directory: Path, number: int, error: str) -> None:
         store.write_json(file, {**record, "outcome": "failed", "error": error})
 
 
+def close_last(directory: Path, error: str) -> None:
+    """Complete the record of the attempt that runs now, for a rank that does not keep it."""
+    running = [record for record in read(directory) if record["outcome"] == "running"]
+    if running:
+        close(directory, running[-1]["number"], redact(error))
+
+
 def read(directory: Path) -> list[dict[str, Any]]:
     """All attempts, oldest first; one killed before its record was whole counts as running."""
     records = []

@@ -6,9 +6,10 @@ carries its row count as an attribute, so that a truncated or foreign file is to
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -64,6 +65,26 @@ def write(parent: h5py.Group, name: str, array: np.ndarray, contiguous: bool = F
     return dataset
 
 
+def reserve(path: Path, datasets: Mapping[str, tuple[int, np.dtype]], attributes: Mapping[str, Any]) -> dict[str, int]:
+    """Make `path` with empty, contiguous 1-D datasets of these lengths and types, for many processes to fill in place.
+
+    Returns the byte at which each that is not empty begins (`np.memmap(path, dtype, "r+", offset, shape)`).
+    The caller gives a private path, and `publish`es it when all is written.
+    """
+    path.unlink(missing_ok=True)
+    with h5py.File(path, "w", libver=("v108", "v108"), track_order=False) as file:
+        for name, (length, dtype) in datasets.items():
+            options = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            options.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            options.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            options.set_obj_track_times(False)
+            space = h5py.h5s.create_simple((length,))
+            h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(np.dtype(dtype), logical=True), space, options)
+            file[name].attrs["rows"] = length
+        file.attrs.update(attributes)
+        return {name: file[name].id.get_offset() for name in datasets if datasets[name][0]}
+
+
 def write_ragged(
     parent: h5py.Group, name: str, rows: Sequence[np.ndarray], offsets: str = "offsets", dtype: str = "<u4"
 ) -> None:
@@ -84,6 +105,18 @@ def read(path: Path, name: str) -> np.ndarray:
     """One whole dataset. Raises TesseraError naming file and dataset when it is absent, cut or damaged."""
     with opened(path) as file:
         return _dataset(file, name, path)
+
+
+def read_columns(path: Path, *names: str) -> dict[str, Any]:
+    """Datasets by name in one opening, for a file whose checksum was compared already; a group is a dict of its own.
+
+    Raises TesseraError naming file and dataset when one is absent or damaged.
+    """
+    with opened(path) as file:
+        for name in names:
+            if name not in file:
+                raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
+        return {name: _values(h5py.h5o.open(file.id, name.encode())) for name in names}
 
 
 def read_ragged(path: Path, name: str, offsets: str = "offsets") -> list[np.ndarray]:
@@ -150,6 +183,16 @@ def _dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
     actual = len(array) if dataset.ndim else 1
     if int(expected) != actual:
         raise TesseraError(f"{path}: '{name}' has {actual} rows, {int(expected)} were written")
+    return array
+
+
+def _values(item: h5py.h5d.DatasetID | h5py.h5g.GroupID) -> Any:
+    """What lies there, by h5py's lower level: its objects and type conversions cost several times a small read."""
+    if isinstance(item, h5py.h5g.GroupID):
+        return {name.decode(): _values(h5py.h5o.open(item, name)) for name in item}
+    stored = item.get_type()
+    array = np.empty(item.shape, stored.dtype)
+    item.read(h5py.h5s.ALL, h5py.h5s.ALL, array, mtype=stored)
     return array
 
 

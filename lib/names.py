@@ -23,7 +23,19 @@ METRICS = "metrics.h5"
 REFERENCE = "reference.h5"
 SCORES = "scores.h5"
 HUB = "hub.json"
-CHECKPOINTS = ".checkpoints"  # hidden: no result, and removed once the artifact is done
+CORPUS = "corpus.h5"
+CHUNKS = "chunk-*.h5"
+SUFFIX_ARRAY = "suffix_array.h5"
+GROUPS = "groups.h5"
+QUERIES = "queries.h5"
+COUNTS = "counts.h5"
+TARGETS = "targets.h5"
+NEAR_DUPLICATES = "near_duplicates.h5"
+DEDUPLICATION = "deduplication.h5"
+
+# Hidden: no results, and removed once the artifact is done.
+CHECKPOINTS = ".checkpoints"
+BLOCKS = ".blocks"
 
 # Files that are not results: never listed in DONE.json.
 RECORDS = (DONE, TASK, ATTEMPTS)
@@ -33,6 +45,11 @@ PRIVATE = ".tmp-"
 def private(path: Path, owner: str) -> Path:
     """The temporary sibling that `owner` writes before it is renamed to `path`."""
     return path.with_name(f"{PRIVATE}{owner}-{path.name}")
+
+
+def chunk(index: int) -> str:
+    """The file of one chunk of a corpus."""
+    return f"chunk-{index:02d}.h5"
 
 
 def slug(text: str) -> str:

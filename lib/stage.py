@@ -1,5 +1,7 @@
 """One stage run by one command: `python -m jobs.<stage> --config FILE --out DIR`.
 
+A stage with MPI = True runs on any number of ranks: `mpirun -n 4 python -m mpi4py -m jobs.<stage> ...`.
+
 The YAML (or JSON) file is flat: the stage's configuration, and `inputs:` that maps names to paths of artifact
 directories or files, from the current folder. An input may also stand at the top level.
 """
@@ -15,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import attempts, config, names, store, yamls
+from lib import attempts, blocks, config, mpi, names, store, yamls
 from lib.errors import TesseraError, UsageError, suggestion
+
+FOLLOWER_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Stage:
     version: int
     inputs: tuple[str, ...]
     optional_inputs: tuple[str, ...]
+    lists: tuple[str, ...]  # inputs that may be several
+    mpi: bool  # whether all ranks of an MPI world run it together
     slug: tuple[str, ...]
     config_class: type
     module: Any
@@ -45,11 +51,12 @@ def load(name: str) -> Stage:
     module = importlib.import_module(f"jobs.{name}")
     return Stage(
         name, module.VERSION, tuple(module.INPUTS), tuple(getattr(module, "OPTIONAL_INPUTS", ())),
-        tuple(getattr(module, "SLUG", ())), module.Config, module,
+        tuple(getattr(module, "LISTS", ())), getattr(module, "MPI", False), tuple(getattr(module, "SLUG", ())),
+        module.Config, module,
     )  # fmt: skip
 
 
-def task_digest(stage: Stage, values: Any, inputs: Mapping[str, str]) -> str:
+def task_digest(stage: Stage, values: Any, inputs: Mapping[str, str | list[str]]) -> str:
     """The digest that names a task: stage, version, science configuration, digests of its inputs."""
     return config.digest(
         {"stage": stage.name, "version": stage.version, "config": config.science(values), "inputs": dict(inputs)}
@@ -70,20 +77,35 @@ def check_inputs(stage: Stage, given: Mapping[str, Any], where: str) -> None:
 def main(name: str, argv: list[str] | None = None) -> int:
     """Run one stage as the command line says. Returns 0 done, 1 failed, 2 usage."""
     arguments = _parser(name).parse_args(argv)
+    code = _guarded(name, arguments)
+    if code:
+        mpi.abort(code)
+    return code
+
+
+def _guarded(name: str, arguments: argparse.Namespace) -> int:
     try:
         stage = load(name)
         values, inputs = read_config(stage, arguments.config)
         return _run(stage, values, inputs, arguments.out.resolve(), arguments.attempt)
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _say(error, 2)
     except (TesseraError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        return _say(error, 1)
+    except Exception:
+        traceback.print_exc()
         return 1
 
 
-def read_config(stage: Stage, file: Path) -> tuple[Any, dict[str, Path]]:
-    """The configuration and the input paths that a YAML file gives."""
+def _say(error: Exception, code: int) -> int:
+    if not mpi.leading():  # what every rank finds, the leading one says for all, and ends all
+        time.sleep(FOLLOWER_SECONDS)
+    print(f"error: {error}", file=sys.stderr)
+    return code
+
+
+def read_config(stage: Stage, file: Path) -> tuple[Any, dict[str, Any]]:
+    """The configuration and the input paths that a YAML file gives (a list of paths for the stage's LISTS)."""
     values = yamls.read(file)
     given = values.pop("inputs", None) or {}
     if not isinstance(given, dict):
@@ -93,30 +115,43 @@ def read_config(stage: Stage, file: Path) -> tuple[Any, dict[str, Path]]:
         if name in values:
             given[name] = values.pop(name)
     check_inputs(stage, given, str(file))
-    inputs = {name: _existing(path, f"{file}: input '{name}'") for name, path in given.items() if path is not None}
+    inputs = {
+        name: _paths(stage, name, value, f"{file}: input '{name}'")
+        for name, value in given.items()
+        if value is not None
+    }
     return config.build(stage.config_class, values, str(file)), inputs
 
 
-def _run(stage: Stage, values: Any, inputs: dict[str, Path], out: Path, number: int | None) -> int:
-    digest = task_digest(stage, values, {name: store.input_digest(path) for name, path in inputs.items()})
-    if store.is_done(out, digest):
-        print(f"{out}: already done ({stage.name} {digest})")
+def _paths(stage: Stage, name: str, value: Any, where: str) -> Path | list[Path]:
+    if name in stage.lists:
+        found = [_existing(path, where) for path in (value if isinstance(value, list) else [value])]
+        if not found:
+            raise UsageError(f"{where}: the list is empty")
+        return found
+    if isinstance(value, list):
+        raise UsageError(f"{where}: one path is wanted, found a list of {len(value)}")
+    return _existing(value, where)
+
+
+def _run(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, number: int | None) -> int:
+    world = mpi.world() if stage.mpi else None
+    leading = world.rank == 0 if world else _leading()
+    state = _prepare(stage, values, inputs, out) if leading or not world else None
+    digest, finished = world.bcast(state) if world else state
+    if finished:
+        if leading:
+            print(f"{out}: already done ({stage.name} {digest})")
         return 0
-    out.mkdir(parents=True, exist_ok=True)
-    if not _leading():  # one rank keeps the records; the others only work
-        stage.module.run(values, inputs, out)
-        return 0
-    (out / names.DONE).unlink(missing_ok=True)  # of another configuration, or damaged
+    if not leading:  # one rank keeps the records; the others only work
+        return _follow(stage, values, inputs, out, world)
     record = attempts.begin(out, number)
     started = time.monotonic()
     try:
-        stage.module.run(values, inputs, out)
+        _work(stage, values, inputs, out, world)
         store.write_done(out, digest, stage.name, stage.version)
     except BaseException as error:
         attempts.end(out, record, time.monotonic() - started, error)
-        if isinstance(error, Exception) and not isinstance(error, TesseraError):
-            traceback.print_exc()
-            return 1
         raise
     attempts.end(out, record, time.monotonic() - started, None)
     store.remove_private(out)
@@ -126,9 +161,42 @@ def _run(stage: Stage, values: Any, inputs: dict[str, Path], out: Path, number: 
     return 0
 
 
+def _follow(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, world: Any) -> int:
+    try:
+        _work(stage, values, inputs, out, world)
+    except Exception as error:
+        if world:  # which ends the leading rank before it can say why
+            attempts.close_last(out, f"rank {world.rank}: {attempts.describe(error)}")
+        raise
+    return 0
+
+
+def _prepare(stage: Stage, values: Any, inputs: dict[str, Any], out: Path) -> tuple[str, bool]:
+    """The task's digest and whether it is done; if not, its directory is made ready."""
+    digest = task_digest(stage, values, {name: _input_digests(path) for name, path in inputs.items()})
+    if store.is_done(out, digest):
+        return digest, True
+    out.mkdir(parents=True, exist_ok=True)
+    if stage.mpi:
+        blocks.claim(out / names.BLOCKS, digest)
+    if _leading():
+        (out / names.DONE).unlink(missing_ok=True)  # of another configuration, or damaged
+    return digest, False
+
+
+def _work(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, world: Any) -> None:
+    stage.module.run(values, inputs, out)
+    if world:
+        world.barrier()  # done means done on every rank
+
+
+def _input_digests(path: Path | list[Path]) -> str | list[str]:
+    return [store.input_digest(one) for one in path] if isinstance(path, list) else store.input_digest(path)
+
+
 def _leading() -> bool:
-    """Whether this process is the first rank (torchrun sets RANK, Open MPI and PMIx their own)."""
-    return all(os.environ.get(key, "0") == "0" for key in ("RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK"))
+    """Whether this process is the first rank (torchrun sets RANK, MPI launchers their own)."""
+    return mpi.leading() and os.environ.get("RANK", "0") == "0"
 
 
 def _existing(value: Any, where: str) -> Path:

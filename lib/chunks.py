@@ -1,0 +1,159 @@
+"""Chunks of a tokenised corpus: `chunk-NN.h5`, whose tokens are memory-mapped.
+
+tokens     1-D, uint16 (vocabularies up to 2^16) or uint32, contiguous: the documents one after another
+offsets    uint64, documents + 1: document d is tokens[offsets[d]:offsets[d + 1]]
+checksums  uint64, xxh3 of every 2^20 tokens (optional in files made elsewhere)
+attributes vocab_size, tokenizer, n_documents, n_tokens
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xxhash
+
+from lib import hdf5, names
+from lib.errors import TesseraError
+
+CHECKED_TOKENS = 1 << 20  # of one checksum
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One open chunk. tokens: read-only memory map; offsets: int64, documents + 1."""
+
+    path: Path
+    tokens: np.ndarray
+    offsets: np.ndarray
+    vocab_size: int
+    checksums: np.ndarray | None
+
+    @property
+    def n_tokens(self) -> int:
+        """The number of tokens."""
+        return len(self.tokens)
+
+
+def token_dtype(vocab_size: int) -> np.dtype:
+    """uint16 where every id fits, else uint32. Raises TesseraError beyond 2^32."""
+    if not 1 <= vocab_size <= 1 << 32:
+        raise TesseraError(f"vocab_size {vocab_size}: token ids are stored in 16 or 32 bits")
+    return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+
+
+def paths(given: Sequence[Path]) -> list[Path]:
+    """The chunk files that a list of files and directories stands for; a directory's in the order of their numbers."""
+    found: list[Path] = []
+    for path in given:
+        inside = sorted(path.glob(names.CHUNKS), key=_number) if path.is_dir() else [path]
+        if not inside:
+            raise TesseraError(f"{path}: no {names.CHUNKS} there; give chunk files, or a directory of them")
+        found += inside
+    return found
+
+
+def open_chunks(given: Sequence[Path]) -> list[Chunk]:
+    """All chunks of a list of files and directories, in that order. Raises TesseraError when there is none."""
+    chunks = [open_chunk(path) for path in paths(given)]
+    if not chunks:
+        raise TesseraError("corpus: no chunk was given")
+    return chunks
+
+
+def open_chunk(path: Path) -> Chunk:
+    """One chunk. Raises TesseraError naming the file and what is wrong with its layout."""
+    with hdf5.opened(path) as file:
+        tokens, offsets = _dataset(file, "tokens", path), _dataset(file, "offsets", path)
+        mapped = memmap(path, tokens)
+        bounds = offsets[()].astype(np.int64)
+        checksums = file["checksums"][()] if "checksums" in file else None
+        vocab_size = file.attrs.get("vocab_size")
+    if mapped.ndim != 1 or mapped.dtype not in (np.uint16, np.uint32):
+        raise TesseraError(f"{path}: tokens are {mapped.dtype} of shape {mapped.shape}; 1-D uint16 or uint32 is wanted")
+    _check_offsets(bounds, len(mapped), path)
+    if checksums is not None and len(checksums) != -(-len(mapped) // CHECKED_TOKENS):
+        raise TesseraError(f"{path}: {len(checksums)} checksums do not fit {len(mapped)} tokens; tokenize again")
+    limit = int(vocab_size) if vocab_size is not None else 1 << 8 * mapped.dtype.itemsize
+    return Chunk(path, mapped, bounds, limit, checksums)
+
+
+def memmap(path: Path, dataset: h5py.Dataset) -> np.ndarray:
+    """A read-only memory map of a contiguous dataset of the open file `path`.
+
+    Raises TesseraError when the dataset is not contiguous, or the file ends before it does.
+    """
+    if dataset.size == 0:
+        return np.zeros(dataset.shape, dataset.dtype)
+    start = dataset.id.get_offset()
+    if start is None:
+        raise TesseraError(f"{path}: '{dataset.name}' is chunked or compressed; write it contiguous")
+    if path.stat().st_size < start + dataset.size * dataset.dtype.itemsize:
+        raise TesseraError(f"{path}: truncated inside '{dataset.name}'; delete it and make it again")
+    return np.memmap(path, dataset.dtype, mode="r", offset=start, shape=dataset.shape)
+
+
+def check(chunk: Chunk, start: int, stop: int) -> None:
+    """Check the ids of tokens[start:stop] against the vocabulary, and every checksum that covers them.
+
+    Raises TesseraError naming the file and the position.
+    """
+    tokens = chunk.tokens[start:stop]
+    if len(tokens) and int(tokens.max()) >= chunk.vocab_size:
+        position = start + int(np.argmax(tokens >= chunk.vocab_size))
+        raise TesseraError(
+            f"{chunk.path}: token {position} has the id {chunk.tokens[position]}, the vocabulary {chunk.vocab_size}; "
+            "it was tokenised with another tokenizer, or is damaged"
+        )
+    if chunk.checksums is not None and len(tokens):
+        _check_sums(chunk, start // CHECKED_TOKENS, -(-stop // CHECKED_TOKENS))
+
+
+def checksums(array: np.ndarray, first: int = 0, last: int | None = None) -> np.ndarray:
+    """xxh3 (64 bits) of the blocks first .. last - 1 of 2^20 items each. 1-D array, any dtype; uint64 result."""
+    last = -(-len(array) // CHECKED_TOKENS) if last is None else last
+    parts = (array[block * CHECKED_TOKENS : (block + 1) * CHECKED_TOKENS] for block in range(first, last))
+    return np.array([xxhash.xxh3_64_intdigest(np.ascontiguousarray(part)) for part in parts], dtype="<u8")
+
+
+def digest(chunk: Chunk) -> str:
+    """What tells one chunk's text from another's: xxh3 (128 bits, hex) of checksums and offsets."""
+    sums = checksums(chunk.tokens) if chunk.checksums is None else chunk.checksums
+    hasher = xxhash.xxh3_128(np.ascontiguousarray(sums, dtype="<u8"))
+    hasher.update(np.ascontiguousarray(chunk.offsets, dtype="<i8"))
+    return hasher.hexdigest()
+
+
+def windows(chunk: Chunk, length: int) -> int:
+    """How many windows of `length` tokens lie inside one document."""
+    return int(np.maximum(np.diff(chunk.offsets) - length + 1, 0).sum())
+
+
+def _check_sums(chunk: Chunk, first: int, last: int) -> None:
+    assert chunk.checksums is not None
+    wrong = np.flatnonzero(checksums(chunk.tokens, first, last) != chunk.checksums[first:last])
+    if len(wrong):
+        position = (first + int(wrong[0])) * CHECKED_TOKENS
+        raise TesseraError(
+            f"{chunk.path}: tokens {position} to {position + CHECKED_TOKENS} are not what was written (checksum); "
+            "delete the file's folder and run the sweep again"
+        )
+
+
+def _check_offsets(offsets: np.ndarray, n_tokens: int, path: Path) -> None:
+    whole = len(offsets) >= 1 and offsets[0] == 0 and offsets[-1] == n_tokens
+    if not whole or (np.diff(offsets) < 0).any():
+        raise TesseraError(f"{path}: offsets must rise from 0 to the number of tokens, {n_tokens}")
+
+
+def _number(path: Path) -> tuple[int, str]:
+    """chunk-100 comes after chunk-99."""
+    digits = path.stem.rpartition("-")[2]
+    return (int(digits) if digits.isdigit() else -1), path.name
+
+
+def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
+    if name not in file:
+        raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
+    return file[name]

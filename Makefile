@@ -43,6 +43,7 @@ demo: env
 test: env
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q . && .venv/bin/python -m pytest tests -m "not slurm" -n 2 --dist worksteal
 bench: env
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r env/bench.txt
 	@.venv/bin/python -m tests.benchmarks
 lint: env
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

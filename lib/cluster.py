@@ -15,7 +15,11 @@ SITE = "site"
 
 @dataclass(frozen=True)
 class Resources:
-    """What one task needs, all on one node. `hours` is its limit, `expected_hours` what `plan` adds up."""
+    """What one task needs. `hours` is its limit, `expected_hours` what `plan` adds up.
+
+    All on one node, but for the `ranks` of an MPI stage: cpus and memory_gb are of one rank there, and the cluster
+    says how many ranks a node takes. `tokens`: how many the task works on, from which lib/rates.py computes the rest.
+    """
 
     cpus: int = 1
     memory_gb: float | None = None
@@ -23,6 +27,13 @@ class Resources:
     ranks: int = 1
     hours: float = 1.0
     expected_hours: float = 0.0
+    tokens: float | None = None
+    mpi: bool = False  # said by the stage
+
+    @property
+    def cores(self) -> int:
+        """The cores it keeps busy."""
+        return self.cpus * self.ranks if self.mpi else self.cpus
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ class Cluster:
     setup: tuple[str, ...] = ()
     env: dict[str, str] | None = None
     cpus_per_node: int | None = None
+    ranks_per_node: int | None = None
     memory_gb_per_node: float | None = None
     gpus_per_node: int | None = None
     poll_seconds: float = 30.0
@@ -84,8 +96,19 @@ def check(resources: Resources, cluster: Cluster, where: str) -> None:
     }
     for key, limit in limits.items():
         wanted = getattr(resources, key)
+        if key == "memory_gb" and wanted is not None:
+            wanted *= ranks_per_node(resources, cluster)[1]
         if limit is not None and wanted is not None and wanted > limit:
             raise UsageError(f"{where}: resources: {key} {wanted} is more than cluster '{cluster.name}' has ({limit})")
+
+
+def ranks_per_node(resources: Resources, cluster: Cluster) -> tuple[int, int]:
+    """(nodes, ranks a node) of a task: as few nodes as the cluster file allows, evenly filled."""
+    if not resources.mpi:
+        return 1, 1
+    room = cluster.ranks_per_node or (cluster.cpus_per_node or resources.cores) // resources.cpus
+    nodes = -(-resources.ranks // max(1, room))
+    return nodes, -(-resources.ranks // nodes)
 
 
 def _has_slurm() -> bool:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lib import freeze, lock, names, runner, snapshot, store, survey, warm
+from lib.cluster import Resources
 from lib.errors import TesseraError
 from lib.freeze import Submit
 from lib.survey import DONE, WAITING, Survey
@@ -94,17 +95,21 @@ def _loop(state: _Run, console: Console) -> None:
 def _startable(state: _Run) -> Iterator[Task]:
     """Ready tasks for which there are cores and memory; one that wants more than there is runs alone."""
     running = [state.plan.tasks[digest].resources for digest in state.running]
-    busy = sum(resources.cpus for resources in running)
-    memory = sum(resources.memory_gb or DEFAULT_MEMORY_GB for resources in running)
+    busy = sum(resources.cores for resources in running)
+    memory = sum(map(_memory_gb, running))
     for task in survey.ready(state.plan, state.found):
         if task.digest in state.running or task.digest in state.hopeless:
             continue
-        needed = task.resources.memory_gb or DEFAULT_MEMORY_GB
-        if busy and (busy + task.resources.cpus > state.cores or memory + needed > state.memory_gb):
+        needed = _memory_gb(task.resources)
+        if busy and (busy + task.resources.cores > state.cores or memory + needed > state.memory_gb):
             continue
-        busy += task.resources.cpus
+        busy += task.resources.cores
         memory += needed
         yield task
+
+
+def _memory_gb(resources: Resources) -> float:
+    return (resources.memory_gb or DEFAULT_MEMORY_GB) * (resources.ranks if resources.mpi else 1)
 
 
 def _finish(state: _Run, digest: str, console: Console) -> None:

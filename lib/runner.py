@@ -14,12 +14,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib import attempts, freeze, names, store, warm
+from lib import attempts, freeze, mpi, names, store, warm
+from lib.cluster import Resources
 from lib.errors import TesseraError
 from lib.freeze import Submit
 from lib.sweep import Task
 
 LOCK = ".lock"
+SRUN_MPI = "TESSERA_SRUN_MPI"  # set in a job's set-up lines: what --mpi= says on this cluster
 
 
 def run_task(submit_file: str, digest: str) -> None:
@@ -40,25 +42,50 @@ def run_task(submit_file: str, digest: str) -> None:
 
 def write_task(submit: Submit, task: Task, directory: Path) -> None:
     """Write task.json, with which `python -m jobs.<stage> --config task.json --out DIR` repeats the task by hand."""
-    inputs = {name: str(freeze.directory(submit, submit.tasks[digest])) for name, digest in task.inputs.items()}
+
+    def place(given: str | list[str]) -> str | list[str]:
+        if isinstance(given, list):
+            return [str(place(digest)) for digest in given]
+        return str(freeze.directory(submit, submit.tasks[given]))
+
+    inputs = {name: place(given) for name, given in task.inputs.items()}
     store.write_json(directory / names.TASK, {**task.config, "inputs": inputs})
 
 
 def command(task: Task, directory: Path, number: int) -> list[str]:
-    """The command line of a task: torchrun where it has several ranks, one a GPU, else one process."""
-    python = [sys.executable]
-    ranks = task.resources.gpus or task.resources.ranks
-    if ranks > 1:
-        python += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    """The command line of a task: under srun or mpirun where its stage has MPI ranks, torchrun where it trains on
+    several (one a GPU), else one process."""
     stage = ["-m", f"jobs.{task.stage}", "--config", str(directory / names.TASK), "--out", str(directory)]
-    return [*python, *stage, "--attempt", str(number)]
+    stage += ["--attempt", str(number)]
+    if task.resources.mpi:
+        return [*_launcher(task.resources), sys.executable, "-m", "mpi4py", *stage]
+    ranks = task.resources.gpus or task.resources.ranks
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
+    return [sys.executable, *torchrun, *stage]
 
 
-def environment(submit: Submit, cpus: int) -> dict[str, str]:
-    """A stage's environment: the snapshot's code, its share of the cores, the hub offline."""
+def _launcher(resources: Resources) -> list[str]:
+    """srun inside a job, so that ranks start on all its nodes; mpirun elsewhere; nothing for one rank.
+
+    Ranks are not bound to cores: two tasks on one machine would be bound to the same ones.
+    """
+    ranks = ["-n", str(resources.ranks)]
+    if resources.ranks == 1:
+        return []
+    if mpi_type := os.environ.get(SRUN_MPI):
+        return ["srun", f"--mpi={mpi_type}", "--kill-on-bad-exit=1", f"--cpus-per-task={resources.cpus}", *ranks]
+    mpirun = Path(sys.executable).with_name("mpirun")
+    return [str(mpirun) if mpirun.exists() else "mpirun", "--oversubscribe", "--bind-to", "none", *ranks]
+
+
+def environment(submit: Submit, cpus: int, ranks: int = 1) -> dict[str, str]:
+    """A stage's environment: the snapshot's code, its share of the cores, the hub offline, as many ranks as asked."""
     threads = str(cpus)
+    root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}
     return {
         **os.environ,
+        **root,
+        mpi.RANKS: str(ranks),
         "PYTHONPATH": submit.snapshot,
         "TESSERA_CAMPAIGN": submit.campaign,
         "OMP_NUM_THREADS": threads,
@@ -98,7 +125,7 @@ def _process(submit: Submit, task: Task, line: list[str], log: Path) -> int:
     with open(log, "ab") as output:
         return subprocess.run(
             line, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=submit.snapshot,
-            env=environment(submit, task.resources.cpus), preexec_fn=_die_with_parent,
+            env=environment(submit, task.resources.cpus, task.resources.ranks), preexec_fn=_die_with_parent,
         ).returncode  # fmt: skip
 
 

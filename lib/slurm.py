@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lib import cluster as clusters
+from lib import runner
 from lib.cluster import Cluster, Resources
 from lib.errors import TesseraError
 from lib.freeze import REFUSED, Array
@@ -115,14 +117,15 @@ def parameters(
 ) -> dict[str, Any]:
     """submitit's parameters for an array of tasks with these resources; None leaves a choice to the site."""
     gpu = resources.gpus > 0
+    nodes, ranks = clusters.ranks_per_node(resources, cluster)
     gres = cluster.gres.format(gpus=resources.gpus) if gpu and cluster.gres else None
     chosen = {
         "job_name": name,
         "time": max(1, round(resources.hours * 60)),
-        "nodes": 1,
-        "ntasks_per_node": 1,
+        "nodes": nodes,
+        "ntasks_per_node": ranks,
         "cpus_per_task": resources.cpus,
-        "mem": f"{round(resources.memory_gb * 1024)}M" if resources.memory_gb else None,
+        "mem": f"{round(resources.memory_gb * ranks * 1024)}M" if resources.memory_gb else None,
         "gres": gres,
         "gpus_per_node": resources.gpus if gpu and not gres else None,
         "partition": cluster.gpu_partition if gpu and cluster.gpu_partition else cluster.partition,
@@ -142,7 +145,8 @@ def parameters(
 
 def setup_lines(cluster: Cluster, snapshot: str) -> list[str]:
     """The shell lines before a task: the site's own, its environment, the snapshot's code."""
-    exports = [f"export {key}={shlex.quote(str(value))}" for key, value in (cluster.env or {}).items()]
+    environment = {runner.SRUN_MPI: cluster.mpi, **(cluster.env or {})}
+    exports = [f"export {key}={shlex.quote(str(value))}" for key, value in environment.items()]
     return [*cluster.setup, *exports, f"export PYTHONPATH={shlex.quote(snapshot)}", f"cd {shlex.quote(snapshot)}"]
 
 

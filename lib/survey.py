@@ -152,5 +152,5 @@ def ready(plan: Plan, survey: Survey) -> Iterable[Task]:
     """The tasks that can start now: neither done nor live, with every input done."""
     for digest in survey.having(WAITING, FAILED):
         task = plan.tasks[digest]
-        if all(survey.states[needed] == DONE for needed in task.inputs.values()):
+        if all(survey.states[needed] == DONE for needed in task.needs()):
             yield task

@@ -2,6 +2,7 @@
 
     vars:    names and values; `${seeds}` stands for one wherever it is written, `${rates.${model}}` for an entry
     nodes:   name -> {stage, config, inputs: {input: node}, resources}
+             the input `{each: node, chunk: "${chunks}"}` is the list of that node at every `chunk` (20: 0 to 19)
     leaves:  [{node, grid: {variable: values}}]; the grid's product, and everything its nodes need, is the graph
 
 A profile (sweeps/profiles/<profile>.yaml) has the same `vars` and `nodes`, holds the scale and comes over the sweep;
@@ -17,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from lib import config, yamls
+from lib import config, rates, yamls
 from lib.cluster import Resources
 from lib.errors import UsageError, suggestion
 from lib.stage import Stage, check_inputs, load, task_digest
@@ -29,6 +30,7 @@ NODE_KEYS = {"stage", "config", "inputs", "resources"}
 LEAF_KEYS = {"node", "grid"}
 REFERENCE = re.compile(r"\$\{([^${}]+)\}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+EACH = "each"
 MAX_DEPTH = 20  # of variables that refer to variables
 
 
@@ -42,8 +44,12 @@ class Task:
     label: str
     node: str
     config: dict[str, Any]
-    inputs: dict[str, str]
+    inputs: dict[str, str | list[str]]
     resources: Resources
+
+    def needs(self) -> list[str]:
+        """The digests of all inputs."""
+        return [digest for given in self.inputs.values() for digest in ([given] if isinstance(given, str) else given)]
 
 
 @dataclass(frozen=True)
@@ -147,32 +153,48 @@ class _Expander:
         where = f"node {name}"
         below: dict[str, str] = {}
         inputs = {}
-        for key, node in (template.get("inputs") or {}).items():
-            target = resolve(node, scope, where)
-            if target is None:
-                continue
-            inputs[key], nodes = self.node(self._node_name(target, where), point)
+        for key, reference in (template.get("inputs") or {}).items():
+            found, nodes = self._input(reference, point, where)
+            if found:
+                inputs[key] = found
             below.update(nodes)
         task = self._task(name, template, scope, inputs)
         self.tasks.setdefault(task.digest, task)
         return task.digest, {**below, name: task.digest}
 
-    def _task(self, name: str, template: Mapping, scope: Mapping, inputs: dict[str, str]) -> Task:
+    def _input(
+        self, reference: Any, point: Mapping[str, Any], where: str
+    ) -> tuple[str | list[str] | None, dict[str, str]]:
+        """The digest (or, for `each`, the digests) that an input stands for, and of the nodes below it."""
+        scope = {**self.variables, **point}
+        if isinstance(reference, Mapping):
+            points = [{**point, **bound} for bound in _each(reference, scope, where)]
+            node = reference[EACH]
+            return [digest for one in points for digest in [self._input(node, one, where)[0]]], {}
+        target = resolve(reference, scope, where)
+        return self.node(self._node_name(target, where), point) if target is not None else (None, {})
+
+    def _task(self, name: str, template: Mapping, scope: Mapping, inputs: dict[str, Any]) -> Task:
         where = f"node {name}"
         stage = self._stage(template["stage"])
         check_inputs(stage, inputs, where)
+        inputs = {key: _as_list(value) if key in stage.lists else value for key, value in inputs.items()}
         values = config.build(stage.config_class, resolve(template.get("config") or {}, scope, where), where)
         values = self._pin(stage, values)
         resources = config.build(
             Resources, resolve(template.get("resources") or {}, scope, where), f"{where}: resources"
         )
+        resources = rates.applied(stage.name, replace(resources, mpi=stage.mpi))
         digest = task_digest(stage, values, inputs)
         return Task(
             digest, stage.name, stage.version, stage.label(values), name, config.plain(values), inputs, resources
         )
 
     def _pin(self, stage: Stage, values: Any) -> Any:
-        """`values` with a branch of the hub replaced by the commit that it was resolved to, if it was."""
+        """`values` with a branch of the hub replaced by the commit that it was resolved to, if it was, and with
+        whatever else the stage reads off the world now (`pin`: what lies in a local folder)."""
+        if hasattr(stage.module, "pin"):
+            values = stage.module.pin(values)
         revision = getattr(values, "revision", None)
         if not self.pins or not revision or COMMIT.fullmatch(revision):
             return values
@@ -204,8 +226,9 @@ class _Expander:
             text = yaml.safe_dump(self.nodes[name])
             found = set(re.findall(r"\$\{(\w+)", text))
             for reference in (self.nodes[name].get("inputs") or {}).values():
-                for below in self._matching(reference):
-                    found |= self.uses(below)
+                bound = set(reference) if isinstance(reference, Mapping) else set()
+                for below in self._matching(reference.get(EACH) if bound else reference):
+                    found |= self.uses(below) - bound
             self.free[name] = found
             self.open.pop()
         return self.free[name]
@@ -216,6 +239,20 @@ class _Expander:
             return []
         pattern = ".*".join(map(re.escape, re.split(r"\$\{.*\}", reference)))
         return [name for name in self.nodes if re.fullmatch(pattern, name)]
+
+
+def _each(reference: Mapping[str, Any], scope: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
+    """The points that `{each: node, variable: values, ...}` goes through; a number n stands for 0 to n - 1."""
+    if EACH not in reference:
+        raise UsageError(f"{where}: an input is a node's name or {{each: node, variable: values}}, found {reference!r}")
+    columns = {key: resolve(value, scope, where) for key, value in reference.items() if key != EACH}
+    lists = [list(range(value)) if type(value) is int else _as_list(value) for value in columns.values()]
+    for values in itertools.product(*lists):
+        yield dict(zip(columns, values))
+
+
+def _as_list(value: Any) -> list:
+    return value if isinstance(value, list) else [value]
 
 
 def resolve(value: Any, scope: Mapping[str, Any], where: str, depth: int = 0) -> Any:

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib import config, stage, sweep
+from lib import config, rates, stage, sweep
+from lib.cluster import Resources
 from lib.errors import UsageError
 from lib.hub import HubItem
 
@@ -22,13 +23,21 @@ class Use:
     revision: str | None = None
 
 
+@dataclass(frozen=True)
+class Join:
+    pass
+
+
 STAGES = {
-    "make": stage.Stage("make", 1, (), (), ("seed",), Make, None),
+    "make": stage.Stage("make", 1, (), (), (), False, ("seed",), Make, None),
+    "join": stage.Stage("join", 1, ("parts",), (), ("parts",), True, (), Join, None),
     "use": stage.Stage(
         "use",
         1,
         ("data",),
         ("extra",),
+        (),
+        False,
         (),
         Use,
         SimpleNamespace(hub=lambda values: [HubItem("model", values.repo, values.revision)]),
@@ -69,7 +78,7 @@ def test_the_graph_holds_every_distinct_task_once() -> None:
 def test_inputs_come_before_their_users() -> None:
     plan = sweep.expand(document(), "p")
     order = list(plan.tasks)
-    assert all(order.index(need) < order.index(d) for d, task in plan.tasks.items() for need in task.inputs.values())
+    assert all(order.index(need) < order.index(d) for d, task in plan.tasks.items() for need in task.needs())
 
 
 def test_variables_keep_their_type_and_nest() -> None:
@@ -93,7 +102,7 @@ def test_execution_fields_and_resources_do_not_move_digests() -> None:
 
 def test_a_new_version_of_a_stage_moves_its_digest_and_its_users(monkeypatch) -> None:
     plain = sweep.expand(document(), "p")
-    newer = {**STAGES, "make": stage.Stage("make", 2, (), (), ("seed",), Make, None)}
+    newer = {**STAGES, "make": stage.Stage("make", 2, (), (), (), False, ("seed",), Make, None)}
     monkeypatch.setattr(sweep, "load", lambda name: newer[name])
     assert not set(sweep.expand(document(), "p").tasks) & set(plain.tasks)
 
@@ -164,3 +173,63 @@ def test_settings_that_make_no_sweep_are_usage_errors(setting) -> None:
 
     with pytest.raises(UsageError):
         use()
+
+
+def joined(parts, **variables) -> sweep.Plan:
+    nodes = {
+        "part": {"stage": "make", "config": {"seed": "${seed}", "size": "${chunk}"}},
+        "all": {"stage": "join", "inputs": {"parts": parts}, "resources": {"ranks": 4}},
+    }
+    leaves = [{"node": "all", "grid": {"seed": "${seeds}"}}]
+    return sweep.expand({"name": "x", "vars": {"seeds": [1], **variables}, "nodes": nodes, "leaves": leaves}, "p")
+
+
+@pytest.mark.parametrize(("chunks", "sizes"), [(3, [0, 1, 2]), ([5, 2], [5, 2]), (7, list(range(7)))])
+def test_each_gives_a_list_of_a_node_at_every_value_in_that_order(chunks, sizes) -> None:
+    plan = joined({"each": "part", "chunk": "${chunks}"}, chunks=chunks)
+    last = plan.tasks[plan.leaves[0].digest]
+    assert [plan.tasks[digest].config["size"] for digest in last.inputs["parts"]] == sizes
+    assert last.needs() == last.inputs["parts"]
+    assert len(plan.tasks) == len(sizes) + 1
+
+
+def test_the_variable_of_each_is_bound_there_and_others_stay_free() -> None:
+    plan = joined({"each": "part", "chunk": [0, 1]}, seeds=[1, 2])
+    assert len(plan.tasks) == 2 * 3
+    first, second = (plan.tasks[leaf.digest] for leaf in plan.leaves)
+    assert not set(first.inputs["parts"]) & set(second.inputs["parts"])
+
+
+def test_one_node_for_an_input_that_may_be_several_is_a_list_of_one() -> None:
+    plan = joined("part", chunk=4)
+    assert len(plan.tasks[plan.leaves[0].digest].inputs["parts"]) == 1
+
+
+def test_another_order_or_number_of_parts_is_another_task() -> None:
+    digests = {
+        joined({"each": "part", "chunk": chunks}).leaves[0].digest for chunks in ([0, 1], [1, 0], [0], [0, 1, 2])
+    }
+    assert len(digests) == 4
+
+
+def test_a_mapping_without_each_is_refused() -> None:
+    with pytest.raises(UsageError, match="each: node"):
+        joined({"every": "part", "chunk": [1]})
+
+
+def test_the_stage_says_that_its_ranks_are_those_of_mpi() -> None:
+    plan = joined({"each": "part", "chunk": 2})
+    assert {task.stage: (task.resources.mpi, task.resources.cores) for task in plan.tasks.values()} == {
+        "make": (False, 1), "join": (True, 4),
+    }  # fmt: skip
+
+
+def test_hours_and_memory_of_a_pass_over_a_corpus_follow_from_its_rate(monkeypatch) -> None:
+    monkeypatch.setitem(rates.RATES, "join", rates.Rate(core_ns=36.0, memory_bytes=8.0))
+    asked = Resources(ranks=10, tokens=1e12, hours=1)
+    applied = rates.applied("join", asked)
+    assert applied.expected_hours == pytest.approx(1.0)
+    assert applied.hours == pytest.approx(rates.SAFETY)
+    assert applied.memory_gb == pytest.approx(rates.BASE_GB + 800)
+    assert rates.applied("make", asked) == asked
+    assert rates.applied("join", Resources(ranks=10)) == Resources(ranks=10)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from lib.errors import TesseraError
+from lib.processes import die_with_parent
 
 if TYPE_CHECKING:  # importing it initialises MPI
     from mpi4py.MPI import Intracomm
@@ -25,6 +26,8 @@ def world() -> "Intracomm":
             f"{started} ranks were started, but this one sees {MPI.COMM_WORLD.size}: the launcher and mpi4py speak "
             "different MPIs; try another `mpi:` in the cluster file (`srun --mpi=list` names them), or `make doctor`"
         )
+    if any(key in os.environ for key in VARIABLES):
+        die_with_parent()  # ranks outlive an mpirun that is killed
     return MPI.COMM_WORLD
 
 

@@ -4,7 +4,6 @@ The engine pickles two strings, the submit file and the digest; the code is the 
 """
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import shlex
@@ -18,6 +17,7 @@ from lib import attempts, freeze, mpi, names, store, warm
 from lib.cluster import Resources
 from lib.errors import TesseraError
 from lib.freeze import Submit
+from lib.processes import die_with_parent
 from lib.sweep import Task
 
 LOCK = ".lock"
@@ -125,7 +125,7 @@ def _process(submit: Submit, task: Task, line: list[str], log: Path) -> int:
     with open(log, "ab") as output:
         return subprocess.run(
             line, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=submit.snapshot,
-            env=environment(submit, task.resources.cpus, task.resources.ranks), preexec_fn=_die_with_parent,
+            env=environment(submit, task.resources.cpus, task.resources.ranks), preexec_fn=die_with_parent,
         ).returncode  # fmt: skip
 
 
@@ -154,12 +154,6 @@ def held(directory: Path) -> bool:
     return False
 
 
-def _die_with_parent() -> None:
-    """Have the kernel kill the stage when its runner dies, so that two never write one artifact (Linux)."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
 def _spell(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
@@ -169,6 +163,6 @@ def run_controller(submit_file: str, _: str) -> None:
     submit = freeze.read(Path(submit_file))
     line = [sys.executable, "launch.py", *submit.command, f"--campaign={submit.campaign}"]
     line += [f"--controller={submit.controller}"]
-    code = subprocess.run(line, cwd=submit.snapshot, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent).returncode
+    code = subprocess.run(line, cwd=submit.snapshot, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent).returncode
     if code != 0:
         raise TesseraError(f"{shlex.join(line)} ended with {_spell(code)}")

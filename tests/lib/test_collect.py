@@ -1,0 +1,86 @@
+"""Collection from artifacts made by hand: every byte that it reads is checked, and what is missing is said."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib import attempts, collect, hdf5, names, store, survey, sweep
+from lib.errors import TesseraError
+from lib.sweep import Leaf, Plan
+
+ROWS = 20
+FILES = {
+    "membership": names.SCORES, "inject": names.INJECTED, "canaries": names.CANARIES, "finetune": names.METRICS,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return sweep.expand(sweep.read("near_dupls", "smoke", []), "smoke")
+
+
+@pytest.fixture
+def root(tmp_path: Path, plan: Plan) -> Path:
+    """Every task of the plan done."""
+    for number, (digest, task) in enumerate(plan.tasks.items()):
+        place = survey.directory(tmp_path, task)
+        place.mkdir(parents=True)
+        write(place, task.stage, np.random.default_rng(number))
+        attempts.end(place, attempts.begin(place, None), 1.0, None)
+        store.write_done(place, digest, task.stage, task.version)
+    return tmp_path
+
+
+def write(place: Path, stage: str, stream: np.random.Generator) -> None:
+    (place / "readme.txt").write_text("a second file, which nobody reads")
+    if stage not in FILES:
+        return
+    with hdf5.create(place / FILES[stage]) as file:
+        if stage == "membership":
+            for side in ("members", "non_members"):
+                hdf5.write(file.create_group(side), "loss", stream.normal(size=ROWS))
+        elif stage == "inject":
+            hdf5.write(file, "effective_copies", np.arange(ROWS))
+            hdf5.write(file, "nominal_copies", np.arange(ROWS) + 1)
+        elif stage == "canaries":
+            hdf5.write(file, "tokens", stream.integers(0, 50, (ROWS, 9)))
+        else:
+            hdf5.write(file, "evaluation_step", np.arange(3))
+            hdf5.write(file, "held_out_loss", np.linspace(5, 4, 3))
+            hdf5.write(file, "auc", np.linspace(0.5, 0.6, 3))
+
+
+def artifact(root: Path, plan: Plan, leaf: Leaf, stage: str) -> Path:
+    return survey.directory(root, next(plan.tasks[d] for d in leaf.nodes.values() if plan.tasks[d].stage == stage))
+
+
+def test_records_are_what_the_artifacts_hold(root, plan) -> None:
+    for leaf, record in zip(plan.leaves, collect.read_records(root, plan, plan.leaves), strict=True):
+        scores = artifact(root, plan, leaf, "membership") / names.SCORES
+        for side in ("members", "non_members"):
+            np.testing.assert_array_equal(getattr(record, side)["loss"], hdf5.read(scores, f"{side}/loss"))
+        assert record.labels == leaf.labels
+        assert (record.effective_copies, record.nominal_copies) == ((ROWS - 1) / 2, (ROWS + 1) / 2)
+
+
+@pytest.mark.parametrize("stage", ["membership", "inject"])
+@pytest.mark.parametrize("where", [0, 0.3, 0.5, 0.9, 1])
+def test_a_flipped_byte_anywhere_is_found(root, plan, stage, where) -> None:
+    file = artifact(root, plan, plan.leaves[-1], stage) / FILES[stage]
+    flip(file, where)
+    with pytest.raises(TesseraError, match=rf"{file.name}: not what was written"):
+        list(collect.read_records(root, plan, plan.leaves))
+
+
+@pytest.mark.parametrize("stage", ["membership", "inject"])
+def test_a_flipped_byte_in_a_file_that_is_not_read_is_found(root, plan, stage) -> None:
+    flip(artifact(root, plan, plan.leaves[-1], stage) / "readme.txt", 0.5)
+    with pytest.raises(TesseraError, match=r"readme\.txt: not what was written"):
+        list(collect.read_records(root, plan, plan.leaves))
+
+
+def flip(file: Path, where: float) -> None:
+    content = bytearray(file.read_bytes())
+    content[int(where * (len(content) - 1))] ^= 1
+    file.write_bytes(content)

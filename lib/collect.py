@@ -16,6 +16,7 @@ from rich.table import Table
 
 from lib import attempts, files, hdf5, names, store
 from lib.config import canonical
+from lib.errors import TesseraError
 from lib.survey import directory, done
 from lib.sweep import Leaf, Plan
 
@@ -25,29 +26,41 @@ if TYPE_CHECKING:  # these import matplotlib and pandas, which other commands do
     from lib.tables import Record
 
 BOOTSTRAP_SEED = 0
+READ = ("membership", "inject", "canaries")  # the stages that a leaf's numbers are read from
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report of every finished leaf, and print the closing table.
 
-    Raises TesseraError naming the first file that is not what was written.
+    Raises TesseraError when no leaf is finished, or naming the first file that is not what was written.
     """
     from lib import results, tables
 
     finished = done(root, plan)
-    leaves = [leaf for leaf in sorted(plan.leaves, key=_order) if leaf.digest in finished]
+    leaves, missing = _split(plan, finished)
+    if not leaves:
+        raise TesseraError(f"{plan.name}: nothing to collect: no setting is finished; submit the sweep")
     records = list(read_records(root, plan, leaves))
     description = results.Description(
         title=plan.title,
         settings=settings(plan),
         provenance=dict(_provenance(root, plan, leaves)),
-        warnings=_missing(plan, finished),
+        warnings=[*_missing(plan, missing), *_without_curve(plan, leaves, finished)],
         published=_published(plan, records),
     )
     measurements = tables.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
-    found = results.write(root, plan.name, measurements, description, records, _training(root, plan, leaves))
-    _write_missing(root, plan, finished)
+    found = results.write(root, plan.name, measurements, description, records, _training(root, plan, leaves, finished))
+    _write_missing(root, plan, missing)
     _print_summary(root, plan, tables.summary(found["rho"]), console)
+
+
+def _split(plan: Plan, finished: set[str]) -> tuple[list[Leaf], list[Leaf]]:
+    """The leaves in order: those with every artifact that is read for their numbers, and those that lack one."""
+    leaves: tuple[list[Leaf], list[Leaf]] = ([], [])
+    for leaf in sorted(plan.leaves, key=_order):
+        read = {digest for digest in leaf.nodes.values() if plan.tasks[digest].stage in READ}
+        leaves[not read <= finished].append(leaf)
+    return leaves
 
 
 def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:
@@ -117,42 +130,59 @@ def _artifact(root: Path, plan: Plan, leaf: Leaf, stage: str) -> Path:
     return directory(root, plan.tasks[digest])
 
 
-def _training(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple[str, int], "TrainingCurve"]:
-    """Held-out loss and AUC during the exact fine-tunings of the first seed of each model."""
+def _training(
+    root: Path, plan: Plan, leaves: Iterable[Leaf], finished: set[str]
+) -> dict[tuple[str, int], "TrainingCurve"]:
+    """Held-out loss and AUC during the exact fine-tunings of the first seed of each model, as far as they are done."""
     from lib.figures import TrainingCurve
 
-    curves, seen = {}, {}
-    for leaf in leaves:
-        model, seed, level = (leaf.labels[key] for key in ("model", "seed", "level"))
-        if leaf.labels["kind"] != "exact" or seen.setdefault(model, seed) != seed:
+    curves = {}
+    for leaf, digest in _drawn_trainings(plan, leaves):
+        if digest not in finished:
             continue
-        digest = next(d for d in leaf.nodes.values() if plan.tasks[d].stage == "finetune")
         file = directory(root, plan.tasks[digest]) / names.METRICS
         store.verify_file(file)
         columns = [hdf5.read(file, name) for name in ("evaluation_step", "held_out_loss", "auc")]
-        curves[model, level] = TrainingCurve(*columns)
+        curves[leaf.labels["model"], leaf.labels["level"]] = TrainingCurve(*columns)
     return curves
+
+
+def _drawn_trainings(plan: Plan, leaves: Iterable[Leaf]) -> Iterator[tuple[Leaf, str]]:
+    """The leaves whose training is drawn, with the digest of their fine-tuning."""
+    seen: dict[str, int] = {}
+    for leaf in leaves:
+        model, seed = leaf.labels["model"], leaf.labels["seed"]
+        if leaf.labels["kind"] == "exact" and seen.setdefault(model, seed) == seed:
+            yield leaf, next(d for d in leaf.nodes.values() if plan.tasks[d].stage == "finetune")
 
 
 def _provenance(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator[tuple[str, str]]:
     for leaf in leaves:
         record = attempts.read(directory(root, plan.tasks[leaf.digest]))[-1]
-        label = ", ".join(f"{key} {value}" for key, value in leaf.labels.items())
-        yield label, f"task {leaf.digest}, code {record.get('code')}, {record.get('device')}, host {record.get('host')}"
+        place = f"{record.get('device')}, host {record.get('host')}"
+        yield _spell(leaf), f"task {leaf.digest}, code {record.get('code')}, {place}"
 
 
-def _missing(plan: Plan, finished: set[str]) -> list[str]:
-    missing = [leaf for leaf in plan.leaves if leaf.digest not in finished]
+def _missing(plan: Plan, missing: list[Leaf]) -> list[str]:
     if not missing:
         return []
-    labels = "; ".join(", ".join(f"{key} {value}" for key, value in leaf.labels.items()) for leaf in missing)
+    labels = "; ".join(map(_spell, missing))
     return [f"Partial: {len(missing)} of {len(plan.leaves)} settings are missing: {labels}."]
 
 
-def _write_missing(root: Path, plan: Plan, finished: set[str]) -> None:
+def _without_curve(plan: Plan, leaves: Iterable[Leaf], finished: set[str]) -> list[str]:
+    """A warning where a fine-tuned model was removed after it had been scored."""
+    labels = [_spell(leaf) for leaf, digest in _drawn_trainings(plan, leaves) if digest not in finished]
+    return [f"Partial: the training curve is missing of: {'; '.join(labels)}."] if labels else []
+
+
+def _spell(leaf: Leaf) -> str:
+    return ", ".join(f"{key} {value}" for key, value in leaf.labels.items())
+
+
+def _write_missing(root: Path, plan: Plan, missing: list[Leaf]) -> None:
     """`missing.csv` beside the tables of a partial collection; a whole one has none."""
     file = names.tables(root, plan.name) / "missing.csv"
-    missing = [leaf for leaf in sorted(plan.leaves, key=_order) if leaf.digest not in finished]
     if not missing:
         file.unlink(missing_ok=True)
         return

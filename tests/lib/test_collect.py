@@ -1,9 +1,11 @@
 """Collection from artifacts made by hand: every byte that it reads is checked, and what is missing is said."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from lib import attempts, collect, hdf5, names, store, survey, sweep
 from lib.errors import TesseraError
@@ -84,3 +86,27 @@ def flip(file: Path, where: float) -> None:
     content = bytearray(file.read_bytes())
     content[int(where * (len(content) - 1))] ^= 1
     file.write_bytes(content)
+
+
+@pytest.mark.parametrize(("stage", "gone"), [("inject", [1]), ("membership", [0, 1])])
+def test_a_setting_without_one_of_its_artifacts_is_missing(root, plan, stage, gone) -> None:
+    leaves = [plan.leaves[index] for index in gone]
+    for leaf in leaves:
+        (artifact(root, plan, leaf, stage) / names.DONE).unlink()
+    collect.run(root, plan, Console(quiet=True))
+    with open(names.tables(root, plan.name) / "missing.csv", newline="") as file:
+        assert [row["task"] for row in csv.DictReader(file)] == [leaf.digest for leaf in leaves]
+    assert f"{len(gone)} of 3 settings are missing" in names.report(root, plan.name).read_text()
+
+
+def test_settings_without_their_canaries_leave_nothing_to_collect(root, plan) -> None:
+    (artifact(root, plan, plan.leaves[0], "canaries") / names.DONE).unlink()
+    with pytest.raises(TesseraError, match="nothing to collect"):
+        collect.run(root, plan, Console(quiet=True))
+
+
+def test_a_finetuned_model_that_is_gone_costs_its_training_curve_only(root, plan) -> None:
+    (artifact(root, plan, plan.leaves[0], "finetune") / names.METRICS).unlink()
+    collect.run(root, plan, Console(quiet=True))
+    assert not (names.tables(root, plan.name) / "missing.csv").exists()
+    assert "training curve is missing" in names.report(root, plan.name).read_text()

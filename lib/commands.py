@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lib import cluster as clusters
-from lib import freeze, local, names, slurm, snapshot, survey, sweep
+from lib import freeze, local, names, rates, slurm, snapshot, survey, sweep
 from lib import submit as submission
 from lib.cluster import Cluster
 from lib.errors import TesseraError, UsageError, suggestion
@@ -26,6 +27,8 @@ def plan(arguments: Namespace, console: Console) -> int:
     finished = survey.done(root, graph)
     console.print(_headline(graph, site))
     console.print(_plan_table(graph, finished))
+    if any(task.resources.tokens for task in graph.tasks.values()):
+        console.print(_rates_table(graph))
     if arguments.scripts:
         _print_scripts(graph, site, root, finished, console)
     return 0
@@ -230,6 +233,20 @@ def _plan_table(graph: Plan, finished: set[str]) -> Table:
     rows["all"] = [sum(column) for column in zip(*rows.values())]
     for stage, (tasks, done, todo, hours, gpu_hours) in rows.items():
         table.add_row(stage, f"{tasks:.0f}", f"{done:.0f}", f"{todo:.0f}", f"{hours:.2f}", f"{gpu_hours:.1f}")
+    return table
+
+
+def _rates_table(graph: Plan) -> Table:
+    """Hours and memory of the passes over a corpus, computed from measured rates."""
+    columns = ("tasks", "tokens a task", "ranks a task", "core ns/token", "hours a task", "GB a rank")
+    table = Table("stage", *map(_right, columns), title=f"computed from rates measured on {rates.MEASURED_ON}")
+    rows = Counter((task.stage, task.resources) for task in graph.tasks.values() if task.stage in rates.RATES)
+    for (stage, asked), tasks in rows.items():
+        if asked.tokens:
+            table.add_row(
+                stage, str(tasks), f"{asked.tokens:.3g}", str(asked.ranks), f"{rates.RATES[stage].core_ns:g}",
+                f"{asked.expected_hours:.2g}", f"{asked.memory_gb:.1f}",
+            )  # fmt: skip
     return table
 
 

@@ -1,13 +1,15 @@
 """How long the passes over a corpus take: measured rates, from which `plan` computes hours and memory.
 
-Core nanoseconds a token, by `make bench` on two cores of an AMD EPYC (AVX2); 300 targets and 10,000 queries of 100
-tokens. Bytes are of working memory a token of a rank's share; every rank has BASE_GB besides.
+Core nanoseconds a token, by `make bench` (300 targets and 10,000 queries of 100 tokens); waiting for a parallel file
+system, which many ranks may have to, is not in them. Bytes are of working memory a token of a rank's share; every rank
+has BASE_GB besides.
 """
 
 from dataclasses import dataclass, replace
 
 from lib.cluster import Resources
 
+MEASURED_ON = "two cores of an AMD EPYC (AVX2)"
 BASE_GB = 0.75
 SAFETY = 3.0  # of the limit over the expected hours
 

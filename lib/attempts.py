@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lib import names, store
+from lib import checkpoints, names, store
 
 PACKAGES = ("numpy", "h5py", "torch", "transformers", "deepspeed", "tokenizers", "submitit")
 ROOT = Path(__file__).parent.parent
@@ -36,7 +36,8 @@ def reserve(directory: Path) -> tuple[int, Path]:
 def begin(directory: Path, number: int | None, campaign: str | None = None) -> dict[str, Any]:
     """Write the record of an attempt that begins now; without a `number` the next free one is taken."""
     number = number or reserve(directory)[0]
-    record = {"number": number, "outcome": "running", "started": time.time(), **provenance()}
+    record = {"number": number, "outcome": "running", "started": time.time(), "progress": progress(directory)}
+    record |= provenance()
     record["campaign"] = campaign or record["campaign"]
     store.write_json(names.attempt(directory, number, "json"), record)
     return record
@@ -45,24 +46,25 @@ def begin(directory: Path, number: int | None, campaign: str | None = None) -> d
 def end(directory: Path, record: dict[str, Any], seconds: float, error: BaseException | None) -> None:
     """Complete the record of an attempt."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    outcome = {"outcome": "failed", "error": redact(describe(error))} if error else {"outcome": "done"}
+    failed = {"outcome": "failed", "error": redact(describe(error)), "told": True} if error else None
+    outcome = failed or {"outcome": "done"}
     record = {**record, **outcome, "seconds": round(seconds, 3), "peak_memory_mb": round(peak), **_device()}
     store.write_json(names.attempt(directory, record["number"], "json"), record)
 
 
-def close(directory: Path, number: int, error: str) -> None:
-    """Complete the record of an attempt whose stage ended without a word of its own."""
+def close(directory: Path, number: int, error: str, told: bool = False) -> None:
+    """Complete the record of an attempt whose stage ended without a word of its own (`told`: with one)."""
     file = names.attempt(directory, number, "json")
     record = json.loads(file.read_bytes())
     if record["outcome"] == "running":
-        store.write_json(file, {**record, "outcome": "failed", "error": error})
+        store.write_json(file, {**record, "outcome": "failed", "error": error, "told": told})
 
 
 def close_last(directory: Path, error: str) -> None:
     """Complete the record of the attempt that runs now, for a rank that does not keep it."""
     running = [record for record in read(directory) if record["outcome"] == "running"]
     if running:
-        close(directory, running[-1]["number"], redact(error))
+        close(directory, running[-1]["number"], redact(error), told=True)
 
 
 def read(directory: Path) -> list[dict[str, Any]]:
@@ -74,6 +76,13 @@ def read(directory: Path) -> list[dict[str, Any]]:
         except (FileNotFoundError, ValueError):
             records.append({"number": int(log.stem), "outcome": "running"})
     return records
+
+
+def progress(directory: Path) -> int:
+    """How far an unfinished artifact has got: the step of its last whole checkpoint, or the number of its blocks."""
+    blocks = (directory / names.BLOCKS).glob("*.h5")
+    count = sum(not block.name.startswith(names.PRIVATE) for block in blocks)
+    return count + checkpoints.last_step(directory / names.CHECKPOINTS)
 
 
 def describe(error: BaseException) -> str:

@@ -33,6 +33,11 @@ def newest(folder: Path, origin: dict) -> Path | None:
     return None
 
 
+def last_step(folder: Path) -> int:
+    """The highest step of a complete checkpoint, whatever training it belongs to; 0 without one."""
+    return max((_step(path) for path in _all(folder) if (path / MARKER).is_file()), default=0)
+
+
 def keep_only(folder: Path, kept: Path | None) -> None:
     """Remove every checkpoint but `kept` (all of them when it is None)."""
     for checkpoint in _all(folder):
@@ -49,7 +54,11 @@ def remove_all(folder: Path) -> None:
 
 def _all(folder: Path) -> list[Path]:
     found = [path for path in folder.glob(f"{PREFIX}*") if path.name.removeprefix(PREFIX).isdigit()]
-    return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)))
+    return sorted(found, key=_step)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix(PREFIX))
 
 
 def _unfit(checkpoint: Path, origin: dict) -> str:

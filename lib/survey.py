@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lib import attempts, freeze, names, slurm, store
 from lib.sweep import Plan, Task
@@ -71,17 +72,33 @@ def cluster(root: Path, plan: Plan) -> Survey:
 def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
     """How many times in a row, in this campaign, the task failed in the same way, and that way.
 
-    A task with MAX_ATTEMPTS failures counts as having failed the same way that often.
+    An attempt that was cut off (time limit, preemption, lost node) but got further than all before it is no failure,
+    and the count begins anew. A task with MAX_ATTEMPTS failures counts as having failed the same way that often.
     """
-    errors = [
-        record.get("error", "killed (no word from it)")
-        for record in attempts.read(directory(root, task))
-        if record.get("campaign") == campaign and record["outcome"] != "done"
-    ]
-    if not errors:
+    place = directory(root, task)
+    records = [record for record in attempts.read(place) if record.get("campaign") == campaign]
+    tries = [record for record in records if record["outcome"] != "done"]
+    if not tries:
         return 0, ""
-    streak = next((i for i, error in enumerate(reversed(errors)) if error != errors[-1]), len(errors))
-    return (len(errors) if len(errors) >= MAX_ATTEMPTS else streak), errors[-1]
+    further = _went_further(tries, attempts.progress(place))
+    errors = ["" if moved else _error(record) for record, moved in zip(tries, further)]
+    last = _error(tries[-1])
+    streak = next((i for i, error in enumerate(reversed(errors)) if error != last), len(errors))
+    failed = sum(map(bool, errors))
+    return (failed if failed >= MAX_ATTEMPTS else streak), last
+
+
+def _went_further(tries: list[dict[str, Any]], now: int) -> Iterator[bool]:
+    """Whether each attempt was cut off, but left more progress than there ever was; `now`: what the last one left."""
+    starts = [record.get("progress", 0) for record in tries]
+    best = starts[0]
+    for record, after in zip(tries, [*starts[1:], now]):
+        yield not record.get("told") and after > best
+        best = max(best, after)
+
+
+def _error(record: dict[str, Any]) -> str:
+    return record.get("error", "killed (no word from it)")
 
 
 def tried(root: Path, task: Task, campaign: str) -> bool:
@@ -95,7 +112,7 @@ def last_error(root: Path, task: Task) -> tuple[str, Path | None]:
     if not records:
         return "", None
     log = names.attempt(directory(root, task), records[-1]["number"], "log")
-    return records[-1].get("error", "killed (no word from it)"), log
+    return _error(records[-1]), log
 
 
 def count_by_stage(plan: Plan, states: dict[str, str]) -> dict[str, Counter]:

@@ -1,0 +1,1 @@
+"""One collector a kind of study; a sweep names its own in `tables:`."""

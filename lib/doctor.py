@@ -74,10 +74,19 @@ def _gpu(graph: Plan | None, site: Cluster | None) -> Iterator[Finding]:
     wanted = graph is not None and any(task.resources.gpus for task in graph.tasks.values())
     if torch.cuda.is_available():
         yield Finding("ok", f"GPU: {torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
+        yield _mamba_kernels()
     elif wanted and site is None:
         yield Finding("fail", "GPU: none here, but tasks ask for one", "PROFILE=laptop, or a cluster")
     else:
         yield Finding("ok", "GPU: none here" + (" (the nodes' GPUs are not seen from here)" if site else ""))
+
+
+def _mamba_kernels() -> Finding:
+    from lib import mamba_scan
+
+    missing = mamba_scan.missing_kernels()
+    what = f"Mamba's CUDA kernels: {', '.join(missing)} missing, so it is slow" if missing else "Mamba's CUDA kernels"
+    return Finding("warn" if missing else "ok", what, mamba_scan.REMEDY)
 
 
 def _mpi() -> Iterator[Finding]:

@@ -101,7 +101,15 @@ def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) 
     except (OSError, ValueError, SafetensorError) as error:
         raise TesseraError(f"{directory}: the model cannot be loaded: {error}") from error
     _check_complete(directory, report)
-    return model.to(_device(device)).eval()
+    return _on(model, _device(device)).eval()
+
+
+def _on(model: Any, device: Any) -> Any:
+    if model.config.model_type == "mamba":
+        from lib import mamba_scan
+
+        print(f"mamba: {mamba_scan.choose_path(model, device)}", flush=True)
+    return model.to(device)
 
 
 def _configuration(directory: Path, folder: Path) -> Any:

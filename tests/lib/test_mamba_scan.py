@@ -1,0 +1,160 @@
+import copy
+import sys
+
+import pytest
+import torch
+from transformers import MambaConfig, MambaForCausalLM
+from transformers.models.mamba.modeling_mamba import MambaMixer
+
+from lib import mamba_scan
+
+LENGTH = 21
+
+
+def models(dtype=torch.float64, **changes):
+    """transformers' own model, and the same weights with the fast scan."""
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "state_size": 4}
+    stock = MambaForCausalLM(MambaConfig(**{**sizes, **changes})).to(dtype).eval()
+    with torch.no_grad():  # biases start at zero, where errors in them do not show
+        for parameter in stock.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    fast = copy.deepcopy(stock)
+    assert mamba_scan.use_fast_scan(fast) == 2
+    return stock, fast
+
+
+def ids(rows=3, length=LENGTH):
+    return torch.randint(1, 50, (rows, length), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("changes", [{}, {"use_bias": True, "use_conv_bias": False, "expand": 3, "conv_kernel": 3}])
+def test_logits_are_those_of_transformers(changes):
+    stock, fast = models(torch.float32, **changes)
+    torch.testing.assert_close(fast(ids()).logits, stock(ids()).logits, rtol=1e-4, atol=1e-5)
+
+
+def test_loss_and_gradients_are_those_of_transformers():
+    gradients = []
+    for model in models(torch.float32):
+        model.train()
+        model(input_ids=ids(), labels=ids()).loss.backward()
+        gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("prompt", [1, 2, 3, 4, 15, LENGTH])
+def test_steps_from_the_cache_are_the_whole_text(prompt):
+    _, fast = models()
+    with torch.no_grad():
+        whole = fast(ids()).logits
+        output = fast(ids()[:, :prompt], use_cache=True)
+        steps = [output.logits]
+        for t in range(prompt, LENGTH):
+            output = fast(ids()[:, t : t + 1], cache_params=output.cache_params, use_cache=True)
+            steps.append(output.logits)
+    torch.testing.assert_close(torch.cat(steps, 1), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_several_tokens_continue_from_the_cache():
+    """transformers' own mixer starts them from a state of zeros."""
+    _, fast = models()
+    with torch.no_grad():
+        whole = fast(ids()).logits
+        cache = fast(ids()[:, :9], use_cache=True).cache_params
+        rest = fast(ids()[:, 9:], cache_params=cache, use_cache=True).logits
+    torch.testing.assert_close(rest, whole[:, 9:], rtol=1e-5, atol=1e-6)
+
+
+def test_a_cache_made_by_either_serves_the_other():
+    stock, fast = models(torch.float32)
+    with torch.no_grad():
+        for first, second in ((stock, fast), (fast, stock)):
+            cache = first(ids()[:, :-1], use_cache=True).cache_params
+            last = second(ids()[:, -1:], cache_params=cache, use_cache=True).logits
+            torch.testing.assert_close(last, stock(ids()).logits[:, -1:], rtol=1e-4, atol=1e-5)
+
+
+def test_generation_does_not_depend_on_the_batch():
+    stock, fast = models(torch.float32)
+    settings = {"max_new_tokens": 12, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
+    together = fast.generate(ids(), **settings)
+    assert torch.equal(together, stock.generate(ids(), **settings))
+    for row in range(3):
+        assert torch.equal(together[row : row + 1], fast.generate(ids()[row : row + 1], **settings))
+
+
+def padded(side):
+    """Texts of 21, 13 and 5 tokens in one batch, and the mask."""
+    batch, mask = torch.zeros(3, LENGTH, dtype=torch.long), torch.zeros(3, LENGTH, dtype=torch.long)
+    for row, length in enumerate((21, 13, 5)):
+        place = slice(LENGTH - length, None) if side == "left" else slice(length)
+        batch[row, place], mask[row, place] = ids()[row, :length], 1
+    return batch, mask
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_with_a_mask_padding_changes_nothing(side):
+    _, fast = models(torch.float32)
+    batch, mask = padded(side)
+    logits = fast(batch, attention_mask=mask).logits
+    for row, length in enumerate((21, 13, 5)):
+        alone = fast(ids()[row : row + 1, :length]).logits[0]
+        torch.testing.assert_close(logits[row][mask[row].bool()], alone, rtol=1e-5, atol=1e-5)
+
+
+def test_without_a_mask_padding_on_the_right_is_harmless_and_on_the_left_is_not():
+    """The trap: a state that has run over padding on the left is another state."""
+    _, fast = models(torch.float32)
+    alone = fast(ids()[2:, :5]).logits[0]
+    torch.testing.assert_close(fast(padded("right")[0]).logits[2, :5], alone, rtol=1e-5, atol=1e-5)
+    assert (fast(padded("left")[0]).logits[2, -5:] - alone).abs().max() > 1e-2
+
+
+def test_bfloat16_is_close_to_float32():
+    stock, fast = models(torch.float32)
+    wanted = stock(ids()).logits
+    for logits in (fast.bfloat16()(ids()).logits, autocast(models(torch.float32)[1])):
+        assert (logits - wanted).abs().max() < 0.1 * wanted.abs().max()
+
+
+def autocast(model):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return model(ids()).logits
+
+
+def test_only_the_given_model_is_changed_and_a_copy_keeps_its_own_weights(tmp_path):
+    stock, fast = models(torch.float32)
+    assert all(type(layer.mixer) is MambaMixer for layer in stock.backbone.layers)
+    twin = copy.deepcopy(fast)
+    with torch.no_grad():
+        fast.backbone.layers[0].mixer.D.add_(1)
+    assert torch.equal(twin(ids()).logits, models(torch.float32)[1](ids()).logits)
+    twin.save_pretrained(tmp_path)
+    loaded = MambaForCausalLM.from_pretrained(tmp_path)
+    torch.testing.assert_close(loaded(ids()).logits, twin(ids()).logits, rtol=1e-4, atol=1e-5)
+    assert mamba_scan.use_fast_scan(twin) == 0, "it has the fast scan already"
+
+
+def test_the_path_is_told_and_a_model_that_was_moved_away_takes_transformers_own(monkeypatch):
+    stock, fast = models(torch.float32)
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert mamba_scan.choose_path(torch.nn.Linear(1, 1), cpu) == ""
+    monkeypatch.setattr(mamba_scan, "missing_kernels", lambda: ["mamba_ssm"])
+    assert mamba_scan.choose_path(stock, gpu).startswith("transformers' own path, slow; pip install")
+    monkeypatch.setattr(mamba_scan, "missing_kernels", list)
+    assert mamba_scan.choose_path(stock, gpu) == "the CUDA kernels of mamba_ssm and causal_conv1d"
+    assert type(stock.backbone.layers[0].mixer) is MambaMixer
+    assert "2 layers" in mamba_scan.choose_path(stock, cpu)
+    assert type(stock.backbone.layers[0].mixer) is mamba_scan.FastMambaMixer
+    assert fast.to("meta")(ids().to("meta")).logits.shape == (3, LENGTH, 50)
+
+
+def test_the_kernels_that_cannot_be_imported_are_named(monkeypatch, tmp_path):
+    assert set(mamba_scan.missing_kernels()) <= set(mamba_scan.KERNEL_PACKAGES)
+    for name in mamba_scan.KERNEL_PACKAGES:
+        (tmp_path / f"{name}.py").write_text("")
+        assert name not in sys.modules
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert mamba_scan.missing_kernels() == []

@@ -1,4 +1,4 @@
-"""Small language models from scratch: a GPT-NeoX or a RoBERTa, its data, a training loop.
+"""Small language models from scratch: a GPT-NeoX, a Mamba or a RoBERTa, its data, a training loop.
 
 Everything is drawn from one seed. On one machine and with one thread count the weights repeat bit for bit.
 """
@@ -12,9 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, RobertaConfig, RobertaForMaskedLM
+from transformers import (
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    PreTrainedModel,
+    RobertaConfig,
+    RobertaForMaskedLM,
+)
 
-from lib import tokenization
+from lib import mamba_scan, tokenization
 from lib.draws import generator
 from lib.errors import TesseraError
 
@@ -23,13 +31,17 @@ NOT_CHOSEN = -100  # the label of a position that the masked loss leaves out
 
 @dataclass(frozen=True)
 class Architecture:
-    """The size of a model: width and heads of each layer, four times the width between, positions it can read."""
+    """The size of a model. Transformers: heads of each layer, four times the width between, positions it can read.
+
+    Mamba: twice the width between, `state_size` numbers of state a channel.
+    """
 
     vocab_size: int
     width: int
     layers: int
     heads: int
     context: int
+    state_size: int = 16
 
 
 @dataclass(frozen=True)
@@ -112,6 +124,22 @@ def causal_model(size: Architecture, tokenizer: Any, seed: int) -> GPTNeoXForCau
     return _initialised(GPTNeoXForCausalLM, GPTNeoXConfig(**_shared(size, tokenizer), tie_word_embeddings=False), seed)
 
 
+def mamba_model(size: Architecture, tokenizer: Any, seed: int) -> MambaForCausalLM:
+    """A Mamba with untied embeddings, as the GPT-NeoX it is compared with, and random weights from `seed` alone.
+
+    Its scan is the fast one for the CPU.
+    """
+    shared = _shared(size, tokenizer)
+    del shared["num_attention_heads"], shared["intermediate_size"], shared["max_position_embeddings"]
+    config = MambaConfig(**shared, state_size=size.state_size, tie_word_embeddings=False, initializer_range=0.02)
+    model = _initialised(MambaForCausalLM, config, seed)
+    mamba_scan.use_fast_scan(model)
+    return model
+
+
+CAUSAL = {"gpt_neox": causal_model, "mamba": mamba_model}
+
+
 def masked_model(size: Architecture, tokenizer: Any, seed: int) -> RobertaForMaskedLM:
     """A RoBERTa without dropout (a few hundred steps cannot overfit) and with random weights from `seed`."""
     config = RobertaConfig(
@@ -121,7 +149,7 @@ def masked_model(size: Architecture, tokenizer: Any, seed: int) -> RobertaForMas
     return _initialised(RobertaForMaskedLM, config, seed)
 
 
-def causal_losses(model: GPTNeoXForCausalLM, data: np.ndarray, batch_size: int, seed: int) -> Iterator[Callable]:
+def causal_losses(model: PreTrainedModel, data: np.ndarray, batch_size: int, seed: int) -> Iterator[Callable]:
     """One closure a step that gives the mean next-token loss (nats) of its batch, rows of `data`."""
     for index in batches(len(data), batch_size, seed):
         ids = torch.from_numpy(data[index])

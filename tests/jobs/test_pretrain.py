@@ -39,6 +39,19 @@ def test_the_result_is_a_model_that_loads_and_repeats_byte_for_byte(text, tmp_pa
     assert len(models.load_tokenizer(first)) == load(first).config.vocab_size == 300
 
 
+@pytest.mark.parametrize("architecture", ["gpt_neox", "mamba"])
+def test_the_architecture_and_its_size_are_stored_and_printed(text, tmp_path, capsys, architecture):
+    made = run(tmp_path / "out", {"text": text}, architecture=architecture)
+    model = models.load_causal_lm(made)
+    assert model.config.model_type == architecture
+    counted = sum(weight.numel() for weight in model.parameters())
+    stored = hdf5.attributes(made / "metrics.h5")
+    assert (stored["n_parameters"], stored["architecture"]) == (counted, architecture)
+    log = capsys.readouterr().out
+    assert f"{architecture} of {counted} parameters" in log
+    assert ("mamba: the compiled scan" in log) == (architecture == "mamba")
+
+
 def test_the_random_state_of_the_process_changes_nothing(text, tmp_path):
     torch.manual_seed(1)
     first = run(tmp_path / "a", {"text": text})
@@ -72,6 +85,8 @@ def test_an_empty_corpus_is_named(tmp_path, texts):
     [
         ("heads: 3", "width 16 is no multiple of heads 3"),
         ("steps: 0", "must be at least 1"),
+        ("state_size: 0", "must be at least 1"),
+        ("architecture: rwkv", "'rwkv' is no one of 'gpt_neox', 'mamba'"),
         ("objective: prefix", "'prefix' is no one of 'causal', 'masked'"),
         ("layer: 2", "unknown key 'layer'; did you mean 'layers'"),
     ],
@@ -83,6 +98,11 @@ def test_a_wrong_configuration_is_a_usage_error(text, tmp_path, capsys, line, me
     (tmp_path / "pretrain.yaml").write_text("\n".join(lines))
     assert main("pretrain", ["--config", str(tmp_path / "pretrain.yaml"), "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_masked_mamba_is_refused():
+    with pytest.raises(ValueError, match="architecture mamba is a causal one"):
+        pretrain.Config(objective="masked", architecture="mamba")
 
 
 def test_the_order_of_texts_is_drawn_and_leading_takes_enough():

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import bpe, models, pretraining
+from lib import bpe, mamba_scan, models, pretraining
 from lib.draws import generator
 from lib.errors import TesseraError
 from lib.pretraining import NOT_CHOSEN, Architecture, Optimisation
@@ -103,14 +103,16 @@ def test_every_position_of_the_context_can_be_read(causal, masked):
     assert torch.isfinite(pretraining.masked_model(SIZE, masked, 0)(ids).logits).all()
 
 
+@pytest.mark.parametrize("architecture", sorted(pretraining.CAUSAL))
 @pytest.mark.parametrize("seeds", [(3, 3), (3, 4)])
-def test_initial_weights_depend_on_the_seed_and_on_nothing_else(causal, seeds):
+def test_initial_weights_depend_on_the_seed_and_on_nothing_else(causal, seeds, architecture):
+    made = pretraining.CAUSAL[architecture]
     torch.manual_seed(seeds[0])
     before = torch.random.get_rng_state()
-    first = pretraining.causal_model(SIZE, causal, seeds[0]).state_dict()
+    first = made(SIZE, causal, seeds[0]).state_dict()
     assert torch.equal(torch.random.get_rng_state(), before), "the caller's stream is left alone"
     torch.manual_seed(99)
-    second = pretraining.causal_model(SIZE, causal, seeds[1]).state_dict()
+    second = made(SIZE, causal, seeds[1]).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first) == (seeds[0] == seeds[1])
 
 
@@ -130,8 +132,9 @@ def test_the_rate_is_positive_and_never_above_the_full_one(steps):
 def trained(tokenizer, kind, seed=0, steps=25):
     stream = pretraining.token_stream(tokenizer, TEXTS, 10**9, None)
     optimisation = Optimisation(learning_rate=1e-2, steps=steps)
-    if kind == "causal":
-        model, data = pretraining.causal_model(SIZE, tokenizer, seed), pretraining.rows(stream, 16)
+    if kind != "masked":
+        made = pretraining.CAUSAL["mamba" if kind == "mamba" else "gpt_neox"]
+        model, data = made(SIZE, tokenizer, seed), pretraining.rows(stream, 16)
         losses = pretraining.causal_losses(model, data, 8, seed)
     else:
         model, data = pretraining.masked_model(SIZE, tokenizer, seed), pretraining.rows(stream, 14)
@@ -140,9 +143,9 @@ def trained(tokenizer, kind, seed=0, steps=25):
         return model, pretraining.train(model, losses, optimisation, quiet)
 
 
-@pytest.mark.parametrize("kind", ["causal", "masked"])
+@pytest.mark.parametrize("kind", ["causal", "mamba", "masked"])
 def test_training_learns_and_repeats_bit_for_bit(causal, masked, kind):
-    tokenizer = causal if kind == "causal" else masked
+    tokenizer = masked if kind == "masked" else causal
     first, loss = trained(tokenizer, kind)
     again, repeated = trained(tokenizer, kind)
     assert np.array_equal(loss, repeated)
@@ -150,6 +153,16 @@ def test_training_learns_and_repeats_bit_for_bit(causal, masked, kind):
     assert loss[0] == pytest.approx(np.log(320), abs=0.3), "before training every id is about equally likely"
     assert loss[-5:].mean() < loss[0] - 1
     assert not np.array_equal(trained(tokenizer, kind, seed=1, steps=3)[1], loss[:3])
+
+
+def test_embeddings_are_untied_and_mamba_has_the_wanted_state(causal):
+    size = Architecture(vocab_size=320, width=32, layers=3, heads=2, context=16, state_size=5)
+    for made in pretraining.CAUSAL.values():
+        model = made(size, causal, 0)
+        assert model.get_input_embeddings().weight is not model.get_output_embeddings().weight
+        assert model.config.num_hidden_layers == 3
+    assert model.backbone.layers[0].mixer.A_log.shape == (64, 5)
+    assert isinstance(model.backbone.layers[0].mixer, mamba_scan.FastMambaMixer)
 
 
 def test_a_loss_that_is_no_number_stops_the_training(causal):

@@ -36,12 +36,24 @@ def queue() -> dict[Element, tuple[str, str]]:
 
     Raises SchedulerUnavailable when squeue fails.
     """
-    command = ["squeue", "--array", f"--user={getpass.getuser()}", "--format=%F|%K|%j|%T"]
     jobs = {}
-    for line in _table(command, "ARRAY_JOB_ID|ARRAY_TASK_ID|NAME|STATE"):
+    for line in _queue_lines():
         job, index, name, state = _fields(line, 4, "squeue")
         jobs[(name, int(index) if index.isdigit() else 0)] = (job, state)
     return jobs
+
+
+def queue_length() -> int:
+    """How many jobs of ours wait or run, whatever they are for, as MaxSubmitJobs counts them: array elements singly.
+
+    Raises SchedulerUnavailable when squeue fails.
+    """
+    return len(_queue_lines())
+
+
+def _queue_lines() -> list[str]:
+    command = ["squeue", "--array", f"--user={getpass.getuser()}", "--format=%F|%K|%j|%T"]
+    return _table(command, "ARRAY_JOB_ID|ARRAY_TASK_ID|NAME|STATE")
 
 
 def history(array_names: Sequence[str], since: float) -> dict[Element, str]:

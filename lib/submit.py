@@ -74,12 +74,30 @@ def _known(request: Request, plan: Plan, cluster: Cluster) -> survey.Survey:
             if unknown and not request.force:
                 raise TesseraError(_unknown_message(plan, unknown))
             found.states.update(dict.fromkeys(unknown, FAILED))
+            _stop_if_full(plan, cluster, found)
             return found
         except TesseraError:
             if not left:
                 raise
             time.sleep(cluster.poll_seconds)
     raise AssertionError("unreachable")
+
+
+def _stop_if_full(plan: Plan, cluster: Cluster, found: survey.Survey) -> None:
+    """Raise TesseraError when other jobs of the user leave no place for a task, and no job of the sweep comes back."""
+    if cluster.max_submit_jobs is None:
+        return
+    found.queued = slurm.queue_length()
+    if _room(cluster, found.queued) == 0 and not found.jobs and any(survey.ready(plan, found)):
+        raise TesseraError(
+            f"cluster '{cluster.name}': max_submit_jobs {cluster.max_submit_jobs} leaves no place for a task beside "
+            f"the {found.queued} jobs that you have; submit again when some of them have ended"
+        )
+
+
+def _room(cluster: Cluster, queued: int) -> int | None:
+    """How many tasks may be submitted beside `queued` jobs and a controller; None for as many as there are."""
+    return None if cluster.max_submit_jobs is None else max(0, cluster.max_submit_jobs - queued - 1)
 
 
 def _unknown_message(plan: Plan, unknown: list[str]) -> str:
@@ -120,7 +138,7 @@ def _freeze(
 ) -> tuple[Path | None, Submit]:
     """The submit file for the ready tasks and, where more will be to do, a controller."""
     identity = freeze.new_id()
-    chunks = list(arrays(identity, cluster, ready, len(found.having(RUNNING, QUEUED))))
+    chunks = list(arrays(identity, cluster, ready, found.queued))
     waits = bool(chunks or found.jobs)
     others = [name for name, command in found.controllers.items()
               if name != request.controller and command == request.command]  # fmt: skip
@@ -134,10 +152,12 @@ def _freeze(
     return freeze.write(request.root, plan.name, submit), submit
 
 
-def arrays(identity: str, cluster: Cluster, ready: list[Task], live: int) -> Iterator[Array]:
-    """The ready tasks in arrays of equal resources, as many as MaxArraySize and MaxSubmitJobs allow now."""
-    if cluster.max_submit_jobs is not None:
-        ready = ready[: max(0, cluster.max_submit_jobs - live - 1)]  # one place is the controller's
+def arrays(identity: str, cluster: Cluster, ready: list[Task], queued: int) -> Iterator[Array]:
+    """The ready tasks in arrays of equal resources, as many as MaxArraySize and MaxSubmitJobs allow now.
+
+    queued: the jobs that the user has already, of any kind.
+    """
+    ready = ready[: _room(cluster, queued)]
     groups: dict[Resources, list[str]] = defaultdict(list)
     for task in ready:
         groups[replace(task.resources, expected_hours=0.0)].append(task.digest)

@@ -22,6 +22,7 @@ class Survey:
     states: dict[str, str] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
     controllers: dict[str, list[str]] = field(default_factory=dict)  # job name -> the command that it repeats
+    queued: int = 0  # jobs of the user, of other work too; asked only where MaxSubmitJobs is known
     trouble: str = ""
 
     def having(self, *states: str) -> list[str]:

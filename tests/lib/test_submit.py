@@ -143,6 +143,44 @@ def test_more_tasks_than_an_array_may_have(toy: Toy, site: FakeSite) -> None:
     assert [job["elements"] for job in site.arrays()] == [["0", "1"], ["0", "1"], ["-"]]
 
 
+def foreign_jobs(toy: Toy, count: int) -> None:
+    """Jobs of the same user that are none of the sweep's."""
+    script = toy.root / "foreign.sh"
+    script.write_text("#!/bin/bash\n#SBATCH --job-name=foreign\ntrue\n")
+    for _ in range(count):
+        subprocess.run(["sbatch", str(script)], env=toy.environment, cwd=toy.root, check=True, capture_output=True)
+
+
+def limit_jobs(toy: Toy, limit: int) -> None:
+    cluster = toy.root / "env" / "clusters" / "toy.yaml"
+    cluster.write_text(cluster.read_text() + f"max_submit_jobs: {limit}\n")
+
+
+def test_all_jobs_of_the_user_count_towards_the_limit(toy: Toy, site: FakeSite) -> None:
+    limit_jobs(toy, 5)
+    site.hold()
+    foreign_jobs(toy, 2)
+    toy.submit()
+    assert [job["elements"] for job in site.arrays() if job["job-name"] != "foreign"] == [["0", "1"]]
+    assert sum(len(job["elements"]) for job in site.jobs()) == 5
+    site.release()
+    assert toy.finish() == expected(1, 2, 3)
+
+
+def test_no_place_left_for_any_job_is_said(toy: Toy, site: FakeSite) -> None:
+    limit_jobs(toy, 5)
+    site.hold()
+    foreign_jobs(toy, 4)
+    answer = toy.launch("submit")
+    assert answer.returncode == 1
+    assert "max_submit_jobs 5" in answer.stderr.replace("\n", " ")
+    assert len(site.jobs()) == 4
+    site.release()
+    wait_for(lambda: not site.live(), "the end of the others' jobs")
+    toy.submit()
+    assert toy.finish() == expected(1, 2, 3)
+
+
 def test_code_edited_after_the_submission_does_not_run(toy: Toy, site: FakeSite) -> None:
     site.hold()
     toy.submit("--set=numbers=[3]")

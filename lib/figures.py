@@ -1,14 +1,11 @@
 """Figures of a sweep: AUC against copies and against replaced tokens, rho, ROC, training curves.
 
-One style: text of 7-8 pt at a column's width, the colour-blind safe palette of Okabe and Ito, a marker, colour and dash
-that stay with an attack through all figures. Tables in, matplotlib figures out; the same tables give the same bytes.
+A marker, colour and dash stay with an attack through all figures (the style is that of `lib.drawing`). Tables in,
+matplotlib figures out; the same tables give the same bytes.
 """
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -17,16 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from lib import files, statistics
+from lib import drawing, statistics
 from lib.published import Reference
 from lib.tables import CORRECTED, EXACT, Record, split_score
-
-# Inches. Two panels are narrower than two columns, so that they can still be read when shrunk to one (or to a phone).
-COLUMN_WIDTH, TWO_PANELS_WIDTH = 3.35, 5.2
-PANEL_HEIGHT = 2.0
-DPI = 200
-LEGEND_CHARACTERS = 17  # that fit into an inch, about
-GREY = "#6b6b6b"
 
 LABELS = {
     "loss": "loss", "ratio": "ratio", "zlib": "zlib", "lowercase": "lowercase", "min_k": "min-k", "minkprob": "min-k",
@@ -36,19 +26,12 @@ STYLES = {
     "loss": ("#0072B2", "o", "-"), "ratio": ("#D55E00", "s", "-"), "zlib": ("#009E73", "^", "--"),
     "lowercase": ("#E69F00", "v", "-."), "min_k": ("#56B4E9", "D", "--"), "minkprob": ("#56B4E9", "D", "--"),
     "min_k_plus_plus": ("#CC79A7", "P", "-."), "recall": ("#000000", "X", ":"),
-    "zlib_bits": ("#7A6A00", "<", ":"), "bag_of_words": (GREY, "x", ":"),
+    "zlib_bits": ("#7A6A00", "<", ":"), "bag_of_words": (drawing.GREY, "x", ":"),
 }  # fmt: skip
-UNKNOWN_STYLE = (GREY, "*", "-")
+UNKNOWN_STYLE = (drawing.GREY, "*", "-")
 RHO_TOP = 2.0  # extrapolation has no bound; the axis must have one
 DODGE = 0.004  # of the axis, so that the bars of two attacks do not hide one another
 LEVELS = {EXACT: "exact copies ν", "replace": "replaced tokens R"}
-STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 7.5, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7,
-    "xtick.labelsize": 7, "ytick.labelsize": 7, "axes.linewidth": 0.6, "lines.linewidth": 1.1, "lines.markersize": 3.4,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.5, "axes.axisbelow": True, "legend.frameon": False, "pdf.fonttype": 42,
-    "errorbar.capsize": 1.2,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,10 +52,10 @@ def auc_figure(auc: pd.DataFrame, kind: str = EXACT, variant: str = CORRECTED) -
 
     def draw(axes: Axes, model: str) -> None:
         _lines(axes, _over_seeds(rows[rows["model"] == model], "auc"))
-        _widen(axes, 0.4, 1.02)
-        axes.axhline(0.5, color=GREY, linewidth=0.7, linestyle=":")
+        drawing.widen(axes, 0.4, 1.02)
+        axes.axhline(0.5, color=drawing.GREY, linewidth=0.7, linestyle=":")
 
-    return _panels(_names(rows["model"]), draw, LEVELS.get(kind, kind), "AUC")
+    return drawing.panels(_names(rows["model"]), draw, LEVELS.get(kind, kind), "AUC")
 
 
 def rho_figure(
@@ -89,9 +72,9 @@ def rho_figure(
     def draw(axes: Axes, model: str) -> None:
         _published(axes, (published or {}).get(model))
         _lines(axes, _over_seeds(rows[rows["model"] == model], "rho"))
-        _widen(axes, -0.04, 1.05, RHO_TOP)
+        drawing.widen(axes, -0.04, 1.05, RHO_TOP)
 
-    return _panels(_names(rows["model"]), draw, LEVELS.get(kind, kind), "ρ (exact equivalent)")
+    return drawing.panels(_names(rows["model"]), draw, LEVELS.get(kind, kind), "ρ (exact equivalent)")
 
 
 def roc_figure(
@@ -104,11 +87,11 @@ def roc_figure(
     floor = min(1 / len(scores) for record in records for scores in record.non_members.values()) / 2
 
     def draw(axes: Axes, model: str) -> None:
-        axes.plot([floor, 1], [floor, 1], color=GREY, linewidth=0.7, linestyle=":")
+        axes.plot([floor, 1], [floor, 1], color=drawing.GREY, linewidth=0.7, linestyle=":")
         _roc_lines(axes, [record for record in records if record.labels["model"] == model], variant, floor)
         axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.1))
 
-    return _panels(_names(record.labels["model"] for record in records), draw, "FPR", "TPR")
+    return drawing.panels(_names(record.labels["model"] for record in records), draw, "FPR", "TPR")
 
 
 def training_figure(runs: Mapping[tuple[str, int], TrainingCurve]) -> Figure:
@@ -117,9 +100,9 @@ def training_figure(runs: Mapping[tuple[str, int], TrainingCurve]) -> Figure:
     One row a model; one line a run, dark for few copies and light for many.
     """
     models, levels = _names(model for model, _ in runs), sorted({level for _, level in runs})
-    colours = dict(zip(levels, _sequence(len(levels))))
-    with matplotlib.rc_context(STYLE):
-        size = (TWO_PANELS_WIDTH, PANEL_HEIGHT * len(models) + 0.7)
+    colours = dict(zip(levels, drawing.colours(len(levels))))
+    with matplotlib.rc_context(drawing.STYLE):
+        size = (drawing.TWO_PANELS_WIDTH, drawing.PANEL_HEIGHT * len(models) + 0.7)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(models), 2, sharex=True, squeeze=False)
         for row, model in zip(grid, models):
@@ -127,8 +110,8 @@ def training_figure(runs: Mapping[tuple[str, int], TrainingCurve]) -> Figure:
             _training_row(row, model, curves, colours)
         for axes in grid[-1]:
             axes.set_xlabel("share of the epoch")
-        _legend(figure, grid.flat)
-        return _settled(figure)
+        drawing.legend(figure, grid.flat)
+        return drawing.settled(figure)
 
 
 def _training_row(
@@ -141,78 +124,12 @@ def _training_row(
         auc.plot(share, curve.auc, color=colours[level], marker="o")
     loss.set(ylabel="held-out loss (nats)", title=model)
     auc.set(ylabel="AUC of the loss attack", title=model)
-    _widen(auc, 0.4, 1.02)
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as PNG, without dates or versions."""
-    return _render(figure, "png", {"Software": None})
-
-
-def save(figure: Figure, folder: Path, name: str) -> bytes:
-    """Write `<name>.png` and `<name>.pdf`; the same figure gives the same bytes. Returns those of the PNG."""
-    image = png(figure)
-    files.write_bytes(folder / f"{name}.png", image)
-    files.write_bytes(folder / f"{name}.pdf", _render(figure, "pdf", {"CreationDate": None}))
-    return image
+    drawing.widen(auc, 0.4, 1.02)
 
 
 def label_of(attack: str) -> str:
     """The name of an attack in figures."""
     return LABELS.get(attack, attack)
-
-
-def _settled(figure: Figure) -> Figure:
-    """The figure with its layout solved once: solving it again for every file costs most of the time."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    return figure
-
-
-def _render(figure: Figure, format: str, metadata: dict[str, None]) -> bytes:
-    buffer = BytesIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format=format, dpi=DPI, metadata=metadata)
-    return buffer.getvalue()
-
-
-def _panels(models: Sequence[str], draw: Callable[[Axes, str], None], x_label: str, y_label: str) -> Figure:
-    """A grid of panels with shared axes, one a model, and one legend below."""
-    if not models:
-        raise ValueError("nothing to draw: no row fits the figure's kind, variant and estimator")
-    columns = min(2, len(models))
-    rows = math.ceil(len(models) / columns)
-    with matplotlib.rc_context(STYLE):
-        size = (COLUMN_WIDTH if columns == 1 else TWO_PANELS_WIDTH, PANEL_HEIGHT * rows + 0.7)
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for i, axes in enumerate(grid.flat):
-            if i >= len(models):
-                axes.set_visible(False)
-                continue
-            draw(axes, models[i])
-            axes.set_title(models[i])
-            if i + columns >= len(models):  # nothing below it
-                axes.set_xlabel(x_label)
-                axes.tick_params(labelbottom=True)
-        for axes in grid[:, 0]:
-            axes.set_ylabel(y_label)
-        _legend(figure, grid.flat[: len(models)])
-        return _settled(figure)
-
-
-def _legend(figure: Figure, panels: Iterable[Axes]) -> None:
-    entries = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
-    handles = [getattr(handle, "lines", (handle,))[0] for handle in entries.values()]  # the line without its bars
-    across = max(1, LEGEND_CHARACTERS * figure.get_figwidth() // (max(map(len, entries)) + 6))
-    rows = math.ceil(len(entries) / across)
-    figure.legend(handles, entries.keys(), loc="outside lower center", ncols=math.ceil(len(entries) / rows))
-
-
-def _widen(axes: Axes, low: float, high: float, highest: float = math.inf) -> None:
-    """Show [low, high] at least, and everything that is drawn up to `highest`."""
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(min(bottom, low), min(max(top, high), highest))
 
 
 def _over_seeds(rows: pd.DataFrame, value: str) -> dict[str, pd.DataFrame]:
@@ -277,8 +194,3 @@ def _rank(attack: str) -> tuple[int, str]:
 
 def _names(models: Iterable[str]) -> list[str]:
     return sorted(set(models))
-
-
-def _sequence(n: int) -> list[tuple[float, ...]]:
-    """n colours of viridis, dark to light, short of its pale end."""
-    return [tuple(matplotlib.colormaps["viridis"](0.9 * i / max(1, n - 1))) for i in range(n)]

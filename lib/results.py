@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib import figures, findings, names, report, tables
+from lib import drawing, figures, findings, names, report, tables
 from lib.published import Reference
 from lib.tables import CORRECTED, EXACT, Measurement, Record
 
@@ -51,17 +51,18 @@ def write(
     if records:
         found["delong"] = tables.delong_table(records)
     for table_name, table in found.items():
-        _write_table(names.tables(root, name) / table_name, table)
+        write_table(names.tables(root, name) / table_name, table)
     drawn = _draw(found["auc"], found["rho"], description, records, training or {})
     folder = names.figures(root, name)
     shown = [
-        report.ReportFigure(item.title, item.caption, figures.save(item.figure, folder, item.name)) for item in drawn
+        report.ReportFigure(item.title, item.caption, drawing.save(item.figure, folder, item.name)) for item in drawn
     ]
     report.write(names.report(root, name), _report(found, shown, description))
     return found
 
 
-def _write_table(stem: Path, table: pd.DataFrame) -> None:
+def write_table(stem: Path, table: pd.DataFrame) -> None:
+    """Write `<stem>.csv` and `<stem>.h5`; missing folders are made."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     tables.write_csv(stem.with_suffix(".csv"), table)
     tables.write_hdf5(stem.with_suffix(".h5"), table)

@@ -31,6 +31,7 @@ LEAF_KEYS = {"node", "grid"}
 REFERENCE = re.compile(r"\$\{([^${}]+)\}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 EACH = "each"
+ANY = "*"
 MAX_DEPTH = 20  # of variables that refer to variables
 
 
@@ -120,6 +121,7 @@ class _Expander:
     def __init__(self, document: Mapping[str, Any], pins: Mapping[str, str]):
         self.variables = document.get("vars") or {}
         self.nodes = document.get("nodes") or {}
+        self.bound = {variable for leaf in document.get("leaves") or [] for variable in leaf.get("grid") or {}}
         self.pins = pins
         self.tasks: dict[str, Task] = {}
         self.stages: dict[str, Stage] = {}
@@ -237,6 +239,9 @@ class _Expander:
         """The nodes that an input such as `injected_${kind}` can stand for."""
         if not isinstance(reference, str):
             return []
+        if not set(re.findall(r"\$\{(\w+)", reference)) & self.bound:
+            known = resolve(reference, self.variables, "inputs")
+            return [known] if known in self.nodes else []
         pattern = ".*".join(map(re.escape, re.split(r"\$\{.*\}", reference)))
         return [name for name in self.nodes if re.fullmatch(pattern, name)]
 
@@ -274,7 +279,10 @@ def resolve(value: Any, scope: Mapping[str, Any], where: str, depth: int = 0) ->
 
 
 def _look_up(path: str, scope: Mapping[str, Any], where: str) -> Any:
-    """The value at a dotted path; a name may have dots itself (`learning_rates.llama_3.2_1B`)."""
+    """The value at a dotted path; a name may have dots itself (`learning_rates.llama_3.2_1B`).
+
+    Where a mapping has an entry `*`, it stands for every name that has none.
+    """
     value: Any = scope
     rest = path
     while rest:
@@ -282,6 +290,8 @@ def _look_up(path: str, scope: Mapping[str, Any], where: str) -> Any:
             raise UsageError(f"{where}: no variable '{path}': what stands before '{rest}' is no mapping")
         keys = {str(key): key for key in value} if rest not in value else {rest: rest}
         name = next((key for key in keys if rest == key or rest.startswith(f"{key}.")), None)
+        if name is None and ANY in value:
+            return value[ANY]
         if name is None:
             raise UsageError(f"{where}: no variable '{path}'{suggestion(rest, keys)}")
         value, rest = value[keys[name]], rest[len(name) + 1 :]

@@ -233,3 +233,16 @@ def test_hours_and_memory_of_a_pass_over_a_corpus_follow_from_its_rate(monkeypat
     assert applied.memory_gb == pytest.approx(rates.BASE_GB + 800)
     assert rates.applied("make", asked) == asked
     assert rates.applied("join", Resources(ranks=10)) == Resources(ranks=10)
+
+
+@pytest.mark.parametrize(("corpus", "seed"), [("small", 1), ("/data/my.corpus", 3), ("large", 2)])
+def test_a_star_stands_for_every_name_without_an_entry(corpus: str, seed: int) -> None:
+    nodes = {
+        "one": {"stage": "make", "config": {"seed": 1}},
+        "two": {"stage": "make", "config": {"seed": 2}},
+        "files": {"stage": "make", "config": {"seed": 3}},
+        "result": {"stage": "use", "inputs": {"data": "${corpora.${corpus}}"}},
+    }
+    variables = {"corpus": corpus, "corpora": {"small": "one", "large": "two", "*": "files"}}
+    plan = sweep.expand({"name": "x", "vars": variables, "nodes": nodes, "leaves": [{"node": "result"}]}, "p")
+    assert [task.config["seed"] for task in plan.tasks.values() if task.stage == "make"] == [seed]

@@ -180,7 +180,10 @@ class _Expander:
         where = f"node {name}"
         stage = self._stage(template["stage"])
         check_inputs(stage, inputs, where)
-        inputs = {key: _as_list(value) if key in stage.lists else value for key, value in inputs.items()}
+        inputs = {
+            key: _as_list(value) if key in stage.lists else _single(value, f"{where}: input '{key}'")
+            for key, value in inputs.items()
+        }
         values = config.build(stage.config_class, resolve(template.get("config") or {}, scope, where), where)
         values = self._pin(stage, values)
         resources = config.build(
@@ -254,6 +257,14 @@ def _each(reference: Mapping[str, Any], scope: Mapping[str, Any], where: str) ->
     lists = [list(range(value)) if type(value) is int else _as_list(value) for value in columns.values()]
     for values in itertools.product(*lists):
         yield dict(zip(columns, values))
+
+
+def _single(value: str | list[str], where: str) -> str:
+    if isinstance(value, list):
+        if len(value) != 1:
+            raise UsageError(f"{where}: one node is wanted, {{each: ...}} gives {len(value)}")
+        return value[0]
+    return value
 
 
 def _as_list(value: Any) -> list:

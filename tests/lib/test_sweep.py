@@ -246,3 +246,15 @@ def test_a_star_stands_for_every_name_without_an_entry(corpus: str, seed: int) -
     variables = {"corpus": corpus, "corpora": {"small": "one", "large": "two", "*": "files"}}
     plan = sweep.expand({"name": "x", "vars": variables, "nodes": nodes, "leaves": [{"node": "result"}]}, "p")
     assert [task.config["seed"] for task in plan.tasks.values() if task.stage == "make"] == [seed]
+
+
+def test_each_with_one_value_is_one_node_where_one_is_wanted() -> None:
+    nodes = {
+        "part": {"stage": "make", "config": {"seed": "${chunk}"}},
+        "result": {"stage": "use", "inputs": {"data": {"each": "part", "chunk": "${chunks}"}}},
+    }
+    document = {"name": "x", "vars": {"chunks": [4]}, "nodes": nodes, "leaves": [{"node": "result"}]}
+    plan = sweep.expand(document, "p")
+    assert isinstance(plan.tasks[plan.leaves[0].digest].inputs["data"], str)
+    with pytest.raises(UsageError, match="input 'data': one node is wanted"):
+        sweep.expand(sweep.merge(document, {"vars": {"chunks": [4, 5]}}), "p")

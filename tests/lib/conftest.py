@@ -1,6 +1,7 @@
-"""Tokenizers of the other families: sentencepiece-like (Llama, Gemma) and WordPiece (BERT)."""
+"""Tokenizers: the tiny one, loaded, and the other families: sentencepiece-like (Llama, Gemma), WordPiece (BERT)."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,14 @@ CORPUS = [
     "the quick brown fox jumps over a lazy dog while many small models remember text",
     "others forget what they have read once in a book about rivers mountains and old machines",
 ] * 3
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_tokenizer: Path):
+    """The tiny tokenizer, loaded, one a module: what a test does to it stays there."""
+    from lib import models
+
+    return models.load_tokenizer(tiny_tokenizer)
 
 
 @pytest.fixture(scope="session")

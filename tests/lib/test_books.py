@@ -5,13 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import books, models
+from lib import books
 from lib.errors import TesseraError
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tiny_tokenizer):
-    return models.load_tokenizer(tiny_tokenizer)
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,24 +1,18 @@
 """Selection of canaries: each rule, its count, the bound; naive searches as the oracle."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import canaries, models, occurrences
+from lib import canaries, occurrences
 from lib.canaries import Rules, select
 from lib.errors import TesseraError
 from lib.tokenization import encode
 
 RULES = Rules(length=6, max_jaccard=0.2)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tiny_tokenizer: Path):
-    return models.load_tokenizer(tiny_tokenizer)
 
 
 def choose(texts: list[str], n: int, tokenizer, rules: Rules = RULES, batch_size: int = 2, **settings):

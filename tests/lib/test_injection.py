@@ -1,13 +1,11 @@
 """Injection: any document comes back byte for byte, copies stand apart from words, slots depend on nothing else."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import injection, models
+from lib import injection
 from lib.errors import TesseraError
 from lib.tokenization import encode, encode_with_offsets
 from lib.training import with_bos
@@ -73,11 +71,6 @@ def test_the_original_stands_anywhere_among_the_copies() -> None:
 def test_too_few_places_name_the_document() -> None:
     with pytest.raises(TesseraError, match="document 7: 2 places between two words for 3 copies"):
         injection.choose_slots("one two three", 3, 0, 7)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tiny_tokenizer: Path):
-    return models.load_tokenizer(tiny_tokenizer)
 
 
 @settings(max_examples=40, deadline=None)

@@ -19,11 +19,6 @@ LENGTH = 11
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tiny_tokenizer: Path):
-    return models.load_tokenizer(tiny_tokenizer)
-
-
-@pytest.fixture(scope="module")
 def model(tiny_masked_lm: Path):
     return models.load_masked_lm(tiny_masked_lm)
 

@@ -19,11 +19,6 @@ def model(tiny_causal_lm: Path):
     return models.load_causal_lm(tiny_causal_lm)
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tiny_causal_lm: Path):
-    return models.load_tokenizer(tiny_causal_lm)
-
-
 def streams(indices: range) -> list[np.random.Generator]:
     return [generator(3, "test", index) for index in indices]
 

@@ -48,15 +48,22 @@ def missing(folder: Path, names: Sequence[str]) -> list[str]:
 def run(
     folder: Path, names: Sequence[str], work: Callable[[str], Arrays], comm: "Intracomm", what: str = "blocks"
 ) -> None:
-    """Do the missing blocks, shared among the ranks, and wait for all of them.
+    """Do the missing blocks, shared among the ranks, and wait for all; `work` gives the datasets of one block."""
+    make_all(folder, names, lambda name: write(file(folder, name), work(name)), comm, what)
 
-    `work` gives the datasets of one block. Now and then every rank prints a line of progress.
+
+def make_all(
+    folder: Path, names: Sequence[str], make: Callable[[str], None], comm: "Intracomm", what: str = "blocks"
+) -> None:
+    """`run` for blocks that no memory holds: `make` writes one as `file(folder, name)`, whole or not at all.
+
+    Now and then every rank prints a line of progress.
     Raises TesseraError when a block of another rank is not there in the end (a node that lost the file system).
     """
     todo = mpi.share(comm.bcast(missing(folder, names)), comm)
     said = time.monotonic()
     for count, name in enumerate(todo):
-        write(file(folder, name), work(name))
+        make(name)
         if time.monotonic() - said >= SAY_SECONDS or count + 1 == len(todo):
             said = time.monotonic()
             print(f"rank {comm.rank}: {count + 1} of {len(todo)} {what}", flush=True)

@@ -36,6 +36,14 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, masked: bool) -> PreT
     return _masked_tokenizer(tokenizer) if masked else _causal_tokenizer(tokenizer)
 
 
+def of_merges(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast:
+    """The byte-level BPE tokenizer of a vocabulary and merges as GPT-2 has them, `<|endoftext|>` among its ids."""
+    tokenizer = Tokenizer(models.BPE(vocabulary, list(merges)))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return _causal_tokenizer(tokenizer)
+
+
 def _causal_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lib.errors import TesseraError
 
+_LEGAL = re.compile(r"(licen[cs]e|copying|notice|authors)\b.*", re.IGNORECASE)
 TEST_FOLDERS = frozenset({"test", "tests"})
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _BLOCKS = (ast.If, ast.Try, ast.With)
@@ -48,6 +49,26 @@ def modules(package: str) -> list[tuple[str, Path]]:
     names = {file.as_posix() for file in distribution.files or () if file.suffix == ".py"}
     kept = sorted(name for name in names if not TEST_FOLDERS.intersection(name.split("/")[:-1]))
     return [(name, Path(str(distribution.locate_file(name)))) for name in kept]
+
+
+def texts(package: str) -> Iterator[Document]:
+    """Source, docstrings (a document a module) and licences of a distribution, whole and as they are, sorted by name.
+
+    Left out: tests, empty files and files that are no UTF-8.
+    """
+    distribution = _distribution(package)
+    recorded = {file.as_posix() for file in distribution.files or ()}
+    wanted = {name for name, _ in modules(package)} | {name for name in recorded if _LEGAL.match(Path(name).name)}
+    for name in sorted(wanted):
+        data = Path(str(distribution.locate_file(name))).read_bytes()
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:  # modules for other Pythons, with an encoding of their own
+            continue
+        if text.strip():
+            yield Document(name, text)
+        if name.endswith(".py") and (documentation := "\n\n".join(_docstrings_if_python(data))):
+            yield Document(f"{name}: documentation", documentation)
 
 
 def docstrings(source: bytes | str) -> list[str]:

@@ -18,6 +18,7 @@ from lib import names
 from lib.errors import TesseraError
 
 CHUNK_BYTES = 1 << 20  # within the 0.25-2 MiB that parallel file systems and the chunk cache like
+SLICE_BYTES = 1 << 23  # read at a time where a dataset may be larger than the memory
 
 
 @contextmanager
@@ -63,6 +64,21 @@ def write(parent: h5py.Group, name: str, array: np.ndarray, contiguous: bool = F
         dataset = parent.create_dataset(name, data=array, chunks=_chunks(array), fletcher32=True, track_times=False)
     dataset.attrs["rows"] = len(array) if array.ndim else 1
     return dataset
+
+
+def append(parent: h5py.Group, name: str, array: np.ndarray) -> None:
+    """Put rows behind those of `name`, which is made when it is not there (fletcher32, chunks of about 1 MiB)."""
+    if name not in parent:
+        rows = max(1, CHUNK_BYTES // max(1, array.dtype.itemsize * int(np.prod(array.shape[1:]))))
+        shape, chunks = (0, *array.shape[1:]), (rows, *array.shape[1:])
+        parent.create_dataset(
+            name, shape, array.dtype, maxshape=(None, *shape[1:]), chunks=chunks, fletcher32=True, track_times=False
+        )
+    dataset = parent[name]
+    before = len(dataset)
+    dataset.resize(before + len(array), axis=0)
+    dataset[before:] = array
+    dataset.attrs["rows"] = len(dataset)
 
 
 def reserve(path: Path, datasets: Mapping[str, tuple[int, np.dtype]], attributes: Mapping[str, Any]) -> dict[str, int]:
@@ -164,7 +180,18 @@ def check(path: Path) -> None:
         found: list[str] = []
         file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
         for name in found:
-            _dataset(file, name, path)
+            for _ in slices(_checked(file, name, path)):
+                pass
+
+
+def slices(dataset: h5py.Dataset, size: int = SLICE_BYTES) -> Iterator[np.ndarray]:
+    """The values of a dataset, some rows (about `size` bytes) at a time."""
+    if dataset.ndim == 0:
+        yield dataset[()]
+        return
+    rows = max(1, size // max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))))
+    for start in range(0, len(dataset), rows):
+        yield dataset[start : start + rows]
 
 
 def rows(path: Path) -> dict[str, int]:
@@ -182,15 +209,18 @@ def rows(path: Path) -> dict[str, int]:
 
 
 def _dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
+    return _checked(file, name, path)[()]
+
+
+def _checked(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     if name not in file:
         raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
     dataset = file[name]
-    array = dataset[()]
-    expected = dataset.attrs.get("rows", dataset.size if dataset.ndim == 0 else len(dataset))
-    actual = len(array) if dataset.ndim else 1
-    if int(expected) != actual:
-        raise TesseraError(f"{path}: '{name}' has {actual} rows, {int(expected)} were written")
-    return array
+    actual = len(dataset) if dataset.ndim else 1
+    expected = int(dataset.attrs.get("rows", actual))
+    if expected != actual:
+        raise TesseraError(f"{path}: '{name}' has {actual} rows, {expected} were written")
+    return dataset
 
 
 def _values(item: h5py.h5d.DatasetID | h5py.h5g.GroupID) -> Any:

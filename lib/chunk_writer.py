@@ -1,0 +1,100 @@
+"""One chunk file from the token blocks of its input files; all ranks write into it, and none holds it."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from lib import chunks, hdf5, mpi, names
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
+
+class Size(NamedTuple):
+    """What one block holds. original: 1 where the tokenizer itself encoded it."""
+
+    tokens: int
+    documents: int
+    original: int
+
+
+def assemble(
+    path: Path, parts: Sequence[Path], dtype: np.dtype, attributes: Mapping[str, Any], comm: "Intracomm"
+) -> None:
+    """Put `parts` (blocks with `tokens`, `lengths` of documents, `original`) behind each other as the chunk `path`.
+
+    Attributes n_tokens, n_documents and fallback_files are added. Raises TesseraError naming a damaged block.
+    """
+    sizes = _sizes(parts, comm)
+    tokens, documents, originals = (sum(column) for column in zip(*sizes))
+    counts = {"n_tokens": tokens, "n_documents": documents, "fallback_files": originals}
+    blocks = -(-tokens // chunks.CHECKED_TOKENS)
+    wanted = {"tokens": (tokens, dtype), "offsets": (documents + 1, "<u8"), "checksums": (blocks, "<u8")}
+    temporary = names.private(path, "assembly")
+    places = comm.bcast(hdf5.reserve(temporary, wanted, {**attributes, **counts}) if comm.rank == 0 else None)
+    with open(temporary, "r+b", buffering=0) as file:
+        _copy(file.fileno(), parts, sizes, places, comm)
+        os.fsync(file.fileno())
+        comm.barrier()
+        _checksums(file.fileno(), range(blocks), tokens, dtype, places, comm)
+    comm.barrier()
+    if comm.rank == 0:
+        hdf5.publish(temporary, path)
+    comm.barrier()
+
+
+def _sizes(parts: Sequence[Path], comm: "Intracomm") -> list[Size]:
+    shares = comm.allgather([_size(part) for part in mpi.share(parts, comm)])
+    return [shares[index % comm.size][index // comm.size] for index in range(len(parts))]
+
+
+def _size(part: Path) -> Size:
+    with hdf5.opened(part) as file:
+        return Size(len(file["tokens"]), len(file["lengths"]), int(file["original"][0]))
+
+
+def _copy(file: int, parts: Sequence[Path], sizes: list[Size], places: dict[str, int], comm: "Intracomm") -> None:
+    first_token = list(accumulate((size.tokens for size in sizes), initial=0))
+    first_document = list(accumulate((size.documents for size in sizes), initial=0))
+    if comm.rank == 0:
+        _put(file, np.zeros(1, "<u8"), places["offsets"])
+    for index in mpi.share(range(len(parts)), comm):
+        with hdf5.opened(parts[index]) as part:
+            _put_all(file, hdf5.slices(part["tokens"]), places.get("tokens", 0), first_token[index])
+            ends = _ends(hdf5.slices(part["lengths"]), first_token[index])
+            _put_all(file, ends, places["offsets"], first_document[index] + 1)
+
+
+def _ends(lengths: Iterator[np.ndarray], start: int) -> Iterator[np.ndarray]:
+    for some in lengths:
+        ends = np.cumsum(some, dtype=np.uint64) + np.uint64(start)
+        start = int(ends[-1])
+        yield ends
+
+
+def _checksums(
+    file: int, blocks: range, tokens: int, dtype: np.dtype, places: dict[str, int], comm: "Intracomm"
+) -> None:
+    for block in mpi.share(blocks, comm):
+        first = block * chunks.CHECKED_TOKENS
+        size = (min(first + chunks.CHECKED_TOKENS, tokens) - first) * dtype.itemsize
+        data = os.pread(file, size, places["tokens"] + first * dtype.itemsize)
+        _put(file, chunks.checksums(np.frombuffer(data, dtype)), places["checksums"] + 8 * block)
+
+
+def _put_all(file: int, arrays: Iterator[np.ndarray], place: int, first: int) -> None:
+    for array in arrays:
+        _put(file, array, place + first * array.itemsize)
+        first += len(array)
+
+
+def _put(file: int, array: np.ndarray, place: int) -> None:
+    """Write in place: unlike a memory map, safe where ranks on several nodes share a page of the file."""
+    data = memoryview(np.ascontiguousarray(array)).cast("B")
+    while len(data):
+        written = os.pwrite(file, data, place)
+        data, place = data[written:], place + written

@@ -7,7 +7,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lib.errors import UsageError, suggestion
@@ -45,12 +45,12 @@ def build(cls: type, mapping: Mapping[str, Any], where: str) -> Any:
 
 def science(config: Any) -> dict[str, Any]:
     """The fields of a config that can change results, as a dict."""
-    return {name: getattr(config, name) for name in _science_names(type(config))}
+    return {name: _nested(science, getattr(config, name)) for name in _science_names(type(config))}
 
 
 def plain(config: Any) -> dict[str, Any]:
     """All fields of a config, as a dict."""
-    return {name: getattr(config, name) for name in _declared(type(config))[0]}
+    return {name: _nested(plain, getattr(config, name)) for name in _declared(type(config))[0]}
 
 
 def canonical(value: Any) -> str:
@@ -73,6 +73,11 @@ def _declared(cls: type) -> tuple[dict[str, Any], list[str]]:
 @functools.cache
 def _science_names(cls: type) -> list[str]:
     return [field.name for field in dataclasses.fields(cls) if not field.metadata.get("execution")]
+
+
+def _nested(dump: Callable[[Any], dict[str, Any]], value: Any) -> Any:
+    """A field that is a config itself, as a dict."""
+    return dump(value) if dataclasses.is_dataclass(value) else value
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -116,6 +121,8 @@ def _fit(value: Any, hint: Any, where: str, key: str) -> tuple[bool, Any]:
         return True, tuple(_coerce(item, typing.get_args(hint)[0], where, key) for item in value)
     if origin is dict and isinstance(value, Mapping):
         return True, dict(value)
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return True, build(hint, value, f"{where}: {key}")
     if origin is typing.Literal:
         return value in typing.get_args(hint), value
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -30,13 +30,18 @@ def by_blocks(
     """
     hidden = _hidden(model, ids, cache)[:, :-1][scored]
     targets = ids[:, 1:][scored]
-    head = _head(model)
-    step = max(BLOCK_POSITIONS, BLOCK_VALUES // model.get_output_embeddings().weight.shape[0])
+    logits = head(model)
+    step = block_positions(model)
     blocks = [
-        _reduced(head(hidden[start : start + step]).float(), targets[start : start + step], moments)
+        _reduced(logits(hidden[start : start + step]).float(), targets[start : start + step], moments)
         for start in range(0, len(targets), step)
     ]
     return _joined(blocks, moments)
+
+
+def block_positions(model: torch.nn.Module) -> int:
+    """How many positions have their logits at once."""
+    return max(BLOCK_POSITIONS, BLOCK_VALUES // model.get_output_embeddings().weight.shape[0])
 
 
 def over_full_logits(model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, moments: bool) -> Reduced:
@@ -57,7 +62,7 @@ def splits_off(model: torch.nn.Module, ids: torch.Tensor) -> bool:
     if model.base_model is not model and model.get_output_embeddings() is not None:
         expected = model(input_ids=ids, use_cache=False).logits.float()
         hidden = _hidden(model, ids)
-        if hidden is not None and torch.allclose(_head(model)(hidden).float(), expected, rtol=1e-5, atol=1e-5):
+        if hidden is not None and torch.allclose(head(model)(hidden).float(), expected, rtol=1e-5, atol=1e-5):
             return True
     logger.warning("%s has an unusual output head: scoring over full logits, with more memory", type(model).__name__)
     return False
@@ -68,7 +73,7 @@ def _hidden(model: torch.nn.Module, ids: torch.Tensor, cache: Any = None) -> tor
     return getattr(model.base_model(input_ids=ids, **state), "last_hidden_state", None)
 
 
-def _head(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+def head(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     """Hidden states to logits; Gemma 2 caps its logits softly after the output matrix."""
     output = model.get_output_embeddings()
     cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)

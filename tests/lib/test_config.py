@@ -77,3 +77,25 @@ def test_yaml_reads_2e_5_as_a_number_and_refuses_repeated_keys(tmp_path) -> None
     file.write_text("a: 1\na: 2\n")
     with pytest.raises(UsageError, match=r"x\.yaml.*'a' stands twice"):
         yamls.read(file)
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Example
+    rate: float = 1.0
+
+
+def test_a_config_inside_a_config_is_as_strict() -> None:
+    built = config.build(Outer, {"inner": {"seed": 3, "sizes": [1]}}, "here")
+    assert built == Outer(Example(3, sizes=(1,)))
+    with pytest.raises(UsageError, match=r"here: inner: unknown key 'sede'; did you mean 'seed'\?"):
+        config.build(Outer, {"inner": {"sede": 1}}, "here")
+    with pytest.raises(UsageError, match="here: inner: 3 is no Example"):
+        config.build(Outer, {"inner": 3}, "here")
+
+
+def test_a_config_inside_a_config_dumps_and_digests() -> None:
+    small, large = (Outer(Example(1, batch_size=size)) for size in (1, 64))
+    assert config.build(Outer, config.plain(large), "here") == large
+    assert config.digest(config.science(small)) == config.digest(config.science(large))
+    assert config.digest(config.science(small)) != config.digest(config.science(Outer(Example(2))))

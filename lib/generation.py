@@ -1,0 +1,167 @@
+"""Continuations of prompts of equal length, and how likely their true suffixes are, in batches.
+
+One pass over prompt and suffix gives the suffix's likelihood and the state that generation starts from (attention goes
+back to the end of the prompt; a recurrent model reads the prompt once more). Then one id a step and row.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lib import decoding, output_head
+from lib.decoder_state import DecoderState, rows_together
+from lib.decoding import Decoding
+from lib.token_scores import check_sequences, positions, vocabulary
+
+ENDED = -1  # what fills a row after its end
+CHECK_EVERY = 16  # ids between two looks at which rows have ended
+COMPACT_BELOW = 0.5  # share of rows still going at which the batch is made smaller
+
+
+@dataclass(frozen=True)
+class Continued:
+    """What became of n prompts.
+
+    ids: int64 (n, C), an end id included, ENDED after it; suffix_nll: nats, summed over the suffix, under the model's
+    own distribution, float64 (n,); suffix_log_p: ln of the suffix's probability under the decoding, float64 (n,).
+    """
+
+    ids: NDArray[np.int64]
+    suffix_nll: NDArray[np.float64]
+    suffix_log_p: NDArray[np.float64]
+
+
+def continue_prompts(
+    model: torch.nn.Module,
+    prompts: NDArray[np.integer],
+    suffixes: NDArray[np.integer],
+    n_tokens: int,
+    how: Decoding,
+    keys: NDArray[np.int64],
+    ends: Sequence[int] = (),
+    batch_size: int = 64,
+) -> Continued:
+    """Continue every prompt by up to `n_tokens` ids, each row until an id of `ends`.
+
+    prompts: (n, P); suffixes: (n, S), the true next ids; keys: (n,), the secret that all draws of a row come from.
+    No result depends on batch size or batch mates, but for ties to rounding. Raises ValueError naming the row for ids
+    beyond the model's vocabulary or more ids than it has positions for.
+    """
+    if not len(prompts) or not suffixes.shape[1] or n_tokens < 1 or batch_size < 1:
+        raise ValueError(
+            f"{len(prompts)} prompts, suffixes of {suffixes.shape[1]} ids, continuations of {n_tokens}, batches of "
+            f"{batch_size}: at least 1 of each is wanted"
+        )
+    texts = np.concatenate([prompts, suffixes], axis=1).astype(np.int64)
+    check_sequences(texts, vocabulary(model))
+    _check_room(model, prompts.shape[1] + max(n_tokens, suffixes.shape[1]))
+    step = rows_together(model, batch_size)
+    splits = _splits_off(model, texts)
+    parts = [
+        _batch(model, splits, texts[low : low + step], prompts.shape[1], n_tokens, how, keys[low : low + step], ends)
+        for low in range(0, len(texts), step)
+    ]
+    return Continued(*(np.concatenate(column) for column in zip(*parts)))
+
+
+def _check_room(model: torch.nn.Module, length: int) -> None:
+    longest = positions(model)
+    if longest is not None and length > longest:
+        raise ValueError(f"prompt and continuation have {length} ids, but the model takes {longest}")
+
+
+@torch.inference_mode()
+def _splits_off(model: torch.nn.Module, texts: NDArray[np.int64]) -> bool:
+    return output_head.splits_off(model, torch.from_numpy(texts[:1, :8]).to(_device(model)))
+
+
+def _device(model: torch.nn.Module) -> torch.device:
+    return model.get_input_embeddings().weight.device
+
+
+@torch.inference_mode()
+def _batch(
+    model: torch.nn.Module,
+    splits: bool,
+    texts: NDArray[np.int64],
+    n_prompt: int,
+    n_tokens: int,
+    how: Decoding,
+    keys: NDArray[np.int64],
+    ends: Sequence[int],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    ids = torch.from_numpy(texts).to(_device(model))
+    n_suffix = ids.shape[1] - n_prompt
+    state = DecoderState(model, n_prompt + max(n_tokens, n_suffix), splits)
+    predicting = state.read(ids[:, :-1], keep=n_suffix)
+    rows = _block_rows(model, n_suffix)
+    nll, log_p = _suffix_scores(state.logits, predicting, ids[:, n_prompt:], how, rows)
+    if state.can_forget:
+        state.forget(n_suffix - 1)
+        first = state.logits(predicting[:, 0])
+    else:
+        state = DecoderState(model, n_prompt + n_tokens, splits)
+        first = state.logits(state.read(ids[:, :n_prompt])[:, -1])
+    made = _continue(state, first, n_tokens, how, torch.from_numpy(keys).to(ids.device), ends)
+    return made, nll, log_p
+
+
+def _block_rows(model: torch.nn.Module, n_suffix: int) -> int:
+    """How many rows have the logits of their suffix at once."""
+    return max(1, output_head.block_positions(model) // n_suffix)
+
+
+def _suffix_scores(
+    logits_of: Callable[[torch.Tensor], torch.Tensor],
+    predicting: torch.Tensor,
+    suffixes: torch.Tensor,
+    how: Decoding,
+    block_rows: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """NLL and ln p under the decoding of every suffix, a few rows of logits at a time."""
+    nll, log_p = [], []
+    for states, targets in zip(predicting.split(block_rows), suffixes.split(block_rows)):
+        logits, flat = logits_of(states).flatten(0, 1), targets.flatten()
+        picked = decoding.log_probs(logits, flat, how)
+        own = logits.log_softmax(1).gather(1, flat[:, None])
+        nll.append(-own.view(targets.shape).double().sum(1))
+        log_p.append(picked.view(targets.shape).double().sum(1))
+    return torch.cat(nll).cpu().numpy(), torch.cat(log_p).cpu().numpy()
+
+
+def _continue(
+    state: DecoderState,
+    logits: torch.Tensor,
+    n_tokens: int,
+    how: Decoding,
+    keys: torch.Tensor,
+    ends: Sequence[int],
+) -> NDArray[np.int64]:
+    """The ids of every row, (rows, n_tokens)."""
+    made = torch.full((len(logits), n_tokens), ENDED, dtype=torch.long, device=logits.device)
+    going = torch.arange(len(logits), device=logits.device)
+    stops = torch.tensor(list(ends), dtype=torch.long, device=logits.device)
+    for step in range(n_tokens):
+        tokens = decoding.next_ids(logits, how, keys[going], step)
+        made[going, step] = tokens
+        if step + 1 == n_tokens:
+            break
+        if len(stops) and (step + 1) % CHECK_EVERY == 0:
+            kept = torch.nonzero(~torch.isin(made[going, : step + 1], stops).any(1))[:, 0]
+            if len(kept) == 0:
+                break
+            if len(kept) < COMPACT_BELOW * len(going):
+                going, tokens = going[kept], tokens[kept]
+                state.select(kept)
+        logits = state.logits(state.read(tokens[:, None])[:, -1])
+    return _cut(made.cpu().numpy(), ends)
+
+
+def _cut(made: NDArray[np.int64], ends: Sequence[int]) -> NDArray[np.int64]:
+    """ENDED in place of what a row went on with after its end, while it waited for its batch."""
+    ended = np.isin(made, list(ends))
+    before = np.cumsum(ended, axis=1) - ended
+    return np.where(before > 0, ENDED, made)

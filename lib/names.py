@@ -14,6 +14,7 @@ TASK = "task.json"
 ATTEMPTS = "attempts"
 
 TEXT = "text.h5"
+PASSAGES = "passages.h5"
 BOOKS = "books.h5"
 CANARIES = "canaries.h5"
 CANDIDATES = "candidates.h5"

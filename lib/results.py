@@ -31,7 +31,9 @@ class Description:
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class Drawn:
+    """A figure, the name of its files, and what the report says of it."""
+
     name: str
     title: str
     caption: str
@@ -71,7 +73,7 @@ def write_table(stem: Path, table: pd.DataFrame) -> None:
 def _draw(
     auc: pd.DataFrame, rho: pd.DataFrame, description: Description, records: Sequence[Record],
     training: Mapping[tuple[str, int], figures.TrainingCurve],
-) -> list[_Drawn]:  # fmt: skip
+) -> list[Drawn]:  # fmt: skip
     kinds = sorted(set(rho["kind"]))
     drawn = [_auc(auc, kind, description) for kind in (EXACT, *kinds) if _drawable(auc, kind, description)]
     for kind in kinds:
@@ -97,31 +99,31 @@ def _level(kind: str) -> str:
     return figures.LEVELS.get(kind, kind)
 
 
-def _auc(auc: pd.DataFrame, kind: str, description: Description) -> _Drawn:
+def _auc(auc: pd.DataFrame, kind: str, description: Description) -> Drawn:
     caption = f"AUC of every attack ({description.variant} variants) against {_level(kind)}. {_bars(auc)}"
     figure = figures.auc_figure(auc, kind, description.variant)
-    return _Drawn(f"auc_{kind}", f"AUC against {_level(kind)}", caption, figure)
+    return Drawn(f"auc_{kind}", f"AUC against {_level(kind)}", caption, figure)
 
 
-def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: Description) -> _Drawn:
+def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: Description) -> Drawn:
     caption = f"ρ by the {estimator} estimator, {description.variant} variants of the attacks. {_bars(rho)}"
     if description.published and kind == "replace":
         caption += " Grey: the published curve (ratio attack, paper estimator, mean and standard deviation of 5 seeds)."
     references = description.published if kind == "replace" else {}
     figure = figures.rho_figure(rho, estimator, description.variant, kind, references)
-    return _Drawn(f"rho_{kind}_{estimator}", f"ρ against {_level(kind)}, {estimator} estimator", caption, figure)
+    return Drawn(f"rho_{kind}_{estimator}", f"ρ against {_level(kind)}, {estimator} estimator", caption, figure)
 
 
-def _roc(records: Sequence[Record], description: Description) -> _Drawn:
+def _roc(records: Sequence[Record], description: Description) -> Drawn:
     level = max(record.labels["level"] for record in records if record.labels["kind"] == EXACT)
     caption = "Log axes; the mean TPR over seeds at each FPR. The dotted line is chance."
     figure = figures.roc_figure(records, EXACT, level, description.variant)
-    return _Drawn("roc", f"ROC after {level} exact copies", caption, figure)
+    return Drawn("roc", f"ROC after {level} exact copies", caption, figure)
 
 
-def _training(training: Mapping[tuple[str, int], figures.TrainingCurve]) -> _Drawn:
+def _training(training: Mapping[tuple[str, int], figures.TrainingCurve]) -> Drawn:
     caption = "Held-out loss and AUC of the loss attack at each evaluation of the fine-tuning."
-    return _Drawn("training", "During fine-tuning", caption, figures.training_figure(training))
+    return Drawn("training", "During fine-tuning", caption, figures.training_figure(training))
 
 
 def _bars(table: pd.DataFrame) -> str:

@@ -1,0 +1,139 @@
+"""Suffix arrays of texts of any size, range by range: a sample sort without exchange or merging.
+
+Sorted sample suffixes (splitters) cut the order of all suffixes into ranges. Counting the suffixes of every range says
+where in the array each range stands, so any process can collect, sort and write any ranges, in any order.
+"""
+
+import numpy as np
+from numba import njit
+
+from lib.suffix_sorting import Text, as_text, in_order, key, less, sort_suffixes, suffix_keys
+
+OVERSAMPLING = 32  # samples per range: the largest range is then about 1.6 times the mean
+MAX_RANGES = 8192  # beyond, ranges grow: a sample of 262,144 suffixes is sorted by every rank in a tenth of a second
+TABLE_BITS = 16
+STEP = 1 << 16  # suffixes classified at a time: what they take stays in the cache
+_U64 = np.uint64
+
+
+def position_dtype(n_tokens: int) -> np.dtype:
+    """uint32 while it holds every position of a text of `n_tokens`, else uint64."""
+    return np.dtype("<u4" if n_tokens <= 1 << 32 else "<u8")
+
+
+def suffix_array(tokens: np.ndarray, depth: int) -> np.ndarray:
+    """All positions of `tokens` (1-D uint16 or uint32), sorted by the up to `depth` tokens that start there.
+
+    The end of the text sorts before any token; of equal suffixes the lower position comes first. In one go, in memory.
+    """
+    text = as_text(tokens)
+    positions = np.arange(len(tokens), dtype=position_dtype(len(tokens)))
+    sort_suffixes(text, positions, suffix_keys(text, positions, depth), depth)
+    return positions
+
+
+def choose_splitters(text: Text, depth: int, range_tokens: int) -> np.ndarray:
+    """Positions (int64) of the suffixes that begin all ranges but the first, in their order.
+
+    One suffix is drawn from every stretch of the text, always the same one; every 32nd in sorted order splits. A long
+    run of one token is split like anything else, since no two suffixes are equal once position counts.
+    """
+    n_tokens = text.n_tokens
+    n_ranges = min(-(-n_tokens // range_tokens), MAX_RANGES)
+    n_samples = min(n_ranges * OVERSAMPLING, n_tokens)
+    if n_ranges < 2:
+        return np.zeros(0, np.int64)
+    bounds = np.arange(n_samples + 1, dtype=object) * n_tokens // n_samples  # Python ints: beyond 2^63 on the way
+    bounds = bounds.astype(np.int64)
+    sample = np.random.default_rng(0).integers(bounds[:-1], bounds[1:]).astype(position_dtype(n_tokens))
+    sort_suffixes(text, sample, suffix_keys(text, sample, depth), depth)
+    return sample[np.arange(1, n_ranges) * n_samples // n_ranges].astype(np.int64)
+
+
+class Ranges:
+    """The ranges that `splitters` (int64, in the order of their suffixes) cut, ready to find any suffix's range."""
+
+    def __init__(self, text: Text, splitters: np.ndarray, depth: int) -> None:
+        self.text, self.splitters, self.depth = text, splitters, depth
+        self.keys = suffix_keys(text, splitters, depth)
+        self.shift, self.table = _lookup_table(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.splitters) + 1
+
+    def of(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """The range (int32) and the key (uint64) of every suffix that begins in tokens[start:stop]."""
+        keys, found = np.empty(stop - start, _U64), np.empty(stop - start, np.int32)
+        _find(*self.text, self.splitters, self.keys, self.table, self.shift, self.depth, start, keys, found)
+        return found, keys
+
+    def count(self, start: int, stop: int) -> np.ndarray:
+        """How many suffixes that begin in tokens[start:stop] belong to each range (int64)."""
+        counts = np.zeros(len(self), np.int64)
+        for low in range(start, stop, STEP):
+            counts += np.bincount(self.of(low, min(low + STEP, stop))[0], minlength=len(self))
+        return counts
+
+    def collect(self, chosen: np.ndarray, sizes: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Positions (rising) and keys of all suffixes of the `chosen` ranges, which have these sizes, in one scan.
+
+        Takes 16 bytes a suffix (12 while positions are 32 bits). Raises ValueError when the text holds other numbers
+        of suffixes than `sizes` says: it changed since they were counted.
+        """
+        ends = np.cumsum(sizes, dtype=np.int64)
+        fill, limits = np.zeros((2, len(self)), np.int64)
+        fill[chosen], limits[chosen] = ends - sizes, ends
+        wanted = np.zeros(len(self), bool)
+        wanted[chosen] = True
+        positions = np.empty(int(sizes.sum()), position_dtype(self.text.n_tokens))
+        keys = np.empty(len(positions), _U64)
+        for start in range(0, self.text.n_tokens, STEP):
+            found, own = self.of(start, min(start + STEP, self.text.n_tokens))
+            if not _append(start, found, own, wanted, fill, limits, positions, keys):
+                break
+        if (fill != limits).any():
+            raise ValueError("the text is not the one whose suffixes were counted")
+        return np.split(positions, ends[:-1]), np.split(keys, ends[:-1])
+
+
+def _lookup_table(keys: np.ndarray) -> tuple[np.uint64, np.ndarray]:
+    """For every value of the leading bits of a key: how many splitters' keys have lower ones (int64)."""
+    highest = int(keys[-1]) if len(keys) else 0
+    shift = _U64(max(0, highest.bit_length() - TABLE_BITS))
+    table = np.searchsorted(keys >> shift, np.arange((1 << TABLE_BITS) + 2, dtype=_U64)).astype(np.int32)
+    return shift, table  # one entry more than there are prefixes, for keys beyond every splitter
+
+
+@njit(cache=True, nogil=True)
+def _find(  # noqa: ANN202
+    words, last, n_tokens, per_word, splitters, keys, table, shift, depth, start, found_keys, found  # noqa: ANN001
+):  # fmt: skip
+    """The key of every suffix from `start` on, and how many splitters sort before or at it."""
+    for i in range(len(found)):
+        own = key(words, last, n_tokens, per_word, start + i, 0, depth)
+        prefix = min(own >> shift, _U64(len(table) - 2))
+        low, high = table[prefix], table[prefix + 1]
+        while low < high:
+            middle = (low + high) >> 1
+            before = own < keys[middle]
+            if own == keys[middle]:
+                before = less(words, last, n_tokens, per_word, start + i, splitters[middle], 0, depth)
+            if before:
+                high = middle
+            else:
+                low = middle + 1
+        found_keys[i], found[i] = own, low
+
+
+@njit(cache=True, nogil=True)
+def _append(start, found, own_keys, wanted, fill, limits, positions, keys):  # noqa: ANN001, ANN202
+    """Append the suffixes of wanted ranges to their ranges. False when one has more than it should."""
+    for i in range(len(found)):
+        index = found[i]
+        if wanted[index]:
+            place = fill[index]
+            if place == limits[index]:
+                return False
+            positions[place], keys[place] = start + i, own_keys[i]
+            fill[index] = place + 1
+    return True

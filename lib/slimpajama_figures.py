@@ -63,12 +63,19 @@ def survival_figure(survival: pd.DataFrame) -> Figure:
 
 def exact_figure(exact: pd.DataFrame) -> Figure:
     """How many groups of exact duplicates have how many members: every chunk in grey, their sum in colour."""
+    several = exact["chunk"].nunique() > 1
 
     def draw(axes: Axes, title: str) -> None:
-        for _, rows in exact.groupby("chunk"):
+        for _, rows in exact.groupby("chunk") if several else ():
             axes.plot(_numbers(rows, "count"), _numbers(rows, "groups"), ".", color="#b5b5b5", label="one chunk")
         total = exact.groupby("count")["groups"].sum()
-        axes.plot(total.index.to_numpy(float), total.to_numpy(float), ".", color="#0072B2", label="all chunks")
+        axes.plot(
+            total.index.to_numpy(float),
+            total.to_numpy(float),
+            ".",
+            color="#0072B2",
+            label="all chunks" if several else exact["chunk"].iloc[0],
+        )
         axes.set(xscale="log", yscale="log")
 
     return drawing.panels(["exact duplicates"], draw, "members of a group", "groups")

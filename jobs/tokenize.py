@@ -49,19 +49,26 @@ class Config:
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Encode the files that are missing, then put each chunk together."""
-    from lib import listing, models, partition
-    from lib.chunk_writer import assemble
+    from lib import listing, models
     from lib.encoders import Encoder
 
     comm = mpi.world()
     files = comm.bcast(listing.open_input(inputs["corpus"]) if comm.rank == 0 else None)
-    parts = partition.split(files.sizes, config.chunks)
-    wanted = range(config.chunks) if config.chunk is None else (config.chunk,)
     encoder = Encoder(models.load_tokenizer(inputs["tokenizer"]))
-    original = encoder.original
     if comm.rank == 0:
         print(f"tokenize: {encoder.engine}{encoder.reason and f' ({encoder.reason})'}", flush=True)
+    make_chunks(config, files, encoder, out, comm)
+
+
+def make_chunks(config: Config, files: "Listing", encoder: "Encoder", out: Path, comm: Any) -> None:
+    """The chunks of listed files, with a tokenizer that is loaded already."""
+    from lib import partition
+    from lib.chunk_writer import assemble
+
+    parts = partition.split(files.sizes, config.chunks)
+    wanted = range(config.chunks) if config.chunk is None else (config.chunk,)
     _encode_files(config, files, [index for chunk in wanted for index in parts[chunk]], encoder, out, comm)
+    original = encoder.original
     attributes = {"vocab_size": original.vocab_size, "tokenizer": original.name, "engine": encoder.engine}
     for chunk in wanted:
         made = [blocks.file(out / names.BLOCKS, _block(index)) for index in parts[chunk]]

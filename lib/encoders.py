@@ -1,5 +1,6 @@
 """The two ways to a text's ids: the tokenizer's own, and a faster one where there is one."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -44,12 +45,12 @@ class Original:
         options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
         return self.tokenizer(texts, split_special_tokens=True, **options)["input_ids"]
 
-    @property
+    @functools.cached_property
     def vocab_size(self) -> int:
         """One more than the largest id."""
         return max(self.tokenizer.get_vocab().values()) + 1
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """What tells this tokenizer from others, wherever it lies: model, number of ids, hash of its definition."""
         if self.backend is None:

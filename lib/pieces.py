@@ -156,7 +156,7 @@ class PieceEncoder:
     classes: uint8, POINTS long: the class of every code point. slots: a power of two; the table takes 44 bytes each.
     """
 
-    def __init__(self, encode_piece: Callable[[bytes], list[int]], classes: np.ndarray, slots: int = 1 << 17) -> None:
+    def __init__(self, encode_piece: Callable[[bytes], list[int]], classes: np.ndarray, slots: int = 1 << 19) -> None:
         """Start with an empty table."""
         self._encode_piece, self._classes, self._slots = encode_piece, classes, slots
         self._forget()

@@ -30,7 +30,7 @@ def check_targets(tokens: np.ndarray, length: int, corpus: Sequence[Chunk], sour
     chunk's vocabulary."""
     if tokens.ndim != 2 or tokens.dtype.kind not in "ui":
         raise TesseraError(
-            f"{source}: 'tokens' is {tokens.dtype} of shape {tokens.shape}; integers, n x length, wanted"
+            f"{source}: 'tokens' is {tokens.dtype} of shape {tokens.shape}; integers, n x length, are needed"
         )
     if len(tokens) == 0:
         raise TesseraError(f"{source}: no targets; choose other buckets, or a larger tolerance, and make it again")

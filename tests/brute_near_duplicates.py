@@ -1,5 +1,6 @@
 """Oracles for the near-duplicate scan: plain loops, rapidfuzz, and the published sliding counter."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +19,7 @@ def overlap(window: Ids, target: Ids) -> int:
 def hits(tokens: Ids, offsets: Ids, targets: Sequence[Ids], max_distance: int) -> dict[str, Rows]:
     """(target, position, distance) of every window within the distance that is a candidate, by metric."""
     length = len(targets[0])
-    starts = [p for low, high in zip(offsets, offsets[1:]) for p in range(low, high - length + 1)]
+    starts = [p for low, high in itertools.pairwise(offsets) for p in range(low, high - length + 1)]
     found: dict[str, Rows] = {metric: [] for metric in METRICS}
     for number, target in enumerate(targets):
         for position in starts:

@@ -134,12 +134,12 @@ def _hash(text, start, length):
     return value
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _equal(text, start, query):
-    """Whether text[start:] begins with `query`. Without an early exit: it vectorises, and hashes hardly ever lie."""
-    difference = text.dtype.type(0)
+@njit(cache=True, nogil=True)
+def _equal(window, query):
+    """Whether two arrays of one length are equal. Without an early exit: it vectorises, and hashes hardly ever lie."""
+    difference = np.uint32(0)
     for i in range(len(query)):
-        difference |= text[start + i] ^ query[i]
+        difference |= np.uint32(window[i] ^ query[i])
     return difference == 0
 
 
@@ -159,7 +159,7 @@ def _find(text, start, value, queries, slots, marks, shift):
     """The slot of the query that stands at text[start:], whose hash is `value`; else the empty slot where it goes."""
     slot = np.int64(value >> shift)
     while marks[slot] != 0:
-        if marks[slot] == _mark(value) and _equal(text, start, queries[slots[slot]]):
+        if marks[slot] == _mark(value) and _equal(text[start : start + queries.shape[1]], queries[slots[slot]]):
             break
         slot = (slot + 1) & (len(slots) - 1)
     return slot
@@ -266,4 +266,5 @@ def _compare(text, position, query, depth):
 def _occurs(query, text, offsets, position, depth):
     """Whether the query, whose first `depth` tokens stand at `position`, does so whole inside one document."""
     document = np.searchsorted(offsets, position, side="right") - 1
-    return position + len(query) <= offsets[document + 1] and _equal(text, position + depth, query[depth:])
+    inside = position + len(query) <= offsets[document + 1]
+    return inside and _equal(text[position + depth : position + len(query)], query[depth:])

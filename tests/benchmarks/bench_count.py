@@ -83,7 +83,7 @@ def main() -> None:
     print(f"{len(tokens):,} tokens, {len(offsets) - 1:,} documents, {N_QUERIES:,} queries of {LENGTH}")
     print(f"scan               {1e9 * scan:8.2f} ns per token and core (goal: at most {GOAL:g})")
     print(
-        f"pure Python        {1e9 * python:8.0f} ns per token, {python / scan:,.0f} times the scan ({part[-1]:,} tokens)"
+        f"pure Python        {1e9 * python:8.0f} ns a token ({part[-1]:,} tokens), {python / scan:,.0f} times the scan"
     )
     print(f"ids and checksums  {1e9 * checked:8.2f} ns per token and core")
     print(f"preparing          {1e6 * prepared:8.2f} us a query")

@@ -89,10 +89,5 @@ def jobs(file: Path) -> dict[str, str]:
     return json.loads(path.read_bytes()) if path.exists() else {}
 
 
-def directory(submit: Submit, task: Task) -> Path:
-    """Where a task's artifact lies."""
-    return names.artifact(Path(submit.root), task.stage, task.label, task.digest)
-
-
 def _task(values: dict[str, Any]) -> Task:
     return Task(**{**values, "resources": Resources(**values["resources"])})

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # importing it initialises MPI
     from mpi4py.MPI import Intracomm
 
 RANKS = "TESSERA_RANKS"  # how many the launcher started
+SRUN_TYPE = "TESSERA_SRUN_MPI"  # set in a job's set-up lines: what srun's --mpi= says on this cluster
 VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
 Item = TypeVar("Item")
 

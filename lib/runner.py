@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib import attempts, freeze, mpi, names, store, warm
+from lib import attempts, freeze, mpi, names, store, survey, warm
 from lib.cluster import Resources
 from lib.errors import TesseraError
 from lib.freeze import Submit
@@ -21,14 +21,13 @@ from lib.processes import die_with_parent
 from lib.sweep import Task
 
 LOCK = ".lock"
-SRUN_MPI = "TESSERA_SRUN_MPI"  # set in a job's set-up lines: what --mpi= says on this cluster
 
 
 def run_task(submit_file: str, digest: str) -> None:
     """Run the task unless it is done. Raises TesseraError naming the log when its stage fails."""
     submit = freeze.read(Path(submit_file))
     task = submit.tasks[digest]
-    directory = freeze.directory(submit, task)
+    directory = survey.directory(Path(submit.root), task)
     directory.mkdir(parents=True, exist_ok=True)
     with _lock(directory):
         if store.is_done(directory, digest):
@@ -46,7 +45,7 @@ def write_task(submit: Submit, task: Task, directory: Path) -> None:
     def place(given: str | list[str]) -> str | list[str]:
         if isinstance(given, list):
             return [str(place(digest)) for digest in given]
-        return str(freeze.directory(submit, submit.tasks[given]))
+        return str(survey.directory(Path(submit.root), submit.tasks[given]))
 
     inputs = {name: place(given) for name, given in task.inputs.items()}
     store.write_json(directory / names.TASK, {**task.config, "inputs": inputs})
@@ -72,7 +71,7 @@ def launcher(resources: Resources) -> list[str]:
     ranks = ["-n", str(resources.ranks)]
     if resources.ranks == 1:
         return []
-    if mpi_type := os.environ.get(SRUN_MPI):
+    if mpi_type := os.environ.get(mpi.SRUN_TYPE):
         return ["srun", f"--mpi={mpi_type}", "--kill-on-bad-exit=1", f"--cpus-per-task={resources.cpus}", *ranks]
     mpirun = Path(sys.executable).with_name("mpirun")
     return [str(mpirun) if mpirun.exists() else "mpirun", "--oversubscribe", "--bind-to", "none", *ranks]

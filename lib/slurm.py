@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import cluster as clusters
-from lib import runner
+from lib import mpi
 from lib.cluster import Cluster, Resources
 from lib.errors import TesseraError
 from lib.freeze import REFUSED, Array
@@ -157,7 +157,7 @@ def parameters(
 
 def setup_lines(cluster: Cluster, snapshot: str) -> list[str]:
     """The shell lines before a task: the site's own, its environment, the snapshot's code."""
-    environment = {runner.SRUN_MPI: cluster.mpi, **(cluster.env or {})}
+    environment = {mpi.SRUN_TYPE: cluster.mpi, **(cluster.env or {})}
     exports = [f"export {key}={shlex.quote(str(value))}" for key, value in environment.items()]
     return [*cluster.setup, *exports, f"export PYTHONPATH={shlex.quote(snapshot)}", f"cd {shlex.quote(snapshot)}"]
 

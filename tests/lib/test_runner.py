@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import runner, slurm
+from lib import mpi, runner, slurm
 from lib.cluster import Cluster, Resources, check, ranks_per_node
 from lib.errors import UsageError
 from lib.sweep import Task
@@ -16,17 +16,17 @@ def task(**resources) -> Task:
 
 
 def test_one_rank_needs_no_launcher(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(runner.SRUN_MPI, "pmix")
+    monkeypatch.setenv(mpi.SRUN_TYPE, "pmix")
     line = runner.command(task(mpi=True), tmp_path, 1)
     assert line[:4] == [sys.executable, "-m", "mpi4py", "-m"]
 
 
 def test_ranks_start_under_mpirun_here_and_under_srun_in_a_job(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.delenv(runner.SRUN_MPI, raising=False)
+    monkeypatch.delenv(mpi.SRUN_TYPE, raising=False)
     here = runner.command(task(mpi=True, ranks=3), tmp_path, 1)
     assert Path(here[0]).name == "mpirun"
     assert here[here.index("-n") + 1] == "3"
-    monkeypatch.setenv(runner.SRUN_MPI, "pmi2")
+    monkeypatch.setenv(mpi.SRUN_TYPE, "pmi2")
     job = runner.command(task(mpi=True, ranks=80), tmp_path, 1)
     assert job[:3] == ["srun", "--mpi=pmi2", "--kill-on-bad-exit=1"]
     assert job[job.index("-n") + 1] == "80"
@@ -39,7 +39,7 @@ def test_ranks_of_training_start_under_torchrun(tmp_path: Path) -> None:
 
 def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) -> None:
     """The launcher's own words, with a program of two lines in place of the stage."""
-    monkeypatch.delenv(runner.SRUN_MPI, raising=False)
+    monkeypatch.delenv(mpi.SRUN_TYPE, raising=False)
     line = runner.command(task(mpi=True, ranks=3), tmp_path, 1)
     program = "from lib import mpi; world = mpi.world(); print(world.allgather(world.rank))"
     line = [*line[: line.index("mpi4py") + 1], "-c", program]
@@ -53,7 +53,7 @@ def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) 
 
 
 def test_ranks_die_with_the_mpirun_that_is_killed(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.delenv(runner.SRUN_MPI, raising=False)
+    monkeypatch.delenv(mpi.SRUN_TYPE, raising=False)
     line = runner.command(task(mpi=True, ranks=2), tmp_path, 1)
     program = f"""
 import os, pathlib, time

@@ -133,7 +133,22 @@ def _sort(words, last, n_tokens, per_word, positions, keys, spare_positions, spa
             _load_keys(words, last, n_tokens, per_word, positions, keys, start, stop, taken, depth)
         part = slice(start, stop)
         _radix_sort(keys[part], positions[part], spare_keys[part], spare_positions[part])
-        todo = _split(words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, start, stop, taken, depth, runs, todo)
+        todo = _split(
+            words,
+            last,
+            n_tokens,
+            per_word,
+            positions,
+            keys,
+            spare_positions,
+            spare_keys,
+            start,
+            stop,
+            taken,
+            depth,
+            runs,
+            todo,
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -153,7 +168,16 @@ def _split(  # noqa: ANN202
                 else:
                     part = slice(first, end)
                     _merge_sort(
-                        words, last, n_tokens, per_word, positions[part], keys[part], spare_positions[part], spare_keys[part], following, depth
+                        words,
+                        last,
+                        n_tokens,
+                        per_word,
+                        positions[part],
+                        keys[part],
+                        spare_positions[part],
+                        spare_keys[part],
+                        following,
+                        depth,
                     )
             else:
                 runs[todo, 0], runs[todo, 1], runs[todo, 2] = first, end, following
@@ -239,12 +263,28 @@ def _merge_sort(words, last, n_tokens, per_word, positions, keys, spare_position
     """Sort a run by its keys at `taken`, and suffixes with equal keys by their text."""
     count = len(keys)
     for start in range(0, count, INSERTION):
-        _insertion_sort(words, last, n_tokens, per_word, positions, keys, start, min(start + INSERTION, count), taken, depth)
+        _insertion_sort(
+            words, last, n_tokens, per_word, positions, keys, start, min(start + INSERTION, count), taken, depth
+        )
     width, moved = INSERTION, False
     while width < count:
         for start in range(0, count, 2 * width):
             middle, stop = min(start + width, count), min(start + 2 * width, count)
-            _merge(words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, start, middle, stop, taken, depth)
+            _merge(
+                words,
+                last,
+                n_tokens,
+                per_word,
+                positions,
+                keys,
+                spare_positions,
+                spare_keys,
+                start,
+                middle,
+                stop,
+                taken,
+                depth,
+            )
         keys, spare_keys = spare_keys, keys
         positions, spare_positions = spare_positions, positions
         width, moved = 2 * width, not moved
@@ -256,7 +296,9 @@ def _merge_sort(words, last, n_tokens, per_word, positions, keys, spare_position
 def _insertion_sort(words, last, n_tokens, per_word, positions, keys, start, stop, taken, depth):  # noqa: ANN001, ANN202
     for i in range(start + 1, stop):
         new_key, new, j = keys[i], positions[i], i
-        while j > start and _pair_less(words, last, n_tokens, per_word, new_key, new, keys[j - 1], positions[j - 1], taken, depth):
+        while j > start and _pair_less(
+            words, last, n_tokens, per_word, new_key, new, keys[j - 1], positions[j - 1], taken, depth
+        ):
             keys[j], positions[j] = keys[j - 1], positions[j - 1]
             j -= 1
         keys[j], positions[j] = new_key, new
@@ -270,7 +312,18 @@ def _merge(  # noqa: ANN202
     for i in range(start, stop):
         rightward = left == middle or (
             right < stop
-            and _pair_less(words, last, n_tokens, per_word, keys[right], positions[right], keys[left], positions[left], taken, depth)
+            and _pair_less(
+                words,
+                last,
+                n_tokens,
+                per_word,
+                keys[right],
+                positions[right],
+                keys[left],
+                positions[left],
+                taken,
+                depth,
+            )
         )
         chosen = right if rightward else left
         to_keys[i], to_positions[i] = keys[chosen], positions[chosen]

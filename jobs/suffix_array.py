@@ -1,0 +1,70 @@
+"""Suffix array of one chunk of a corpus.
+
+mpirun -n 2 python -m mpi4py -m jobs.suffix_array --config suffix_array.yaml --out DIR
+
+    inputs:
+      corpus: chunk-00.h5   # or a directory with one chunk
+    depth: 1024
+
+Writes suffix_array.h5: `positions` (uint32 while the chunk allows, else uint64; contiguous), sorted by the up to
+`depth` tokens that start there; the end of the text sorts before any token, and of equal suffixes the lower position
+comes first. `checksums` as in a chunk; attributes depth, n_tokens, tokens_digest. A rank takes 12 bytes for every token
+of its share (16 beyond 2^32 tokens), but no more than `memory_gb`, beside 300 MB and the memory-mapped text.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib import chunks, mpi, names
+from lib.config import execution
+from lib.errors import TesseraError
+
+VERSION = 1
+MPI = True
+INPUTS = ("corpus",)
+SLUG = ("depth",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """`range_tokens`: what is sorted at once, in cache. `memory_gb`: more suffixes of a rank take one more scan each."""
+
+    depth: int = 1024
+    range_tokens: int = execution(1 << 18)
+    memory_gb: float = execution(16.0)
+
+    def __post_init__(self) -> None:
+        """Refuse suffixes and ranges of nothing."""
+        if min(self.depth, self.range_tokens) < 1 or self.memory_gb <= 0:
+            raise ValueError("depth and range_tokens: at least 1 is wanted; memory_gb: more than 0")
+
+
+def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
+    """Sort the suffixes of the chunk, all ranks together."""
+    from lib import corpus_suffix_array
+
+    corpus_suffix_array.build(
+        out / names.SUFFIX_ARRAY, out / names.BLOCKS, only_chunk(inputs["corpus"]), config.depth, config.range_tokens,
+        int(config.memory_gb * 1e9), mpi.world(),
+    )  # fmt: skip
+
+
+def only_chunk(path: Path) -> chunks.Chunk:
+    """The one chunk that `path` is or holds. Raises TesseraError when there are several."""
+    found = chunks.open_chunks([path])
+    if len(found) > 1:
+        raise TesseraError(f"{path}: {len(found)} chunks; there is one suffix array of each, so name one of them")
+    return found[0]
+
+
+def clean(out: Path) -> None:
+    """Remove the records once the array is done."""
+    shutil.rmtree(out / names.BLOCKS, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    from lib.stage import main
+
+    raise SystemExit(main("suffix_array"))

@@ -1,0 +1,171 @@
+"""The suffix array of one chunk, made by all ranks into one file.
+
+Every rank counts the suffixes of its share of the text; then it collects, sorts and writes its share of the ranges of
+the array, as many at once as its memory allows. What is written and fsynced is recorded as a block that names the
+entries, so that a resume with any number of ranks and ranges of any size does the rest only.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lib import blocks, chunks, hdf5, mpi
+from lib.chunks import Chunk
+from lib.errors import TesseraError
+from lib.suffix_array import Ranges, choose_splitters, position_dtype
+from lib.suffix_sorting import as_text, sort_suffixes
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
+PART = "suffix_array.part"  # in the folder of blocks until it is whole
+COUNTED_AT_ONCE = 4 * chunks.CHECKED_TOKENS
+RECORD_SECONDS = 10.0  # between two records of what is written: each costs an fsync
+KEY_BYTES = 8
+
+
+def build(
+    path: Path, folder: Path, chunk: Chunk, depth: int, range_tokens: int, memory_bytes: int, comm: "Intracomm"
+) -> None:
+    """Write `path`: `positions`, `checksums`, attributes depth, n_tokens and tokens_digest (of the chunk).
+
+    memory_bytes: what a rank's suffixes may take at once, beside about 300 MB. Raises TesseraError for a chunk that is
+    damaged or changes.
+    """
+    finder, sizes = _count(chunk, depth, range_tokens, comm)
+    dtype, total = position_dtype(chunk.n_tokens), -(-chunk.n_tokens // chunks.CHECKED_TOKENS)
+    wanted = {"positions": (chunk.n_tokens, dtype), "checksums": (total, np.dtype("<u8"))}
+    attributes = {"depth": depth, "n_tokens": chunk.n_tokens, "tokens_digest": chunks.digest(chunk)}
+    places = comm.bcast(_begin(path, folder, wanted, attributes) if comm.rank == 0 else None)
+    if places is None:
+        return
+    with open(folder / PART, "r+b", buffering=0) as file:
+        _fill(file.fileno(), places.get("positions", 0), folder, chunk, finder, sizes, memory_bytes, comm)
+        comm.barrier()
+        _put_checksums(file.fileno(), places, chunk.n_tokens, dtype, comm)
+        os.fsync(file.fileno())
+    comm.barrier()
+    if comm.rank == 0:
+        hdf5.publish(folder / PART, path)
+    comm.barrier()
+
+
+def _count(chunk: Chunk, depth: int, range_tokens: int, comm: "Intracomm") -> tuple[Ranges, np.ndarray]:
+    """The ranges and how many suffixes each has (int64); every token is checked on the way."""
+    from mpi4py import MPI
+
+    text = as_text(chunk.tokens)
+    finder = Ranges(text, choose_splitters(text, depth, range_tokens), depth)
+    sizes = np.zeros(len(finder), np.int64)
+    for start, stop in mpi.share(blocks.ranges(0, chunk.n_tokens, COUNTED_AT_ONCE), comm):
+        chunks.check(chunk, start, stop)
+        sizes += finder.count(start, stop)
+    comm.Allreduce(MPI.IN_PLACE, sizes)
+    return finder, sizes
+
+
+def _begin(path: Path, folder: Path, wanted: dict, attributes: dict) -> dict[str, int] | None:
+    """Where the datasets begin in the file to fill, which may be half full; None when `path` is whole already."""
+    part, recorded = folder / PART, list(folder.glob("*.h5"))
+    if part.exists() and recorded:
+        with hdf5.opened(part) as file:
+            return {name: file[name].id.get_offset() for name, (length, _) in wanted.items() if length}
+    if path.exists() and _entries(folder) == wanted["positions"][0] > 0:
+        return None  # it was stopped after publishing
+    for record in recorded:
+        record.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    places = hdf5.reserve(part, wanted, attributes)
+    hdf5.sync(part)
+    return places
+
+
+def _recorded(folder: Path) -> np.ndarray:
+    """(n, 2): which entries of the array are written, rising and apart."""
+    found = [blocks.read(folder, record.stem)["entries"] for record in sorted(folder.glob("*.h5"))]
+    entries = np.concatenate([np.zeros((0, 2), np.int64), *found])
+    return entries[np.argsort(entries[:, 0], kind="stable")]
+
+
+def _entries(folder: Path) -> int:
+    """How many entries are written, those written twice counted once."""
+    written, end = 0, 0
+    for start, stop in _recorded(folder).tolist():
+        written += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return written
+
+
+def _missing(folder: Path, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The ranges with suffixes of which not every one is recorded as written."""
+    recorded = _recorded(folder)
+    holes, end = [], 0
+    for start, stop in [*recorded.tolist(), (int(sizes.sum()),) * 2]:
+        if start > end:
+            holes.append((end, start))
+        end = max(end, stop)
+    missing = np.zeros(len(sizes), bool)
+    for low, high in holes:
+        missing |= (starts < high) & (starts + sizes > low)
+    return np.flatnonzero(missing & (sizes > 0))
+
+
+def _fill(
+    file: int, place: int, folder: Path, chunk: Chunk, finder: Ranges, sizes: np.ndarray, memory: int, comm: "Intracomm"
+) -> None:
+    starts = np.cumsum(sizes) - sizes
+    todo = comm.bcast(_missing(folder, starts, sizes) if comm.rank == 0 else None)
+    mine = todo[comm.rank :: comm.size]  # ranges of like size, in turns: all ranks have as much of the slow ones
+    bytes_each = position_dtype(chunk.n_tokens).itemsize + KEY_BYTES
+    passes = max(1, min(len(mine), -(-int(sizes[mine].sum()) * bytes_each // memory)))
+    record = _Record(file, folder, comm.rank, len(mine))
+    for chosen in np.array_split(mine, passes):
+        try:
+            positions, keys = finder.collect(chosen, sizes[chosen])
+        except ValueError as error:
+            raise TesseraError(f"{chunk.path}: {error}; leave it alone while this runs, and run again") from error
+        for start, found, found_keys in zip(starts[chosen].tolist(), positions, keys):
+            sort_suffixes(finder.text, found, found_keys, finder.depth)
+            put(file, found, place + start * found.itemsize)
+            record.add(start, start + len(found))
+    record.write()
+
+
+class _Record:
+    """What this rank has written, recorded now and then."""
+
+    def __init__(self, file: int, folder: Path, rank: int, total: int) -> None:
+        self.file, self.folder, self.rank, self.total = file, folder, rank, total
+        self.count, self.pending, self.said = 0, [], time.monotonic()
+
+    def add(self, start: int, stop: int) -> None:
+        self.pending.append((start, stop))
+        self.count += 1
+        if time.monotonic() - self.said >= RECORD_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        if self.pending:
+            os.fsync(self.file)  # the record must not outlive what it records
+            name = "{:012d}-{:012d}".format(*self.pending[0])
+            blocks.write(blocks.file(self.folder, name), {"entries": np.array(self.pending, np.int64)})
+            print(f"rank {self.rank}: {self.count} of {self.total} ranges", flush=True)
+        self.pending, self.said = [], time.monotonic()
+
+
+def put(file: int, array: np.ndarray, place: int) -> None:
+    """Write in place: unlike a memory map, safe where ranks on several nodes share a page, and on a full disk."""
+    data = memoryview(np.ascontiguousarray(array)).cast("B")
+    while len(data):
+        written = os.pwrite(file, data, place)
+        data, place = data[written:], place + written
+
+
+def _put_checksums(file: int, places: dict[str, int], n_tokens: int, dtype: np.dtype, comm: "Intracomm") -> None:
+    for start, stop in mpi.share(blocks.ranges(0, n_tokens, chunks.CHECKED_TOKENS), comm):
+        data = os.pread(file, (stop - start) * dtype.itemsize, places["positions"] + start * dtype.itemsize)
+        block = start // chunks.CHECKED_TOKENS
+        put(file, chunks.checksums(np.frombuffer(data, dtype)), places["checksums"] + 8 * block)

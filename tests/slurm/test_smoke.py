@@ -1,84 +1,16 @@
 """The smoke sweep through `make` on a real cluster: undisturbed, then with a kill, a lost node and a preemption."""
 
-import json
 import os
 import signal
-import subprocess
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests import toys
 from tests.slurm.conftest import Cluster
+from tests.slurm.smoke import SWEEP_SECONDS, Smoke
 from tests.toys import wait_for
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
-SWEEP_SECONDS = 600.0
-
-
-@dataclass
-class Smoke:
-    """One run of the smoke sweep."""
-
-    outputs: Path
-    cluster: Cluster
-
-    def make(self, target: str) -> subprocess.CompletedProcess:
-        line = ["make", f"{target}-near-dupls", "PROFILE=smoke", "CLUSTER=local-slurm", f"OUTPUTS={self.outputs}"]
-        return subprocess.run(line, cwd=toys.ROOT, capture_output=True, text=True, timeout=120, check=False)
-
-    def submit(self) -> str:
-        done = self.make("sweep")
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def finish(self) -> None:
-        """Wait until nothing of the sweep waits or runs, and require that everything is done."""
-        wait_for(lambda: not self.cluster.queue(self.jobs()), "the end of the sweep", SWEEP_SECONDS, poll=0.5)
-        status = self.make("status")
-        assert status.returncode == 0, status.stdout + status.stderr + self.make("logs").stdout
-
-    def submits(self) -> list[dict]:
-        """Every frozen submit."""
-        files = sorted(self.outputs.glob("sweeps/near_dupls/submits/*.json"))
-        return [json.loads(file.read_text()) for file in files if not file.name.endswith(".jobs.json")]
-
-    def jobs(self) -> tuple[str, ...]:
-        """How the names of the sweep's jobs begin."""
-        return tuple(f"tessera-{submit['id']}-" for submit in self.submits())
-
-    def elements(self) -> dict[tuple[str, int], str]:
-        """(array name, index) -> digest."""
-        arrays = [array for submit in self.submits() for array in submit["arrays"]]
-        return {(array["name"], i): digest for array in arrays for i, digest in enumerate(array["digests"])}
-
-    def starts(self) -> list[tuple[str, str]]:
-        """(digest, state) of every start of a task, by SLURM's accounting."""
-        elements = self.elements()
-        rows = [(row["name"], int(row["job"].partition("_")[2] or 0), row) for row in self.accounting()]
-        return [(elements[name, index], row["state"]) for name, index, row in rows if (name, index) in elements]
-
-    def accounting(self) -> list[dict[str, str]]:
-        return self.cluster.accounting(self.jobs())
-
-    def running(self, stage: str) -> list[dict[str, str]]:
-        """The running elements of a stage."""
-        stages = {digest: task["stage"] for submit in self.submits() for digest, task in submit["tasks"].items()}
-        elements = self.elements()
-        rows = [row for row in self.cluster.queue(self.jobs()) if row["state"] == "RUNNING"]
-        keys = [(row["name"], int(row["job"].partition("_")[2] or 0)) for row in rows]
-        return [row for key, row in zip(keys, rows) if stages.get(elements.get(key, "")) == stage]
-
-    def tables(self) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in self.outputs.glob("sweeps/near_dupls/tables/*")}
-
-    def attempts(self) -> list[list[str]]:
-        """The outcomes of every artifact's attempts, in order."""
-        folders = sorted(self.outputs.glob("store/*/*/attempts"))
-        files = [sorted(folder.glob("*.json")) for folder in folders]
-        return [[json.loads(file.read_text())["outcome"] for file in some] for some in files]
 
 
 @pytest.fixture(scope="module")

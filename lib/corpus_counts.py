@@ -99,7 +99,7 @@ def verify(
         row, start, stop = ranges[name]
         for low, high in blocks.ranges(start, stop, CHECKED_AT_ONCE):
             chunks.check(corpus[row], low, high)
-            _check_array(arrays[row], low, high)
+            check_array(arrays[row], low, high)
         return {"checked": np.array([stop - start])}
 
     blocks.run(folder, list(ranges), work, comm, "blocks checked")
@@ -119,12 +119,15 @@ def open_suffix_array(path: Path, chunk: Chunk) -> SuffixArray:
             f"{path}: a suffix array of {n_tokens} tokens ({len(positions)} entries), but {chunk.path} has "
             f"{chunk.n_tokens}; give the arrays in the order of the corpus"
         )
+    if attributes.get("tokens_digest", own := chunks.digest(chunk)) != own:
+        raise TesseraError(f"{path}: made of another text than {chunk.path}; give the array of this chunk")
     if depth < 1:
         raise TesseraError(f"{path}: no attribute 'depth' of at least 1; make it with the stage suffix_array")
     return SuffixArray(path, positions, depth, checksums)
 
 
-def _check_array(array: SuffixArray, start: int, stop: int) -> None:
+def check_array(array: SuffixArray, start: int, stop: int) -> None:
+    """Compare the checksums that cover entries start .. stop - 1. Raises TesseraError naming the file."""
     if array.checksums is None:
         return
     first, last = start // chunks.CHECKED_TOKENS, -(-stop // chunks.CHECKED_TOKENS)

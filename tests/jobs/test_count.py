@@ -26,13 +26,13 @@ def write_queries(path: Path, queries=QUERIES) -> Path:
     return path
 
 
-def write_array(path: Path, documents: list[list[int]], depth: int = 4) -> Path:
+def write_array(path: Path, documents: list[list[int]], depth: int = 4, **attributes) -> Path:
     tokens = list(itertools.chain.from_iterable(documents))
     positions = np.array(sorted(range(len(tokens)), key=lambda i: tokens[i : i + depth]), dtype="<u4")
     with hdf5.create(path) as file:
         hdf5.write(file, "positions", positions, contiguous=True)
         hdf5.write(file, "checksums", chunks.checksums(positions))
-        file.attrs.update(depth=depth, n_tokens=len(tokens))
+        file.attrs.update(depth=depth, n_tokens=len(tokens), **attributes)
     return path
 
 
@@ -135,6 +135,11 @@ def test_suffix_arrays_that_do_not_fit_are_refused(inputs, tmp_path) -> None:
     swapped = {**inputs, "suffix_arrays": inputs["suffix_arrays"][::-1]}
     with pytest.raises(TesseraError, match=r"array-1\.h5: a suffix array of 9 tokens .* in the order of the corpus"):
         counts(swapped, tmp_path / "a", method="suffix_array")
+    foreign = tmp_path / "array-foreign.h5"
+    write_array(foreign, CORPUS[0], tokens_digest="of another text")
+    of_another = {**inputs, "suffix_arrays": [foreign, inputs["suffix_arrays"][1]]}
+    with pytest.raises(TesseraError, match=r"array-foreign\.h5: made of another text than .*chunk-00\.h5"):
+        counts(of_another, tmp_path / "a", method="suffix_array")
     with pytest.raises(TesseraError, match="1 given for 2 chunks"):
         counts({**inputs, "suffix_arrays": inputs["suffix_arrays"][:1]}, tmp_path / "a", method="suffix_array")
     del inputs["suffix_arrays"]

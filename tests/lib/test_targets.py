@@ -33,6 +33,13 @@ def test_regions_overlap_when_windows_share_a_token(length, taken, asked) -> Non
     assert not regions.overlaps(2, np.array(asked, np.int64))
 
 
+def test_regions_past_32_bits() -> None:
+    regions = targets.Regions(100)
+    regions.take(0, np.array([(1 << 33) + 50], np.int64))
+    assert regions.overlaps(0, np.array([(1 << 33) + 149], np.int64))
+    assert not regions.overlaps(0, np.array([50, (1 << 32) + 50, (1 << 33) + 150], np.int64))
+
+
 def test_rounds_of_any_size_give_all_groups_once_in_the_same_order(monkeypatch) -> None:
     monkeypatch.setattr(targets, "DRAWN_AT_ONCE", 64)
     counts = np.random.default_rng(1).integers(2, 50, 500)

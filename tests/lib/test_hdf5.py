@@ -117,3 +117,23 @@ def test_a_full_disk_is_a_clear_error(tmp_path, monkeypatch) -> None:
     with pytest.raises(TesseraError, match=r"a\.h5: could not be written"), hdf5.create(tmp_path / "a.h5") as file:
         hdf5.write(file, "x", np.arange(1_000_000))
     assert not (tmp_path / "a.h5").exists()
+
+
+def test_append_and_slices_are_the_array_in_parts(tmp_path: Path) -> None:
+    array = np.arange(700_001, dtype="<u4")
+    with hdf5.create(tmp_path / "a.h5") as file:
+        for part in (array[:0], array[:3], array[3:3], array[3:600_000], array[600_000:]):
+            hdf5.append(file, "x", part)
+    np.testing.assert_array_equal(hdf5.read(tmp_path / "a.h5", "x"), array)
+    assert hdf5.rows(tmp_path / "a.h5") == {"x": 700_001}
+    with hdf5.opened(tmp_path / "a.h5") as file:
+        parts = list(hdf5.slices(file["x"], 1 << 20))
+    assert max(part.nbytes for part in parts) <= 1 << 20
+    np.testing.assert_array_equal(np.concatenate(parts), array)
+
+
+def test_a_cut_dataset_of_many_parts_is_found(tmp_path: Path) -> None:
+    with pytest.raises(TesseraError, match="'x' has 5 rows, 6 were written"), hdf5.create(tmp_path / "a.h5") as file:
+        hdf5.append(file, "x", np.zeros(5, "<u2"))
+        file["x"].attrs["rows"] = 6
+    assert not (tmp_path / "a.h5").exists()

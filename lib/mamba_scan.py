@@ -52,8 +52,15 @@ class FastMambaMixer(MambaMixer):
         if cache is not None:
             channels = cache.update_conv_state(channels, self.layer_idx, conv_kernel_size=self.conv_kernel_size)
         padded = functional.pad(channels, (before, 0))[..., -(length + before) :]
+        return self.act(self._windows(padded).transpose(1, 2))
+
+    def _windows(self, padded: torch.Tensor) -> torch.Tensor:
         weight, bias = self.conv1d.weight, self.conv1d.bias
-        return self.act(functional.conv1d(padded, weight, bias, groups=self.intermediate_size).transpose(1, 2))
+        if padded.shape[-1] > self.conv_kernel_size:
+            return functional.conv1d(padded, weight, bias, groups=self.intermediate_size)
+        # A single step: one window. The library's convolution would be almost half of its time.
+        found = (padded * weight[:, 0]).sum(-1, keepdim=True)
+        return found if bias is None else found + bias[:, None]
 
     def _scanned(self, inner: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """D u + the selective scan, at least in float32, and the last state."""

@@ -19,7 +19,6 @@ from lib.non_overlapping import choose
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
-CHECKED_AT_ONCE = 4 * chunks.CHECKED_TOKENS  # checked and scanned while in memory
 COLUMNS = ("target", "position", "distance")
 
 Columns = dict[str, np.ndarray]
@@ -69,7 +68,7 @@ def scan(
 def _scan_block(chunk: Chunk, targets: Targets, start: int, stop: int) -> Found:
     """The windows starting in [start, stop) that may be chosen, thinned as they are found so that few are held."""
     found: Found = {}
-    for low, high in blocks.ranges(start, stop, CHECKED_AT_ONCE):
+    for low, high in blocks.ranges(start, stop, chunks.CHECKED_TOKENS):
         chunks.check(chunk, low, high)
         new = near_duplicates.scan(chunk.tokens, chunk.offsets, targets, low, high)
         held = {metric: near_duplicates.merge([found[metric], new[metric]]) for metric in found} or new

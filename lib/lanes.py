@@ -4,6 +4,9 @@ Measured on AVX2 (320 counters of 8 bits; one step adds a row, subtracts a row a
 plain numba loops take 30 to 60 ns, since LLVM widens the bytes in the reduction and ends every row in a scalar
 remainder. Vectors that go to memory and back at every step take 15, these loops 8, as intrinsics in C do. LLVM lowers
 the same vectors to SSE, AVX2, AVX-512 or NEON, whatever the machine has.
+
+What calls these functions is cached by numba under its own file: after a change here, touch lib/near_duplicates.py and
+lib/edit_distance.py.
 """
 
 import numpy as np

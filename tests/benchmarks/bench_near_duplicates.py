@@ -14,19 +14,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from lib import near_duplicates
-from lib.near_duplicates import STEPS, Targets, prepare, scan
+from lib.near_duplicates import STEPS, Slab, Targets, prepare, scan
 from tests.benchmarks.corpus import tokens as corpus_tokens
 from tests.brute_near_duplicates import sliding_counters
 from tests.ranks import ENVIRONMENT, ROOT
 
-N_TARGETS, LENGTH, MAX_DISTANCE, MIN_UNIQUE, POOL = 300, 100, 50, 50, 1500
-N_TOKENS, ORACLE_TOKENS, REPEATS, SHARE = 2_000_000, 2_000, 5, 0.01
+N_TARGETS, LENGTH, MAX_DISTANCE, MIN_UNIQUE, POOL = 300, 100, 50, 50, 3000
+N_TOKENS, ORACLE_TOKENS, REPEATS, SHARE = 4_000_000, 2_000, 5, 0.01
 Text = tuple[np.ndarray, np.ndarray]  # tokens, offsets
 
 
@@ -56,26 +56,31 @@ def random_targets(text: Text, n: int, rng: np.random.Generator) -> np.ndarray:
 def candidates(text: Text, targets: Targets) -> tuple[np.ndarray, np.ndarray]:
     """(position, target) of all candidates: the filter alone."""
     tokens, offsets = text
-    slab, found = targets.slabs[0], []
+    dense = near_duplicates._dense(tokens, targets)
+    windows = near_duplicates._window_starts(offsets, LENGTH, 0, len(tokens))
+    found = [part for slab in targets.slabs for part in filtered(dense, *windows, slab)]
+    return np.concatenate([p for p, _ in found]), np.concatenate([t for _, t in found])
+
+
+def filtered(dense: np.ndarray, firsts: np.ndarray, stops: np.ndarray, slab: Slab) -> Iterator[tuple]:
+    """Candidates for the targets of one slab, buffer by buffer."""
     capacity = 2 * STEPS * slab.n_targets
     positions, numbers = np.empty(capacity, np.int64), np.empty(capacity, np.uint16)
-    firsts, stops = near_duplicates._window_starts(offsets, LENGTH, 0, len(tokens))
-    dense, lookup, document = near_duplicates._dense(tokens, targets), slab.lookup.copy(), 0
+    lookup, document, firsts = slab.lookup.copy(), 0, firsts.copy()
     while document < len(firsts):
         document, position, n = near_duplicates._candidates(
             dense, firsts, stops, document, LENGTH, slab, lookup, positions, numbers
         )
-        found.append((positions[:n].copy(), numbers[:n].copy()))
+        yield positions[:n].copy(), numbers[:n].astype(np.int64) + slab.first_target
         if document < len(firsts):
             firsts[document] = position
-    return np.concatenate([p for p, _ in found]), np.concatenate([t for _, t in found])
 
 
 def planted(text: Text, rng: np.random.Generator) -> tuple[Text, np.ndarray]:
     """The text with near-duplicates until SHARE of its windows are candidates, and their targets: those of a pool
     with the fewest candidates before."""
     tokens, offsets = text[0].copy(), text[1]
-    pool = random_targets(text, POOL, rng)[: near_duplicates.SLAB]
+    pool = random_targets(text, POOL, rng)
     counts = np.bincount(candidates(text, prepare(pool, MAX_DISTANCE))[1], minlength=len(pool))
     targets = pool[np.argsort(counts, kind="stable")[:N_TARGETS]]
     ready = prepare(targets, MAX_DISTANCE)

@@ -143,12 +143,12 @@ def test_everything_is_written_and_twice_the_same_bytes(tmp_path: Path) -> None:
     assert page.count("data:image/png;base64") == 4
 
 
-def test_without_near_duplicates_or_optional_parts_there_is_still_a_report(tmp_path: Path) -> None:
+def test_without_near_duplicates_or_optional_parts_there_are_still_figures() -> None:
     bare = made.NearDuplicates(np.zeros(0, "<u4"), np.zeros(0, "<u2"))
-    nothing = data(near=dict.fromkeys(made.METRICS, bare), histograms={})
-    found = slimpajama_results.write(tmp_path, "toy", nothing, DESCRIPTION)
+    found = made.make(data(near=dict.fromkeys(made.METRICS, bare), histograms={}))
     assert set(found) == {"cumulative", "metrics", "targets"}
     assert (found["cumulative"]["mean"] == 0).all()
+    assert [drawn.name for drawn in slimpajama_results.draw(found)] == ["cumulative", "metrics"]
 
 
 def test_data_that_do_not_fit_are_refused() -> None:
@@ -182,7 +182,7 @@ def write_files(folder: Path) -> tuple[Path, Path, Path, Path]:
 
 def test_files_are_read_into_the_same_tables(tmp_path: Path) -> None:
     targets, near_duplicates, deduplication, groups = write_files(tmp_path)
-    read = slimpajama_data.read(targets, near_duplicates, deduplication, {"chunk-00": groups}, corpus_tokens=10_000)
+    read = slimpajama_data.read(targets, near_duplicates, deduplication, {"chunk-00": groups}, scanned_fraction=0.5)
     wanted = data(scanned_fraction=0.5, histograms={"chunk-00": (np.array([2]), np.array([7]))})
     for name, table in made.make(wanted).items():
         pd.testing.assert_frame_equal(made.make(read)[name], table)

@@ -12,28 +12,28 @@ from lib.slimpajama_tables import METRICS, NearDuplicates, SlimpajamaData
 
 def read(
     targets: Path, near_duplicates: Path, deduplication: Path | None = None, groups: Mapping[str, Path] | None = None,
-    corpus_tokens: int | None = None,
+    scanned_fraction: float = 1.0,
 ) -> SlimpajamaData:  # fmt: skip
     """The data of targets.h5, near_duplicates.h5 and, if given, deduplication.h5 and the groups.h5 of named chunks.
 
-    corpus_tokens: of the whole corpus, when near_duplicates.h5 may be of a part of it: the rest was not scanned.
+    scanned_fraction: the share of the corpus that near_duplicates.h5 is of.
     Raises TesseraError naming the file that is damaged, or not of the others.
     """
     bucket, count = hdf5.read(targets, "bucket"), hdf5.read(targets, "count")
-    length, max_distance, n_targets, n_tokens = _attributes(near_duplicates)
+    length, max_distance, n_targets = _attributes(near_duplicates)
     if n_targets != len(bucket):
         raise TesseraError(f"{near_duplicates}: made from {n_targets} targets, but {targets} has {len(bucket)}")
     return SlimpajamaData(
         bucket=bucket.astype(np.int64), count=count, length=length, max_distance=max_distance,
         near={metric: _near(near_duplicates, deduplication, metric) for metric in METRICS},
-        scanned_fraction=1.0 if corpus_tokens is None else n_tokens / corpus_tokens,
+        scanned_fraction=scanned_fraction,
         histograms={chunk: _histogram(path) for chunk, path in (groups or {}).items()},
     )  # fmt: skip
 
 
 def _attributes(path: Path) -> tuple[int, ...]:
     found = hdf5.attributes(path)
-    wanted = ("length", "max_distance", "n_targets", "n_tokens")
+    wanted = ("length", "max_distance", "n_targets")
     if missing := [name for name in wanted if name not in found]:
         raise TesseraError(f"{path}: no attribute '{missing[0]}'; make it with the stage near_duplicates")
     return tuple(int(found[name]) for name in wanted)  # type: ignore[call-overload]

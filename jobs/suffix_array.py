@@ -19,7 +19,6 @@ from typing import Any
 
 from lib import chunks, mpi, names
 from lib.config import execution
-from lib.errors import TesseraError
 
 VERSION = 1
 MPI = True
@@ -29,7 +28,7 @@ SLUG = ("depth",)
 
 @dataclass(frozen=True)
 class Config:
-    """`range_tokens`: what is sorted at once, in cache. `memory_gb`: more suffixes of a rank take one more scan each."""
+    """`range_tokens`: what is sorted at once, in cache. `memory_gb`: more suffixes of a rank take more scans."""
 
     depth: int = 1024
     range_tokens: int = execution(1 << 18)
@@ -46,17 +45,9 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     from lib import corpus_suffix_array
 
     corpus_suffix_array.build(
-        out / names.SUFFIX_ARRAY, out / names.BLOCKS, only_chunk(inputs["corpus"]), config.depth, config.range_tokens,
+        out / names.SUFFIX_ARRAY, out / names.BLOCKS, chunks.only(inputs["corpus"]), config.depth, config.range_tokens,
         int(config.memory_gb * 1e9), mpi.world(),
     )  # fmt: skip
-
-
-def only_chunk(path: Path) -> chunks.Chunk:
-    """The one chunk that `path` is or holds. Raises TesseraError when there are several."""
-    found = chunks.open_chunks([path])
-    if len(found) > 1:
-        raise TesseraError(f"{path}: {len(found)} chunks; there is one suffix array of each, so name one of them")
-    return found[0]
 
 
 def clean(out: Path) -> None:

@@ -62,6 +62,14 @@ def open_chunks(given: Sequence[Path]) -> list[Chunk]:
     return chunks
 
 
+def only(path: Path) -> Chunk:
+    """The one chunk that `path` is or holds. Raises TesseraError when there are several."""
+    found = open_chunks([path])
+    if len(found) > 1:
+        raise TesseraError(f"{path}: {len(found)} chunks, but this stage is run for one; name the file of one of them")
+    return found[0]
+
+
 def open_chunk(path: Path) -> Chunk:
     """One chunk. Raises TesseraError naming the file and what is wrong with its layout."""
     with hdf5.opened(path) as file:

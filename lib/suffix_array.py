@@ -7,7 +7,7 @@ where in the array each range stands, so any process can collect, sort and write
 import numpy as np
 from numba import njit
 
-from lib.suffix_sorting import Text, as_text, in_order, key, less, sort_suffixes, suffix_keys
+from lib.suffix_sorting import Text, as_text, key, less, sort_suffixes, suffix_keys
 
 OVERSAMPLING = 32  # samples per range: the largest range is then about 1.6 times the mean
 MAX_RANGES = 8192  # beyond, ranges grow: a sample of 262,144 suffixes is sorted by every rank in a tenth of a second
@@ -105,8 +105,8 @@ def _lookup_table(keys: np.ndarray) -> tuple[np.uint64, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def _find(  # noqa: ANN202
-    words, last, n_tokens, per_word, splitters, keys, table, shift, depth, start, found_keys, found  # noqa: ANN001
+def _find(
+    words, last, n_tokens, per_word, splitters, keys, table, shift, depth, start, found_keys, found
 ):  # fmt: skip
     """The key of every suffix from `start` on, and how many splitters sort before or at it."""
     for i in range(len(found)):
@@ -126,7 +126,7 @@ def _find(  # noqa: ANN202
 
 
 @njit(cache=True, nogil=True)
-def _append(start, found, own_keys, wanted, fill, limits, positions, keys):  # noqa: ANN001, ANN202
+def _append(start, found, own_keys, wanted, fill, limits, positions, keys):
     """Append the suffixes of wanted ranges to their ranges. False when one has more than it should."""
     for i in range(len(found)):
         index = found[i]

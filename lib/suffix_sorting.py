@@ -23,8 +23,8 @@ _U64 = np.uint64
 class Text(NamedTuple):
     """Tokens for the kernels, which take its fields one by one (an array inside a tuple costs them 8 ns a look).
 
-    words[p]: the 8 bytes that begin at token p, where all of them exist; last: the last 8 bytes of the text, its last
-    token least significant; n_tokens; per_word: tokens in 8 bytes.
+    words[p]: the 8 bytes that begin at token p, where all of them are text; last: the last 8 bytes of the text, the
+    last token least significant; n_tokens; per_word: tokens in 8 bytes.
     """
 
     words: np.ndarray
@@ -37,9 +37,10 @@ def as_text(tokens: np.ndarray) -> Text:
     """`tokens` (1-D contiguous uint16 or uint32, little endian; memory maps welcome) as the kernels read them."""
     tokens = np.asarray(tokens)
     per_word = WORD_BYTES // tokens.itemsize
-    count = len(tokens) - per_word + 1
-    words = np.ndarray(count, "<u8", tokens, strides=(tokens.itemsize,)) if count > 0 else np.zeros(0, "<u8")
-    words.setflags(write=False, align=False)  # one type for arrays, maps and odd byte offsets: compiled once
+    # Two words at least, and these flags: arrays, maps, odd byte offsets and tiny texts are one type, compiled once.
+    whole = tokens if len(tokens) > per_word else np.append(tokens, np.zeros(per_word + 1, tokens.dtype))
+    words = np.ndarray(len(whole) - per_word + 1, "<u8", whole, strides=(tokens.itemsize,))
+    words.setflags(write=False, align=False)
     last = 0
     for token in tokens[-per_word:].tolist():
         last = last << 8 * tokens.itemsize | token
@@ -64,7 +65,7 @@ def suffix_keys(text: Text, positions: np.ndarray, depth: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def in_order(word, per_word):  # noqa: ANN001, ANN201
+def in_order(word, per_word):
     """A little-endian word of tokens with its first token most significant."""
     if per_word == 4:
         outer = (word << _U64(48)) | (word >> _U64(48))
@@ -73,18 +74,18 @@ def in_order(word, per_word):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True)
-def _bits(n_tokens, per_word):  # noqa: ANN001, ANN202
+def _bits(n_tokens, per_word):
     return _U64(n_tokens * (16 if per_word == 4 else 32))
 
 
 @njit(cache=True, nogil=True)
-def key(words, last, n_tokens, per_word, position, taken, depth):  # noqa: ANN001, ANN201
+def key(words, last, n_tokens, per_word, position, taken, depth):
     """Tokens `taken` and following of the suffix at `position`, in 64 bits, the first most significant.
 
     Zeros stand for tokens from `depth` on and after the end of the text.
     """
     at = position + taken
-    if at < len(words):
+    if at + per_word <= n_tokens:
         value = in_order(words[at], per_word)
     elif at < n_tokens:
         value = last << _bits(at - n_tokens + per_word, per_word)
@@ -96,16 +97,16 @@ def key(words, last, n_tokens, per_word, position, taken, depth):  # noqa: ANN00
 
 
 @njit(cache=True, nogil=True)
-def _load_keys(words, last, n_tokens, per_word, positions, keys, start, stop, taken, depth):  # noqa: ANN001, ANN202
+def _load_keys(words, last, n_tokens, per_word, positions, keys, start, stop, taken, depth):
     for i in range(start, stop):
         keys[i] = key(words, last, n_tokens, per_word, np.int64(positions[i]), taken, depth)
 
 
 @njit(cache=True, nogil=True)
-def less(words, last, n_tokens, per_word, left, right, taken, depth):  # noqa: ANN001, ANN201
+def less(words, last, n_tokens, per_word, left, right, taken, depth):
     """Whether the suffix at `left` sorts before the one at `right`; their first `taken` tokens are equal."""
     later = max(left, right)
-    whole = min(depth - per_word + 1, len(words) - later)
+    whole = min(depth, n_tokens - later) - per_word + 1
     while taken < whole:
         a, b = words[left + taken], words[right + taken]
         if a != b:
@@ -121,7 +122,7 @@ def less(words, last, n_tokens, per_word, left, right, taken, depth):  # noqa: A
 
 
 @njit(cache=True, nogil=True)
-def _sort(words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, depth):  # noqa: ANN001, ANN202
+def _sort(words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, depth):
     """Sort everything by the first key, then run after run by the next ones, depth first (while it is in cache)."""
     runs = np.empty((len(keys) // SHORT_RUN + 1, 3), np.int64)  # to do: start, stop, tokens known to be equal
     runs[0, 0], runs[0, 1], runs[0, 2] = 0, len(keys), 0
@@ -152,8 +153,8 @@ def _sort(words, last, n_tokens, per_word, positions, keys, spare_positions, spa
 
 
 @njit(cache=True, nogil=True)
-def _split(  # noqa: ANN202
-    words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, start, stop, taken, depth, runs, todo  # noqa: ANN001
+def _split(
+    words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, start, stop, taken, depth, runs, todo
 ):  # fmt: skip
     """Sort the short runs of equal keys; put the long ones on the list `runs`. Returns how long that is then."""
     following = taken + per_word
@@ -187,7 +188,7 @@ def _split(  # noqa: ANN202
 
 
 @njit(cache=True, nogil=True)
-def _run_end(keys, start, stop):  # noqa: ANN001, ANN202
+def _run_end(keys, start, stop):
     end = start + 1
     while end < stop and keys[end] == keys[start]:
         end += 1
@@ -195,7 +196,7 @@ def _run_end(keys, start, stop):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True)
-def _ended_first(n_tokens, positions, start, stop, taken):  # noqa: ANN001, ANN202
+def _ended_first(n_tokens, positions, start, stop, taken):
     """Move suffixes of less than `taken` tokens to the front of their run, the shortest first; where the rest begins.
 
     Their keys were filled with zeros, so they stand among suffixes with the token 0 there; being the highest
@@ -212,7 +213,7 @@ def _ended_first(n_tokens, positions, start, stop, taken):  # noqa: ANN001, ANN2
 
 
 @njit(cache=True, nogil=True)
-def _radix_sort(keys, positions, spare_keys, spare_positions):  # noqa: ANN001, ANN202
+def _radix_sort(keys, positions, spare_keys, spare_positions):
     """Stable sort of (key, position) pairs by key, byte after byte from the least one; constant bytes cost nothing."""
     if _run_end(keys, 0, len(keys)) == len(keys):
         return
@@ -231,7 +232,7 @@ def _radix_sort(keys, positions, spare_keys, spare_positions):  # noqa: ANN001, 
 
 
 @njit(cache=True, nogil=True)
-def _byte_counts(keys):  # noqa: ANN001, ANN202
+def _byte_counts(keys):
     counts = np.zeros((8, 256), np.int64)
     for i in range(len(keys)):
         for byte in range(8):
@@ -240,7 +241,7 @@ def _byte_counts(keys):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True)
-def _scatter(keys, positions, to_keys, to_positions, counts, shift):  # noqa: ANN001, ANN202
+def _scatter(keys, positions, to_keys, to_positions, counts, shift):
     begin = 0
     for digit in range(256):
         counts[digit], begin = begin, begin + counts[digit]
@@ -251,7 +252,7 @@ def _scatter(keys, positions, to_keys, to_positions, counts, shift):  # noqa: AN
 
 
 @njit(cache=True, nogil=True)
-def _pair_less(words, last, n_tokens, per_word, left_key, left, right_key, right, taken, depth):  # noqa: ANN001, ANN202
+def _pair_less(words, last, n_tokens, per_word, left_key, left, right_key, right, taken, depth):
     # Equal keys are compared once more by `less`, which knows where the text ends.
     if left_key != right_key:
         return left_key < right_key
@@ -259,7 +260,7 @@ def _pair_less(words, last, n_tokens, per_word, left_key, left, right_key, right
 
 
 @njit(cache=True, nogil=True)
-def _merge_sort(words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, taken, depth):  # noqa: ANN001, ANN202
+def _merge_sort(words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, taken, depth):
     """Sort a run by its keys at `taken`, and suffixes with equal keys by their text."""
     count = len(keys)
     for start in range(0, count, INSERTION):
@@ -293,7 +294,7 @@ def _merge_sort(words, last, n_tokens, per_word, positions, keys, spare_position
 
 
 @njit(cache=True, nogil=True)
-def _insertion_sort(words, last, n_tokens, per_word, positions, keys, start, stop, taken, depth):  # noqa: ANN001, ANN202
+def _insertion_sort(words, last, n_tokens, per_word, positions, keys, start, stop, taken, depth):
     for i in range(start + 1, stop):
         new_key, new, j = keys[i], positions[i], i
         while j > start and _pair_less(
@@ -305,8 +306,8 @@ def _insertion_sort(words, last, n_tokens, per_word, positions, keys, start, sto
 
 
 @njit(cache=True, nogil=True)
-def _merge(  # noqa: ANN202
-    words, last, n_tokens, per_word, positions, keys, to_positions, to_keys, start, middle, stop, taken, depth  # noqa: ANN001
+def _merge(
+    words, last, n_tokens, per_word, positions, keys, to_positions, to_keys, start, middle, stop, taken, depth
 ):  # fmt: skip
     left, right = start, middle
     for i in range(start, stop):

@@ -1,0 +1,62 @@
+"""Exact duplicates: every group of two or more equal windows inside single documents of a chunk.
+
+mpirun -n 2 python -m mpi4py -m jobs.exact_duplicates --config exact_duplicates.yaml --out DIR
+
+    inputs:
+      corpus: chunk-00.h5              # or a directory with one chunk
+      suffix_array: suffix_array.h5    # of that chunk, at least `length` deep
+    length: 100
+
+Writes groups.h5: `positions` (of all members, group after group in the order of the suffix array, rising inside each),
+`group_offsets` (uint64, groups + 1), `counts`, and the histogram of counts: `histogram/count`, `histogram/groups`.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib import chunks, mpi, names, store
+from lib.config import execution
+
+VERSION = 1
+MPI = True
+INPUTS = ("corpus", "suffix_array")
+SLUG = ("length",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """`block_entries`: entries of the suffix array in one block, the unit of restart; about 40 bytes each in memory."""
+
+    length: int = 100
+    block_entries: int = execution(1 << 22)
+
+    def __post_init__(self) -> None:
+        """Refuse windows and blocks of nothing."""
+        if min(self.length, self.block_entries) < 1:
+            raise ValueError("length and block_entries: at least 1 is wanted")
+
+
+def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
+    """Find the groups block by block; rank 0 puts them together."""
+    from lib import corpus_exact_duplicates
+
+    chunk = chunks.only(inputs["corpus"])
+    array = corpus_exact_duplicates.open_array(
+        store.find(inputs["suffix_array"], names.SUFFIX_ARRAY), chunk, config.length
+    )
+    corpus_exact_duplicates.find(
+        out / names.GROUPS, out / names.BLOCKS, chunk, array, config.length, config.block_entries, mpi.world()
+    )
+
+
+def clean(out: Path) -> None:
+    """Remove the blocks once the groups are done."""
+    shutil.rmtree(out / names.BLOCKS, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    from lib.stage import main
+
+    raise SystemExit(main("exact_duplicates"))

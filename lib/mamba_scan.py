@@ -2,7 +2,8 @@
 
 Padding. With an attention mask, padded positions leave the state untouched, on either side. Without one the state has
 run over the padding: harmless on the right, where nothing reads it, but on the left it changes every score that
-follows. So give equal lengths, padding on the right, or a mask. A single step from a cache takes no mask.
+follows. So give equal lengths, padding on the right, or a mask. A cache is good for further steps (which take no mask)
+only after equal lengths, or padding on the left with a mask: on the right it ends in padding.
 """
 
 import importlib.util
@@ -33,9 +34,10 @@ class FastMambaMixer(MambaMixer):
         if hidden_states.device.type != "cpu":  # the model was moved after it was made fast
             return super().forward(hidden_states, cache_params, attention_mask)
         state = self._cached_state(cache_params)
-        inner, gate = self.in_proj(_masked(hidden_states, attention_mask)).chunk(2, dim=-1)
-        inner = _masked(self._convolved(inner, cache_params), attention_mask)
-        scanned, state = self._scanned(inner, state)
+        inner, gate = self.in_proj(hidden_states).chunk(2, dim=-1)
+        # Masked before the convolution, lest it carry a bias into the text, and after it, lest its own reach the state.
+        inner = self._convolved(_masked(inner, attention_mask), cache_params)
+        scanned, state = self._scanned(_masked(inner, attention_mask), state)
         if cache_params is not None:
             cache_params.update_recurrent_state(state, self.layer_idx)
         return self.out_proj((scanned * functional.silu(gate)).to(hidden_states.dtype))

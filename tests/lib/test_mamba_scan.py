@@ -94,14 +94,26 @@ def padded(side):
     return batch, mask
 
 
+@pytest.mark.parametrize("use_bias", [False, True])
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_with_a_mask_padding_changes_nothing(side):
-    _, fast = models(torch.float32)
+def test_with_a_mask_padding_changes_nothing(side, use_bias):
+    _, fast = models(torch.float32, use_bias=use_bias)
     batch, mask = padded(side)
     logits = fast(batch, attention_mask=mask).logits
     for row, length in enumerate((21, 13, 5)):
         alone = fast(ids()[row : row + 1, :length]).logits[0]
         torch.testing.assert_close(logits[row][mask[row].bool()], alone, rtol=1e-5, atol=1e-5)
+
+
+def test_steps_after_prompts_padded_on_the_left_are_those_of_the_text_alone():
+    _, fast = models(torch.float32)
+    batch, mask = padded("left")
+    with torch.no_grad():
+        cache = fast(batch, attention_mask=mask, use_cache=True).cache_params
+        step = fast(torch.tensor([[7], [8], [9]]), cache_params=cache, use_cache=True).logits[:, 0]
+        for row, length in enumerate((21, 13, 5)):
+            text = torch.cat([ids()[row, :length], torch.tensor([7 + row])])
+            torch.testing.assert_close(step[row], fast(text[None]).logits[0, -1], rtol=1e-5, atol=1e-5)
 
 
 def test_without_a_mask_padding_on_the_right_is_harmless_and_on_the_left_is_not():

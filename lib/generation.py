@@ -6,12 +6,13 @@ back to the end of the prompt; a recurrent model reads the prompt once more). Th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lib import decoding, output_head
+from lib import next_token, output_head
 from lib.decoder_state import DecoderState, rows_together
 from lib.decoding import Decoding
 from lib.token_scores import check_sequences, positions, vocabulary
@@ -65,6 +66,14 @@ def continue_prompts(
         for low in range(0, len(texts), step)
     ]
     return Continued(*(np.concatenate(column) for column in zip(*parts)))
+
+
+def end_ids(model: torch.nn.Module, tokenizer: Any) -> list[int]:
+    """The ids that end a text: those of the model's configuration, and the tokenizer's EOS."""
+    settings = getattr(model, "generation_config", None) or model.config
+    configured = settings.eos_token_id
+    several = configured if isinstance(configured, list) else [configured]
+    return sorted({int(index) for index in [*several, tokenizer.eos_token_id] if index is not None})
 
 
 def _check_room(model: torch.nn.Module, length: int) -> None:
@@ -125,7 +134,7 @@ def _suffix_scores(
     nll, log_p = [], []
     for states, targets in zip(predicting.split(block_rows), suffixes.split(block_rows)):
         logits, flat = logits_of(states).flatten(0, 1), targets.flatten()
-        picked = decoding.log_probs(logits, flat, how)
+        picked = next_token.log_probs(logits, flat, how)
         own = logits.log_softmax(1).gather(1, flat[:, None])
         nll.append(-own.view(targets.shape).double().sum(1))
         log_p.append(picked.view(targets.shape).double().sum(1))
@@ -145,7 +154,7 @@ def _continue(
     going = torch.arange(len(logits), device=logits.device)
     stops = torch.tensor(list(ends), dtype=torch.long, device=logits.device)
     for step in range(n_tokens):
-        tokens = decoding.next_ids(logits, how, keys[going], step)
+        tokens = next_token.next_ids(logits, how, keys[going], step)
         made[going, step] = tokens
         if step + 1 == n_tokens:
             break

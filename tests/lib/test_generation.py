@@ -20,7 +20,7 @@ from transformers import (
     RwkvForCausalLM,
 )
 
-from lib import attention_cache, decoding, generation
+from lib import attention_cache, generation, next_token
 from lib.decoding import Decoding
 
 V, P, S, C, END = 97, 11, 5, 40, 5
@@ -67,7 +67,7 @@ def by_hand(model, how: Decoding) -> list[list[int]]:
     ids = torch.tensor(PROMPTS)
     for step in range(C):
         logits = model(ids, use_cache=False).logits[:, -1].float()
-        ids = torch.cat([ids, decoding.next_ids(logits, how, torch.tensor(KEYS), step)[:, None]], dim=1)
+        ids = torch.cat([ids, next_token.next_ids(logits, how, torch.tensor(KEYS), step)[:, None]], dim=1)
     rows = [row[: row.index(END) + 1] if END in row else row for row in ids[:, P:].tolist()]
     return [row + [-1] * (C - len(row)) for row in rows]
 
@@ -84,7 +84,7 @@ def test_the_suffix_is_scored_as_by_hand(model) -> None:
         logits = model(torch.tensor([[*prompt, *suffix]]), use_cache=False).logits[0, P - 1 : -1].float()
         nll = torch.nn.functional.cross_entropy(logits, torch.tensor(suffix), reduction="sum")
         np.testing.assert_allclose(found.suffix_nll[row], nll, atol=1e-4)
-        log_p = decoding.log_probs(logits, torch.tensor(suffix), SAMPLING).sum()
+        log_p = next_token.log_probs(logits, torch.tensor(suffix), SAMPLING).sum()
         np.testing.assert_allclose(found.suffix_log_p[row], log_p, atol=1e-4)
 
 

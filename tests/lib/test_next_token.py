@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lib import config, decoding
+from lib import config, next_token
 from lib.decoding import Decoding
 from lib.errors import UsageError
 
@@ -34,14 +34,14 @@ def brute_force(logits: np.ndarray, how: Decoding) -> np.ndarray:
 
 @pytest.mark.parametrize("how", SETTINGS, ids=str)
 def test_log_probs_are_those_of_brute_force(how: Decoding) -> None:
-    found = decoding.log_probs(LOGITS.expand(6, 6), torch.arange(6), how).exp()
+    found = next_token.log_probs(LOGITS.expand(6, 6), torch.arange(6), how).exp()
     np.testing.assert_allclose(found, brute_force(LOGITS.double().numpy(), how), atol=1e-6)
 
 
 @pytest.mark.parametrize("how", SETTINGS, ids=str)
 def test_ids_are_drawn_with_the_reported_probabilities(how: Decoding) -> None:
     n = 20_000
-    drawn = decoding.next_ids(LOGITS.expand(n, 6), how, torch.arange(n), step=3)
+    drawn = next_token.next_ids(LOGITS.expand(n, 6), how, torch.arange(n), step=3)
     counts, expected = np.bincount(drawn, minlength=6), brute_force(LOGITS.double().numpy(), how) * n
     assert not counts[expected == 0].any()
     if how.kind == "sample":
@@ -51,15 +51,15 @@ def test_ids_are_drawn_with_the_reported_probabilities(how: Decoding) -> None:
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=12), st.integers(0, 14), st.sampled_from([0.3, 0.77, 1.0]))
 def test_truncated_ids_are_never_drawn(values: list[int], top_k: int, top_p: float) -> None:
     how, logits = Decoding("sample", 0.9, top_k, top_p), torch.tensor(values, dtype=torch.float32)
-    drawn = decoding.next_ids(logits.expand(50, -1), how, torch.arange(50), step=0)
-    assert torch.isfinite(decoding.log_probs(logits.expand(50, -1), drawn, how)).all()
+    drawn = next_token.next_ids(logits.expand(50, -1), how, torch.arange(50), step=0)
+    assert torch.isfinite(next_token.log_probs(logits.expand(50, -1), drawn, how)).all()
 
 
 @pytest.mark.parametrize("how", [Decoding("sample"), Decoding("sample", top_k=3)], ids=str)
 def test_a_row_does_not_feel_its_batch(how: Decoding) -> None:
     logits = torch.randn(9, 50, generator=torch.Generator().manual_seed(0))
-    together = decoding.next_ids(logits, how, torch.arange(9), 2)
-    alone = [decoding.next_ids(logits[row : row + 1], how, torch.tensor([row]), 2).item() for row in range(9)]
+    together = next_token.next_ids(logits, how, torch.arange(9), 2)
+    alone = [next_token.next_ids(logits[row : row + 1], how, torch.tensor([row]), 2).item() for row in range(9)]
     assert together.tolist() == alone
 
 

@@ -1,0 +1,186 @@
+"""Continuations of prompts by a model, and what of their true suffixes they repeat.
+
+python -m jobs.generate --config FILE --out DIR
+
+    inputs: {model: DIR, prompts: prompts.h5}
+    decoding: {kind: sample, temperature: 1.0, top_k: 40, top_p: 1.0, seed: 0}      # or {kind: greedy}
+    continuation_tokens: 256
+
+Result generations.h5, one row a prompt of this part: `continuation` (n x C int64, its end id included, -1 after it),
+`exact`, `matched_tokens`, `edit_similarity`, `bleu` (lib.suffix_match), `suffix_in_prompt`, `suffix_nll` (nats, summed,
+the model's own distribution), `suffix_log_p` (under the stated decoding); `row` in prompts.h5, and copies of `prompt`,
+`suffix`, `document`, `subset`, `repetitions`. A killed task goes on at its first missing shard.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from lib import blocks, hdf5, names, store
+from lib.config import digest, execution, plain, science
+from lib.decoding import Decoding
+from lib.draws import generator
+from lib.errors import TesseraError
+
+if TYPE_CHECKING:
+    from lib.prompt_files import Prompts
+
+VERSION = 1
+INPUTS = ("model", "prompts")
+SLUG = ("part", "parts")
+IMPORTS_TORCH = True
+GREEDY = Decoding("greedy")
+COPIED = ("family", "n_parameters", "bos")  # what every shard says of the model, the same in all
+
+
+@dataclass(frozen=True)
+class Config:
+    """part of parts: the fixed range of prompts of this task, from 0; shard_prompts: how many are stored at a time;
+    bos: whether the tokenizer's BOS opens a prompt, which comes from inside a document."""
+
+    decoding: Decoding = GREEDY
+    continuation_tokens: int = 256
+    part: int = 0
+    parts: int = 1
+    bos: Literal["none", "document"] = "none"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: int = execution(64)
+    shard_prompts: int = execution(512)
+    device: str = execution("auto")
+
+    def __post_init__(self) -> None:
+        """Refuse a part that is none, and sizes below 1."""
+        if not 0 <= self.part < self.parts:
+            raise ValueError(f"part {self.part} of {self.parts}: parts count from 0")
+        if min(self.continuation_tokens, self.batch_size, self.shard_prompts) < 1:
+            raise ValueError("continuation_tokens, batch_size and shard_prompts: at least 1")
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Make the missing shards, then one file of all."""
+    from lib import prompt_files
+
+    prompts = prompt_files.read(store.find(inputs["prompts"], names.PROMPTS))
+    _check_lengths(config, prompts)
+    folder = out / names.BLOCKS
+    blocks.claim(folder, _owner(config, inputs))
+    shards = {f"{start:09d}-{stop:09d}": slice(start, stop) for start, stop in _bounds(config, prompts)}
+    _make(config, inputs["model"], prompts, folder, shards)
+    _assemble(config, prompts, folder, list(shards), out / names.GENERATIONS)
+
+
+def clean(out: Path) -> None:
+    """Remove the shards of a finished task."""
+    shutil.rmtree(out / names.BLOCKS, ignore_errors=True)
+
+
+def _check_lengths(config: Config, prompts: "Prompts") -> None:
+    if config.continuation_tokens < prompts.suffix.shape[1]:
+        raise TesseraError(
+            f"continuation_tokens {config.continuation_tokens}: the suffixes in {prompts.file} have "
+            f"{prompts.suffix.shape[1]} tokens; generate as many at least"
+        )
+    if config.parts > len(prompts.prompt):
+        raise TesseraError(f"parts {config.parts}: {prompts.file} has {len(prompts.prompt)} prompts only")
+
+
+def _owner(config: Config, inputs: dict[str, Path]) -> str:
+    """What the shards found from an earlier attempt must have been made with."""
+    made_from = {name: store.input_digest(path) for name, path in inputs.items()}
+    return digest({"version": VERSION, "config": science(config), "inputs": made_from})
+
+
+def _bounds(config: Config, prompts: "Prompts") -> list[tuple[int, int]]:
+    n = len(prompts.prompt)
+    return blocks.ranges(n * config.part // config.parts, n * (config.part + 1) // config.parts, config.shard_prompts)
+
+
+def _make(config: Config, model: Path, prompts: "Prompts", folder: Path, shards: dict[str, slice]) -> None:
+    missing = blocks.missing(folder, list(shards))
+    if not missing:
+        return
+    worker = _Worker(config, model, prompts)
+    for count, name in enumerate(missing, start=len(shards) - len(missing) + 1):
+        blocks.write(blocks.file(folder, name), worker.shard(shards[name]))
+        print(f"generate: shard {count} of {len(shards)}", flush=True)
+
+
+class _Worker:
+    """The model, loaded once, and what it makes of a range of prompts."""
+
+    def __init__(self, config: Config, directory: Path, prompts: "Prompts"):
+        from lib import likelihoods, models, prompt_files
+        from lib.generation import end_ids
+
+        tokenizer = models.load_tokenizer(directory)
+        prompt_files.check_tokenizer(prompts, tokenizer)
+        self.config, self.prompts = config, prompts
+        self.opening = likelihoods.opening(tokenizer, None if config.bos == "document" else "")
+        self.model = models.load_causal_lm(directory, config.dtype, likelihoods.device(config.device))
+        self.ends = end_ids(self.model, tokenizer)
+
+    def shard(self, rows: slice) -> dict[str, np.ndarray]:
+        """The datasets of one range of rows."""
+        from lib.generation import continue_prompts
+
+        prompt, suffix = self.prompts.prompt[rows], self.prompts.suffix[rows]
+        opened = np.concatenate([np.tile(self.opening, (len(prompt), 1)), prompt], axis=1)
+        try:
+            made = continue_prompts(
+                self.model, opened, suffix, self.config.continuation_tokens, self.config.decoding,
+                keys(self.config.decoding.seed, self.prompts, rows), self.ends, self.config.batch_size,
+            )  # fmt: skip
+        except ValueError as error:
+            raise TesseraError(f"{self.prompts.file}: rows from {rows.start}: {error}") from error
+        found = {"continuation": made.ids, "suffix_nll": made.suffix_nll, "suffix_log_p": made.suffix_log_p}
+        return {**found, **_matches(made.ids, prompt, suffix), **self._about()}
+
+    def _about(self) -> dict[str, np.ndarray]:
+        return {
+            "family": np.array(self.model.config.model_type.encode()),
+            "n_parameters": np.array(self.model.num_parameters()),
+            "bos": np.array(self.opening[0] if len(self.opening) else -1),
+        }
+
+
+def keys(seed: int, prompts: "Prompts", rows: slice) -> np.ndarray:
+    """The secret that all draws of a prompt come from, int64: by (seed, document) alone."""
+    drawn = [generator(seed, "continuations", int(number)).integers(2**63) for number in prompts.document[rows]]
+    return np.array(drawn, dtype=np.int64)
+
+
+def _matches(made: np.ndarray, prompt: np.ndarray, suffix: np.ndarray) -> dict[str, np.ndarray]:
+    from lib import suffix_match
+
+    matched = suffix_match.matched_tokens(made, suffix)
+    return {
+        "exact": matched == suffix.shape[1], "matched_tokens": matched,
+        "edit_similarity": suffix_match.edit_similarity(made, suffix), "bleu": suffix_match.bleu(made, suffix),
+        "suffix_in_prompt": suffix_match.in_prompt(prompt, suffix),
+    }  # fmt: skip
+
+
+def _assemble(config: Config, prompts: "Prompts", folder: Path, shards: list[str], path: Path) -> None:
+    found = [blocks.read(folder, name) for name in shards]
+    about = {name: found[0][name] for name in COPIED}
+    columns = {name: np.concatenate([shard[name] for shard in found]) for name in found[0] if name not in COPIED}
+    bounds = _bounds(config, prompts)
+    rows = slice(bounds[0][0], bounds[-1][1])
+    with hdf5.create(path) as file:
+        file.attrs.update({f"decoding_{key}": value for key, value in plain(config.decoding).items()})
+        file.attrs.update({"family": about["family"].item().decode(), "dtype": config.dtype})
+        file.attrs.update({name: int(about[name]) for name in ("n_parameters", "bos")})
+        hdf5.write(file, "row", np.arange(rows.start, rows.stop, dtype="<u8"))
+        for name, values in {**columns, **prompts.rows(rows)}.items():
+            hdf5.write(file, name, values)
+    exact = int(columns["exact"].sum())
+    print(f"generate: {exact} of {len(columns['exact'])} suffixes repeated exactly")
+
+
+if __name__ == "__main__":
+    from lib.stage import main
+
+    raise SystemExit(main("generate"))

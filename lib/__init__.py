@@ -1,1 +1,8 @@
 """What the stages share: small modules named for the thing they hold."""
+
+import os
+
+# numba reads it when it is imported, which modules below do.
+os.environ.setdefault(
+    "NUMBA_CACHE_LOCATOR_CLASSES", "lib.kernel_cache.KernelCacheLocator,InTreeCacheLocator,UserWideCacheLocator"
+)

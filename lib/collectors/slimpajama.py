@@ -1,0 +1,90 @@
+"""The slimpajama sweep: near-duplicates of every target become means by bucket and distance, and what survives."""
+
+from pathlib import Path
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from lib import collect, hdf5, names, store
+from lib.errors import TesseraError
+from lib.survey import directory, done
+from lib.sweep import Leaf, Plan
+
+FILES = {
+    "targets": names.TARGETS,
+    "near_duplicates": names.NEAR_DUPLICATES,
+    "deduplication": names.DEDUPLICATION,
+    "exact_duplicates": names.GROUPS,
+    "counts": names.COUNTS,
+}
+READ = ("targets", "near_duplicates", "deduplication", "exact_duplicates", "count")
+
+
+def run(root: Path, plan: Plan, console: Console) -> None:
+    """Write tables, figures and report, and print the mean number of near-duplicates by bucket and distance."""
+    from lib import results, slimpajama_data, slimpajama_results
+
+    finished = done(root, plan)
+    leaves, missing = collect.split(plan, finished, READ)
+    scan = next((leaf for leaf in leaves if "deduplication" in leaf.nodes), None)
+    if scan is None:
+        raise TesseraError(f"{plan.name}: the scan for near-duplicates is not finished; submit the sweep")
+    data = slimpajama_data.read(
+        *(_verified(root, plan, scan, node) for node in ("targets", "near_duplicates", "deduplication")),
+        groups=_groups(root, plan, leaves),
+        scanned_fraction=_scanned_fraction(plan, scan),
+    )
+    _compare_counts(root, plan, leaves, data.count)
+    description = results.Description(
+        title=plan.title,
+        settings=collect.settings(plan),
+        provenance=dict(collect.provenance(root, plan, leaves)),
+        warnings=collect.missing_words(plan, missing),
+    )
+    found = slimpajama_results.write(root, plan.name, data, description)
+    collect.write_missing(root, plan, missing)
+    _print_summary(slimpajama_results.summary(found), console)
+
+
+def _verified(root: Path, plan: Plan, leaf: Leaf, node: str) -> Path:
+    """The artifact of a leaf's node, every checksum compared."""
+    place = directory(root, plan.tasks[leaf.nodes[node]])
+    store.verify(place)
+    return place / FILES[node]
+
+
+def _groups(root: Path, plan: Plan, leaves: list[Leaf]) -> dict[str, Path]:
+    """Chunk -> the groups of its exact duplicates."""
+    return {
+        str(leaf.labels["chunk"]): _verified(root, plan, leaf, "exact_duplicates")
+        for leaf in leaves
+        if "chunk" in leaf.labels
+    }
+
+
+def _compare_counts(root: Path, plan: Plan, leaves: list[Leaf], expected: np.ndarray) -> None:
+    """Raise TesseraError where targets, counted once more chunk by chunk, do not add up to what they were drawn by."""
+    for leaf in leaves:
+        if "counts" in leaf.nodes:
+            file = _verified(root, plan, leaf, "counts")
+            wrong = np.flatnonzero(hdf5.read(file, "counts").sum(1) != expected)
+            if len(wrong):
+                raise TesseraError(
+                    f"{file}: target {wrong[0]} does not occur {expected[wrong[0]]} times; a bug, please report it"
+                )
+
+
+def _scanned_fraction(plan: Plan, leaf: Leaf) -> float:
+    """How much of the corpus was scanned, in chunks, which are as even as the files allow."""
+    corpus = plan.tasks[leaf.nodes["near_duplicates"]].inputs["corpus"]
+    return len(corpus) / plan.tasks[corpus[0]].config["chunks"]
+
+
+def _print_summary(summary: tuple[list[str], list[list[str]]], console: Console) -> None:
+    header, rows = summary
+    table = Table(*header, box=box.SIMPLE_HEAD, padding=0, title="mean near-duplicates of a target by distance")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

@@ -68,6 +68,12 @@ def continue_prompts(
     return Continued(*(np.concatenate(column) for column in zip(*parts)))
 
 
+def check_ids(model: torch.nn.Module, prompts: NDArray[np.integer], continuations: NDArray[np.integer]) -> None:
+    """Raise ValueError naming the row for ids that the model's vocabulary lacks; ENDED stands for none."""
+    everything = np.concatenate([prompts, np.where(continuations == ENDED, 0, continuations)], axis=1)
+    check_sequences(everything, vocabulary(model))
+
+
 def end_ids(model: torch.nn.Module, tokenizer: Any) -> list[int]:
     """The ids that end a text: those of the model's configuration, and the tokenizer's EOS."""
     settings = getattr(model, "generation_config", None) or model.config

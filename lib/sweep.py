@@ -4,6 +4,7 @@
     nodes:   name -> {stage, config, inputs: {input: node}, resources}
              the input `{each: node, chunk: "${chunks}"}` is the list of that node at every `chunk` (20: 0 to 19)
     leaves:  [{node, grid: {variable: values}}]; the grid's product, and everything its nodes need, is the graph
+    include: a file of `vars`, `nodes` and `profiles`, relative to this one, that the sweep comes over
 
 A profile (sweeps/profiles/<profile>.yaml) has the same `vars` and `nodes`, holds the scale and comes over the sweep;
 the sweep's own `profiles: {<profile>: ...}` comes over it, `--set` last.
@@ -24,7 +25,8 @@ from lib.errors import UsageError, suggestion
 from lib.stage import Stage, check_inputs, load, task_digest
 
 FOLDER = Path(__file__).parent.parent / "sweeps"
-KEYS = {"name", "title", "tables", "vars", "nodes", "leaves", "profiles"}
+KEYS = {"name", "title", "tables", "include", "vars", "nodes", "leaves", "profiles"}
+INCLUDED_KEYS = {"vars", "nodes", "profiles"}
 PROFILE_KEYS = {"vars", "nodes"}
 NODE_KEYS = {"stage", "config", "inputs", "resources"}
 LEAF_KEYS = {"node", "grid"}
@@ -84,8 +86,7 @@ def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
     file = _existing(FOLDER / f"{name.replace('-', '_')}.yaml", name, names(), "sweep")
     profiles = [path.stem for path in (FOLDER / "profiles").glob("*.yaml")]
     profile_file = _existing(FOLDER / "profiles" / f"{profile}.yaml", profile, profiles, "profile")
-    sweep, scale = yamls.read(file), yamls.read(profile_file)
-    _known(sweep, KEYS, str(file))
+    sweep, scale = _included(file), yamls.read(profile_file)
     _known(scale, PROFILE_KEYS, str(profile_file))
     own = (sweep.pop("profiles", None) or {}).get(profile) or {}
     _known(own, PROFILE_KEYS, f"{file}: profiles: {profile}")
@@ -93,6 +94,20 @@ def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         _set(document, setting)
     return document
+
+
+def _included(file: Path) -> dict[str, Any]:
+    """The document of a file over that of the file it includes, if it does."""
+    document = yamls.read(file)
+    _known(document, KEYS, str(file))
+    if "include" not in document:
+        return document
+    base = file.parent / str(document.pop("include"))
+    if not base.is_file():
+        raise UsageError(f"{file}: include: no file {base}")
+    common = yamls.read(base)
+    _known(common, INCLUDED_KEYS, str(base))
+    return merge(common, document)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,12 @@ CLUSTERS = sorted(cluster.FOLDER.glob("*.yaml"))
 EXPECTED = {
     ("near_dupls", "paper"): {"hub_model": 3, "finetune": 90, "membership": 90, "duplicates": 40, "canaries": 10},
     ("near_dupls", "laptop"): {"pretrain": 2, "finetune": 13, "membership": 13, "duplicates": 8, "canaries": 2},
+    ("prefix_sizes", "paper"): {"prompts": 1, "generate": 200, "score_generations": 10},
+    ("prefix_lengths", "paper"): {"prompts": 4, "generate": 160, "score_generations": 8},
+    ("prefix_subsets", "paper"): {"prompts": 17, "generate": 680, "score_generations": 34},
+    ("prefix_sizes", "laptop"): {"pretrain": 5, "prompts": 1, "generate": 4, "score_generations": 4},
 }
+PREFIX = ("prefix_sizes", "prefix_lengths", "prefix_subsets")
 
 
 def expanded(name: str, profile: str, *settings: str) -> sweep.Plan:
@@ -71,3 +76,26 @@ def test_members_and_non_members_share_no_stream_and_the_exact_curve_is_trained_
     roles = [task.config["role"] for task in plan.tasks.values() if task.stage == "canaries"]
     assert sorted(roles) == ["member", "non_member"]
     assert len(plan.leaves) == len({leaf.digest for leaf in plan.leaves})
+
+
+@pytest.mark.parametrize("name", PREFIX)
+def test_the_prefix_attack_on_a_laptop_needs_nothing_of_the_hub_and_other_models_share_prompts(name: str) -> None:
+    plan = expanded(name, "laptop")
+    assert fetching.items(plan) == []
+    for leaf in plan.leaves:
+        task = plan.tasks[leaf.digest]
+        assert task.inputs["small"] != task.inputs["large"]
+        assert {plan.tasks[part].inputs["prompts"] for part in task.inputs["generations"]} == {task.inputs["prompts"]}
+    trained = {leaf.labels["prompt_tokens"]: set() for leaf in plan.leaves}
+    for leaf in plan.leaves:
+        if "135M" not in leaf.labels["model"]:
+            trained[leaf.labels["prompt_tokens"]].add(plan.tasks[leaf.digest].inputs["prompts"])
+    assert all(len(digests) == 1 for digests in trained.values())
+
+
+def test_the_prefix_attack_takes_other_models_and_texts_by_settings(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"text": "mine"}\n')
+    plan = expanded("prefix_sizes", "paper", "models=[gpt-neo-1.3B,rwkv-4-430m,pythia-1b]", f"corpus={tmp_path}")
+    assert len({plan.tasks[leaf.digest].inputs["prompts"] for leaf in plan.leaves}) == 2  # one for each tokenizer
+    own = expanded("prefix_sizes", "paper", "models=[hub]", "repo=me/mine")
+    assert "me/mine" in {task.config.get("repo") for task in own.tasks.values()}

@@ -258,3 +258,42 @@ def test_each_with_one_value_is_one_node_where_one_is_wanted() -> None:
     assert isinstance(plan.tasks[plan.leaves[0].digest].inputs["data"], str)
     with pytest.raises(UsageError, match="input 'data': one node is wanted"):
         sweep.expand(sweep.merge(document, {"vars": {"chunks": [4, 5]}}), "p")
+
+
+PROFILE_FILE = "vars: {seeds: [1]}\n"
+
+
+def written(folder, sweep_text: str, common: str | None = None) -> None:
+    (folder / "profiles").mkdir()
+    (folder / "profiles" / "p.yaml").write_text(PROFILE_FILE)
+    (folder / "s.yaml").write_text(sweep_text)
+    if common is not None:
+        (folder / "common.yaml").write_text(common)
+
+
+def test_a_sweep_comes_over_what_it_includes_and_profiles_over_both(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "FOLDER", tmp_path)
+    written(
+        tmp_path,
+        "name: s\ninclude: common.yaml\nvars: {b: 20}\nprofiles: {p: {vars: {d: 40}}}\n",
+        "vars: {a: 1, b: 2, seeds: [9]}\nnodes: {n: {stage: make}}\nprofiles: {p: {vars: {a: 10, d: 4}}}\n",
+    )
+    document = sweep.read("s", "p", [])
+    assert document["vars"] == {"a": 10, "b": 20, "seeds": [1], "d": 40}
+    assert document["nodes"] == {"n": {"stage": "make"}}
+    assert not {"include", "profiles"} & set(document)
+
+
+@pytest.mark.parametrize(
+    ("common", "message"),
+    [
+        (None, "include: no file .*common.yaml"),
+        ("leaves: []\n", "common.yaml: unknown key 'leaves'"),
+        ("include: more.yaml\n", "common.yaml: unknown key 'include'"),
+    ],
+)
+def test_a_wrong_include_is_named(common, message, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "FOLDER", tmp_path)
+    written(tmp_path, "name: s\ninclude: common.yaml\n", common)
+    with pytest.raises(UsageError, match=message):
+        sweep.read("s", "p", [])

@@ -20,7 +20,7 @@ from transformers import (
     RwkvForCausalLM,
 )
 
-from lib import attention_cache, generation, next_token
+from lib import attention_cache, generation, mamba_scan, next_token
 from lib.decoding import Decoding
 
 V, P, S, C, END = 97, 11, 5, 40, 5
@@ -133,6 +133,15 @@ def test_a_small_block_of_logits_is_enough(monkeypatch) -> None:
     whole = made(model, SAMPLING)
     monkeypatch.setattr(generation, "_block_rows", lambda model, n_suffix: 2)
     np.testing.assert_allclose(made(model, SAMPLING).suffix_nll, whole.suffix_nll, atol=1e-5)
+
+
+def test_the_fast_path_of_mamba_writes_the_same() -> None:
+    plain, fast = model_named("mamba"), model_named("mamba")
+    assert mamba_scan.use_fast_scan(fast) == 2
+    for how in (GREEDY, SAMPLING):
+        wanted, found = made(plain, how), made(fast, how, batch_size=3)
+        np.testing.assert_array_equal(found.ids, wanted.ids)
+        np.testing.assert_allclose(found.suffix_nll, wanted.suffix_nll, atol=1e-5)
 
 
 def test_buffers_are_for_plain_attention_alone() -> None:

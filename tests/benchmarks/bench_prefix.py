@@ -1,0 +1,144 @@
+"""The prefix attack against the way that published code goes: the same model, the same prompts, the same texts.
+
+python -m tests.benchmarks.bench_prefix
+
+Published: the `generate` of transformers for ten prompts at a time, then for every text three passes of its own (large
+model, small model, lowercased) with cross-entropy over all logits. Ours: lib.generation in large batches, then every
+text once a model in batches, which gives min-k, min-k++ and the suffix's likelihood as well. GPT-NeoX and Mamba of
+laptop size, random weights, greedy, so that both must write the same ids and agree within 1e-4 nats per token.
+"""
+
+import copy
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, MambaConfig, MambaForCausalLM
+
+from lib import generated_texts, mamba_scan, ragged
+from lib.decoding import Decoding
+from lib.generated_texts import Generated
+from lib.generation import continue_prompts
+from lib.token_scores import score_tokens
+
+VOCABULARY, PROMPT, SUFFIX, CONTINUATION = 2048, 50, 50, 256
+N_PROMPTS, PUBLISHED_BATCH, BATCH, SCORING_BATCH = 64, 10, 64, 16
+NO_IDS = np.zeros(0, np.int64)
+
+
+def gpt_neox(width: int, layers: int) -> GPTNeoXForCausalLM:
+    """Of about 1.3 million parameters at width 128 and 4 layers."""
+    torch.manual_seed(width)
+    config = GPTNeoXConfig(
+        vocab_size=VOCABULARY, hidden_size=width, num_hidden_layers=layers, num_attention_heads=4,
+        intermediate_size=4 * width, max_position_embeddings=512, initializer_range=0.1, eos_token_id=None,
+    )  # fmt: skip
+    return GPTNeoXForCausalLM(config).eval()
+
+
+def mamba(width: int, layers: int) -> MambaForCausalLM:
+    """Of about 1.1 million parameters at width 128 and 7 layers."""
+    torch.manual_seed(width)
+    config = MambaConfig(vocab_size=VOCABULARY, hidden_size=width, num_hidden_layers=layers, eos_token_id=None)
+    return MambaForCausalLM(config).eval()
+
+
+@torch.no_grad()
+def one_text(model: Any, ids: list[int]) -> float:
+    """The loss of one text, with a pass of its own."""
+    everything = torch.tensor([ids])
+    return model(everything, labels=everything).loss.item()
+
+
+@torch.no_grad()
+def published(large: Any, small: Any, prompts: np.ndarray, suffixes: np.ndarray, lower: list) -> dict[str, np.ndarray]:
+    """Ten prompts at a time, then three passes for every text."""
+    made = []
+    for start in range(0, len(prompts), PUBLISHED_BATCH):
+        batch = torch.tensor(prompts[start : start + PUBLISHED_BATCH])
+        made.append(
+            large.generate(
+                batch, attention_mask=torch.ones_like(batch), do_sample=False, max_new_tokens=CONTINUATION,
+                min_new_tokens=CONTINUATION, pad_token_id=0,
+            )
+        )  # fmt: skip
+    texts = torch.cat(made).tolist()
+    return {
+        "ids": np.array(texts)[:, PROMPT:],
+        "large": np.array([one_text(large, ids) for ids in texts]),
+        "small": np.array([one_text(small, ids) for ids in texts]),
+        "lower": np.array([one_text(large, ids) for ids in lower]),
+    }
+
+
+def ours(large: Any, small: Any, prompts: np.ndarray, suffixes: np.ndarray, lower: list) -> dict[str, np.ndarray]:
+    """In batches, as jobs.generate and jobs.score_generations do it."""
+    keys = np.arange(len(prompts))
+    made = continue_prompts(large, prompts, suffixes, CONTINUATION, Decoding("greedy"), keys, batch_size=BATCH)
+    given = Generated(list(prompts), list(made.ids), [], [])
+    rows = {
+        "large": generated_texts.by_ids(large, given, "all", NO_IDS, SCORING_BATCH, moments=True).log_probs,
+        "small": generated_texts.by_ids(small, given, "all", NO_IDS, SCORING_BATCH).log_probs,
+        "lower": score_tokens(large, lower, batch_size=SCORING_BATCH).log_probs,
+    }
+    return {"ids": made.ids} | {name: -ragged.means(values) for name, values in rows.items()}
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Wall and CPU seconds, and the result."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    return time.perf_counter() - wall, time.process_time() - cpu, result
+
+
+def compare(name: str, large: Any, small: Any, n_prompts: int) -> float:
+    """Both ways in one run; returns how many times the prompts per second of the published way (CPU time)."""
+    draws = np.random.default_rng(0)
+    prompts, suffixes = (draws.integers(1, VOCABULARY, (n_prompts, size)) for size in (PROMPT, SUFFIX))
+    lower = draws.integers(1, VOCABULARY, (n_prompts, PROMPT + CONTINUATION + 10)).tolist()
+    as_loaded = [_as_loaded(model) for model in (large, small)]
+    ways, seconds, results = {"published way": (published, large, small), "in batches": (ours, *as_loaded)}, {}, {}
+    for way, (function, *models) in ways.items():
+        wall, seconds[way], results[way] = timed(lambda f=function, m=models: f(*m, prompts, suffixes, lower))
+        print(f"  {name:16s} {way:14s} {n_prompts / seconds[way]:8.2f} prompts/CPU s {n_prompts / wall:8.2f} prompts/s")
+    _check(*results.values())
+    ratio = seconds["published way"] / seconds["in batches"]
+    print(f"  {name:16s} {ratio:.1f} x the prompts per CPU second")
+    return ratio
+
+
+def _as_loaded(model: Any) -> Any:
+    """A copy that runs as lib.models would have it."""
+    loaded = copy.deepcopy(model)
+    if loaded.config.model_type == "mamba":
+        mamba_scan.choose_path(loaded, torch.device("cpu"))
+    return loaded
+
+
+def _check(theirs: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> None:
+    same = (theirs["ids"] == found["ids"]).all(1)
+    if same.mean() < 0.95:  # a tie to rounding may send a row another way
+        raise SystemExit(f"only {same.mean():.0%} of the texts are the same")
+    for name in ("large", "small", "lower"):
+        difference = np.abs(theirs[name] - found[name])[same].max()
+        if difference > 1e-4:
+            raise SystemExit(f"{name}: the log-perplexities differ by {difference}")
+
+
+def main(n_prompts: int = N_PROMPTS) -> None:
+    """Both architectures."""
+    print(f"{n_prompts} prompts of {PROMPT} tokens, {CONTINUATION} generated, {torch.get_num_threads()} threads")
+    pairs = {
+        "GPT-NeoX": (gpt_neox(128, 4), gpt_neox(64, 3)), "Mamba": (mamba(128, 7), mamba(64, 6)),
+        "GPT-NeoX, small": (gpt_neox(64, 3), gpt_neox(32, 2)), "Mamba, small": (mamba(64, 6), mamba(32, 4)),
+    }  # fmt: skip
+    for name, (large, small) in pairs.items():
+        print(f" {name}: {large.num_parameters():,} and {small.num_parameters():,} parameters")
+        compare(name, large, small, n_prompts)
+
+
+if __name__ == "__main__":
+    main(int(os.environ.get("BENCH_PROMPTS", N_PROMPTS)))

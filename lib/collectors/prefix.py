@@ -1,0 +1,80 @@
+"""The sweeps of the prefix attack: what every model made of its prompts becomes shares, figures and the report."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from lib import collect, names, store
+from lib.survey import directory, done
+from lib.sweep import Leaf, Plan, Task
+
+if TYPE_CHECKING:  # pandas, which other commands do without
+    from lib.prefix_tables import Attack
+
+READ = ("prompts", "generate", "score_generations")
+SAME = ("model", "prompt_tokens")  # leaves with these in common are one model's prompts of several corpora
+
+
+def run(root: Path, plan: Plan, console: Console) -> None:
+    """Write tables, figures and report, and print the share memorized by model and prompt length."""
+    from lib import prefix_results, results
+
+    leaves, missing = collect.split(plan, done(root, plan), READ)
+    description = results.Description(
+        title=plan.title,
+        settings=collect.settings(plan),
+        provenance=dict(collect.provenance(root, plan, leaves)),
+        warnings=collect.missing_words(plan, missing),
+    )
+    found = prefix_results.write(root, plan.name, read(root, plan, leaves), description)
+    collect.write_missing(root, plan, missing)
+    _print_summary(prefix_results.summary(found), console)
+
+
+def read(root: Path, plan: Plan, leaves: list[Leaf]) -> Iterator["Attack"]:
+    """The attack on every model by every prompt length, corpora pooled. Checks every checksum."""
+    from lib import prefix_tables
+
+    groups: dict[tuple, list[Leaf]] = {}
+    for leaf in leaves:
+        groups.setdefault(tuple(leaf.labels[name] for name in SAME), []).append(leaf)
+    for group in groups.values():
+        yield prefix_tables.pool([_attack(root, plan, leaf) for leaf in group])
+
+
+def _attack(root: Path, plan: Plan, leaf: Leaf) -> "Attack":
+    from lib import prefix_data
+
+    task = plan.tasks[leaf.digest]
+    parts = [_verified(root, plan, part, names.GENERATIONS) for part in task.inputs["generations"]]
+    scores = _verified(root, plan, leaf.digest, names.PREFIX_SCORES)
+    return prefix_data.read(str(leaf.labels["model"]), parts, scores, _trained_on(plan, task))
+
+
+def _trained_on(plan: Plan, task: Task) -> bool:
+    """Whether the passages that the prompts are from stood in the model's training text, so often as they say.
+
+    True where passages are no artifact: then a foreign prompts.h5 says how often.
+    """
+    prompts, model = (plan.tasks[str(task.inputs[name])] for name in ("prompts", "large"))
+    passages = prompts.inputs.get("passages")
+    return passages is None or passages in model.needs()
+
+
+def _verified(root: Path, plan: Plan, digest: str, name: str) -> Path:
+    """A file of an artifact, every checksum of which is compared."""
+    place = directory(root, plan.tasks[digest])
+    store.verify(place)
+    return place / name
+
+
+def _print_summary(summary: tuple[list[str], list[list[str]]], console: Console) -> None:
+    header, rows = summary
+    table = Table(*header, box=box.SIMPLE_HEAD, padding=0, title="share of suffixes repeated whole, by prompt length")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

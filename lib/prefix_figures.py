@@ -1,0 +1,177 @@
+"""Figures of the prefix attack: tables in, matplotlib figures out. A family keeps its colour, a size its marker.
+
+Error bars are 95 % Wilson intervals.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from lib import drawing
+from lib.prefix_tables import ALL, OWN
+
+FAMILIES = {
+    "gpt_neox": ("GPT-NeoX", "#0072B2"), "mamba": ("Mamba", "#D55E00"), "gpt_neo": ("GPT-Neo", "#009E73"),
+    "rwkv": ("RWKV", "#CC79A7"), "llama": ("Llama", "#E69F00"),
+}  # fmt: skip
+MORE_COLOURS = ("#56B4E9", drawing.GREY, "#000000", "#F0E442")
+MARKERS = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
+SHARE = "share memorized"
+LEAST_TOP = 0.05  # of the axis of shares: below it, a difference of single prompts would look large
+SPREAD = 0.6  # of the room between two types of text that the models of one take
+
+
+def family_name(family: str) -> str:
+    """How figures and words call an architecture."""
+    return FAMILIES[family][0] if family in FAMILIES else family
+
+
+def title_of(prompt_tokens: int) -> str:
+    """How figures and words call a prompt length."""
+    return f"prompts of {prompt_tokens:,} tokens"
+
+
+def whole(memorized: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all prompts together."""
+    return memorized[(memorized["subset"] == ALL) & memorized["repetitions"].isna()]
+
+
+def size_figure(memorized: pd.DataFrame) -> Figure:
+    """Share memorized against parameters, one line a family, one panel a prompt length."""
+    rows, colours = whole(memorized), _colours(memorized)
+
+    def draw(axes: Axes, title: str) -> None:
+        for family, mine in _titled(rows, title).groupby("family"):
+            _line(axes, mine, "n_parameters", colours[str(family)], MARKERS[0], family_name(str(family)))
+        axes.set_xscale("log")
+        drawing.widen(axes, 0, LEAST_TOP)
+
+    return drawing.panels(_titles(rows), draw, "parameters", SHARE)
+
+
+def length_figure(memorized: pd.DataFrame) -> Figure:
+    """Share memorized against prompt length, one line a model."""
+    rows, styles = whole(memorized), _styles(memorized)
+
+    def draw(axes: Axes, title: str) -> None:
+        for model, mine in rows.groupby("model", sort=False):
+            _line(axes, mine, "prompt_tokens", *styles[str(model)], str(model))
+        _ticks(axes, sorted(set(rows["prompt_tokens"])))
+        drawing.widen(axes, 0, LEAST_TOP)
+
+    return drawing.panels(["all prompts"], draw, "tokens of the prompt", SHARE)
+
+
+def repetition_figure(memorized: pd.DataFrame) -> Figure:
+    """Share memorized against how often a passage stood in the training text, one line a model."""
+    styles = _styles(memorized)
+    rows = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].notna()]
+
+    def draw(axes: Axes, title: str) -> None:
+        for model, mine in _titled(rows, title).groupby("model", sort=False):
+            _line(axes, mine, "repetitions", *styles[str(model)], str(model))
+        _ticks(axes, sorted(set(rows["repetitions"])))
+        drawing.widen(axes, 0, LEAST_TOP)
+
+    return drawing.panels(_titles(rows), draw, "times in the training text", SHARE)
+
+
+def subset_figure(memorized: pd.DataFrame) -> Figure:
+    """Share memorized of every type of text, one mark a model, one panel a prompt length."""
+    styles = _styles(memorized)
+    rows = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
+    names = sorted(set(rows["subset"]), reverse=True)  # the first one on top
+    models = list(dict.fromkeys(rows["model"]))
+
+    def draw(axes: Axes, title: str) -> None:
+        mine = _titled(rows, title)
+        for i, model in enumerate(models):
+            offset = SPREAD * (0.5 - (i + 0.5) / len(models))
+            _marks(axes, mine[mine["model"] == model], names, offset, *styles[model], model)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(-0.6, len(names) - 0.4)
+
+    return drawing.panels(_titles(rows), draw, SHARE, "")
+
+
+def extraction_figure(extraction: pd.DataFrame) -> Figure:
+    """Share of prompts extractable within n samples, one line a model, one panel for each p; the longest prompts."""
+    styles = _styles(extraction)
+    rows = extraction[(extraction["subset"] == ALL) & (extraction["sampling"] == OWN)]
+    rows = rows[rows["prompt_tokens"] == rows["prompt_tokens"].max()]
+    titles = {f"p = {p:g}": p for p in sorted(set(rows["p"]))}
+
+    def draw(axes: Axes, title: str) -> None:
+        for model, mine in rows[rows["p"] == titles[title]].groupby("model", sort=False):
+            colour, (_, dash) = styles[str(model)]
+            axes.plot(_numbers(mine, "n"), _numbers(mine, "share"), color=colour, linestyle=dash, label=str(model))
+        axes.set_xscale("log")
+        drawing.widen(axes, 0, LEAST_TOP)
+
+    return drawing.panels(list(titles), draw, "samples n", "share extractable")
+
+
+def _line(axes: Axes, rows: pd.DataFrame, x: str, colour: str, marker: tuple, label: str) -> None:
+    rows = rows.sort_values(x)
+    share, (below, above) = _numbers(rows, "share"), _bars(rows)
+    axes.errorbar(
+        _numbers(rows, x), share, [below, above], color=colour, marker=marker[0], linestyle=marker[1], elinewidth=0.5,
+        label=label,
+    )  # fmt: skip
+
+
+def _marks(
+    axes: Axes, rows: pd.DataFrame, names: Sequence[str], offset: float, colour: str, marker: tuple, label: str
+) -> None:
+    places = np.array([names.index(name) for name in rows["subset"]], dtype=float) + offset
+    axes.errorbar(
+        _numbers(rows, "share"), places, xerr=_bars(rows), color=colour, marker=marker[0], linestyle="none",
+        elinewidth=0.5, label=label,
+    )  # fmt: skip
+
+
+def _bars(rows: pd.DataFrame) -> list[np.ndarray]:
+    """Distances from the share to the ends of its interval."""
+    share, low, high = (_numbers(rows, name) for name in ("share", "low", "high"))
+    return [np.maximum(share - low, 0), np.maximum(high - share, 0)]
+
+
+def _ticks(axes: Axes, values: Sequence[int]) -> None:
+    """A logarithmic axis that is marked where there are values."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator([float(value) for value in values]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([f"{value:,}" for value in values])
+
+
+def _titles(rows: pd.DataFrame) -> list[str]:
+    return [title_of(int(tokens)) for tokens in sorted(set(rows["prompt_tokens"]))]
+
+
+def _titled(rows: pd.DataFrame, title: str) -> pd.DataFrame:
+    return rows[[title_of(int(tokens)) == title for tokens in rows["prompt_tokens"]]]
+
+
+def _colours(table: pd.DataFrame) -> dict[str, str]:
+    unknown = [family for family in dict.fromkeys(table["family"]) if family not in FAMILIES]
+    more = {family: MORE_COLOURS[i % len(MORE_COLOURS)] for i, family in enumerate(unknown)}
+    return {**{family: colour for family, (_, colour) in FAMILIES.items()}, **more}
+
+
+def _styles(table: pd.DataFrame) -> dict[str, tuple[str, tuple]]:
+    """model -> (colour of its family, (marker, dash) of its size in the family)."""
+    colours = _colours(table)
+    models = table.drop_duplicates("model").sort_values(["family", "n_parameters", "model"])
+    return {
+        row.model: (colours[row.family], MARKERS[place % len(MARKERS)])
+        for _, family in models.groupby("family")
+        for place, row in enumerate(family.itertuples())
+    }
+
+
+def _numbers(rows: pd.DataFrame, name: str) -> np.ndarray:
+    return rows[name].to_numpy(dtype=float, na_value=np.nan)

@@ -110,6 +110,7 @@ def extraction_figure(extraction: pd.DataFrame) -> Figure:
             colour, (_, dash) = styles[str(model)]
             axes.plot(_numbers(mine, "n"), _numbers(mine, "share"), color=colour, linestyle=dash, label=str(model))
         axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
         drawing.widen(axes, 0, LEAST_TOP)
 
     return drawing.panels(list(titles), draw, "samples n", "share extractable")

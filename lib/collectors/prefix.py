@@ -15,7 +15,7 @@ from lib.sweep import Leaf, Plan, Task
 if TYPE_CHECKING:  # pandas, which other commands do without
     from lib.prefix_tables import Attack
 
-READ = ("prompts", "generate", "score_generations")
+READ = ("score_generations",)
 SAME = ("model", "prompt_tokens")  # leaves with these in common are one model's prompts of several corpora
 
 
@@ -23,7 +23,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report, and print the share memorized by model and prompt length."""
     from lib import prefix_results, results
 
-    leaves, missing = collect.split(plan, done(root, plan), READ)
+    leaves, missing = collect.split(plan, whole(plan, done(root, plan)), READ)
     description = results.Description(
         title=plan.title,
         settings=collect.settings(plan),
@@ -33,6 +33,11 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     found = prefix_results.write(root, plan.name, read(root, plan, leaves), description)
     collect.write_missing(root, plan, missing)
     _print_summary(prefix_results.summary(found), console)
+
+
+def whole(plan: Plan, finished: set[str]) -> set[str]:
+    """The finished tasks less the scores of texts whose parts are gone: those are read as well."""
+    return {digest for digest in finished if finished.issuperset(plan.tasks[digest].inputs.get("generations", ()))}
 
 
 def read(root: Path, plan: Plan, leaves: list[Leaf]) -> Iterator["Attack"]:

@@ -97,5 +97,9 @@ def test_the_prefix_attack_takes_other_models_and_texts_by_settings(tmp_path: Pa
     (tmp_path / "mine.jsonl").write_text('{"text": "mine"}\n')
     plan = expanded("prefix_sizes", "paper", "models=[gpt-neo-1.3B,rwkv-4-430m,pythia-1b]", f"corpus={tmp_path}")
     assert len({plan.tasks[leaf.digest].inputs["prompts"] for leaf in plan.leaves}) == 2  # one for each tokenizer
-    own = expanded("prefix_sizes", "paper", "models=[hub]", "repo=me/mine")
-    assert "me/mine" in {task.config.get("repo") for task in own.tasks.values()}
+    own = expanded("prefix_sizes", "paper", "models=[hub]", "repo=me/mine", 'smalls={"*":pythia-160m}')
+    repositories = {task.config.get("repo") for task in own.tasks.values()}
+    assert {"me/mine", "EleutherAI/pythia-160m"} <= repositories
+    sampled = expanded("prefix_sizes", "laptop", 'decoding={"kind":"sample","top_k":40}')
+    found = [task.config["decoding"] for task in sampled.tasks.values() if task.stage == "generate"]
+    assert {(how["kind"], how["top_k"]) for how in found} == {("sample", 40)}

@@ -83,7 +83,7 @@ if __name__ == "__main__":
 '''
 COLLECT = '''"""The toy's only table."""
 
-from lib import hdf5, names, survey
+from lib import files, hdf5, names, survey
 
 
 def run(root, plan, console):
@@ -92,8 +92,7 @@ def run(root, plan, console):
         total = hdf5.read(survey.directory(root, plan.tasks[leaf.digest]) / "total.h5", "total")
         lines.append(f"{leaf.labels['number']},{int(total)}")
     table = names.tables(root, plan.name) / "toy.csv"
-    table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text("\\n".join(lines) + "\\n")
+    files.write_bytes(table, ("\\n".join(lines) + "\\n").encode())  # its being there says that it is whole
 '''
 SWEEP = """
 name: toy

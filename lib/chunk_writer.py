@@ -13,6 +13,8 @@ from lib import chunks, hdf5, mpi, names
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
+CHECKED = {"tokens": "checksums", "offsets": "offsets_checksums"}
+
 
 class Size(NamedTuple):
     """What one block holds. original: 1 where the tokenizer itself encoded it."""
@@ -32,15 +34,16 @@ def assemble(
     sizes = _sizes(parts, comm)
     tokens, documents, originals = (sum(column) for column in zip(*sizes))
     counts = {"n_tokens": tokens, "n_documents": documents, "fallback_files": originals}
-    blocks = -(-tokens // chunks.CHECKED_TOKENS)
-    wanted = {"tokens": (tokens, dtype), "offsets": (documents + 1, "<u8"), "checksums": (blocks, "<u8")}
+    wanted = {"tokens": (tokens, np.dtype(dtype)), "offsets": (documents + 1, np.dtype("<u8"))}
+    wanted |= {sums: (-(-wanted[name][0] // chunks.CHECKED_TOKENS), np.dtype("<u8")) for name, sums in CHECKED.items()}
     temporary = names.private(path, "assembly")
     places = comm.bcast(hdf5.reserve(temporary, wanted, {**attributes, **counts}) if comm.rank == 0 else None)
     with open(temporary, "r+b", buffering=0) as file:
         _copy(file.fileno(), parts, sizes, places, comm)
         os.fsync(file.fileno())
         comm.barrier()
-        _checksums(file.fileno(), range(blocks), tokens, dtype, places, comm)
+        for name, sums in CHECKED.items():
+            _checksums(file.fileno(), *wanted[name], places.get(name, 0), places.get(sums, 0), comm)
     comm.barrier()
     if comm.rank == 0:
         hdf5.publish(temporary, path)
@@ -76,14 +79,13 @@ def _ends(lengths: Iterator[np.ndarray], start: int) -> Iterator[np.ndarray]:
         yield ends
 
 
-def _checksums(
-    file: int, blocks: range, tokens: int, dtype: np.dtype, places: dict[str, int], comm: "Intracomm"
-) -> None:
-    for block in mpi.share(blocks, comm):
+def _checksums(file: int, length: int, dtype: np.dtype, place: int, sums: int, comm: "Intracomm") -> None:
+    """Those of the dataset of `length` items at byte `place`, put at byte `sums`."""
+    for block in mpi.share(range(-(-length // chunks.CHECKED_TOKENS)), comm):
         first = block * chunks.CHECKED_TOKENS
-        size = (min(first + chunks.CHECKED_TOKENS, tokens) - first) * dtype.itemsize
-        data = os.pread(file, size, places["tokens"] + first * dtype.itemsize)
-        _put(file, chunks.checksums(np.frombuffer(data, dtype)), places["checksums"] + 8 * block)
+        size = (min(first + chunks.CHECKED_TOKENS, length) - first) * dtype.itemsize
+        data = os.pread(file, size, place + first * dtype.itemsize)
+        _put(file, chunks.checksums(np.frombuffer(data, dtype)), sums + 8 * block)
 
 
 def _put_all(file: int, arrays: Iterator[np.ndarray], place: int, first: int) -> None:

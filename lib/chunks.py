@@ -2,13 +2,14 @@
 
 tokens     1-D, uint16 (vocabularies up to 2^16) or uint32, contiguous: the documents one after another
 offsets    uint64, documents + 1: document d is tokens[offsets[d]:offsets[d + 1]]
-checksums  uint64, xxh3 of every 2^20 tokens (optional in files made elsewhere)
+checksums  uint64, xxh3 of every 2^20 tokens, and offsets_checksums of offsets (optional in files made elsewhere)
 attributes vocab_size, tokenizer, n_documents, n_tokens
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -50,6 +51,8 @@ def paths(given: Sequence[Path]) -> list[Path]:
         inside = sorted(path.glob(names.CHUNKS), key=_number) if path.is_dir() else [path]
         if not inside:
             raise TesseraError(f"{path}: no {names.CHUNKS} there; give chunk files, or a directory of them")
+        if path.is_dir():
+            _check_numbers(inside)
         found += inside
     return found
 
@@ -74,17 +77,17 @@ def open_chunk(path: Path) -> Chunk:
     """One chunk. Raises TesseraError naming the file and what is wrong with its layout."""
     with hdf5.opened(path) as file:
         tokens, offsets = _dataset(file, "tokens", path), _dataset(file, "offsets", path)
-        mapped = memmap(path, tokens)
-        bounds = offsets[()].astype(np.int64)
-        checksums = file["checksums"][()] if "checksums" in file else None
-        vocab_size = file.attrs.get("vocab_size")
+        mapped, bounds = memmap(path, tokens), offsets[()]
+        sums, offsets_sums = (file[name][()] if name in file else None for name in ("checksums", "offsets_checksums"))
+        attributes = dict(file.attrs)
     if mapped.ndim != 1 or mapped.dtype not in (np.uint16, np.uint32):
         raise TesseraError(f"{path}: tokens are {mapped.dtype} of shape {mapped.shape}; 1-D uint16 or uint32 is wanted")
-    _check_offsets(bounds, len(mapped), path)
-    if checksums is not None and len(checksums) != -(-len(mapped) // CHECKED_TOKENS):
-        raise TesseraError(f"{path}: {len(checksums)} checksums do not fit {len(mapped)} tokens; tokenize again")
-    limit = int(vocab_size) if vocab_size is not None else 1 << 8 * mapped.dtype.itemsize
-    return Chunk(path, mapped, bounds, limit, checksums)
+    _check_offsets(bounds, offsets_sums, len(mapped), path)
+    if sums is not None and len(sums) != -(-len(mapped) // CHECKED_TOKENS):
+        raise TesseraError(f"{path}: {len(sums)} checksums do not fit {len(mapped)} tokens; tokenize again")
+    _check_attribute(attributes, "n_tokens", len(mapped), path)
+    _check_attribute(attributes, "n_documents", len(bounds) - 1, path)
+    return Chunk(path, mapped, bounds.astype(np.int64), _vocab_size(attributes, mapped.dtype, path), sums)
 
 
 def memmap(path: Path, dataset: h5py.Dataset) -> np.ndarray:
@@ -149,10 +152,42 @@ def _check_sums(chunk: Chunk, first: int, last: int) -> None:
         )
 
 
-def _check_offsets(offsets: np.ndarray, n_tokens: int, path: Path) -> None:
+def _check_offsets(offsets: np.ndarray, sums: np.ndarray | None, n_tokens: int, path: Path) -> None:
+    if np.ndim(offsets) != 1 or offsets.dtype.kind not in "ui":
+        raise TesseraError(f"{path}: offsets are {offsets.dtype} of shape {offsets.shape}; 1-D uint64 is wanted")
+    if sums is not None and not np.array_equal(checksums(offsets), sums):
+        raise TesseraError(f"{path}: offsets are not what was written (checksum); delete it and make it again")
     whole = len(offsets) >= 1 and offsets[0] == 0 and offsets[-1] == n_tokens
-    if not whole or (np.diff(offsets) < 0).any():
+    if not whole or (offsets[1:] < offsets[:-1]).any():
         raise TesseraError(f"{path}: offsets must rise from 0 to the number of tokens, {n_tokens}")
+
+
+def _check_attribute(attributes: Mapping[str, Any], name: str, found: int, path: Path) -> None:
+    if name in attributes and attributes[name] != found:
+        raise TesseraError(f"{path}: {name} is {attributes[name]}, but it has {found}; delete it and make it again")
+
+
+def _vocab_size(attributes: Mapping[str, Any], dtype: np.dtype, path: Path) -> int:
+    """The attribute, or without it as many ids as the dtype has."""
+    most = 1 << 8 * dtype.itemsize
+    given = attributes.get("vocab_size", most)
+    if not isinstance(given, (int, np.integer)):
+        raise TesseraError(f"{path}: vocab_size is {given!r}; a whole number is wanted")
+    if not 1 <= given <= most:  # or an id beyond the dtype would be looked for as another
+        raise TesseraError(f"{path}: vocab_size {given} does not fit {dtype} tokens; 1 to {most} is possible")
+    return int(given)
+
+
+def _check_numbers(inside: Sequence[Path]) -> None:
+    """Raise TesseraError for a gap in the numbers of a directory's chunks: one that was lost would not be scanned."""
+    there = {_number(path)[0] for path in inside}
+    for path in inside:
+        before = _number(path)[0] - 1
+        if path is not inside[0] and before >= 0 and before not in there:
+            raise TesseraError(
+                f"{path.parent}: {names.chunk(before)} is missing, though there is a {path.name}; make it again, or "
+                "name the files that are wanted"
+            )
 
 
 def _number(path: Path) -> tuple[int, str]:
@@ -164,4 +199,6 @@ def _number(path: Path) -> tuple[int, str]:
 def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     if name not in file:
         raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
+    if not isinstance(file[name], h5py.Dataset):
+        raise TesseraError(f"{path}: '{name}' is a group; a dataset is wanted")
     return file[name]

@@ -67,6 +67,8 @@ def test_every_document_as_the_tokenizer_has_it_in_input_order(inputs: dict[str,
     for chunk in found:
         chunks.check(chunk, 0, chunk.n_tokens)
         assert chunk.checksums is not None
+        sums = hdf5.read(chunk.path, "offsets_checksums")
+        assert sums.tolist() == chunks.checksums(chunk.offsets).tolist()
         attributes = hdf5.attributes(chunk.path)
         assert chunk.tokens.dtype == np.uint16
         assert {key: attributes[key] for key in ("vocab_size", "engine", "fallback_files", "tokenizer")} == {

@@ -29,9 +29,12 @@ def test_an_empty_chunk_and_one_of_empty_documents(tmp_path: Path) -> None:
 
 
 def test_a_directory_stands_for_its_chunks_by_number(tmp_path: Path) -> None:
-    for index in (100, 2, 11):
+    for index in (100, 98, 99):
         write_chunk(tmp_path / f"chunk-{index:02d}.h5", [[index]])
-    assert [int(chunk.tokens[0]) for chunk in chunks.open_chunks([tmp_path])] == [2, 11, 100]
+    assert [int(chunk.tokens[0]) for chunk in chunks.open_chunks([tmp_path])] == [98, 99, 100]
+    (tmp_path / "chunk-99.h5").unlink()
+    with pytest.raises(TesseraError, match=r"chunk-99\.h5 is missing, though there is a chunk-100\.h5"):
+        chunks.open_chunks([tmp_path])
     (tmp_path / "empty").mkdir()
     with pytest.raises(TesseraError, match=r"no chunk-\*\.h5 there"):
         chunks.open_chunks([tmp_path / "empty"])
@@ -80,6 +83,42 @@ def test_foreign_layouts_are_refused_by_name(tmp_path: Path) -> None:
     refuse("offsets must rise from 0 to the number of tokens, 4", tokens=tokens, offsets=np.array([0, 3], "<u8"))
     refuse("offsets must rise", tokens=tokens, offsets=np.array([0, 3, 1, 4], "<u8"))
     refuse("1-D uint16 or uint32", tokens=tokens.astype("<i8"), offsets=np.array([0, 4], "<u8"))
+    refuse("offsets are uint64 of shape \\(2, 2\\); 1-D", tokens=tokens, offsets=np.array([[0, 1], [2, 4]], "<u8"))
+    refuse("offsets are float64", tokens=tokens, offsets=np.array([0.0, 4.0]))
+    refuse("offsets are uint64 of shape \\(\\)", tokens=tokens, offsets=np.uint64(4))
+
+
+def test_attributes_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
+    for name, value, words in (
+        ("n_tokens", 6, "n_tokens is 6, but it has 5"),
+        ("n_documents", 2, "n_documents is 2, but it has 3"),
+        ("vocab_size", 65537, "vocab_size 65537 does not fit uint16"),  # an id would be taken for one 65,536 lower
+        ("vocab_size", 0, "vocab_size 0"),
+        ("vocab_size", "many", "vocab_size is 'many'; a whole number"),
+    ):
+        path = write_chunk(tmp_path / "chunk-00.h5", DOCUMENTS)
+        with h5py.File(path, "r+") as file:
+            file.attrs[name] = value
+        with pytest.raises(TesseraError, match=rf"chunk-00\.h5: .*{words}"):
+            chunks.open_chunk(path)
+
+
+def test_a_group_is_no_dataset(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        file.create_group("tokens")
+    with pytest.raises(TesseraError, match=r"foreign\.h5: 'tokens' is a group"):
+        chunks.open_chunk(tmp_path / "foreign.h5")
+
+
+def test_a_flipped_bit_in_the_offsets_is_found(tmp_path: Path) -> None:
+    path = write_chunk(tmp_path / "chunk-00.h5", DOCUMENTS)
+    with h5py.File(path, "r+") as file:
+        file["offsets_checksums"] = chunks.checksums(file["offsets"][()])
+    chunks.open_chunk(path)
+    with h5py.File(path, "r+") as file:
+        file["offsets"][1] ^= np.uint64(1)
+    with pytest.raises(TesseraError, match=r"chunk-00\.h5: offsets are not what was written \(checksum\)"):
+        chunks.open_chunk(path)
 
 
 def test_packed_tokens_cannot_be_mapped(tmp_path: Path) -> None:

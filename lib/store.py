@@ -117,9 +117,15 @@ def results(directory: Path) -> Iterator[Path]:
 
 
 def input_digest(path: Path) -> str:
-    """What identifies an input: the digest of a finished artifact, else the SHA-256 of its bytes."""
+    """What identifies an input: the digest of a finished artifact, else the SHA-256 of its bytes.
+
+    Raises TesseraError for an artifact that has lost a file, or a part of one.
+    """
     if (path / names.DONE).is_file():
-        return str(read_done(path)["digest"])
+        digest = str(read_done(path)["digest"])
+        if reason := missing_reason(path, digest):
+            raise TesseraError(f"{path}: {reason}; run its task again")
+        return digest
     if path.is_file():
         return sha256(path)[:DIGEST_LENGTH]
     if not path.is_dir():

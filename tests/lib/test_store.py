@@ -62,3 +62,9 @@ def test_what_a_killed_attempt_left_is_removed_and_nothing_else(artifact) -> Non
     store.remove_private(artifact)
     assert sorted(file.name for file in artifact.rglob("*") if file.is_file()) == ["0001.log", names.DONE, "result.txt"]
     assert store.is_done(artifact, "abc")
+
+
+def test_an_input_that_has_lost_a_file_is_refused(artifact) -> None:
+    (artifact / "result.txt").unlink()
+    with pytest.raises(TesseraError, match=r"result\.txt is gone; run its task again"):
+        store.input_digest(artifact)

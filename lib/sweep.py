@@ -331,21 +331,28 @@ def _set(document: dict[str, Any], setting: str) -> None:
         raise UsageError(f"--set {setting}: key=value is wanted")
     if path.split(".")[0] not in ("nodes", "vars"):
         path = f"vars.{path}"
-    *folders, last = path.split(".")
-    if not folders:
-        raise UsageError(f"--set {setting}: name an entry of it, such as {last}.<name>=...")
-    place: Any = document
-    for folder in folders:
-        if not isinstance(place, dict) or folder not in place:
+    place, folder, rest = document, "", path
+    while rest not in place and "." in rest:  # a name may have dots itself
+        folder = _first_name(rest, place)
+        if folder not in place:
             raise UsageError(f"--set {setting}: no '{folder}'{suggestion(folder, place)}")
-        place = place[folder]
-    free = folders[-1] in ("config", "resources", "inputs")  # the stage knows which keys these may have
-    if last not in place and not free:
-        raise UsageError(f"--set {setting}: no '{last}'{suggestion(last, place)}")
+        place, rest = place[folder], rest[len(folder) + 1 :]
+        if not isinstance(place, dict):
+            raise UsageError(f"--set {setting}: '{folder}' has no entries")
+    if not folder:
+        raise UsageError(f"--set {setting}: name an entry of it, such as {rest}.<name>=...")
+    free = folder in ("config", "resources", "inputs")  # the stage knows which keys these may have
+    if rest not in place and not free:
+        raise UsageError(f"--set {setting}: no '{rest}'{suggestion(rest, place)}")
     try:
-        place[last] = yamls.parse(text)
+        place[rest] = yamls.parse(text)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {setting}: no valid YAML value: {error}") from error
+
+
+def _first_name(path: str, known: Mapping[str, Any]) -> str:
+    """The known name that a dotted path begins with, else what stands before its first dot."""
+    return next((str(key) for key in known if path.startswith(f"{key}.")), path.split(".")[0])
 
 
 def _existing(file: Path, name: str, known: list[str], kind: str) -> Path:

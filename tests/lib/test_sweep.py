@@ -297,3 +297,14 @@ def test_a_wrong_include_is_named(common, message, tmp_path, monkeypatch) -> Non
     written(tmp_path, "name: s\ninclude: common.yaml\n", common)
     with pytest.raises(UsageError, match=message):
         sweep.read("s", "p", [])
+
+
+def test_a_setting_reaches_a_node_whose_name_has_dots() -> None:
+    changed = {"nodes": {"model_1.3B": {"stage": "make", "config": {"seed": 1}}}, "vars": {"rates": {"a.b": 1}}}
+    text = document(**changed)
+    sweep._set(text, "nodes.model_1.3B.config.seed=5")
+    sweep._set(text, "rates.a.b=7")
+    assert (text["nodes"]["model_1.3B"]["config"]["seed"], text["vars"]["rates"]["a.b"]) == (5, 7)
+    for wrong, words in (("nodes.model_1.4B.config.seed=5", "no 'model_1'"), ("seeds.x=1", "'seeds' has no entries")):
+        with pytest.raises(UsageError, match=words):
+            sweep._set(text, wrong)

@@ -3,7 +3,7 @@
 Error bars are 95 % Wilson intervals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ MORE_COLOURS = ("#56B4E9", drawing.GREY, "#000000", "#F0E442")
 MARKERS = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
 SHARE = "share memorized"
 LEAST_TOP = 0.05  # of the axis of shares: below it, a difference of single prompts would look large
+DODGE = 1.03  # factor between the lines of two models on a logarithmic axis
 SPREAD = 0.6  # of the room between two types of text that the models of one take
 
 
@@ -45,9 +46,9 @@ def size_figure(memorized: pd.DataFrame) -> Figure:
     rows, colours = whole(memorized), _colours(memorized)
 
     def draw(axes: Axes, title: str) -> None:
+        axes.set_xscale("log")
         for family, mine in _titled(rows, title).groupby("family"):
             _line(axes, mine, "n_parameters", colours[str(family)], MARKERS[0], family_name(str(family)))
-        axes.set_xscale("log")
         drawing.widen(axes, 0, LEAST_TOP)
 
     return drawing.panels(_titles(rows), draw, "parameters", SHARE)
@@ -58,9 +59,8 @@ def length_figure(memorized: pd.DataFrame) -> Figure:
     rows, styles = whole(memorized), _styles(memorized)
 
     def draw(axes: Axes, title: str) -> None:
-        for model, mine in rows.groupby("model", sort=False):
-            _line(axes, mine, "prompt_tokens", *styles[str(model)], str(model))
         _ticks(axes, sorted(set(rows["prompt_tokens"])))
+        _lines(axes, rows, "prompt_tokens", styles)
         drawing.widen(axes, 0, LEAST_TOP)
 
     return drawing.panels(["all prompts"], draw, "tokens of the prompt", SHARE)
@@ -72,9 +72,8 @@ def repetition_figure(memorized: pd.DataFrame) -> Figure:
     rows = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].notna()]
 
     def draw(axes: Axes, title: str) -> None:
-        for model, mine in _titled(rows, title).groupby("model", sort=False):
-            _line(axes, mine, "repetitions", *styles[str(model)], str(model))
         _ticks(axes, sorted(set(rows["repetitions"])))
+        _lines(axes, _titled(rows, title), "repetitions", styles)
         drawing.widen(axes, 0, LEAST_TOP)
 
     return drawing.panels(_titles(rows), draw, "times in the training text", SHARE)
@@ -106,22 +105,30 @@ def extraction_figure(extraction: pd.DataFrame) -> Figure:
     titles = {f"p = {p:g}": p for p in sorted(set(rows["p"]))}
 
     def draw(axes: Axes, title: str) -> None:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
         for model, mine in rows[rows["p"] == titles[title]].groupby("model", sort=False):
             colour, (_, dash) = styles[str(model)]
             axes.plot(_numbers(mine, "n"), _numbers(mine, "share"), color=colour, linestyle=dash, label=str(model))
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_locator(NullLocator())
         drawing.widen(axes, 0, LEAST_TOP)
 
     return drawing.panels(list(titles), draw, "samples n", "share extractable")
 
 
-def _line(axes: Axes, rows: pd.DataFrame, x: str, colour: str, marker: tuple, label: str) -> None:
+def _lines(axes: Axes, rows: pd.DataFrame, x: str, styles: Mapping[str, tuple[str, tuple]]) -> None:
+    """One line a model, a little beside each other on a logarithmic axis."""
+    models = list(dict.fromkeys(rows["model"]))
+    for i, model in enumerate(models):
+        aside = DODGE ** (i - (len(models) - 1) / 2)
+        _line(axes, rows[rows["model"] == model], x, *styles[model], model, aside)
+
+
+def _line(axes: Axes, rows: pd.DataFrame, x: str, colour: str, marker: tuple, label: str, aside: float = 1.0) -> None:
     rows = rows.sort_values(x)
     share, (below, above) = _numbers(rows, "share"), _bars(rows)
     axes.errorbar(
-        _numbers(rows, x), share, [below, above], color=colour, marker=marker[0], linestyle=marker[1], elinewidth=0.5,
-        label=label,
+        aside * _numbers(rows, x), share, [below, above], color=colour, marker=marker[0], linestyle=marker[1],
+        elinewidth=0.5, label=label,
     )  # fmt: skip
 
 

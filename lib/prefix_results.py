@@ -61,9 +61,10 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     """Every figure that the tables allow, with its title and caption."""
     memorized, bars = found["memorized"], "Bars are 95 % Wilson intervals."
     everything = figures.whole(memorized)
-    drawn = [
-        Drawn("sizes", "Memorization by model size", f"All prompts of a length. {bars}", figures.size_figure(memorized))
-    ]
+    drawn = []
+    if everything["n_parameters"].nunique() > 1:
+        caption = f"All prompts of a length. {bars}"
+        drawn.append(Drawn("sizes", "Memorization by model size", caption, figures.size_figure(memorized)))
     if everything["prompt_tokens"].nunique() > 1:
         caption = f"A longer prompt ends at the same place and begins earlier. {bars}"
         drawn.append(Drawn("lengths", "Memorization by prompt length", caption, figures.length_figure(memorized)))

@@ -173,12 +173,16 @@ def test_rankings_are_the_published_ones_in_order() -> None:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("prefix")
-    prefix_results.write(root, "toy", two_lengths(), DESCRIPTION)
+    prefix_results.write(root, "toy", two_sizes(), DESCRIPTION)
     return root
 
 
 def two_lengths() -> list[Attack]:
     return [mamba(), attack(), attack(prompt_tokens=16, exact=[1] * 6), mamba(prompt_tokens=16)]
+
+
+def two_sizes() -> list[Attack]:
+    return [*two_lengths(), attack("large", [1] * 6, n_parameters=2_000_000)]
 
 
 def test_texts_of_every_kind_come_back_from_the_published_columns(written: Path) -> None:
@@ -195,7 +199,7 @@ def test_texts_of_every_kind_come_back_from_the_published_columns(written: Path)
 
 
 def test_everything_is_written_and_the_same_again(written: Path, tmp_path: Path) -> None:
-    prefix_results.write(tmp_path, "toy", two_lengths(), DESCRIPTION)
+    prefix_results.write(tmp_path, "toy", two_sizes(), DESCRIPTION)
     kinds = {names.tables: "memorized.csv scores.h5 differences.csv discordant.csv extraction.csv rankings.csv",
              names.figures: "sizes.png sizes.pdf lengths.png repetitions.png subsets.png extraction.png"}  # fmt: skip
     for place, files in kinds.items():
@@ -243,7 +247,7 @@ def test_a_sweep_with_nothing_known_but_the_prompts_is_drawn(tmp_path: Path) -> 
     bare = attack("alone", [0, 0], subset=np.array(["", ""]), repetitions=np.zeros(2, np.int64), family="unknown",
                   evidence={"large": np.array([1.0, np.nan])}, texts=Texts(*[["x", ""]] * 4))  # fmt: skip
     found = prefix_results.write(tmp_path, "bare", [bare], DESCRIPTION)
-    assert sorted(file.stem for file in names.figures(tmp_path, "bare").glob("*.png")) == ["extraction", "sizes"]
+    assert sorted(file.stem for file in names.figures(tmp_path, "bare").glob("*.png")) == ["extraction"]
     assert found["rankings"]["rank"].tolist() == [1, 2]
     assert "PPL_S" in (names.tables(tmp_path, "bare") / "samples_alone_8.csv").read_text()
 

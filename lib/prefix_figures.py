@@ -3,13 +3,13 @@
 Error bars are 95 % Wilson intervals.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 from lib import drawing
 from lib.prefix_tables import ALL, OWN
@@ -22,13 +22,20 @@ MORE_COLOURS = ("#56B4E9", drawing.GREY, "#000000", "#F0E442")
 MARKERS = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
 SHARE = "share memorized"
 LEAST_TOP = 0.05  # of the axis of shares: below it, a difference of single prompts would look large
-DODGE = 1.03  # factor between the lines of two models on a logarithmic axis
+SIZE_ROOM = 1.6  # factor beside the smallest and the largest model, so that a round number is in sight
+MARGIN = 0.06  # of a logarithmic axis, on both sides
+DODGE = 1.1  # factor from the first to the last model's line on a logarithmic axis
 SPREAD = 0.6  # of the room between two types of text that the models of one take
 
 
 def family_name(family: str) -> str:
     """How figures and words call an architecture."""
     return FAMILIES[family][0] if family in FAMILIES else family
+
+
+def millions(n: float) -> str:
+    """1,320,000 -> `1.32 M`."""
+    return f"{n / 1e9:.3g} B" if n >= 1e9 else f"{n / 1e6:.3g} M"
 
 
 def title_of(prompt_tokens: int) -> str:
@@ -46,10 +53,13 @@ def size_figure(memorized: pd.DataFrame) -> Figure:
     rows, colours = whole(memorized), _colours(memorized)
 
     def draw(axes: Axes, title: str) -> None:
-        axes.set_xscale("log")
+        _logarithmic(axes, rows["n_parameters"], least=SIZE_ROOM)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+        axes.xaxis.set_major_formatter(lambda n, _: millions(n))
+        axes.xaxis.set_minor_locator(NullLocator())
         for family, mine in _titled(rows, title).groupby("family"):
             _line(axes, mine, "n_parameters", colours[str(family)], MARKERS[0], family_name(str(family)))
-        drawing.widen(axes, 0, LEAST_TOP)
+        _from_zero(axes, rows)
 
     return drawing.panels(_titles(rows), draw, "parameters", SHARE)
 
@@ -61,7 +71,7 @@ def length_figure(memorized: pd.DataFrame) -> Figure:
     def draw(axes: Axes, title: str) -> None:
         _ticks(axes, sorted(set(rows["prompt_tokens"])))
         _lines(axes, rows, "prompt_tokens", styles)
-        drawing.widen(axes, 0, LEAST_TOP)
+        _from_zero(axes, rows)
 
     return drawing.panels(["all prompts"], draw, "tokens of the prompt", SHARE)
 
@@ -74,7 +84,7 @@ def repetition_figure(memorized: pd.DataFrame) -> Figure:
     def draw(axes: Axes, title: str) -> None:
         _ticks(axes, sorted(set(rows["repetitions"])))
         _lines(axes, _titled(rows, title), "repetitions", styles)
-        drawing.widen(axes, 0, LEAST_TOP)
+        _from_zero(axes, rows)
 
     return drawing.panels(_titles(rows), draw, "times in the training text", SHARE)
 
@@ -105,12 +115,12 @@ def extraction_figure(extraction: pd.DataFrame) -> Figure:
     titles = {f"p = {p:g}": p for p in sorted(set(rows["p"]))}
 
     def draw(axes: Axes, title: str) -> None:
-        axes.set_xscale("log")
+        _logarithmic(axes, rows["n"])
         axes.xaxis.set_minor_locator(NullLocator())
         for model, mine in rows[rows["p"] == titles[title]].groupby("model", sort=False):
             colour, (_, dash) = styles[str(model)]
             axes.plot(_numbers(mine, "n"), _numbers(mine, "share"), color=colour, linestyle=dash, label=str(model))
-        drawing.widen(axes, 0, LEAST_TOP)
+        _from_zero(axes, rows)
 
     return drawing.panels(list(titles), draw, "samples n", "share extractable")
 
@@ -119,7 +129,7 @@ def _lines(axes: Axes, rows: pd.DataFrame, x: str, styles: Mapping[str, tuple[st
     """One line a model, a little beside each other on a logarithmic axis."""
     models = list(dict.fromkeys(rows["model"]))
     for i, model in enumerate(models):
-        aside = DODGE ** (i - (len(models) - 1) / 2)
+        aside = DODGE ** ((i + 0.5) / len(models) - 0.5)
         _line(axes, rows[rows["model"] == model], x, *styles[model], model, aside)
 
 
@@ -148,9 +158,23 @@ def _bars(rows: pd.DataFrame) -> list[np.ndarray]:
     return [np.maximum(share - low, 0), np.maximum(high - share, 0)]
 
 
+def _from_zero(axes: Axes, rows: pd.DataFrame) -> None:
+    """An axis of shares that all panels share, whichever is drawn last."""
+    top = max(_numbers(rows, "high" if "high" in rows else "share").max(), LEAST_TOP)
+    axes.set_ylim(-0.03 * top, 1.05 * top)
+
+
+def _logarithmic(axes: Axes, values: Iterable[int], least: float = 1.13) -> None:
+    """A logarithmic axis over the values, with a factor of room: matplotlib's own limits of shared axes reach to 1."""
+    low, high = min(values), max(values)
+    room = max((high / low) ** MARGIN, least)
+    axes.set_xscale("log")
+    axes.set_xlim(low / room, high * room)
+
+
 def _ticks(axes: Axes, values: Sequence[int]) -> None:
     """A logarithmic axis that is marked where there are values."""
-    axes.set_xscale("log")
+    _logarithmic(axes, values)
     axes.xaxis.set_major_locator(FixedLocator([float(value) for value in values]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([f"{value:,}" for value in values])

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from lib.prefix_figures import family_name, title_of, whole
+from lib.prefix_figures import family_name, millions, title_of, whole
 from lib.prefix_tables import ALL, OWN
 
 Tables = Mapping[str, pd.DataFrame]
@@ -144,11 +144,6 @@ def _listed(rows: pd.DataFrame) -> str:
 
 def _size(row: pd.Series) -> str:
     return f"{millions(row['n_parameters'])} parameters"
-
-
-def millions(n: int) -> str:
-    """1,320,000 -> `1.3 M`."""
-    return f"{n / 1e9:.3g} B" if n >= 1e9 else f"{n / 1e6:.3g} M"
 
 
 def percent(share: float) -> str:

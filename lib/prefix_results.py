@@ -9,7 +9,8 @@ import pandas as pd
 
 from lib import drawing, files, names, prefix_findings, prefix_tables, report, tables
 from lib import prefix_figures as figures
-from lib.prefix_findings import millions, percent
+from lib.prefix_figures import millions
+from lib.prefix_findings import percent
 from lib.prefix_tables import ALL, OWN, Attack
 from lib.report import ReportFigure, ReportTable
 from lib.results import Description, Drawn, write_table

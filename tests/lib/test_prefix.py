@@ -16,6 +16,7 @@ from lib import (
     hdf5,
     names,
     prefix_data,
+    prefix_figures,
     prefix_findings,
     prefix_ranking,
     prefix_results,
@@ -206,6 +207,22 @@ def test_everything_is_written_and_the_same_again(written: Path, tmp_path: Path)
         for name in files.split():
             assert (place(written, "toy") / name).read_bytes() == (place(tmp_path, "toy") / name).read_bytes()
     assert names.report(written, "toy").read_bytes() == names.report(tmp_path, "toy").read_bytes()
+
+
+def test_every_panel_shows_every_share() -> None:
+    few, many = [0] * 5 + [1], [1] * 6
+    found = prefix_tables.memorized_table([attack(exact=few), attack(prompt_tokens=16, exact=many)])
+    drawn = [
+        prefix_figures.size_figure(found),
+        prefix_figures.length_figure(found),
+        prefix_figures.repetition_figure(found),
+    ]
+    for figure in drawn:
+        for axes in figure.axes:
+            assert axes.get_ylim()[0] < 0
+            assert axes.get_ylim()[1] >= found["high"].max()
+            low, high = axes.get_xlim()
+            assert all(low < x < high for line in axes.get_lines() for x in line.get_xdata())
 
 
 def test_the_report_is_whole(written: Path) -> None:

@@ -4,8 +4,6 @@ Sorted sample suffixes (splitters) cut the order of all suffixes into ranges. Co
 where in the array each range stands, so any process can collect, sort and write any ranges, in any order.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from numba import njit
 
@@ -13,9 +11,7 @@ from lib.suffix_sorting import Text, as_text, key, less, sort_suffixes, suffix_k
 
 OVERSAMPLING = 32  # samples per range: the largest range is then about 1.6 times the mean
 MAX_RANGES = 8192  # beyond, ranges grow: a sample of 262,144 suffixes is sorted by every rank in a tenth of a second
-STRIPES = 4  # stretches of ranges a rank has, so that text that is slow to sort is shared by several ranks
 TABLE_BITS = 16
-LEVELS = 4  # keys of every splitter at hand: where first keys are equal, these are compared before any text
 STEP = 1 << 16  # suffixes classified at a time: what they take stays in the cache
 _U64 = np.uint64
 
@@ -54,44 +50,28 @@ def choose_splitters(text: Text, depth: int, range_tokens: int) -> np.ndarray:
     return sample[np.arange(1, n_ranges) * n_samples // n_ranges].astype(np.int64)
 
 
-def share(sizes: np.ndarray, rank: int, ranks: int) -> np.ndarray:
-    """Which ranges (bool) of these sizes (int64) `rank` has: STRIPES stretches of neighbours, about as much as others.
-
-    Neighbours, because a few intervals of keys then tell a rank's suffixes from those of all others.
-    """
-    n_stripes = STRIPES * ranks
-    middles = np.cumsum(sizes) - sizes // 2
-    stripes = middles.astype(np.float64) * (n_stripes / max(1, int(sizes.sum())))
-    rounds, owners = np.divmod(np.minimum(stripes.astype(np.int64), n_stripes - 1), ranks)
-    return np.where(rounds % 2, ranks - 1 - owners, owners) == rank  # there and back: fewer borders
-
-
 class Ranges:
     """The ranges that `splitters` (int64, in the order of their suffixes) cut, ready to find any suffix's range."""
 
     def __init__(self, text: Text, splitters: np.ndarray, depth: int) -> None:
         self.text, self.splitters, self.depth = text, splitters, depth
-        levels = [suffix_keys(text, splitters, depth, level * text.per_word) for level in range(LEVELS)]
-        self.keys = np.concatenate(levels)  # all splitters' first ones, then all splitters' second ones ...
-        self.shift, self.table = _lookup_table(levels[0])
+        self.keys = suffix_keys(text, splitters, depth)
+        self.shift, self.table = _lookup_table(self.keys)
 
     def __len__(self) -> int:
         return len(self.splitters) + 1
 
-    def of(self, positions: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        """The range (int64) of the suffix at each of `positions` (int64), whose first keys are `keys`."""
-        found = np.empty(len(keys), np.int64)
-        _find(*self.text, self.depth, positions, keys, self.splitters, self.keys, self.table, self.shift, found)
-        return found
+    def of(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """The range (int32) and the key (uint64) of every suffix that begins in tokens[start:stop]."""
+        keys, found = np.empty(stop - start, _U64), np.empty(stop - start, np.int32)
+        _find(*self.text, self.splitters, self.keys, self.table, self.shift, self.depth, start, keys, found)
+        return found, keys
 
     def count(self, start: int, stop: int) -> np.ndarray:
         """How many suffixes that begin in tokens[start:stop] belong to each range (int64)."""
         counts = np.zeros(len(self), np.int64)
         for low in range(start, stop, STEP):
-            positions = np.arange(low, min(low + STEP, stop))
-            counts += np.bincount(
-                self.of(positions, suffix_keys(self.text, positions, self.depth)), minlength=len(self)
-            )
+            counts += np.bincount(self.of(low, min(low + STEP, stop))[0], minlength=len(self))
         return counts
 
     def collect(self, chosen: np.ndarray, sizes: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -103,127 +83,50 @@ class Ranges:
         ends = np.cumsum(sizes, dtype=np.int64)
         fill, limits = np.zeros((2, len(self)), np.int64)
         fill[chosen], limits[chosen] = ends - sizes, ends
-        wanted = np.zeros(len(self), np.bool_)
+        wanted = np.zeros(len(self), bool)
         wanted[chosen] = True
         positions = np.empty(int(sizes.sum()), position_dtype(self.text.n_tokens))
         keys = np.empty(len(positions), _U64)
-        for some, own in self._candidates(wanted):
-            if not _append(self.of(some, own), some, own, wanted, fill, limits, positions, keys):
+        for start in range(0, self.text.n_tokens, STEP):
+            found, own = self.of(start, min(start + STEP, self.text.n_tokens))
+            if not _append(start, found, own, wanted, fill, limits, positions, keys):
                 break
         if (fill != limits).any():
             raise ValueError("the text is not the one whose suffixes were counted")
         return np.split(positions, ends[:-1]), np.split(keys, ends[:-1])
 
-    def _candidates(self, wanted: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Positions (int64) and keys of the suffixes that may be in `wanted` ranges (bool), piece by piece."""
-        lowest, spans = self._key_intervals(wanted)
-        positions, keys = np.empty(STEP, np.int64), np.empty(STEP, _U64)
-        for start in range(0, self.text.n_tokens, STEP):
-            stop = min(start + STEP, self.text.n_tokens)
-            size = _choose(*self.text, self.depth, start, stop, lowest, spans, positions, keys)
-            yield positions[:size], keys[:size]
-
-    def _key_intervals(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """STRIPES intervals or fewer that hold the keys of all wanted ranges: the lowest keys, highest less lowest."""
-        firsts = np.flatnonzero(wanted & ~np.append(False, wanted[:-1]))
-        lasts = np.flatnonzero(wanted & ~np.append(wanted[1:], False))
-        if len(firsts) > STRIPES:  # others than this rank's were done before: the widest gaps stay gaps
-            gaps = np.sort(np.argsort(lasts[:-1] - firsts[1:], kind="stable")[: STRIPES - 1])
-            firsts, lasts = firsts[np.append(0, gaps + 1)], lasts[np.append(gaps, len(lasts) - 1)]
-        bounds = np.concatenate([np.zeros(1, _U64), self.keys[: len(self) - 1], ~np.zeros(1, _U64)])
-        return bounds[firsts], bounds[lasts + 1] - bounds[firsts]
-
 
 def _lookup_table(keys: np.ndarray) -> tuple[np.uint64, np.ndarray]:
-    """By the leading bits of a key, after a shift: how many splitters' keys have lower ones (int64)."""
+    """For every value of the leading bits of a key: how many splitters' keys have lower ones (int64)."""
     highest = int(keys[-1]) if len(keys) else 0
     shift = _U64(max(0, highest.bit_length() - TABLE_BITS))
-    prefixes = np.arange((1 << TABLE_BITS) + 2, dtype=_U64)  # one more than there are: keys beyond every splitter's
-    return shift, np.searchsorted(keys >> shift, prefixes).astype(np.int32)
+    table = np.searchsorted(keys >> shift, np.arange((1 << TABLE_BITS) + 2, dtype=_U64)).astype(np.int32)
+    return shift, table  # one entry more than there are prefixes, for keys beyond every splitter
 
 
 @njit(cache=True, nogil=True)
-def _lower(keys, low, high, own):
-    """Where in keys[low:high], rising, those begin that are not lower than `own`."""
-    while low < high:
-        middle = (low + high) >> 1
-        if keys[middle] < own:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@njit(cache=True, nogil=True)
-def _higher(keys, low, high, own):
-    """Where in keys[low:high], rising, those begin that are higher than `own`."""
-    while low < high:
-        middle = (low + high) >> 1
-        if keys[middle] <= own:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@njit(cache=True, nogil=True)
-def _among_equals(words, last, n_tokens, per_word, depth, position, splitters, keys, low, high):
-    """How many splitters sort before or at the suffix at `position`, whose first key is that of splitter `low`.
-
-    Those from `high` on sort after it, as those before `low` sort before it.
-    """
-    level, per_level = 1, len(splitters)
-    high = _higher(keys, low, high, keys[low])
-    while low < high and level < LEVELS:
-        own = key(words, last, n_tokens, per_word, position, level * per_word, depth)
-        ahead = level * per_level
-        end = ahead + high
-        low = _lower(keys, ahead + low, end, own) - ahead
-        high = _higher(keys, ahead + low, end, own) - ahead
-        level += 1
-    while low < high:
-        middle = (low + high) >> 1
-        if less(words, last, n_tokens, per_word, position, splitters[middle], level * per_word, depth):
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@njit(cache=True, nogil=True)
-def _range_of(words, last, n_tokens, per_word, depth, position, own, splitters, keys, table, shift):
-    """How many splitters sort before or at the suffix at `position`, whose first key is `own`."""
-    prefix = min(own >> shift, _U64(len(table) - 2))
-    high = np.int64(table[prefix + _U64(1)])
-    low = _lower(keys, np.int64(table[prefix]), high, own)
-    if low < high and keys[low] == own:
-        low = _among_equals(words, last, n_tokens, per_word, depth, position, splitters, keys, low, high)
-    return low
-
-
-@njit(cache=True, nogil=True)
-def _find(words, last, n_tokens, per_word, depth, positions, own, splitters, keys, table, shift, found):
+def _find(
+    words, last, n_tokens, per_word, splitters, keys, table, shift, depth, start, found_keys, found
+):  # fmt: skip
+    """The key of every suffix from `start` on, and how many splitters sort before or at it."""
     for i in range(len(found)):
-        found[i] = _range_of(
-            words, last, n_tokens, per_word, depth, positions[i], own[i], splitters, keys, table, shift
-        )  # fmt: skip
+        own = key(words, last, n_tokens, per_word, start + i, 0, depth)
+        prefix = min(own >> shift, _U64(len(table) - 2))
+        low, high = table[prefix], table[prefix + 1]
+        while low < high:
+            middle = (low + high) >> 1
+            before = own < keys[middle]
+            if own == keys[middle]:
+                before = less(words, last, n_tokens, per_word, start + i, splitters[middle], 0, depth)
+            if before:
+                high = middle
+            else:
+                low = middle + 1
+        found_keys[i], found[i] = own, low
 
 
 @njit(cache=True, nogil=True)
-def _choose(words, last, n_tokens, per_word, depth, start, stop, lowest, spans, positions, keys):
-    """The suffixes that begin in tokens[start:stop] and have a key in one of the intervals. Returns how many."""
-    size = 0
-    for position in range(start, stop):
-        own, inside = key(words, last, n_tokens, per_word, position, 0, depth), False
-        for i in range(len(lowest)):
-            inside |= own - lowest[i] <= spans[i]
-        positions[size], keys[size] = position, own  # no branch: which suffixes are wanted is hard to predict
-        size += inside
-    return size
-
-
-@njit(cache=True, nogil=True)
-def _append(found, some, own_keys, wanted, fill, limits, positions, keys):
+def _append(start, found, own_keys, wanted, fill, limits, positions, keys):
     """Append the suffixes of wanted ranges to their ranges. False when one has more than it should."""
     for i in range(len(found)):
         index = found[i]
@@ -231,6 +134,6 @@ def _append(found, some, own_keys, wanted, fill, limits, positions, keys):
             place = fill[index]
             if place == limits[index]:
                 return False
-            positions[place], keys[place] = some[i], own_keys[i]
+            positions[place], keys[place] = start + i, own_keys[i]
             fill[index] = place + 1
     return True

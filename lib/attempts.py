@@ -67,6 +67,14 @@ def close_last(directory: Path, error: str) -> None:
         close(directory, running[-1]["number"], redact(error), told=True)
 
 
+def close_killed(directory: Path) -> None:
+    """Complete the records of earlier attempts that could not: of a killed rank's world, say."""
+    for record in read(directory):
+        if record["outcome"] == "running":
+            file = names.attempt(directory, record["number"], "json")
+            store.write_json(file, {**record, "outcome": "failed", "error": "killed: it ended without a word"})
+
+
 def read(directory: Path) -> list[dict[str, Any]]:
     """All attempts, oldest first; one killed before its record was whole counts as running."""
     records = []

@@ -145,6 +145,8 @@ def _run(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, number: i
         return 0
     if not leading:  # one rank keeps the records; the others only work
         return _follow(stage, values, inputs, out, world)
+    if number is None:  # by hand: nobody waited for an earlier attempt
+        attempts.close_killed(out)
     record = attempts.begin(out, number)
     started = time.monotonic()
     try:

@@ -8,8 +8,10 @@ python -m jobs.generate --config FILE --out DIR
 
 Result generations.h5, one row a prompt of this part: `continuation` (n x C int64, its end id included, -1 after it),
 `exact`, `matched_tokens`, `edit_similarity`, `bleu` (lib.suffix_match), `suffix_in_prompt`, `suffix_nll` (nats, summed,
-the model's own distribution), `suffix_log_p` (under the stated decoding); `row` in prompts.h5, and copies of `prompt`,
-`suffix`, `document`, `subset`, `repetitions`. A killed task goes on at its first missing shard.
+the model's own distribution), `suffix_log_p` (under the stated decoding); `log_probs`, `mu`, `sigma` of every id of
+prompt and continuation (n x (P + C) float32, NaN where there is none; jobs.score_generations reads them); `row` in
+prompts.h5, and copies of `prompt`, `suffix`, `document`, `subset`, `repetitions`. A killed task goes on at its
+first missing shard.
 """
 
 import shutil
@@ -28,7 +30,7 @@ from lib.errors import TesseraError
 if TYPE_CHECKING:
     from lib.prompt_files import Prompts
 
-VERSION = 1
+VERSION = 2
 INPUTS = ("model", "prompts")
 SLUG = ("part", "parts")
 IMPORTS_TORCH = True
@@ -69,7 +71,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     blocks.claim(folder, _owner(config, inputs))
     shards = {f"{start:09d}-{stop:09d}": slice(start, stop) for start, stop in _bounds(config, prompts)}
     _make(config, inputs["model"], prompts, folder, shards)
-    _assemble(config, prompts, folder, list(shards), out / names.GENERATIONS)
+    _assemble(config, inputs["model"], prompts, folder, list(shards), out / names.GENERATIONS)
 
 
 def clean(out: Path) -> None:
@@ -136,7 +138,8 @@ class _Worker:
         except ValueError as error:
             raise TesseraError(f"{self.prompts.file}: rows from {rows.start}: {error}") from error
         found = {"continuation": made.ids, "suffix_nll": made.suffix_nll, "suffix_log_p": made.suffix_log_p}
-        return {**found, **_matches(made.ids, prompt, suffix), **self._about()}
+        scores = {name: getattr(made, name)[:, len(self.opening) :] for name in names.MEASURED}
+        return {**found, **scores, **_matches(made.ids, prompt, suffix), **self._about()}
 
     def _about(self) -> dict[str, np.ndarray]:
         return {
@@ -163,7 +166,7 @@ def _matches(made: np.ndarray, prompt: np.ndarray, suffix: np.ndarray) -> dict[s
     }  # fmt: skip
 
 
-def _assemble(config: Config, prompts: "Prompts", folder: Path, shards: list[str], path: Path) -> None:
+def _assemble(config: Config, model: Path, prompts: "Prompts", folder: Path, shards: list[str], path: Path) -> None:
     found = [blocks.read(folder, name) for name in shards]
     about = {name: found[0][name] for name in COPIED}
     columns = {name: np.concatenate([shard[name] for shard in found]) for name in found[0] if name not in COPIED}
@@ -172,6 +175,7 @@ def _assemble(config: Config, prompts: "Prompts", folder: Path, shards: list[str
     with hdf5.create(path) as file:
         file.attrs.update({f"decoding_{key}": value for key, value in plain(config.decoding).items()})
         file.attrs.update({"family": about["family"].item().decode(), "dtype": config.dtype})
+        file.attrs["model"] = store.input_digest(model)
         file.attrs.update({name: int(about[name]) for name in ("n_parameters", "bos")})
         hdf5.write(file, "row", np.arange(rows.start, rows.stop, dtype="<u8"))
         for name, values in {**columns, **prompts.rows(rows)}.items():

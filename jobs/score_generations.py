@@ -5,10 +5,11 @@ python -m jobs.score_generations --config FILE --out DIR
     inputs: {generations: [DIR, ...], prompts: prompts.h5, large: DIR, small: DIR}     # parts; small may be left out
     batch_size: 32
 
-`large` is the model that generated. Result prefix_scores.h5, one row a prompt in the order of prompts.h5 (`row`), NaN
-where a text has no scored token: `nll_<m>` (nats, summed), `tokens_<m>`, `log_perplexity_<m>` (nats per token) for m of
-large, small, lower (the lowercased text under the large model); `zlib_bytes`; `min_k`, `min_k_plus_plus` (lib.attacks);
-`ranking/<name>` (lib.prefix_ranking); and texts `prompt_text`, `continuation_text`, `suffix_text`.
+`large` is the model that generated; what it found of its texts while it made them is not computed again. Result
+prefix_scores.h5, one row a prompt in the order of prompts.h5 (`row`), NaN where a text has no scored token: `nll_<m>`
+(nats, summed), `tokens_<m>`, `log_perplexity_<m>` (nats per token) for m of large, small, lower (the lowercased text
+under the large model); `zlib_bytes`; `min_k`, `min_k_plus_plus` (lib.attacks); `ranking/<name>` (lib.prefix_ranking);
+and texts `prompt_text`, `continuation_text`, `suffix_text`.
 """
 
 from collections.abc import Sequence
@@ -57,10 +58,11 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
 
     _check_models(inputs)
     prompts = prompt_files.read(store.find(inputs["prompts"], names.PROMPTS))
-    continuations = together([store.find(path, names.GENERATIONS) for path in inputs["generations"]], prompts)
+    files = [store.find(path, names.GENERATIONS) for path in inputs["generations"]]
+    continuations = together(files, prompts)
     tokenizer = models.load_tokenizer(inputs["large"])
     prompt_files.check_tokenizer(prompts, tokenizer)
-    given, columns = _under_large(config, inputs["large"], tokenizer, prompts, continuations)
+    given, columns = _under_large(config, inputs["large"], tokenizer, prompts, continuations, files)
     if "small" in inputs:
         columns |= _under_small(config, inputs["small"], tokenizer, given)
     _write(out / names.PREFIX_SCORES, config, prompts, tokenizer, given, columns)
@@ -88,6 +90,17 @@ def together(files: Sequence[Path], prompts: "Prompts") -> np.ndarray:
     return np.concatenate(made)[np.argsort(rows)]
 
 
+def measured(files: Sequence[Path], model: str, dtype: str, first: np.ndarray) -> dict[str, np.ndarray] | None:
+    """`log_probs`, `mu` and `sigma` (n, P + C) in the order of the prompts, as generation found them; None unless every
+    part has them from this model (its digest), in this type, after the same opening id."""
+    wanted = {"model": model, "dtype": dtype, "bos": int(first[0]) if len(first) else -1}
+    for file in files:
+        if not (wanted.items() <= hdf5.attributes(file).items() and set(names.MEASURED) <= hdf5.rows(file).keys()):
+            return None
+    order = np.argsort(np.concatenate([hdf5.read(file, "row") for file in files]))
+    return {name: np.concatenate([hdf5.read(file, name) for file in files])[order] for name in names.MEASURED}
+
+
 def _check_models(inputs: dict[str, Any]) -> None:
     if "small" not in inputs:
         return
@@ -99,8 +112,9 @@ def _check_models(inputs: dict[str, Any]) -> None:
 
 
 def _under_large(
-    config: Config, directory: Path, tokenizer: Any, prompts: "Prompts", continuations: np.ndarray
-) -> tuple["Generated", dict[str, np.ndarray]]:
+    config: Config, directory: Path, tokenizer: Any, prompts: "Prompts", continuations: np.ndarray,
+    files: Sequence[Path],
+) -> tuple["Generated", dict[str, np.ndarray]]:  # fmt: skip
     from lib import evidence, generated_texts, generation, likelihoods, models
     from lib.attacks.zlib import compressed_bytes
 
@@ -109,7 +123,10 @@ def _under_large(
     with evidence.naming(prompts.file, " and its continuations"):
         generation.check_ids(model, prompts.prompt, continuations)
         given = generated_texts.decoded(prompts.prompt, continuations, generation.end_ids(model, tokenizer), tokenizer)
-        own = generated_texts.by_ids(model, given, config.scored, first, config.batch_size, moments=True)
+        if found := measured(files, store.input_digest(directory), config.dtype, first):
+            own = generated_texts.as_made(given, config.scored, found)
+        else:
+            own = generated_texts.by_ids(model, given, config.scored, first, config.batch_size, moments=True)
         lower = generated_texts.by_text(
             model, tokenizer, given, config.scored, first, config.batch_size, change=str.lower
         )

@@ -1,6 +1,6 @@
 """Generated texts under models: the likelihoods behind the published rankings, one pass for every text and model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,6 +54,17 @@ def by_ids(
     the prompt. A text without a scored token has an empty row.
     """
     return _score(model, given.prompts, given.continuations, scored, first, batch_size, moments)
+
+
+def as_made(given: Generated, scored: Scored, columns: Mapping[str, NDArray[np.float32]]) -> TokenScores:
+    """The same as `by_ids`, without a pass, from what generation found: `log_probs`, `mu` and `sigma` (n, P + C), the
+    first column NaN where no opening id came before (see lib.generation)."""
+    bounds = [
+        (len(prompt) if scored == "continuation" else 0, len(prompt) + len(made))
+        for prompt, made in zip(given.prompts, given.continuations)
+    ]
+    found = ([row[slice(*bound)] for row, bound in zip(columns[name], bounds)] for name in ("log_probs", "mu", "sigma"))
+    return TokenScores(*([row[int(np.isnan(row[:1]).any()) :] for row in rows] for rows in found))
 
 
 def by_text(

@@ -1,7 +1,8 @@
 """Continuations of prompts of equal length, and how likely their true suffixes are, in batches.
 
-One pass over prompt and suffix gives the suffix's likelihood and the state that generation starts from (attention goes
-back to the end of the prompt; a recurrent model reads the prompt once more). Then one id a step and row.
+One pass over prompt and suffix gives the likelihoods of both and the state that generation starts from (attention goes
+back to the end of the prompt; a recurrent model reads the prompt once more). Then one id a step and row. The logits
+that an id is drawn from also say how likely it was, so that no pass over the made text is needed for that.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,11 +29,16 @@ class Continued:
 
     ids: int64 (n, C), an end id included, ENDED after it; suffix_nll: nats, summed over the suffix, under the model's
     own distribution, float64 (n,); suffix_log_p: ln of the suffix's probability under the decoding, float64 (n,).
+    log_probs, mu, sigma: float32 (n, P + C), of every id of prompt and continuation as in lib.token_scores, NaN for
+    the first id and after the end.
     """
 
     ids: NDArray[np.int64]
     suffix_nll: NDArray[np.float64]
     suffix_log_p: NDArray[np.float64]
+    log_probs: NDArray[np.float32]
+    mu: NDArray[np.float32]
+    sigma: NDArray[np.float32]
 
 
 def continue_prompts(
@@ -107,21 +113,28 @@ def _batch(
     how: Decoding,
     keys: NDArray[np.int64],
     ends: Sequence[int],
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray, ...]:
+    """The columns of `Continued`."""
     ids = torch.from_numpy(texts).to(_device(model))
     n_suffix = ids.shape[1] - n_prompt
     state = DecoderState(model, n_prompt + max(n_tokens, n_suffix), splits)
-    predicting = state.read(ids[:, :-1], keep=n_suffix)
+    everywhere = state.read(ids[:, :-1], keep=ids.shape[1] - 1)
+    predicting = everywhere[:, n_prompt - 1 :]
     rows = _block_rows(model, n_suffix)
     nll, log_p = _suffix_scores(state.logits, predicting, ids[:, n_prompt:], how, rows)
+    block = output_head.block_positions(model)
+    before = _prompt_scores(state.logits, everywhere[:, : n_prompt - 1], ids[:, 1:n_prompt], block)
     if state.can_forget:
         state.forget(n_suffix - 1)
         first = state.logits(predicting[:, 0])
     else:
         state = DecoderState(model, n_prompt + n_tokens, splits)
         first = state.logits(state.read(ids[:, :n_prompt])[:, -1])
-    made = _continue(state, first, n_tokens, how, torch.from_numpy(keys).to(ids.device), ends)
-    return made, nll, log_p
+    made, after = _continue(state, first, n_tokens, how, torch.from_numpy(keys).to(ids.device), ends)
+    ended = torch.from_numpy(made == ENDED).to(ids.device)
+    unscored = torch.full_like(after[..., :1], torch.nan)  # nothing comes before the first id
+    scores = torch.cat([unscored, before, after.masked_fill_(ended, torch.nan)], dim=-1)
+    return made, nll, log_p, *scores.cpu().numpy()
 
 
 def _block_rows(model: torch.nn.Module, n_suffix: int) -> int:
@@ -147,6 +160,17 @@ def _suffix_scores(
     return torch.cat(nll).cpu().numpy(), torch.cat(log_p).cpu().numpy()
 
 
+def _prompt_scores(
+    logits_of: Callable[[torch.Tensor], torch.Tensor], predicting: torch.Tensor, targets: torch.Tensor, block: int
+) -> torch.Tensor:
+    """l, mu and sigma of every target, (3, rows, length), a few positions of logits at a time."""
+    blocks = [
+        torch.stack(output_head.reduced(logits_of(states), ids, moments=True))
+        for states, ids in zip(predicting.flatten(0, 1).split(block), targets.flatten().split(block))
+    ]
+    return torch.cat(blocks, dim=1).view(3, *targets.shape)
+
+
 def _continue(
     state: DecoderState,
     logits: torch.Tensor,
@@ -154,14 +178,16 @@ def _continue(
     how: Decoding,
     keys: torch.Tensor,
     ends: Sequence[int],
-) -> NDArray[np.int64]:
-    """The ids of every row, (rows, n_tokens)."""
+) -> tuple[NDArray[np.int64], torch.Tensor]:
+    """The ids of every row, (rows, n_tokens), and l, mu and sigma of each, (3, rows, n_tokens)."""
     made = torch.full((len(logits), n_tokens), ENDED, dtype=torch.long, device=logits.device)
+    scores = torch.full((3, *made.shape), torch.nan, device=logits.device)
     going = torch.arange(len(logits), device=logits.device)
     stops = torch.tensor(list(ends), dtype=torch.long, device=logits.device)
     for step in range(n_tokens):
         tokens = next_token.next_ids(logits, how, keys[going], step)
         made[going, step] = tokens
+        scores[:, going, step] = torch.stack(output_head.reduced(logits, tokens, moments=True))
         if step + 1 == n_tokens:
             break
         if len(stops) and (step + 1) % CHECK_EVERY == 0:
@@ -172,7 +198,7 @@ def _continue(
                 going, tokens = going[kept], tokens[kept]
                 state.select(kept)
         logits = state.logits(state.read(tokens[:, None])[:, -1])
-    return _cut(made.cpu().numpy(), ends)
+    return _cut(made.cpu().numpy(), ends), scores
 
 
 def _cut(made: NDArray[np.int64], ends: Sequence[int]) -> NDArray[np.int64]:

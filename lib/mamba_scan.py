@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers.cache_utils import Cache
 from transformers.models.mamba.modeling_mamba import MambaMixer
 
-from lib.selective_scan import selective_scan
+from lib.selective_scan import selective_scan, single_step
 
 KERNEL_PACKAGES = ("mamba_ssm", "causal_conv1d")  # as they are imported
 REMEDY = "pip install --no-build-isolation causal-conv1d mamba-ssm (needs a CUDA GPU and nvcc of torch's CUDA version)"
@@ -71,7 +71,12 @@ class FastMambaMixer(MambaMixer):
         kind = torch.promote_types(inner.dtype, torch.float32)
         u, B, C, A_log, D, bias = (x.to(kind) for x in (inner, B, C, self.A_log, self.D, self.dt_proj.bias))
         delta = functional.softplus(functional.linear(step, self.dt_proj.weight).to(kind) + bias)
-        y, state = selective_scan(u, delta, -A_log.exp(), B, C, None if state is None else state.to(kind))
+        A = -A_log.exp()
+        if state is not None and u.shape[1] == 1 and not torch.is_grad_enabled():
+            state = state.to(kind)
+            y = single_step(u[:, 0], delta[:, 0], A, B[:, 0], C[:, 0], state)[:, None]
+        else:
+            y, state = selective_scan(u, delta, A, B, C, None if state is None else state.to(kind))
         return y + u * D, state
 
 

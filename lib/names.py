@@ -25,6 +25,7 @@ REFERENCE = "reference.h5"
 SCORES = "scores.h5"
 PROMPTS = "prompts.h5"
 GENERATIONS = "generations.h5"
+MEASURED = ("log_probs", "mu", "sigma")  # columns of generations.h5: of every id, as the generating model found it
 PREFIX_SCORES = "prefix_scores.h5"
 HUB = "hub.json"
 CORPUS = "corpus.h5"

@@ -43,7 +43,8 @@ def _candidates(logits: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor,
     if not 0 < decoding.top_k < vocabulary:
         ids = torch.arange(vocabulary, device=logits.device)[None]
         return truncate(logits, 0, decoding.top_p), ids
-    # ids that tie with the k-th stay in, as `truncate` has it, so more than k are looked at where there are ties
-    kept = truncate(logits, decoding.top_k, decoding.top_p)
-    widest = int(torch.isfinite(kept).sum(1).amax())
-    return kept.topk(max(1, widest))
+    values, ids = logits.topk(decoding.top_k + 1)
+    cut = values[:, -2:-1]
+    if (values[:, -1:] == cut).any():  # ids that tie with the k-th stay in, as `truncate` has it
+        values, ids = logits.topk(int((logits >= cut).sum(1).amax()))
+    return truncate(values.masked_fill(values < cut, -torch.inf), 0, decoding.top_p), ids

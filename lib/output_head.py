@@ -33,10 +33,10 @@ def by_blocks(
     logits = head(model)
     step = block_positions(model)
     blocks = [
-        _reduced(logits(hidden[start : start + step]).float(), targets[start : start + step], moments)
+        reduced(logits(hidden[start : start + step]).float(), targets[start : start + step], moments)
         for start in range(0, len(targets), step)
     ]
-    return _joined(blocks, moments)
+    return joined(blocks, moments)
 
 
 def block_positions(model: torch.nn.Module) -> int:
@@ -50,8 +50,8 @@ def over_full_logits(model: torch.nn.Module, ids: torch.Tensor, scored: torch.Te
     blocks = []
     for part, chosen in zip(ids.split(rows), scored.split(rows)):
         logits = model(input_ids=part, use_cache=False).logits[:, :-1][chosen].float()
-        blocks.append(_reduced(logits, part[:, 1:][chosen], moments))
-    return _joined(blocks, moments)
+        blocks.append(reduced(logits, part[:, 1:][chosen], moments))
+    return joined(blocks, moments)
 
 
 def splits_off(model: torch.nn.Module, ids: torch.Tensor) -> bool:
@@ -85,7 +85,7 @@ def head(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     return logits
 
 
-def _reduced(logits: torch.Tensor, targets: torch.Tensor, moments: bool) -> Reduced:
+def reduced(logits: torch.Tensor, targets: torch.Tensor, moments: bool) -> Reduced:
     """l, and mu, sigma of the distribution, of one block of logits (positions, vocabulary).
 
     Deviations are taken from the target's own l: mu = l + sum_v p_v (ln p_v - l), which is exactly l for a
@@ -102,6 +102,6 @@ def _reduced(logits: torch.Tensor, targets: torch.Tensor, moments: bool) -> Redu
     return chosen[:, 0], chosen[:, 0] + shift, variance.sqrt()
 
 
-def _joined(blocks: list[Reduced], moments: bool) -> Reduced:
+def joined(blocks: list[Reduced], moments: bool) -> Reduced:
     columns = list(zip(*blocks))
     return tuple(torch.cat(column) if moments or not number else None for number, column in enumerate(columns))

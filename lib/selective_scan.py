@@ -40,6 +40,17 @@ def selective_scan(
     return y, last.transpose(1, 2)
 
 
+def single_step(
+    u: torch.Tensor, delta: torch.Tensor, A: torch.Tensor, B: torch.Tensor, C: torch.Tensor, state: torch.Tensor
+) -> torch.Tensor:
+    """y of one time step, without gradients; `state` (batch x D x N) is brought up to date in place.
+
+    u, delta, y: batch x D; A: D x N; B, C: batch x N. The scan would turn the whole state around twice for one step.
+    """
+    state.mul_((delta[:, :, None] * A).exp_()).addcmul_((delta * u)[:, :, None], B[:, None, :])
+    return torch.bmm(state, C[:, :, None])[:, :, 0]
+
+
 class _Scan(torch.autograd.Function):
     """The scan with A as N x D and the state as batch x N x D."""
 

@@ -10,7 +10,7 @@ import yaml
 from transformers import AutoTokenizer, MambaConfig, MambaForCausalLM
 
 from jobs import generate
-from lib import blocks, extraction, hdf5, prompt_files, prompts, stage
+from lib import blocks, extraction, hdf5, prompt_files, prompts, stage, store
 from lib.errors import TesseraError
 
 N, P, S, C = 11, 9, 4, 12
@@ -89,6 +89,7 @@ def test_attributes_say_how_and_by_what(tiny_mamba, prompt_file, tmp_path) -> No
     about = hdf5.attributes(tmp_path / "out" / "generations.h5")
     n_parameters = MambaForCausalLM.from_pretrained(tiny_mamba).num_parameters()
     expected = {"family": "mamba", "n_parameters": n_parameters, "bos": 0, "dtype": "float32"}
+    expected["model"] = store.input_digest(tiny_mamba)
     assert about == expected | {f"decoding_{key}": value for key, value in {"top_p": 1.0, **SAMPLING}.items()}
 
 

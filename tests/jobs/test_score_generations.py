@@ -3,6 +3,7 @@
 import math
 import shutil
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from jobs import score_generations
-from lib import hdf5, prompt_files, prompts, stage
+from jobs import generate, score_generations
+from lib import generated_texts, hdf5, prompt_files, prompts, stage, store
+from lib.decoding import Decoding
 
 N, P, S, C = 7, 6, 3, 10
 
@@ -142,6 +144,53 @@ def test_nothing_depends_on_batch_size_or_the_order_of_parts(generated, tiny_cau
     found, again = read(tmp_path / "a"), read(tmp_path / "b")
     for name, values in found.items():
         np.testing.assert_allclose(values, again[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def whole_way(generated, tiny_causal_lm, tmp_path_factory) -> Callable[[str], dict[str, list[Path] | Path]]:
+    """Two parts as the generate stage makes them, with texts that end early among them; by its `bos`."""
+    root, made = tmp_path_factory.mktemp("made"), {}
+
+    def parts(bos: str) -> dict[str, list[Path] | Path]:
+        for part in (0, 1) if bos not in made else ():
+            config = generate.Config(
+                Decoding("sample", 3.0, 0, 1.0, 1), continuation_tokens=C, part=part, parts=2, bos=bos, batch_size=2
+            )
+            (root / f"{bos}{part}").mkdir()
+            inputs = {"model": tiny_causal_lm, "prompts": generated["prompts"]}
+            generate.run(config, inputs, root / f"{bos}{part}")
+        made[bos] = [root / f"{bos}{part}" / "generations.h5" for part in (1, 0)]
+        return generated | {"generations": made[bos]}
+
+    return parts
+
+
+@pytest.mark.parametrize("bos", ["none", "document"])
+@pytest.mark.parametrize("scored", ["all", "continuation"])
+def test_what_generation_found_is_what_a_pass_finds(
+    whole_way, tiny_causal_lm, tmp_path, monkeypatch, scored: str, bos: str
+) -> None:
+    given, passes = whole_way(bos), []
+    by_ids = generated_texts.by_ids
+    monkeypatch.setattr(generated_texts, "by_ids", lambda *args, **kwargs: passes.append(1) or by_ids(*args, **kwargs))
+    assert run(tmp_path / "found", given, tiny_causal_lm, scored=scored, bos=bos) == 0
+    assert not passes
+    monkeypatch.setattr(score_generations, "measured", lambda *args: None)
+    assert run(tmp_path / "pass", given, tiny_causal_lm, scored=scored, bos=bos) == 0
+    assert passes
+    found, wanted = read(tmp_path / "found"), read(tmp_path / "pass")
+    assert found.keys() == wanted.keys()
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_what_another_model_type_or_opening_found_is_not_used(whole_way, tiny_causal_lm, small_lm) -> None:
+    files, first = whole_way("document")["generations"], np.array([0])
+    own = store.input_digest(tiny_causal_lm)
+    assert score_generations.measured(files, own, "float32", first)["mu"].shape == (N, P + C)
+    assert score_generations.measured(files, store.input_digest(small_lm["same"]), "float32", first) is None
+    assert score_generations.measured(files, own, "bfloat16", first) is None
+    assert score_generations.measured(files, own, "float32", first[:0]) is None
 
 
 def test_refusals(generated, tiny_causal_lm, tmp_path, capsys) -> None:

@@ -22,6 +22,7 @@ from transformers import (
 
 from lib import attention_cache, generation, mamba_scan, next_token
 from lib.decoding import Decoding
+from lib.token_scores import score_tokens
 
 V, P, S, C, END = 97, 11, 5, 40, 5
 SIZES = {
@@ -165,3 +166,16 @@ def test_a_model_with_learned_positions_is_not_run_beyond_them() -> None:
 def test_nothing_to_do_is_an_error() -> None:
     with pytest.raises(ValueError, match="0 prompts"):
         generation.continue_prompts(model_named("llama"), PROMPTS[:0], SUFFIXES[:0], C, Decoding("greedy"), KEYS[:0])
+
+
+@pytest.mark.parametrize("how", [GREEDY, SAMPLING], ids=lambda how: how.kind)
+def test_what_was_made_is_scored_as_a_pass_of_its_own_would(model, how: Decoding) -> None:
+    found = made(model, how, batch_size=3)
+    texts = [[*prompt, *ids[ids != generation.ENDED]] for prompt, ids in zip(PROMPTS, found.ids)]
+    wanted = score_tokens(model, texts, moments=True)
+    for name in ("log_probs", "mu", "sigma"):
+        matrix = getattr(found, name)
+        assert matrix.shape == (len(PROMPTS), P + C)
+        for row, text, values in zip(matrix, texts, getattr(wanted, name)):
+            np.testing.assert_allclose(row[1 : len(text)], values, rtol=1e-5, atol=1e-5)
+            assert np.isnan([row[0], *row[len(text) :]]).all()

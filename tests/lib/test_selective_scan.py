@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import selective_scan as module
-from lib.selective_scan import selective_scan
+from lib.selective_scan import selective_scan, single_step
 
 SIZES = {
     "rows": st.integers(1, 3),
@@ -117,3 +117,15 @@ def test_what_does_not_fit_is_named(position, change, message):
     given[position] = change(given[position])
     with pytest.raises(ValueError, match=message):
         selective_scan(*given)
+
+
+def test_a_single_step_is_a_scan_of_length_one() -> None:
+    draws = torch.Generator().manual_seed(0)
+    u, delta, A, B, C, state = (
+        torch.randn(size, generator=draws) for size in ((3, 5), (3, 5), (5, 4), (3, 4), (3, 4), (3, 5, 4))
+    )
+    delta, A = delta.exp(), -A.exp()
+    wanted, last = selective_scan(u[:, None], delta[:, None], A, B[:, None], C[:, None], state)
+    found = single_step(u, delta, A, B, C, state)
+    torch.testing.assert_close(found, wanted[:, 0])
+    torch.testing.assert_close(state, last)

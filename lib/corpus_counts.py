@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib import blocks, chunks, counting, hdf5
+from lib import blocks, chunks, counting, hdf5, suffix_order
 from lib.chunks import Chunk
 from lib.errors import TesseraError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BLOCK_TOKENS = 1 << 26  # a block takes a fraction of a second; SlimPajama has 10,000
 CHECKED_AT_ONCE = 4 * chunks.CHECKED_TOKENS  # checked and scanned while in memory
+USUAL_DEPTH = 1024  # of an array that does not say
 QUERIES_AT_ONCE = 1 << 12  # of one block of binary searches
 
 Ranges = Mapping[str, tuple[int, int, int]]  # name of a block -> index of the chunk, start, stop
@@ -99,7 +100,7 @@ def verify(
         row, start, stop = ranges[name]
         for low, high in blocks.ranges(start, stop, CHECKED_AT_ONCE):
             chunks.check(corpus[row], low, high)
-            check_array(arrays[row], low, high)
+            check_array(arrays[row], corpus[row], low, high)
         return {"checked": np.array([stop - start])}
 
     blocks.run(folder, list(ranges), work, comm, "blocks checked")
@@ -113,7 +114,7 @@ def open_suffix_array(path: Path, chunk: Chunk) -> SuffixArray:
         attributes: dict[str, Any] = dict(file.attrs)
         positions = chunks.memmap(path, file["positions"])
         checksums = file["checksums"][()] if "checksums" in file else None
-    n_tokens, depth = int(attributes.get("n_tokens", len(positions))), int(attributes.get("depth", 0))
+    n_tokens, depth = int(attributes.get("n_tokens", len(positions))), int(attributes.get("depth", USUAL_DEPTH))
     if n_tokens != chunk.n_tokens or len(positions) != n_tokens:
         raise TesseraError(
             f"{path}: a suffix array of {n_tokens} tokens ({len(positions)} entries), but {chunk.path} has "
@@ -121,19 +122,32 @@ def open_suffix_array(path: Path, chunk: Chunk) -> SuffixArray:
         )
     if attributes.get("tokens_digest", own := chunks.digest(chunk)) != own:
         raise TesseraError(f"{path}: made of another text than {chunk.path}; give the array of this chunk")
-    if depth < 1:
-        raise TesseraError(f"{path}: no attribute 'depth' of at least 1; make it with the stage suffix_array")
+    if depth < 1 or positions.dtype.kind not in "ui":
+        raise TesseraError(f"{path}: {positions.dtype} sorted by {depth} tokens; integers, by at least 1, are wanted")
     return SuffixArray(path, positions, depth, checksums)
 
 
-def check_array(array: SuffixArray, start: int, stop: int) -> None:
-    """Compare the checksums that cover entries start .. stop - 1. Raises TesseraError naming the file."""
+def check_array(array: SuffixArray, chunk: Chunk, start: int, stop: int) -> None:
+    """Compare the checksums that cover entries start .. stop - 1; without any, their order with the text of `chunk`.
+
+    Raises TesseraError naming the file.
+    """
     if array.checksums is None:
-        return
+        return _check_order(array, chunk, start, stop)
     first, last = start // chunks.CHECKED_TOKENS, -(-stop // chunks.CHECKED_TOKENS)
     if (chunks.checksums(array.positions, first, last) != array.checksums[first:last]).any():
         raise TesseraError(
             f"{array.path}: entries {start} to {stop} are not what was written (checksum); make it again"
+        )
+    return None
+
+
+def _check_order(array: SuffixArray, chunk: Chunk, start: int, stop: int) -> None:
+    wrong = suffix_order.first_out_of_order(chunk.tokens, array.positions, array.depth, start, stop)
+    if wrong is not None:
+        raise TesseraError(
+            f"{array.path}: entry {wrong} is {array.positions[wrong]}, no position in {chunk.path}, or not the next "
+            f"one by {array.depth} tokens; make the array again, or say in its attribute `depth` by how many it is sorted"
         )
 
 

@@ -51,7 +51,7 @@ def find(
     def work(name: str) -> dict[str, np.ndarray]:
         start, stop = ranges[name]
         chunks.check(chunk, start, stop)  # text and array have as many entries, so each is checked once
-        corpus_counts.check_array(array, start, stop)
+        corpus_counts.check_array(array, chunk, start, stop)
         found = exact_duplicates.groups(*_classes(text, array, start, stop, length), chunk.offsets, length)
         return {"positions": found.positions, "counts": found.counts.astype("<u8")}
 

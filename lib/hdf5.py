@@ -216,6 +216,8 @@ def _checked(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     if name not in file:
         raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
     dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise TesseraError(f"{path}: '{name}' is a group; a dataset is wanted")
     actual = len(dataset) if dataset.ndim else 1
     expected = int(dataset.attrs.get("rows", actual))
     if expected != actual:

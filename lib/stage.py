@@ -70,7 +70,7 @@ def check_inputs(stage: Stage, given: Mapping[str, Any], where: str) -> None:
         if name not in known:
             raise UsageError(f"{where}: unknown input '{name}'{suggestion(name, known)}")
     for name in stage.inputs:
-        if name not in given:
+        if given.get(name) is None:
             raise UsageError(f"{where}: missing input '{name}' of stage {stage.name}")
 
 

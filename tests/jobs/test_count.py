@@ -113,6 +113,30 @@ def test_a_flipped_bit_in_a_suffix_array_is_found(inputs, tmp_path) -> None:
         counts(inputs, tmp_path / "a", method="suffix_array")
 
 
+def test_an_array_made_elsewhere_needs_positions_only_and_is_held_to_their_order(inputs, tmp_path) -> None:
+    (path, *_), made = inputs["suffix_arrays"], hdf5.read(inputs["suffix_arrays"][0], "positions")
+    tokens = hdf5.read(inputs["corpus"][0], "tokens").tolist()
+    right = np.array(sorted(range(len(tokens)), key=lambda i: (tokens[i : i + 1024], i)), "<u4")
+    for positions, attributes in ((right, {}), (made, {"depth": 4})):
+        with hdf5.create(path) as file:
+            hdf5.write(file, "positions", positions, contiguous=True)
+            file.attrs.update(attributes)
+        assert counts(inputs, tmp_path / str(len(attributes)), method="suffix_array").tolist() == WANTED
+    for positions, entry in (
+        (made, r"\d+"),
+        (np.zeros_like(made), 1),
+        (np.append(right[:-1], right[0]), len(right) - 1),
+    ):
+        with hdf5.create(path) as file:
+            hdf5.write(file, "positions", positions, contiguous=True)
+        with pytest.raises(TesseraError, match=rf"array-0\.h5: entry {entry} is .* by 1024 tokens; make"):
+            counts(inputs, tmp_path / "wrong", method="suffix_array")
+    with hdf5.create(path) as file:
+        hdf5.write(file, "positions", right.astype(float), contiguous=True)
+    with pytest.raises(TesseraError, match=r"array-0\.h5: float64 .*integers"):
+        counts(inputs, tmp_path / "wrong", method="suffix_array")
+
+
 def flip(path: Path, place: int) -> None:
     data = bytearray(path.read_bytes())
     data[place] ^= 1

@@ -157,3 +157,9 @@ def test_settings_that_mean_nothing_are_refused() -> None:
     for wrong in ({"length": 0}, {"max_distance": -1}, {"max_distance": 1 << 16}, {"block_tokens": 0}):
         with pytest.raises(ValueError):
             near_duplicates.Config(**wrong)
+
+
+def test_an_input_of_nothing_is_missing(inputs: dict[str, Any], tmp_path: Path) -> None:
+    result = run_ranks("near_duplicates", config({**inputs, "corpus": None}), tmp_path / "out")
+    assert result.returncode == 2
+    assert "missing input 'corpus' of stage near_duplicates" in result.stderr

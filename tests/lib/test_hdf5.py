@@ -140,3 +140,10 @@ def test_rows_that_are_not_those_written_are_found(tmp_path: Path) -> None:
         file["x"].attrs["rows"] = 6
     with pytest.raises(TesseraError, match="'x' has 5 rows, 6 were written"):
         hdf5.check(tmp_path / "a.h5")
+
+
+def test_a_group_is_no_dataset(tmp_path: Path) -> None:
+    with hdf5.create(tmp_path / "a.h5") as file:
+        file.create_group("tokens")
+    with pytest.raises(TesseraError, match=r"a\.h5: 'tokens' is a group"):
+        hdf5.read(tmp_path / "a.h5", "tokens")

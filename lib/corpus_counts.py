@@ -147,7 +147,7 @@ def _check_order(array: SuffixArray, chunk: Chunk, start: int, stop: int) -> Non
     if wrong is not None:
         raise TesseraError(
             f"{array.path}: entry {wrong} is {array.positions[wrong]}, no position in {chunk.path}, or not the next "
-            f"one by {array.depth} tokens; make the array again, or say in its attribute `depth` by how many it is sorted"
+            f"one by {array.depth} tokens; make the array again, or say its depth in the attribute `depth`"
         )
 
 

@@ -29,14 +29,27 @@ def create(path: Path) -> Iterator[h5py.File]:
     """
     temporary = names.private(path, f"{socket.gethostname()}-{os.getpid()}")
     try:
-        with h5py.File(temporary, "w", libver=("v108", "v108"), track_order=False) as file:
+        with h5py.File(temporary, "w", libver=("v108", "v108"), track_order=False) as file, _abandoned_on_error(file):
             yield file
+            file.flush()
         check(temporary)
         publish(temporary, path)
     except OSError as error:
         raise TesseraError(f"{path}: could not be written: {error}; free some disk space and run again") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _abandoned_on_error(file: h5py.File) -> Iterator[None]:
+    """HDF5 crashes or hangs over a file that it cannot flush as it closes it: after an error it may do so in memory."""
+    try:
+        yield
+    except BaseException:
+        memory = os.memfd_create("abandoned")
+        os.dup2(memory, file.id.get_vfd_handle(), inheritable=False)
+        os.close(memory)
+        raise
 
 
 def publish(temporary: Path, path: Path) -> None:

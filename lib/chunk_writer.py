@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lib import chunks, hdf5, mpi, names
+from lib.filling import put, put_checksums
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -43,7 +44,7 @@ def assemble(
         os.fsync(file.fileno())
         comm.barrier()
         for name, sums in CHECKED.items():
-            _checksums(file.fileno(), *wanted[name], places.get(name, 0), places.get(sums, 0), comm)
+            put_checksums(file.fileno(), places.get(name, 0), *wanted[name], places.get(sums, 0), comm)
     comm.barrier()
     if comm.rank == 0:
         hdf5.publish(temporary, path)
@@ -64,7 +65,7 @@ def _copy(file: int, parts: Sequence[Path], sizes: list[Size], places: dict[str,
     first_token = list(accumulate((size.tokens for size in sizes), initial=0))
     first_document = list(accumulate((size.documents for size in sizes), initial=0))
     if comm.rank == 0:
-        _put(file, np.zeros(1, "<u8"), places["offsets"])
+        put(file, np.zeros(1, "<u8"), places["offsets"])
     for index in mpi.share(range(len(parts)), comm):
         with hdf5.opened(parts[index]) as part:
             _put_all(file, hdf5.slices(part["tokens"]), places.get("tokens", 0), first_token[index])
@@ -79,24 +80,7 @@ def _ends(lengths: Iterator[np.ndarray], start: int) -> Iterator[np.ndarray]:
         yield ends
 
 
-def _checksums(file: int, length: int, dtype: np.dtype, place: int, sums: int, comm: "Intracomm") -> None:
-    """Those of the dataset of `length` items at byte `place`, put at byte `sums`."""
-    for block in mpi.share(range(-(-length // chunks.CHECKED_TOKENS)), comm):
-        first = block * chunks.CHECKED_TOKENS
-        size = (min(first + chunks.CHECKED_TOKENS, length) - first) * dtype.itemsize
-        data = os.pread(file, size, place + first * dtype.itemsize)
-        _put(file, chunks.checksums(np.frombuffer(data, dtype)), sums + 8 * block)
-
-
 def _put_all(file: int, arrays: Iterator[np.ndarray], place: int, first: int) -> None:
     for array in arrays:
-        _put(file, array, place + first * array.itemsize)
+        put(file, array, place + first * array.itemsize)
         first += len(array)
-
-
-def _put(file: int, array: np.ndarray, place: int) -> None:
-    """Write in place: unlike a memory map, safe where ranks on several nodes share a page of the file."""
-    data = memoryview(np.ascontiguousarray(array)).cast("B")
-    while len(data):
-        written = os.pwrite(file, data, place)
-        data, place = data[written:], place + written

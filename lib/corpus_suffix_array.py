@@ -15,6 +15,7 @@ import numpy as np
 from lib import blocks, chunks, hdf5, mpi
 from lib.chunks import Chunk
 from lib.errors import TesseraError
+from lib.filling import put, put_checksums
 from lib.suffix_array import Ranges, choose_splitters, position_dtype
 from lib.suffix_sorting import as_text, sort_suffixes
 
@@ -45,7 +46,8 @@ def build(
     with open(folder / PART, "r+b", buffering=0) as file:
         _fill(file.fileno(), places.get("positions", 0), folder, chunk, finder, sizes, memory_bytes, comm)
         comm.barrier()
-        _put_checksums(file.fileno(), places, chunk.n_tokens, dtype, comm)
+        start, sums = places.get("positions", 0), places.get("checksums", 0)
+        put_checksums(file.fileno(), start, chunk.n_tokens, dtype, sums, comm)
         os.fsync(file.fileno())
     comm.barrier()
     if comm.rank == 0:
@@ -154,18 +156,3 @@ class _Record:
             blocks.write(blocks.file(self.folder, name), {"entries": np.array(self.pending, np.int64)})
             print(f"rank {self.rank}: {self.count} of {self.total} ranges", flush=True)
         self.pending, self.said = [], time.monotonic()
-
-
-def put(file: int, array: np.ndarray, place: int) -> None:
-    """Write in place: unlike a memory map, safe where ranks on several nodes share a page, and on a full disk."""
-    data = memoryview(np.ascontiguousarray(array)).cast("B")
-    while len(data):
-        written = os.pwrite(file, data, place)
-        data, place = data[written:], place + written
-
-
-def _put_checksums(file: int, places: dict[str, int], n_tokens: int, dtype: np.dtype, comm: "Intracomm") -> None:
-    for start, stop in mpi.share(blocks.ranges(0, n_tokens, chunks.CHECKED_TOKENS), comm):
-        data = os.pread(file, (stop - start) * dtype.itemsize, places["positions"] + start * dtype.itemsize)
-        block = start // chunks.CHECKED_TOKENS
-        put(file, chunks.checksums(np.frombuffer(data, dtype)), places["checksums"] + 8 * block)

@@ -7,6 +7,8 @@ therefore costs depth / 4 keys a suffix at most.
 
 The order: token by token up to `depth`; the end of the text sorts before any token; equal suffixes by position.
 Every sort here is stable and starts from rising positions, so that equal suffixes need no care.
+
+Kernels loop where NumPy would assign slices, and take no slices: those are most of what compiling costs.
 """
 
 from typing import NamedTuple
@@ -50,17 +52,21 @@ def as_text(tokens: np.ndarray) -> Text:
 def sort_suffixes(text: Text, positions: np.ndarray, keys: np.ndarray, depth: int) -> None:
     """Sort suffixes in place.
 
-    positions: rising token positions, uint32 or uint64. keys: uint64, their `suffix_keys`; destroyed.
-    Takes as much memory again as the two arrays have.
+    positions: rising token positions, any integers. keys: uint64, their `suffix_keys`; destroyed.
+    Takes 24 bytes a suffix beside these. Positions are int64 while they are sorted: twice the kernels, for 32 bits too,
+    would take twice the time to compile and save about 10 ns a suffix.
     """
     if len(positions) > 1:
-        _sort(*text, positions, keys, np.empty_like(positions), np.empty_like(keys), depth)
+        wide = positions.astype(np.int64)
+        runs = np.empty((len(keys) // SHORT_RUN + 1, 3), np.int64)
+        _sort(*text, depth, wide, keys, np.empty_like(wide), np.empty_like(keys), runs)
+        positions[:] = wide
 
 
 def suffix_keys(text: Text, positions: np.ndarray, depth: int) -> np.ndarray:
     """The first keys (uint64) of the suffixes at `positions`."""
     keys = np.empty(len(positions), _U64)
-    _load_keys(*text, positions, keys, 0, len(keys), 0, depth)
+    _load_keys(*text, depth, positions.astype(np.int64, copy=False), keys, 0, len(keys), 0)
     return keys
 
 
@@ -97,9 +103,9 @@ def key(words, last, n_tokens, per_word, position, taken, depth):
 
 
 @njit(cache=True, nogil=True)
-def _load_keys(words, last, n_tokens, per_word, positions, keys, start, stop, taken, depth):
+def _load_keys(words, last, n_tokens, per_word, depth, positions, keys, start, stop, taken):
     for i in range(start, stop):
-        keys[i] = key(words, last, n_tokens, per_word, np.int64(positions[i]), taken, depth)
+        keys[i] = key(words, last, n_tokens, per_word, positions[i], taken, depth)
 
 
 @njit(cache=True, nogil=True)
@@ -122,69 +128,33 @@ def less(words, last, n_tokens, per_word, left, right, taken, depth):
 
 
 @njit(cache=True, nogil=True)
-def _sort(words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, depth):
-    """Sort everything by the first key, then run after run by the next ones, depth first (while it is in cache)."""
-    runs = np.empty((len(keys) // SHORT_RUN + 1, 3), np.int64)  # to do: start, stop, tokens known to be equal
+def _sort(words, last, n_tokens, per_word, depth, positions, keys, spare_positions, spare_keys, runs):
+    """Sort everything by the first key, then run after run by the next ones, depth first (while it is in cache).
+
+    runs: room for the long runs that are still to do: start, stop, tokens known to be equal.
+    """
     runs[0, 0], runs[0, 1], runs[0, 2] = 0, len(keys), 0
     todo = 1
     while todo:
         todo -= 1
         start, stop, taken = runs[todo, 0], runs[todo, 1], runs[todo, 2]
         if taken:
-            _load_keys(words, last, n_tokens, per_word, positions, keys, start, stop, taken, depth)
-        part = slice(start, stop)
-        _radix_sort(keys[part], positions[part], spare_keys[part], spare_positions[part])
-        todo = _split(
-            words,
-            last,
-            n_tokens,
-            per_word,
-            positions,
-            keys,
-            spare_positions,
-            spare_keys,
-            start,
-            stop,
-            taken,
-            depth,
-            runs,
-            todo,
-        )
-
-
-@njit(cache=True, nogil=True)
-def _split(
-    words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, start, stop, taken, depth, runs, todo
-):  # fmt: skip
-    """Sort the short runs of equal keys; put the long ones on the list `runs`. Returns how long that is then."""
-    following = taken + per_word
-    while start < stop:
-        end = _run_end(keys, start, stop)
-        first = start if end - start == 1 else _ended_first(n_tokens, positions, start, end, min(following, depth))
-        if end - first > 1 and following < depth:
-            if end - first <= SHORT_RUN:
-                _load_keys(words, last, n_tokens, per_word, positions, keys, first, end, following, depth)
-                if end - first <= INSERTION:
-                    _insertion_sort(words, last, n_tokens, per_word, positions, keys, first, end, following, depth)
-                else:
-                    part = slice(first, end)
-                    _merge_sort(
-                        words,
-                        last,
-                        n_tokens,
-                        per_word,
-                        positions[part],
-                        keys[part],
-                        spare_positions[part],
-                        spare_keys[part],
-                        following,
-                        depth,
-                    )
-            else:
-                runs[todo, 0], runs[todo, 1], runs[todo, 2] = first, end, following
+            _load_keys(words, last, n_tokens, per_word, depth, positions, keys, start, stop, taken)
+        _radix_sort(keys, positions, spare_keys, spare_positions, start, stop)
+        taken += per_word
+        while start < stop:
+            end = _run_end(keys, start, stop)
+            first = _settle(n_tokens, depth, positions, start, end, taken)
+            if end - first > SHORT_RUN:
+                runs[todo, 0], runs[todo, 1], runs[todo, 2] = first, end, taken
                 todo += 1
-        start = end
-    return todo
+            elif end - first > 1:
+                _load_keys(words, last, n_tokens, per_word, depth, positions, keys, first, end, taken)
+                _merge_sort(
+                    words, last, n_tokens, per_word, depth, keys, positions, spare_keys, spare_positions, first, end,
+                    taken,
+                )  # fmt: skip
+            start = end
 
 
 @njit(cache=True, nogil=True)
@@ -196,109 +166,114 @@ def _run_end(keys, start, stop):
 
 
 @njit(cache=True, nogil=True)
-def _ended_first(n_tokens, positions, start, stop, taken):
-    """Move suffixes of less than `taken` tokens to the front of their run, the shortest first; where the rest begins.
+def _settle(n_tokens, depth, positions, start, stop, taken):
+    """Where in a run of suffixes equal in `taken` tokens (or ended before) those begin that are still to be sorted.
 
-    Their keys were filled with zeros, so they stand among suffixes with the token 0 there; being the highest
-    positions, they are the last ones of the run, and never more than a key has tokens.
+    Ended ones move to the front, the shortest first. Their keys were filled with zeros, so they stand among suffixes
+    with the token 0 there; being the highest positions, they are the last ones of the run.
     """
-    first = start
-    while first < stop and np.int64(positions[stop - 1]) + taken > n_tokens:
+    first, taken = start, min(taken, depth)
+    while first < stop - 1 and positions[stop - 1] + taken > n_tokens:
         shorter = positions[stop - 1]
         for i in range(stop - 1, first, -1):
             positions[i] = positions[i - 1]
         positions[first] = shorter
         first += 1
-    return first
+    return stop if taken == depth else first
 
 
 @njit(cache=True, nogil=True)
-def _radix_sort(keys, positions, spare_keys, spare_positions):
+def _radix_sort(keys, positions, spare_keys, spare_positions, start, stop):
     """Stable sort of (key, position) pairs by key, byte after byte from the least one; constant bytes cost nothing."""
-    if _run_end(keys, 0, len(keys)) == len(keys):
+    if _run_end(keys, start, stop) == stop:
         return
-    counts = _byte_counts(keys)
+    counts = _byte_counts(keys, start, stop)
     moved = False
     for byte in range(8):
         shift = _U64(8 * byte)
-        if counts[byte, (keys[0] >> shift) & _U64(255)] == len(keys):
-            continue
-        _scatter(keys, positions, spare_keys, spare_positions, counts[byte], shift)
-        keys, spare_keys = spare_keys, keys
-        positions, spare_positions = spare_positions, positions
-        moved = not moved
+        if counts[byte, (keys[start] >> shift) & _U64(255)] < stop - start:
+            if moved:
+                _scatter(spare_keys, spare_positions, keys, positions, start, stop, counts, byte)
+            else:
+                _scatter(keys, positions, spare_keys, spare_positions, start, stop, counts, byte)
+            moved = not moved
     if moved:
-        spare_keys[:], spare_positions[:] = keys, positions
+        _copy(spare_keys, spare_positions, keys, positions, start, stop)
 
 
 @njit(cache=True, nogil=True)
-def _byte_counts(keys):
+def _byte_counts(keys, start, stop):
     counts = np.zeros((8, 256), np.int64)
-    for i in range(len(keys)):
+    for i in range(start, stop):
         for byte in range(8):
             counts[byte, (keys[i] >> _U64(8 * byte)) & _U64(255)] += 1
     return counts
 
 
 @njit(cache=True, nogil=True)
-def _scatter(keys, positions, to_keys, to_positions, counts, shift):
-    begin = 0
+def _scatter(keys, positions, to_keys, to_positions, start, stop, counts, byte):
+    begin = start
     for digit in range(256):
-        counts[digit], begin = begin, begin + counts[digit]
-    for i in range(len(keys)):
-        digit = (keys[i] >> shift) & _U64(255)
-        to_keys[counts[digit]], to_positions[counts[digit]] = keys[i], positions[i]
-        counts[digit] += 1
+        counts[byte, digit], begin = begin, begin + counts[byte, digit]
+    for i in range(start, stop):
+        digit = (keys[i] >> _U64(8 * byte)) & _U64(255)
+        place = counts[byte, digit]
+        to_keys[place], to_positions[place] = keys[i], positions[i]
+        counts[byte, digit] = place + 1
 
 
 @njit(cache=True, nogil=True)
-def _pair_less(words, last, n_tokens, per_word, left_key, left, right_key, right, taken, depth):
+def _copy(keys, positions, to_keys, to_positions, start, stop):
+    for i in range(start, stop):
+        to_keys[i], to_positions[i] = keys[i], positions[i]
+
+
+@njit(cache=True, nogil=True)
+def _before(words, last, n_tokens, per_word, depth, left_key, left, right_key, right, taken):
     # Equal keys are compared once more by `less`, which knows where the text ends.
     if left_key != right_key:
         return left_key < right_key
-    return less(words, last, n_tokens, per_word, np.int64(left), np.int64(right), taken, depth)
+    return less(words, last, n_tokens, per_word, left, right, taken, depth)
 
 
 @njit(cache=True, nogil=True)
-def _merge_sort(words, last, n_tokens, per_word, positions, keys, spare_positions, spare_keys, taken, depth):
+def _merge_sort(
+    words, last, n_tokens, per_word, depth, keys, positions, spare_keys, spare_positions, start, stop, taken
+):  # fmt: skip
     """Sort a run by its keys at `taken`, and suffixes with equal keys by their text."""
-    count = len(keys)
-    for start in range(0, count, INSERTION):
+    for piece in range(start, stop, INSERTION):
         _insertion_sort(
-            words, last, n_tokens, per_word, positions, keys, start, min(start + INSERTION, count), taken, depth
+            words, last, n_tokens, per_word, depth, keys, positions, piece, min(piece + INSERTION, stop), taken
         )
-    width, moved = INSERTION, False
-    while width < count:
-        for start in range(0, count, 2 * width):
-            middle, stop = min(start + width, count), min(start + 2 * width, count)
+    width = INSERTION
+    while width < stop - start:
+        _copy(keys, positions, spare_keys, spare_positions, start, stop)
+        for piece in range(start, stop, 2 * width):
+            middle, end = min(piece + width, stop), min(piece + 2 * width, stop)
             _merge(
                 words,
                 last,
                 n_tokens,
                 per_word,
-                positions,
-                keys,
-                spare_positions,
-                spare_keys,
-                start,
-                middle,
-                stop,
-                taken,
                 depth,
+                spare_keys,
+                spare_positions,
+                keys,
+                positions,
+                piece,
+                middle,
+                end,
+                taken,
             )
-        keys, spare_keys = spare_keys, keys
-        positions, spare_positions = spare_positions, positions
-        width, moved = 2 * width, not moved
-    if moved:
-        spare_positions[:] = positions
+        width *= 2
 
 
 @njit(cache=True, nogil=True)
-def _insertion_sort(words, last, n_tokens, per_word, positions, keys, start, stop, taken, depth):
+def _insertion_sort(words, last, n_tokens, per_word, depth, keys, positions, start, stop, taken):
     for i in range(start + 1, stop):
         new_key, new, j = keys[i], positions[i], i
-        while j > start and _pair_less(
-            words, last, n_tokens, per_word, new_key, new, keys[j - 1], positions[j - 1], taken, depth
+        while j > start and _before(
+            words, last, n_tokens, per_word, depth, new_key, new, keys[j - 1], positions[j - 1], taken
         ):
             keys[j], positions[j] = keys[j - 1], positions[j - 1]
             j -= 1
@@ -307,23 +282,23 @@ def _insertion_sort(words, last, n_tokens, per_word, positions, keys, start, sto
 
 @njit(cache=True, nogil=True)
 def _merge(
-    words, last, n_tokens, per_word, positions, keys, to_positions, to_keys, start, middle, stop, taken, depth
+    words, last, n_tokens, per_word, depth, keys, positions, to_keys, to_positions, start, middle, stop, taken
 ):  # fmt: skip
     left, right = start, middle
     for i in range(start, stop):
         rightward = left == middle or (
             right < stop
-            and _pair_less(
+            and _before(
                 words,
                 last,
                 n_tokens,
                 per_word,
+                depth,
                 keys[right],
                 positions[right],
                 keys[left],
                 positions[left],
                 taken,
-                depth,
             )
         )
         chosen = right if rightward else left

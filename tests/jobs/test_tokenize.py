@@ -211,7 +211,7 @@ def test_positions_beyond_32_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         chunk_writer, "_size", lambda part: chunk_writer.Size(far, 1, 0) if part == first else real(part)
     )
-    monkeypatch.setattr(chunk_writer, "_checksums", lambda *_: None)  # of 8 GiB of nothing
+    monkeypatch.setattr(chunk_writer, "put_checksums", lambda *_: None)  # of 8 GiB of nothing
     chunk_writer.assemble(path, [first, second], np.dtype("<u2"), {"vocab_size": 10}, mpi.world())
     with hdf5.opened(path) as file:
         assert file["offsets"][()].tolist()[2:] == [far + 1, far + 1, far + 3]

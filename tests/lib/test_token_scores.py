@@ -248,3 +248,17 @@ def test_memory_is_bounded_by_the_block_for_a_vocabulary_of_256000():
     with LargestTensor() as watch:
         score_tokens(model, texts, batch_size=12, moments=True)
     assert watch.values == output_head.BLOCK_POSITIONS * 256_000  # of 180 positions in the batch
+
+
+@pytest.mark.parametrize("name", ["gpt_neox", "llama", "mamba"])
+@torch.no_grad()
+def test_transformers_finds_the_same_in_a_batch_padded_on_the_left(name):
+    model, texts = model_named(name), some_texts()
+    width = max(map(len, texts))
+    ids = torch.tensor(np.stack([np.pad(text, (width - len(text), 0), constant_values=13) for text in texts]).tolist())
+    mask = torch.arange(width) >= torch.tensor([[width - len(text)] for text in texts])
+    wanted = model(input_ids=ids, attention_mask=mask.long()).logits[:, :-1].log_softmax(-1)
+    wanted = wanted.gather(2, ids[:, 1:, None])[:, :, 0].numpy()
+    found = score_tokens(model, texts, batch_size=4).log_probs
+    for text, row, values in zip(texts, found, wanted):
+        np.testing.assert_allclose(row, values[width - len(text) :], atol=1e-5)

@@ -31,7 +31,7 @@ def create(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(temporary, "w", libver=("v108", "v108"), track_order=False) as file, _abandoned_on_error(file):
             yield file
-            file.flush()
+            _flush(file)
         check(temporary)
         publish(temporary, path)
     except OSError as error:
@@ -50,6 +50,13 @@ def _abandoned_on_error(file: h5py.File) -> Iterator[None]:
         os.dup2(memory, file.id.get_vfd_handle(), inheritable=False)
         os.close(memory)
         raise
+
+
+def _flush(item: h5py.File | h5py.Dataset) -> None:
+    try:
+        item.flush()
+    except RuntimeError as error:  # h5py's, where a write that fails is an OSError
+        raise OSError(str(error)) from error
 
 
 def publish(temporary: Path, path: Path) -> None:
@@ -76,6 +83,7 @@ def write(parent: h5py.Group, name: str, array: np.ndarray, contiguous: bool = F
     else:
         dataset = parent.create_dataset(name, data=array, chunks=_chunks(array), fletcher32=True, track_times=False)
     dataset.attrs["rows"] = len(array) if array.ndim else 1
+    _flush(dataset)  # what cannot be written is an error here; h5py ignores it when the dataset is let go
     return dataset
 
 

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -147,3 +149,33 @@ def test_a_group_is_no_dataset(tmp_path: Path) -> None:
         file.create_group("tokens")
     with pytest.raises(TesseraError, match=r"a\.h5: 'tokens' is a group"):
         hdf5.read(tmp_path / "a.h5", "tokens")
+
+
+FULL = """
+import os, resource, sys
+from pathlib import Path
+import numpy as np
+from lib import hdf5
+
+def limit(size):  # of any file, which stands for a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+memory = os.memfd_create
+os.memfd_create = lambda name: (limit(resource.RLIM_INFINITY), memory(name))[1]  # memory is no disk
+for rows in (60_000, 100_000, 1_000_000):
+    limit(300_000)
+    try:
+        with hdf5.create(Path(sys.argv[1])) as file:
+            hdf5.write(file, "x", np.arange(rows))
+    except hdf5.TesseraError as error:
+        print(error)
+"""
+
+
+def test_a_full_disk_crashes_no_process(tmp_path: Path) -> None:
+    line = [sys.executable, "-c", FULL, str(tmp_path / "a.h5")]
+    result = subprocess.run(line, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("a.h5: could not be written") == 3
+    assert "Exception ignored" not in result.stderr
+    assert not list(tmp_path.iterdir())

@@ -16,7 +16,7 @@ from lib import blocks, chunks, hdf5, mpi
 from lib.chunks import Chunk
 from lib.errors import TesseraError
 from lib.filling import put, put_checksums
-from lib.suffix_array import Ranges, choose_splitters, position_dtype
+from lib.suffix_array import Ranges, choose_splitters, position_dtype, share
 from lib.suffix_sorting import as_text, sort_suffixes
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _fill(
 ) -> None:
     starts = np.cumsum(sizes) - sizes
     todo = comm.bcast(_missing(folder, starts, sizes) if comm.rank == 0 else None)
-    mine = todo[comm.rank :: comm.size]  # ranges of like size, in turns: all ranks have as much of the slow ones
+    mine = todo[share(sizes[todo], comm.rank, comm.size)]
     bytes_each = position_dtype(chunk.n_tokens).itemsize + KEY_BYTES
     passes = max(1, min(len(mine), -(-int(sizes[mine].sum()) * bytes_each // memory)))
     record = _Record(file, folder, comm.rank, len(mine))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.suffix_array import Ranges, choose_splitters, position_dtype, suffix_array
+from lib.suffix_array import STRIPES, Ranges, choose_splitters, position_dtype, share, suffix_array
 from lib.suffix_sorting import as_text, sort_suffixes, suffix_keys
 
 DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 1024]
@@ -39,13 +39,37 @@ def test_ranges_sorted_apart_make_the_whole(tokens, depth, range_tokens, ranks) 
     sizes = ranges.count(0, len(tokens) // 3) + ranges.count(len(tokens) // 3, len(tokens))
     parts = {}
     for rank in range(ranks):
-        chosen = np.arange(rank, len(ranges), ranks)
+        chosen = np.flatnonzero(share(sizes, rank, ranks))
         for index, positions, keys in zip(chosen, *ranges.collect(chosen, sizes[chosen])):
             sort_suffixes(text, positions, keys, depth)
             parts[index] = positions.tolist()
     assert [len(parts[index]) for index in range(len(ranges))] == sizes.tolist()
     whole = [position for index in range(len(ranges)) for position in parts[index]]
     assert whole == wanted(tokens, depth)
+
+
+@given(texts(), st.sampled_from(DEPTHS), st.integers(0, 2**32))
+def test_any_ranges_can_be_collected(tokens, depth, seed) -> None:
+    """As after a run that was stopped: more stretches of ranges than a rank's stripes."""
+    text = as_text(tokens)
+    ranges = Ranges(text, choose_splitters(text, depth, 1), depth)
+    sizes = ranges.count(0, len(tokens))
+    chosen = np.flatnonzero(np.random.default_rng(seed).random(len(ranges)) < 0.5)
+    bounds = np.cumsum(sizes) - sizes
+    positions, _ = ranges.collect(chosen, sizes[chosen])
+    array = wanted(tokens, depth)
+    for index, found in zip(chosen, positions):
+        assert found.tolist() == sorted(array[bounds[index] : bounds[index] + sizes[index]])
+
+
+@given(st.lists(st.integers(0, 100), max_size=300), st.integers(1, 9))
+def test_every_range_is_in_one_share_of_few_stretches(listed, ranks) -> None:
+    sizes = np.array(listed, np.int64)
+    shares = np.array([share(sizes, rank, ranks) for rank in range(ranks)])
+    assert (shares.sum(axis=0) == 1).all()
+    assert (np.diff(shares.astype(int), axis=1) == 1).sum(axis=1).max(initial=0) <= STRIPES
+    mean = sizes.sum() / ranks
+    assert (shares @ sizes <= mean + STRIPES * sizes.max(initial=0)).all()
 
 
 def test_banana() -> None:

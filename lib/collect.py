@@ -23,10 +23,17 @@ COLLECTORS = Path(__file__).parent / "collectors"
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
-    """Write tables, figures and report of every finished leaf, and print the closing table.
+    """Write tables, figures and report of every finished leaf, and print the closing table; of every part for itself.
 
     Raises TesseraError when no leaf is finished, or naming the first file that is not what was written.
     """
+    for part in plan.parts:
+        run(root, part, console)
+    if not plan.parts:
+        _run_one(root, plan, console)
+
+
+def _run_one(root: Path, plan: Plan, console: Console) -> None:
     known = [file.stem for file in COLLECTORS.glob("*.py") if not file.stem.startswith("_")]
     if plan.tables not in known:
         raise UsageError(f"sweep {plan.name}: tables: no collector '{plan.tables}'{suggestion(plan.tables, known)}")
@@ -97,8 +104,9 @@ def write_missing(root: Path, plan: Plan, missing: list[Leaf]) -> None:
     if not missing:
         file.unlink(missing_ok=True)
         return
-    rows = [",".join([*map(str, leaf.labels.values()), leaf.digest]) for leaf in missing]
-    files.write_bytes(file, "\n".join([",".join([*missing[0].labels, "task"]), *rows, ""]).encode())
+    labels = list(dict.fromkeys(name for leaf in missing for name in leaf.labels))
+    rows = [",".join([*(str(leaf.labels.get(name, "")) for name in labels), leaf.digest]) for leaf in missing]
+    files.write_bytes(file, "\n".join([",".join([*labels, "task"]), *rows, ""]).encode())
 
 
 def _order(leaf: Leaf) -> tuple:

@@ -3,8 +3,11 @@
     vars:    names and values; `${seeds}` stands for one wherever it is written, `${rates.${model}}` for an entry
     nodes:   name -> {stage, config, inputs: {input: node}, resources}
              the input `{each: node, chunk: "${chunks}"}` is the list of that node at every `chunk` (20: 0 to 19)
-    leaves:  [{node, grid: {variable: values}}]; the grid's product, and everything its nodes need, is the graph
+    leaves:  [{node, grid: {variable: values}, with: {variable: value}}]; the grid's product, and everything its nodes
+             need, is the graph. What the grid binds labels the result; what `with` binds does not
     include: a file of `vars`, `nodes` and `profiles`, relative to this one, that the sweep comes over
+    sweeps:  instead of all these, the names of sweeps that are run as one: a task that several need is run once, and
+             each sweep's tables are collected for themselves
 
 A profile (sweeps/profiles/<profile>.yaml) has the same `vars` and `nodes`, holds the scale and comes over the sweep;
 the sweep's own `profiles: {<profile>: ...}` comes over it, `--set` last.
@@ -26,10 +29,12 @@ from lib.stage import Stage, check_inputs, load, task_digest
 
 FOLDER = Path(__file__).parent.parent / "sweeps"
 KEYS = {"name", "title", "tables", "include", "vars", "nodes", "leaves", "profiles"}
+UNION_KEYS = {"name", "title", "sweeps"}
 INCLUDED_KEYS = {"vars", "nodes", "profiles"}
 PROFILE_KEYS = {"vars", "nodes"}
 NODE_KEYS = {"stage", "config", "inputs", "resources"}
-LEAF_KEYS = {"node", "grid"}
+LEAF_KEYS = {"node", "grid", "with"}
+POINT = ("model", "seed", "kind", "level")  # labels with a column of their own in the tables; the others are a setting
 REFERENCE = re.compile(r"\$\{([^${}]+)\}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 EACH = "each"
@@ -63,6 +68,10 @@ class Leaf:
     digest: str
     nodes: dict[str, str]
 
+    def setting(self) -> str:
+        """The labels beyond model, seed, kind and level: `ngram=2;method=paper`; empty where there are none."""
+        return ";".join(f"{name}={_spelled(value)}" for name, value in self.labels.items() if name not in POINT)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -74,6 +83,7 @@ class Plan:
     tables: str
     tasks: dict[str, Task]
     leaves: list[Leaf]
+    parts: tuple["Plan", ...] = ()  # of a sweep of sweeps, whose tables are those of its parts
 
 
 def names() -> list[str]:
@@ -82,18 +92,49 @@ def names() -> list[str]:
 
 
 def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
-    """The sweep's document with its profile merged and `key=value` settings applied."""
+    """The sweep's document with its profile merged and `key=value` settings applied.
+
+    Of a sweep of sweeps it has those documents under `sweeps`; a setting goes to all that know what it sets.
+    """
     file = _existing(FOLDER / f"{name.replace('-', '_')}.yaml", name, names(), "sweep")
+    document = yamls.read(file)
+    if "sweeps" in document:
+        return _union(file, document, profile, settings)
+    document = _scaled(file, profile)
+    for setting in settings:
+        _set(document, setting)
+    return document
+
+
+def _union(file: Path, document: dict[str, Any], profile: str, settings: list[str]) -> dict[str, Any]:
+    _known(document, UNION_KEYS, str(file))
+    parts = [
+        _scaled(_existing(FOLDER / f"{name}.yaml", name, names(), "sweep"), profile) for name in document["sweeps"]
+    ]
+    for setting in settings:
+        errors = [error for part in parts if (error := _refused(part, setting))]
+        if len(errors) == len(parts):
+            raise errors[0]
+    return {**document, "sweeps": parts}
+
+
+def _refused(document: dict[str, Any], setting: str) -> UsageError | None:
+    try:
+        _set(document, setting)
+    except UsageError as error:
+        return error
+    return None
+
+
+def _scaled(file: Path, profile: str) -> dict[str, Any]:
+    """The document of a file with what it includes below it and its profile over it."""
     profiles = [path.stem for path in (FOLDER / "profiles").glob("*.yaml")]
     profile_file = _existing(FOLDER / "profiles" / f"{profile}.yaml", profile, profiles, "profile")
     sweep, scale = _included(file), yamls.read(profile_file)
     _known(scale, PROFILE_KEYS, str(profile_file))
     own = (sweep.pop("profiles", None) or {}).get(profile) or {}
     _known(own, PROFILE_KEYS, f"{file}: profiles: {profile}")
-    document = merge(merge(sweep, scale), own)
-    for setting in settings:
-        _set(document, setting)
-    return document
+    return merge(merge(sweep, scale), own)
 
 
 def _included(file: Path) -> dict[str, Any]:
@@ -121,13 +162,16 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def expand(document: Mapping[str, Any], profile: str, pins: Mapping[str, str] | None = None) -> Plan:
     """The graph of tasks of a document; `pins` maps hub items at branches to commits (the hub lock)."""
+    name, title = document.get("name", ""), document.get("title", "")
+    if "sweeps" in document:
+        parts = tuple(expand(part, profile, pins) for part in document["sweeps"])
+        tasks = {digest: task for part in parts for digest, task in part.tasks.items()}
+        return Plan(name, profile, title, "", tasks, [leaf for part in parts for leaf in part.leaves], parts)
     expander = _Expander(document, pins or {})
     leaves = [leaf for entry in document.get("leaves") or [] for leaf in expander.leaves(entry)]
     if not leaves:
-        raise UsageError(f"sweep {document.get('name')}: no leaves: the grid is empty")
-    return Plan(
-        document["name"], profile, document.get("title", ""), document.get("tables", ""), expander.tasks, leaves
-    )
+        raise UsageError(f"sweep {name}: no leaves: the grid is empty")
+    return Plan(name, profile, title, document.get("tables", ""), expander.tasks, leaves)
 
 
 class _Expander:
@@ -136,7 +180,8 @@ class _Expander:
     def __init__(self, document: Mapping[str, Any], pins: Mapping[str, str]):
         self.variables = document.get("vars") or {}
         self.nodes = document.get("nodes") or {}
-        self.bound = {variable for leaf in document.get("leaves") or [] for variable in leaf.get("grid") or {}}
+        entries = document.get("leaves") or []
+        self.bound = {name for entry in entries for key in ("grid", "with") for name in entry.get(key) or {}}
         self.pins = pins
         self.tasks: dict[str, Task] = {}
         self.stages: dict[str, Stage] = {}
@@ -154,7 +199,8 @@ class _Expander:
         for values in itertools.product(*columns):
             point = dict(zip(grid, values))
             node = resolve(entry["node"], {**self.variables, **point}, "leaf")
-            digest, nodes = self.node(node, point)
+            unlabelled = resolve(entry.get("with") or {}, {**self.variables, **point}, "with")
+            digest, nodes = self.node(node, {**point, **unlabelled})
             yield Leaf(point, digest, nodes)
 
     def node(self, name: str, point: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
@@ -244,7 +290,7 @@ class _Expander:
                 raise UsageError(f"node {name}: missing key 'stage'")
             self.open.append(name)
             text = yaml.safe_dump(self.nodes[name])
-            found = set(re.findall(r"\$\{(\w+)", text))
+            found = self._mentioned(text)
             for reference in (self.nodes[name].get("inputs") or {}).values():
                 bound = set(reference) if isinstance(reference, Mapping) else set()
                 for below in self._matching(reference.get(EACH) if bound else reference):
@@ -253,11 +299,20 @@ class _Expander:
             self.open.pop()
         return self.free[name]
 
+    def _mentioned(self, text: str) -> set[str]:
+        """The variables in a text, and those in their values."""
+        found, new = set(), set(re.findall(r"\$\{(\w+)", text))
+        while new:
+            found |= new
+            texts = [yaml.safe_dump(self.variables[name]) for name in new if name in self.variables]
+            new = {name for text in texts for name in re.findall(r"\$\{(\w+)", text)} - found
+        return found
+
     def _matching(self, reference: Any) -> list[str]:
         """The nodes that an input such as `injected_${kind}` can stand for."""
         if not isinstance(reference, str):
             return []
-        if not set(re.findall(r"\$\{(\w+)", reference)) & self.bound:
+        if not self._mentioned(reference) & self.bound:
             known = resolve(reference, self.variables, "inputs")
             return [known] if known in self.nodes else []
         pattern = ".*".join(map(re.escape, re.split(r"\$\{.*\}", reference)))
@@ -368,6 +423,11 @@ def _known(mapping: Any, keys: set[str] | None, where: str) -> None:
     for key in mapping if keys is not None else ():
         if key not in keys:
             raise UsageError(f"{where}: unknown key '{key}'{suggestion(key, keys)}")
+
+
+def _spelled(value: Any) -> str:
+    """As YAML has it: `true`, not `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _hashable(value: Any) -> Any:

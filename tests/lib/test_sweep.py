@@ -308,3 +308,72 @@ def test_a_setting_reaches_a_node_whose_name_has_dots() -> None:
     for wrong, words in (("nodes.model_1.4B.config.seed=5", "no 'model_1'"), ("seeds.x=1", "'seeds' has no entries")):
         with pytest.raises(UsageError, match=words):
             sweep._set(text, wrong)
+
+
+def test_what_with_binds_changes_the_task_and_labels_nothing() -> None:
+    grid = {"model": ["small"], "seed": [1], "kind": ["a"], "k": [10, 100]}
+    nodes = {"data_a": {"config": {"seed": "${seed}", "size": "${size}"}}}
+    changed = document(vars={"size": 3}, nodes=nodes)
+    changed["leaves"] = [
+        {"node": "result", "grid": grid, "with": {"size": "${k}"}},
+        {"node": "result", "grid": {**grid, "k": "none"}},
+    ]
+    plan = sweep.expand(changed, "p")
+    assert [leaf.labels["k"] for leaf in plan.leaves] == [10, 100, "none"]
+    assert [plan.tasks[leaf.nodes["data_a"]].config["size"] for leaf in plan.leaves] == [10, 100, 3]
+    assert all("size" not in leaf.labels for leaf in plan.leaves)
+
+
+def test_a_variable_is_followed_into_what_it_stands_for() -> None:
+    """`rate` is another number for every model although no node names the model."""
+    nodes = {"result": {"config": {"rate": "${rate}"}}}
+    plan = sweep.expand(document(vars={"rate": "${rates.${model}}"}, nodes=nodes), "p")
+    assert len({leaf.digest for leaf in plan.leaves}) == 8
+
+
+def test_a_setting_is_spelled_of_the_labels_beyond_the_columns() -> None:
+    point = {"model": "m", "seed": 1, "kind": "shuffle", "level": 0.1}
+    assert sweep.Leaf(point, "", {}).setting() == ""
+    more = {"ngram": 2, "method": "paper", "learning_rate": 0.001, "spread": True}
+    wanted = "ngram=2;method=paper;learning_rate=0.001;spread=true"
+    assert sweep.Leaf({**point, **more}, "", {}).setting() == wanted
+
+
+def unions(folder, monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "FOLDER", folder)
+    (folder / "profiles").mkdir()
+    (folder / "profiles" / "p.yaml").write_text("vars: {seeds: [1]}\n")
+    nodes = "nodes: {n: {stage: make, config: {seed: '${seed}', size: '${size}'}}}"
+    for name, sizes in (("one", "[3, 4]"), ("two", "[4, 5]")):
+        own = f"{name}_sizes"
+        leaf = f"{{node: n, grid: {{seed: '${{seeds}}', size: '${{{own}}}'}}}}"
+        (folder / f"{name}.yaml").write_text(f"name: {name}\nvars: {{{own}: {sizes}}}\n{nodes}\nleaves: [{leaf}]\n")
+    (folder / "both.yaml").write_text("name: both\ntitle: all\nsweeps: [one, two]\n")
+
+
+def test_a_sweep_of_sweeps_holds_a_task_that_two_need_once(tmp_path, monkeypatch) -> None:
+    unions(tmp_path, monkeypatch)
+    plan = sweep.expand(sweep.read("both", "p", []), "p")
+    assert [(part.name, len(part.tasks)) for part in plan.parts] == [("one", 2), ("two", 2)]
+    assert sorted(task.config["size"] for task in plan.tasks.values()) == [3, 4, 5]
+    assert (plan.name, plan.title, len(plan.leaves)) == ("both", "all", 4)
+
+
+def test_a_setting_reaches_every_part_that_knows_it(tmp_path, monkeypatch) -> None:
+    unions(tmp_path, monkeypatch)
+    plan = sweep.expand(sweep.read("both", "p", ["seeds=[7]", "two_sizes=[9]"]), "p")
+    assert sorted((t.config["seed"], t.config["size"]) for t in plan.tasks.values()) == [(7, 3), (7, 4), (7, 9)]
+    with pytest.raises(UsageError, match="no 'sizes'"):
+        sweep.read("both", "p", ["sizes=[1]"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("sweeps: [one, tow]", "no sweep 'tow'"), ("sweeps: [one]\nvars: {a: 1}", "unknown key 'vars'"),
+     ("sweeps: [one, both]", "unknown key 'sweeps'")],
+)  # fmt: skip
+def test_a_wrong_sweep_of_sweeps_is_named(text, message, tmp_path, monkeypatch) -> None:
+    unions(tmp_path, monkeypatch)
+    (tmp_path / "both.yaml").write_text(f"name: both\n{text}\n")
+    with pytest.raises(UsageError, match=message):
+        sweep.read("both", "p", [])

@@ -41,8 +41,23 @@ def choose_slots(text: str, copies: int, seed: int, document: int) -> np.ndarray
     """
     places = slots(text)
     if not 0 <= copies <= len(places):
-        raise TesseraError(f"document {document}: {len(places)} places between two words for {copies} copies")
+        raise TesseraError(
+            f"document {document}: {len(places)} places between two words for {copies} copies, or pieces of them; "
+            "take longer documents, fewer copies or longer pieces"
+        )
     return generator(seed, "injection slots", document).permutation(places)[:copies]
+
+
+def scatter(canary: Sequence[int], copies: int, ngram: int) -> tuple[list[list[int]], np.ndarray]:
+    """The canary once whole, and `copies - 1` times in n-grams, each to stand somewhere of its own.
+
+    Returns the ids of every piece, and of which copy each is one: int64, 0 for the whole canary. The last n-gram of a
+    copy may be shorter. One copy more adds pieces at the end, so that it moves none.
+    """
+    ids = list(map(int, canary))
+    pieces = [ids[start : start + ngram] for start in range(0, len(ids), ngram)]
+    owner = np.concatenate([np.zeros(min(copies, 1)), np.repeat(np.arange(1, max(copies, 1)), len(pieces))])
+    return [ids] * min(copies, 1) + pieces * (copies - 1), owner.astype(np.int64)
 
 
 def inject(text: str, copies: Sequence[str], places: np.ndarray, separator: str) -> Injected:

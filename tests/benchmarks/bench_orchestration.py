@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lib import freeze, hdf5, names, store, survey, sweep
-from lib.collectors import near_dupls
+from lib.collectors import mosaic
 from lib.sweep import Plan
 
 SHARDS = 10_000
@@ -68,7 +68,7 @@ def _collection(root: Path, plan: Plan, shards: int) -> tuple[str, str, str]:
         for task in tasks:
             _shard(survey.directory(root, task), task.digest, templates[write])
     leaves = (plan.leaves * (shards // len(plan.leaves) + 1))[:shards]
-    records, seconds = _timed(lambda: list(near_dupls.read_records(root, plan, leaves)))
+    records, seconds = _timed(lambda: list(mosaic.read_records(root, plan, leaves)))
     assert sum(len(record.members["loss"]) for record in records) == shards * ROWS
     return f"read and verify {shards} shards of {ROWS} rows", f"{seconds:.2f}", "60"
 

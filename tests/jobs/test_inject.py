@@ -134,3 +134,53 @@ def test_variations_of_other_canaries_are_refused(inputs: dict[str, Path], tmp_p
     mixed = {**inputs, "canaries": tmp_path / "canaries.h5", "duplicates": inputs["books"] / "duplicates.h5"}
     with pytest.raises(TesseraError, match=r"duplicates\.h5: row 0: no variation of that canary"):
         make(tmp_path / "out", mixed, copies=2)
+
+
+@pytest.mark.parametrize("ngram", [1, 2, 5])
+def test_scattered_copies_are_one_original_and_n_grams_of_it_anywhere(
+    ngram: int, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    path = make(tmp_path, inputs, scatter_ngram=ngram)
+    tokenizer, canaries = models.load_tokenizer(inputs["target_tokenizer"]), hdf5.read(inputs["canaries"], "tokens")
+    books = hdf5.read_texts(inputs["books"] / "books.h5", "books")
+    assert hdf5.read(path, "copy").tolist() == [0] + [1] * -(-5 // ngram) + [2] * -(-5 // ngram)
+    for row, (text, spans) in enumerate(zip(hdf5.read_texts(path, "text"), hdf5.read(path, "spans"))):
+        canary = canaries[row].tolist()
+        pieces = [canary[start : start + ngram] for start in range(0, 5, ngram)]
+        assert [text[a:b] for a, b in spans] == [f"\n{decode(tokenizer, ids)}\n" for ids in [canary, *pieces, *pieces]]
+        assert len(set(places(spans).tolist())) == len(spans)
+        for start, stop in sorted(spans.tolist(), reverse=True):
+            text = text[:start] + text[stop:]
+        assert text == books[row]
+
+
+def test_the_original_of_scattered_copies_stands_where_that_of_whole_ones_does(inputs, tmp_path: Path) -> None:
+    whole, scattered = make(tmp_path / "a", inputs), make(tmp_path / "b", inputs, scatter_ngram=2)
+    for a, b in zip(hdf5.read(whole, "spans"), hdf5.read(scattered, "spans")):
+        assert places(a)[0] == places(b)[0]
+
+
+def test_a_scattered_copy_counts_while_no_piece_of_it_is_cut(inputs: dict[str, Path], tmp_path: Path) -> None:
+    path = make(tmp_path, inputs, scatter_ngram=2, sequence_tokens=6)
+    owner, whole = hdf5.read(path, "copy"), hdf5.read(path, "whole")
+    expected = [sum(all(w for w, o in zip(row, owner) if o == copy) for copy in range(3)) for row in whole]
+    assert hdf5.read(path, "effective_copies").tolist() == expected
+    assert hdf5.read(path, "nominal_copies").tolist() == [3, 3, 3]
+    assert (hdf5.read(path, "contiguous_copies") <= 1).all()  # a scattered copy is no run
+    assert 0 < whole.sum() < whole.size
+
+
+def test_n_grams_as_long_as_the_canary_are_copies(inputs: dict[str, Path], tmp_path: Path) -> None:
+    whole, scattered = make(tmp_path / "a", inputs), make(tmp_path / "b", inputs, scatter_ngram=5)
+    assert hdf5.read_texts(whole, "text") == hdf5.read_texts(scattered, "text")
+    for name in ("effective_copies", "contiguous_copies", "copy"):
+        np.testing.assert_array_equal(hdf5.read(whole, name), hdf5.read(scattered, name))
+
+
+def test_scattering_wants_room_and_no_duplicates(inputs: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(TesseraError, match=r"document 0: \d+ places .* for 501 copies, or pieces of them; take longer"):
+        make(tmp_path, inputs, copies=101, scatter_ngram=1)
+    with pytest.raises(TesseraError, match="leave out the input duplicates"):
+        make(tmp_path, {**inputs, "duplicates": inputs["books"] / "duplicates.h5"}, scatter_ngram=1)
+    with pytest.raises(ValueError, match="scatter_ngram -1"):
+        inject.Config(scatter_ngram=-1)

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from lib import attempts, collect, hdf5, names, store, survey, sweep
-from lib.collectors import near_dupls
+from lib.collectors import mosaic
 from lib.errors import TesseraError
 from lib.sweep import Leaf, Plan
 
@@ -59,7 +59,7 @@ def artifact(root: Path, plan: Plan, leaf: Leaf, stage: str) -> Path:
 
 
 def test_records_are_what_the_artifacts_hold(root, plan) -> None:
-    for leaf, record in zip(plan.leaves, near_dupls.read_records(root, plan, plan.leaves), strict=True):
+    for leaf, record in zip(plan.leaves, mosaic.read_records(root, plan, plan.leaves), strict=True):
         scores = artifact(root, plan, leaf, "membership") / names.SCORES
         for side in ("members", "non_members"):
             np.testing.assert_array_equal(getattr(record, side)["loss"], hdf5.read(scores, f"{side}/loss"))
@@ -73,14 +73,14 @@ def test_a_flipped_byte_anywhere_is_found(root, plan, stage, where) -> None:
     file = artifact(root, plan, plan.leaves[-1], stage) / FILES[stage]
     flip(file, where)
     with pytest.raises(TesseraError, match=rf"{file.name}: not what was written"):
-        list(near_dupls.read_records(root, plan, plan.leaves))
+        list(mosaic.read_records(root, plan, plan.leaves))
 
 
 @pytest.mark.parametrize("stage", ["membership", "inject"])
 def test_a_flipped_byte_in_a_file_that_is_not_read_is_found(root, plan, stage) -> None:
     flip(artifact(root, plan, plan.leaves[-1], stage) / "readme.txt", 0.5)
     with pytest.raises(TesseraError, match=r"readme\.txt: not what was written"):
-        list(near_dupls.read_records(root, plan, plan.leaves))
+        list(mosaic.read_records(root, plan, plan.leaves))
 
 
 def flip(file: Path, where: float) -> None:

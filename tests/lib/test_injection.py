@@ -73,6 +73,19 @@ def test_too_few_places_name_the_document() -> None:
         injection.choose_slots("one two three", 3, 0, 7)
 
 
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=30), st.integers(0, 5), st.integers(1, 40))
+def test_scattered_pieces_are_the_canary_again(canary: list[int], copies: int, ngram: int) -> None:
+    pieces, owner = injection.scatter(canary, copies, ngram)
+    assert len(pieces) == len(owner)
+    for copy in range(copies):
+        mine = [piece for piece, number in zip(pieces, owner) if number == copy]
+        assert [token for piece in mine for token in piece] == canary
+        assert [len(piece) for piece in mine[:-1]] == [ngram] * (len(mine) - 1) if copy else len(mine) == 1
+    more, owners = injection.scatter(canary, copies + 1, ngram)
+    assert more[: len(pieces)] == pieces
+    assert owners[: len(owner)].tolist() == owner.tolist()
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 50), st.integers(8, 40), st.sampled_from([None, 0]))
 def test_counts_equal_a_naive_cut(tokenizer, seed: int, sequence_tokens: int, bos: int | None) -> None:

@@ -3,9 +3,12 @@
 python -m jobs.membership --config membership.yaml --out DIR
 
     inputs: {target: DIR, reference: DIR, members: canaries.h5, non_members: canaries.h5}
+    pretrained: DIR  # may be left out
     batch_size: 32
 
-`target`: a model and tokenizer saved by transformers; `reference`: the same, or what jobs.reference_scores wrote.
+`target`: a model and tokenizer saved by transformers; `reference`: the same, or what jobs.reference_scores wrote;
+`pretrained`: the target before it was fine-tuned, in either form. The attacks that compare token by token (WBC, EZ)
+read `pretrained`, without it a `reference` that has the target's tokenizer, and are left out where there is neither.
 Writes scores.h5: `members/<score>` and `non_members/<score>` (float64, one per canary, higher = member) for every
 attack of lib.attacks and, as `<score>_paper`, for the estimators of published code; and under `evidence/` what they
 were computed from, token by token (see lib.evidence).
@@ -13,6 +16,7 @@ were computed from, token by token (see lib.evidence).
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +27,9 @@ from lib import attacks, evidence, hdf5, names, store
 from lib.config import execution
 from lib.errors import TesseraError
 
-VERSION = 1
+VERSION = 2
 INPUTS = ("target", "reference", "members", "non_members")
+OPTIONAL_INPUTS = ("pretrained",)
 SLUG = ()
 IMPORTS_TORCH = True
 
@@ -52,7 +57,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Collect the evidence of both sides, compute every score, write both."""
     sides = {side: evidence.read_texts(store.find(inputs[side], names.CANARIES)) for side in evidence.SIDES}
     collected, policy = _under_target(config, inputs["target"], sides)  # its model is let go before the next is loaded
-    _add_reference(config, inputs["reference"], sides, collected)
+    _add_references(config, inputs, sides, collected)
     _write(out / names.SCORES, collected, policy)
 
 
@@ -113,16 +118,45 @@ def _no_recall(shots: int, n_non_members: int, room: int) -> bool:
     return shots == 0 or n_non_members <= shots or room == 0
 
 
-def _add_reference(config: Config, reference: Path, sides: dict[str, evidence.Texts], collected: dict) -> None:
+def _add_references(config: Config, inputs: dict[str, Path], sides: dict[str, evidence.Texts], collected: dict) -> None:
+    """Add the means of the reference model and, where they are to be had, rows of the stored ids (see above)."""
+    under = partial(_under_reference, config, inputs["target"], sides, collected)
+    scored = under(inputs["reference"], config.reference_bos)
+    for side, given in scored.items():
+        collected[side]["reference_means"] = given.sums / given.tokens
+    if "pretrained" in inputs:
+        scored = under(inputs["pretrained"], None if config.bos_policy == "document" else "")
+    if _comparable(scored, collected):
+        for side, given in scored.items():
+            collected[side]["reference_log_probs"] = given.log_probs
+
+
+def _under_reference(
+    config: Config, target: Path, sides: dict[str, evidence.Texts], collected: dict, reference: Path, bos: str | None
+) -> dict[str, reference_scores.Scored]:
+    from lib import models
+
     texts = {side: given["texts"] for side, given in collected.items()}
     if reference.is_file() or (reference / names.REFERENCE).is_file():
-        scored = reference_scores.read(store.find(reference, names.REFERENCE), texts)
-    else:
-        files = {side: given.file for side, given in sides.items()}
-        settings = reference_scores.Config(config.reference_bos, config.dtype, config.batch_size, config.device)
-        scored = reference_scores.compute(settings, reference, texts, files)
-    for side, (sums, tokens) in scored.items():
-        collected[side]["reference_means"] = sums / tokens
+        return reference_scores.read(store.find(reference, names.REFERENCE), texts)
+    settings = reference_scores.Config(bos, config.dtype, config.batch_size, config.device)
+    return reference_scores.compute(settings, reference, models.load_tokenizer(target), sides, texts)
+
+
+def _comparable(scored: dict[str, reference_scores.Scored], collected: dict) -> bool:
+    """Whether the rows of a reference cover the tokens that the target's do; the log says why not."""
+    if any(given.log_probs is None for given in scored.values()):
+        logger.warning(
+            "no wbc and ez scores: the reference has another tokenizer; name the target's `pretrained` model"
+        )
+        return False
+    lengths = [
+        [list(map(len, rows)) for rows in (given.log_probs, collected[side]["log_probs"])]
+        for side, given in scored.items()
+    ]
+    if any(one != other for one, other in lengths):
+        logger.warning("no wbc and ez scores: the reference does not open a text as the target does; see `bos`")
+    return all(one == other for one, other in lengths)
 
 
 def _write(path: Path, collected: dict[str, dict[str, Any]], policy: dict[str, Any]) -> None:

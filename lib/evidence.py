@@ -21,7 +21,9 @@ from lib import hdf5
 from lib.errors import TesseraError
 
 SIDES = ("members", "non_members")
-ROWS = ("log_probs", "mu", "sigma", "lower_log_probs", "prefixed_log_probs")
+ROWS = (
+    "log_probs", "mu", "sigma", "top_log_probs", "lower_log_probs", "prefixed_log_probs", "reference_log_probs",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

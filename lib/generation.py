@@ -165,7 +165,7 @@ def _prompt_scores(
 ) -> torch.Tensor:
     """l, mu and sigma of every target, (3, rows, length), a few positions of logits at a time."""
     blocks = [
-        torch.stack(output_head.reduced(logits_of(states), ids, moments=True))
+        torch.stack(output_head.reduced(logits_of(states), ids, moments=True)[:3])
         for states, ids in zip(predicting.flatten(0, 1).split(block), targets.flatten().split(block))
     ]
     return torch.cat(blocks, dim=1).view(3, *targets.shape)
@@ -187,7 +187,7 @@ def _continue(
     for step in range(n_tokens):
         tokens = next_token.next_ids(logits, how, keys[going], step)
         made[going, step] = tokens
-        scores[:, going, step] = torch.stack(output_head.reduced(logits, tokens, moments=True))
+        scores[:, going, step] = torch.stack(output_head.reduced(logits, tokens, moments=True)[:3])
         if step + 1 == n_tokens:
             break
         if len(stops) and (step + 1) % CHECK_EVERY == 0:

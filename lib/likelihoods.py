@@ -37,9 +37,14 @@ def opening(tokenizer: PreTrainedTokenizerBase, token: str | None = None) -> NDA
 def under_target(
     model: PreTrainedModel, ids: Ids, first: NDArray[np.int64], batch_size: int
 ) -> dict[str, list[NDArray[np.float32]]]:
-    """Rows log_probs, mu, sigma (see `lib.attacks`) of stored ids, each after `first` (see `opening`)."""
+    """Rows log_probs, mu, sigma, top_log_probs (see `lib.attacks`) of stored ids, each after `first` (see `opening`)."""
     scores = score_tokens(model, ids, [first] * len(ids), batch_size, moments=True)
-    return {"log_probs": scores.log_probs, "mu": scores.mu, "sigma": scores.sigma}
+    return {"log_probs": scores.log_probs, "mu": scores.mu, "sigma": scores.sigma, "top_log_probs": scores.top}
+
+
+def of_ids(model: PreTrainedModel, ids: Ids, first: NDArray[np.int64], batch_size: int) -> list[NDArray[np.float32]]:
+    """Rows of l of stored ids under another model with the same tokenizer, each after `first`."""
+    return score_tokens(model, ids, [first] * len(ids), batch_size).log_probs
 
 
 def lowercased(

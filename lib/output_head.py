@@ -1,4 +1,4 @@
-"""From a causal model's hidden states to l, mu and sigma, without ever holding all logits.
+"""From a causal model's hidden states to l, mu, sigma and the top, without ever holding all logits.
 
 The backbone runs once over a batch; its hidden states are turned into logits by blocks of positions, and each block is
 reduced at once, so that memory is bounded by the block and not by batch x length x vocabulary.
@@ -16,8 +16,8 @@ BLOCK_VALUES = 1 << 20  # logits of one block: small enough for a processor's ca
 BLOCK_POSITIONS = 128  # but never fewer positions: each block reads the whole output matrix once
 FULL_VALUES = 1 << 28  # logits at once (1 GiB in float32) for a model whose head cannot be split off
 
-# l, mu and sigma of the scored positions, row after row; mu and sigma are None unless asked for.
-Reduced = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
+# l, mu, sigma and the largest ln p of the scored positions, row after row; all but l are None unless asked for.
+Reduced = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 
 
 def by_blocks(
@@ -86,7 +86,7 @@ def head(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def reduced(logits: torch.Tensor, targets: torch.Tensor, moments: bool) -> Reduced:
-    """l, and mu, sigma of the distribution, of one block of logits (positions, vocabulary).
+    """l, and mu, sigma and the largest ln p of the distribution, of one block of logits (positions, vocabulary).
 
     Deviations are taken from the target's own l: mu = l + sum_v p_v (ln p_v - l), which is exactly l for a
     uniform distribution, where sigma is exactly 0.
@@ -94,12 +94,13 @@ def reduced(logits: torch.Tensor, targets: torch.Tensor, moments: bool) -> Reduc
     everything = logits.log_softmax(dim=1)
     chosen = everything.gather(1, targets[:, None])
     if not moments:
-        return chosen[:, 0], None, None
+        return chosen[:, 0], None, None, None
+    top = everything.amax(dim=1)
     probabilities = everything.exp()
     deviations = everything.sub_(chosen)
     shift = torch.linalg.vecdot(probabilities, deviations)
     variance = torch.linalg.vecdot(probabilities, deviations.sub_(shift[:, None]).square_())
-    return chosen[:, 0], chosen[:, 0] + shift, variance.sqrt()
+    return chosen[:, 0], chosen[:, 0] + shift, variance.sqrt(), top
 
 
 def joined(blocks: list[Reduced], moments: bool) -> Reduced:

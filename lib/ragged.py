@@ -29,3 +29,13 @@ def means(rows: Rows) -> NDArray[np.float64]:
 def lowest_means(rows: Rows, counts: NDArray[np.integer]) -> NDArray[np.float64]:
     """The mean of the `counts[i]` lowest values of row i (all of them when it has fewer), float64, shape (n,)."""
     return means([np.sort(row)[:count] for row, count in zip(rows, counts, strict=True)])
+
+
+def differences(rows: Rows, others: Rows) -> list[NDArray[np.float64]]:
+    """rows - others, row by row, float64. Raises ValueError naming the first row that is empty or of another length."""
+    found = []
+    for number, (row, other) in enumerate(zip(rows, others, strict=True)):
+        if len(row) != len(other) or len(row) == 0:
+            raise ValueError(f"row {number}: {len(row)} and {len(other)} scored tokens; the same ones are wanted")
+        found.append(np.asarray(row, dtype=np.float64) - np.asarray(other, dtype=np.float64))
+    return found

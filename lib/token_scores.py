@@ -25,11 +25,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TokenScores:
-    """Rows of float32, one per text, over its scored tokens; mu and sigma are None unless moments were asked for."""
+    """Rows of float32, one per text, over its scored tokens; all but log_probs are None unless moments were asked for.
+
+    top: the largest ln p(. | x_<t); the model predicts x_t itself exactly where it equals l_t.
+    """
 
     log_probs: list[NDArray[np.float32]]
     mu: list[NDArray[np.float32]] | None = None
     sigma: list[NDArray[np.float32]] | None = None
+    top: list[NDArray[np.float32]] | None = None
 
 
 def score_tokens(
@@ -209,7 +213,7 @@ def _rows(values: Reduced, counts: list[int]) -> list[Reduced]:
 def _collected(results: list[Reduced | None], moments: bool) -> TokenScores:
     columns = [[row.numpy() for row in column] for column in zip(*results) if column[0] is not None]
     if not columns:
-        return TokenScores([], [], []) if moments else TokenScores([])
+        return TokenScores([], [], [], []) if moments else TokenScores([])
     return TokenScores(*columns)
 
 

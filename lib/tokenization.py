@@ -38,6 +38,11 @@ def round_trips(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> bool:
     return encode(tokenizer, decode(tokenizer, ids)) == list(map(int, ids))
 
 
+def same_ids(a: PreTrainedTokenizerBase, b: PreTrainedTokenizerBase) -> bool:
+    """Whether an id stands for the same token in both: ids of one are ids of the other."""
+    return a.get_vocab() == b.get_vocab()
+
+
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Every id that stands for no text: end of text, padding, mask, chat marks, added control tokens."""
     added = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}

@@ -5,10 +5,13 @@ of their parameters say what evidence they need, a key of the mapping that `comp
 
     log_probs            rows of l_t = log p(x_t | x_<t), the natural logarithm, under the target model
     mu, sigma            rows: mean and standard deviation of log p(. | x_<t) under the target's own distribution
+    top_log_probs        rows: the largest log p(. | x_<t) under the target; x_t is predicted where l_t equals it
     texts                the strings that were scored
     lower_log_probs      rows of l_t of the lowercased texts, re-tokenised
     prefixed_log_probs   rows of l_t of the same tokens after a prefix of non-members
     reference_means      mean l_t under the reference model, each text over the reference model's own tokens
+    reference_log_probs  rows of l_t of the same tokens under a model with the same tokenizer: the target before it
+                         was fine-tuned, where it is at hand, else such a reference model
 
 A new attack is a new file here and its name in NAMES.
 """
@@ -21,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-NAMES = ("loss", "ratio", "zlib", "zlib_bits", "lowercase", "min_k", "min_k_plus_plus", "recall")
+NAMES = ("loss", "ratio", "zlib", "zlib_bits", "lowercase", "min_k", "min_k_plus_plus", "recall", "wbc", "ez")
 
 
 def compute(evidence: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:

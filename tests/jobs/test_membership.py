@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from lib import attacks, evidence, hdf5, stage
 
@@ -56,6 +56,18 @@ def reference_lm(tiny_tokenizer: Path, tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def pretrained(tiny_causal_lm: Path, tiny_tokenizer: Path, tmp_path_factory) -> Path:
+    """What the target may have been before: a GPT-NeoX of its shape and tokenizer, with other weights."""
+    torch.manual_seed(7)
+    path = tmp_path_factory.mktemp("pretrained")
+    config = AutoConfig.from_pretrained(tiny_causal_lm)
+    config.initializer_range = 0.2
+    AutoModelForCausalLM.from_config(config).save_pretrained(path)
+    AutoTokenizer.from_pretrained(tiny_tokenizer).save_pretrained(path)
+    return path
+
+
 def write_canaries(path: Path, ids) -> None:
     with hdf5.create(path) as file:
         hdf5.write(file, "tokens", np.array(ids))
@@ -74,9 +86,10 @@ def membership_config(target: Path, reference: Path, canaries: dict[str, Path], 
 
 
 @pytest.fixture(scope="module")
-def scores(tiny_causal_lm, reference_lm, canaries, tmp_path_factory) -> Path:
+def scores(tiny_causal_lm, reference_lm, pretrained, canaries, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("membership") / "out"
-    assert run("membership", out, membership_config(tiny_causal_lm, reference_lm, canaries, batch_size=3)) == 0
+    config = membership_config(tiny_causal_lm, reference_lm, canaries, batch_size=3, pretrained=str(pretrained))
+    assert run("membership", out, config) == 0
     return out / "scores.h5"
 
 
@@ -146,6 +159,45 @@ def test_min_k_plus_plus_is_brute_force(scores, tiny_causal_lm, canaries):
     np.testing.assert_allclose(hdf5.read(scores, "members/min_k_plus_plus"), expected, rtol=1e-4)
 
 
+def test_token_by_token_attacks_read_the_model_before_fine_tuning(scores, tiny_causal_lm, pretrained, canaries):
+    """D and the error zone from torch's own logits; windows and sums one at a time."""
+    model = AutoModelForCausalLM.from_pretrained(tiny_causal_lm)
+    for row, ids in enumerate(hdf5.read(canaries["members"], "tokens").tolist()):
+        shift = nll(pretrained, ids, [0]) - nll(tiny_causal_lm, ids, [0])
+        with torch.no_grad():
+            predicted = model(torch.tensor([[0, *ids]])).logits[0, :-1].argmax(1).tolist()
+        zone = [d for d, guess, true in zip(shift, predicted, ids) if guess != true]
+        up, down = sum(d for d in zone if d > 0), -sum(d for d in zone if d < 0)
+        votes = [
+            np.mean([shift[i : i + w].sum() > 0 for i in range(LENGTH - w + 1)])
+            for w in (2, 3, 4, 6, 9, 13, 18, 24, 24, 24)
+        ]
+        assert hdf5.read(scores, "members/ez")[row] == pytest.approx(np.log(up / down), abs=1e-3)
+        assert hdf5.read(scores, "members/wbc")[row] == pytest.approx(np.mean(votes), abs=1e-12)
+
+
+def test_without_a_model_of_the_same_tokens_their_scores_are_absent_and_the_log_says_so(
+    tiny_causal_lm, reference_lm, pretrained, canaries, tmp_path, caplog
+):
+    other = tmp_path / "other"
+    shutil.copytree(pretrained, other)
+    tokenizer = AutoTokenizer.from_pretrained(other)
+    tokenizer.add_tokens(["zzz"])
+    tokenizer.save_pretrained(other)
+    reasons = {reference_lm: "does not open a text as the target does", other: "has another tokenizer"}
+    for number, (reference, reason) in enumerate(reasons.items()):
+        out = tmp_path / str(number)
+        assert run("membership", out, membership_config(tiny_causal_lm, reference, canaries)) == 0
+        assert {"members/wbc", "members/ez"}.isdisjoint(hdf5.rows(out / "scores.h5"))
+        assert f"no wbc and ez scores: the reference {reason}" in caplog.text
+
+
+def test_a_reference_of_the_same_tokens_serves_as_well(tiny_causal_lm, pretrained, scores, canaries, tmp_path):
+    assert run("membership", tmp_path / "out", membership_config(tiny_causal_lm, pretrained, canaries)) == 0
+    found = hdf5.read(tmp_path / "out" / "scores.h5", "members/ez")
+    np.testing.assert_allclose(found, hdf5.read(scores, "members/ez"), atol=1e-4)
+
+
 def test_every_score_can_be_computed_again_from_the_evidence(scores):
     for side in evidence.SIDES:
         for name, values in attacks.compute(evidence.read(scores, side)).items():
@@ -182,12 +234,15 @@ def test_another_bos_policy_than_in_training_is_refused(tiny_causal_lm, referenc
 
 
 def test_reference_scores_once_give_the_same_bytes_whatever_the_batches(
-    scores, tiny_causal_lm, reference_lm, canaries, tmp_path
+    scores, tiny_causal_lm, reference_lm, pretrained, canaries, tmp_path
 ):
     config = membership_config(tiny_causal_lm, reference_lm, canaries, batch_size=2)
     config["inputs"] = {"target_tokenizer": config["inputs"].pop("target"), **config["inputs"]}
     assert run("reference_scores", tmp_path / "reference", config["inputs"] | {"batch_size": 2}) == 0
+    before = config["inputs"] | {"reference": str(pretrained)}
+    assert run("reference_scores", tmp_path / "before", {"inputs": before, "batch_size": 3}) == 0
     shared = membership_config(tiny_causal_lm, tmp_path / "reference", canaries, batch_size=7)
+    shared["pretrained"] = str(tmp_path / "before")
     assert run("membership", tmp_path / "out", shared) == 0
     for side in evidence.SIDES:
         for name in attacks.estimators():

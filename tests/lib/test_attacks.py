@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from lib import attacks, ragged
-from lib.attacks import loss, lowercase, min_k, min_k_plus_plus, ratio, recall, zlib, zlib_bits
+from lib.attacks import ez, loss, lowercase, min_k, min_k_plus_plus, ratio, recall, wbc, zlib, zlib_bits
 
 log_prob = st.floats(-20, -1e-3)
 rows = st.lists(st.lists(log_prob, min_size=1, max_size=40).map(np.array), min_size=1, max_size=8)
@@ -28,6 +28,8 @@ def evidence(n=12, seed=0) -> dict:
         "texts": ["".join(map(chr, generator.integers(32, 400, length))) for length in lengths],
         "lower_log_probs": [-generator.exponential(3, length + 2) for length in lengths],
         "prefixed_log_probs": draw(3),
+        "top_log_probs": [row * (row < -2) for row in draw(3)],
+        "reference_log_probs": draw(3),
         "reference_means": -generator.exponential(3, n),
     }
 
@@ -147,15 +149,66 @@ def test_recall_is_higher_when_the_prefix_hurts():
         recall.score(plain, [np.array([-1.0]), np.array([-2.0, -4.0])])
 
 
+def test_wbc_by_hand():
+    """D = +1 -3 +1 +1: windows of two sum to -2 -2 2, of three to -1 -1; longer ones are the whole text: 0."""
+    found = wbc.score([np.array([-1.0, -5, -1, -1])], [np.array([-2.0, -2, -2, -2])])
+    np.testing.assert_allclose(found, [(1 / 3 + 0 + 8 * 0) / 10])
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=60))
+def test_wbc_is_brute_force(shift):
+    """Whole numbers: no sum is rounded."""
+    votes = []
+    for w in (min(w, len(shift)) for w in (2, 3, 4, 6, 9, 13, 18, 25, 32, 40)):
+        sums = [sum(shift[start : start + w]) for start in range(len(shift) - w + 1)]
+        votes.append(sum(value > 0 for value in sums) / len(sums))
+    found = wbc.score([np.array(shift) - 5.0], [np.full(len(shift), -5.0)])
+    np.testing.assert_allclose(found, [np.mean(votes)], rtol=1e-12)
+
+
+def test_ez_by_hand():
+    """Of D = 2 -1 5 -3 the third token is ranked first: P = 2, N = 4."""
+    reference, shift = np.array([-4.0, -4, -6, -4]), np.array([2.0, -1, 5, -3])
+    top = reference + shift + [1, 0.5, 0, 2]
+    np.testing.assert_allclose(ez.score([reference + shift], [top], [reference]), [np.log(2 / 4)], atol=1e-6)
+
+
+def test_ez_is_finite_and_highest_without_an_error():
+    reference, row = np.array([-4.0, -4]), np.array([-1.0, -1])
+    faultless, only_up, only_down, unmoved = ez.score(
+        [row, row, row, reference], [row, row + 0.5, row + 0.5, row], [reference, reference, row + 3, reference]
+    )
+    assert faultless > only_up > unmoved > only_down
+    assert unmoved == 0
+    assert np.isfinite([faultless, only_up, only_down]).all()
+
+
+def test_members_stand_higher_by_wbc_and_ez():
+    generator = np.random.default_rng(0)
+    reference = [-generator.exponential(3, 50) for _ in range(20)]
+    top = [np.zeros(50)] * 20
+    noise = [generator.normal(0, 0.3, 50) for _ in range(20)]
+    for estimator in (wbc.score, lambda rows, others: ez.score(rows, top, others)):
+        lifted = estimator([r + n + 0.1 for r, n in zip(reference, noise)], reference)
+        plain = estimator([r + n for r, n in zip(reference, noise)], reference)
+        assert (lifted >= plain).all()
+        assert lifted.mean() > plain.mean()
+
+
+def test_rows_of_other_tokens_are_named():
+    with pytest.raises(ValueError, match="row 1: 2 and 3 scored tokens"):
+        wbc.score([np.zeros(2), np.zeros(2)], [np.zeros(2), np.zeros(3)])
+
+
 def test_compute_leaves_out_what_has_no_evidence():
     given = evidence()
     everything = set(attacks.compute(given))
     assert everything == {
         "loss", "loss_paper", "ratio", "ratio_paper", "zlib", "zlib_paper", "zlib_bits", "lowercase", "lowercase_paper",
-        "min_k", "min_k_paper", "min_k_plus_plus", "min_k_plus_plus_paper", "recall",
+        "min_k", "min_k_paper", "min_k_plus_plus", "min_k_plus_plus_paper", "recall", "wbc", "ez",
     }  # fmt: skip
-    del given["prefixed_log_probs"], given["reference_means"]
-    assert set(attacks.compute(given)) == everything - {"recall", "ratio", "ratio_paper"}
+    del given["prefixed_log_probs"], given["reference_means"], given["reference_log_probs"]
+    assert set(attacks.compute(given)) == everything - {"recall", "ratio", "ratio_paper", "wbc", "ez"}
 
 
 def test_every_score_is_a_finite_float64_per_text():

@@ -10,70 +10,116 @@ python -m jobs.duplicates --config duplicates.yaml --out DIR
     top_k: 10
     variations: 9
 
+Other kinds need no masked LM: `kind: insert, ngram: 5, inserted_tokens: 1` (random tokens between n-grams) and
+`kind: shuffle, ngram: 5, tau: 0.3` (n-grams in another order; `method: paper` for the published random walk).
+
 Writes duplicates.h5, one row a variation, canary by canary: `tokens` and `offsets` (target ids, ragged), `canary`
 (row of its canary), `edit_distance` (tokens, to the canary), `survives_text` (whether decode and encode give the
-same ids), `trained_edit_distance` (of the ids that the text gives: what a model trains on), `text`.
+same ids), `trained_edit_distance` (of the ids that the text gives: what a model trains on), `text`; attribute
+`repeated`: how many variations equal their canary or another of its variations.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from lib import evidence, hdf5, names, store
 from lib.config import execution
+from lib.draws import generator
+from lib.errors import UsageError
 
 VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
 OPTIONAL_INPUTS = ("masked_lm",)
-SLUG = ("kind", "replaced_tokens", "seed")
+SLUG = ("kind", "level", "seed")
 IMPORTS_TORCH = True
 
-Vary = Callable[[int, int], list[int]]  # (row of the canary, number of the variation) -> its ids
+Vary = Callable[[int, int, int], list[int]]  # (row of the canary, number of the variation, attempt) -> its ids
+ATTEMPTS = 100  # draws that a variation has to differ from the canary and the others
 
 
 @dataclass(frozen=True)
 class Config:
     """`same_positions`: the same positions in every variation of a canary; `spread`: one in each of
-    `replaced_tokens` equal segments; `top_k` counts for the strategy `mlm` only."""
+    `replaced_tokens` equal segments; `top_k` counts for the strategy `mlm` only. `ngram`, `inserted_tokens`, `tau`,
+    `method`: see lib.insertion and lib.shuffling. Keys of another kind are refused."""
 
-    kind: Literal["replace"] = "replace"
+    kind: Literal["replace", "insert", "shuffle"] = "replace"
     strategy: Literal["mlm", "mlm_random", "random"] = "mlm"
     replaced_tokens: int = 1
     top_k: int = 10
     variations: int = 9
     same_positions: bool = False
     spread: bool = False
+    ngram: int | None = None
+    inserted_tokens: int | None = None
+    tau: float | None = None
+    method: Literal["uniform", "paper"] = "uniform"
     seed: int = 0
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = execution("cpu")
     batch_size: int = execution(128)
 
     def __post_init__(self) -> None:
-        """Refuse counts of nothing."""
-        for name in ("replaced_tokens", "top_k", "variations", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is wanted")
+        """Refuse keys of another kind, missing ones, and counts of nothing."""
+        _check_keys(self)
+        for name in ("replaced_tokens", "top_k", "variations", "batch_size", "ngram", "inserted_tokens"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} is {value}; at least 1 is wanted")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; at least 0 is wanted")
+        if self.tau is not None and not 0 < self.tau <= 1:
+            raise ValueError(f"tau is {self.tau}; above 0 (the canary itself) and at most 1 (its reversal) is wanted")
+
+    @property
+    def level(self) -> float:
+        """What the kind varies first: R, n of the n-gram, or tau."""
+        return getattr(self, KEYS[self.kind][0])
+
+
+KEYS = {
+    "replace": ("replaced_tokens", "strategy", "top_k", "same_positions", "spread", "dtype"),
+    "insert": ("ngram", "inserted_tokens"),
+    "shuffle": ("tau", "ngram", "method"),
+}
+
+
+def _check_keys(config: Config) -> None:
+    """Raise ValueError for a key that says nothing about the kind, or one that it lacks."""
+    own = KEYS[config.kind]
+    defaults = {field.name: field.default for field in fields(config)}
+    for name in dict.fromkeys(name for names_ in KEYS.values() for name in names_):
+        value = getattr(config, name)
+        if name in own and value is None:
+            raise ValueError(f"kind {config.kind} needs {name}")
+        if name not in own and value != defaults[name]:
+            raise ValueError(f"{name} is {value}, but kind {config.kind} takes {', '.join(own)} only; leave it out")
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Vary each canary, measure, write."""
-    from lib import models
-    from lib.fuzzy import measure
+    from lib import fuzzy, models
 
+    if "masked_lm" in inputs and config.kind != "replace":
+        raise UsageError(f"kind {config.kind} has no use for the input masked_lm; leave it out")
     tokenizer = models.load_tokenizer(inputs["target_tokenizer"])
     tokens = evidence.read_ids(store.find(inputs["canaries"], names.CANARIES), len(tokenizer))
-    vary = KINDS[config.kind](config, inputs, tokens)
-    made = [[vary(row, number) for number in range(config.variations)] for row in range(len(tokens))]
-    measured = [m for canary, rows in zip(tokens, made) for m in measure(tokenizer, canary, rows)]
-    _write(out / names.DUPLICATES, config, tokenizer, [row for rows in made for row in rows], measured)
+    vary, attempts = KINDS[config.kind](config, inputs, tokens, tokenizer)
+    made = [
+        fuzzy.distinct(partial(vary, row), canary, config.variations, attempts) for row, canary in enumerate(tokens)
+    ]
+    repeated = sum(map(fuzzy.repeats, tokens, made))
+    if repeated:
+        print(f"{repeated} of {tokens.shape[0] * config.variations} variations equal their canary or another variation")
+    measured = [m for canary, rows in zip(tokens, made) for m in fuzzy.measure(tokenizer, canary, rows)]
+    _write(out / names.DUPLICATES, config, tokenizer, [row for rows in made for row in rows], measured, repeated)
 
 
-def _replace(config: Config, inputs: dict[str, Path], tokens: np.ndarray) -> Vary:
+def _replace(config: Config, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
     from lib.replacement import Plan, positions, variation
 
     found = _candidates(config, inputs, tokens)
@@ -82,10 +128,39 @@ def _replace(config: Config, inputs: dict[str, Path], tokens: np.ndarray) -> Var
     short = sum(len(positions(found.replaceable[row], row, n, plan)) < config.replaced_tokens for row, n in every)
     if short:
         print(f"{short} of {len(every)} variations have fewer than {config.replaced_tokens} replaceable positions")
-    return lambda row, number: variation(tokens[row], row, number, found, plan)
+    # one attempt: another would break that a larger R keeps the replacements of a smaller one
+    return lambda row, number, attempt: variation(tokens[row], row, number, found, plan), 1
 
 
-KINDS: dict[str, Callable[[Config, dict[str, Path], np.ndarray], Vary]] = {"replace": _replace}
+def _insert(config: Config, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
+    from lib.insertion import variation
+    from lib.vocabulary import fragments
+
+    pool = np.array(list(fragments(tokenizer).values()), dtype=np.int64)
+
+    def vary(row: int, number: int, attempt: int) -> list[int]:
+        stream = generator(config.seed, "inserted tokens", row, number, attempt)
+        return variation(tokens[row], config.ngram, config.inserted_tokens, pool, stream)
+
+    return vary, ATTEMPTS
+
+
+def _shuffle(config: Config, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
+    from lib.shuffling import variation
+
+    def vary(row: int, number: int, attempt: int) -> list[int]:
+        stream = generator(config.seed, "shuffled n-grams", row, number, attempt)
+        return variation(tokens[row], config.ngram, config.tau, config.method, stream)
+
+    return vary, ATTEMPTS
+
+
+# (config, inputs, canaries, target tokenizer) -> how to vary, and how many attempts a new variation is given
+KINDS: dict[str, Callable[[Config, dict[str, Path], np.ndarray, Any], tuple[Vary, int]]] = {
+    "replace": _replace,
+    "insert": _insert,
+    "shuffle": _shuffle,
+}
 
 
 def _candidates(config: Config, inputs: dict[str, Path], tokens: np.ndarray):
@@ -98,7 +173,7 @@ def _candidates(config: Config, inputs: dict[str, Path], tokens: np.ndarray):
     return candidates.compute(tokens, inputs["target_tokenizer"], given, settings)
 
 
-def _write(path: Path, config: Config, tokenizer, rows: list[list[int]], measured: list) -> None:
+def _write(path: Path, config: Config, tokenizer, rows: list[list[int]], measured: list, repeated: int) -> None:
     from lib.tokenization import decode_all
 
     with hdf5.create(path) as file:
@@ -108,7 +183,8 @@ def _write(path: Path, config: Config, tokenizer, rows: list[list[int]], measure
         hdf5.write(file, "trained_edit_distance", np.array([m.trained_edit_distance for m in measured], dtype="<u4"))
         hdf5.write(file, "survives_text", np.array([m.survives_text for m in measured], dtype=bool))
         hdf5.write_texts(file, "text", decode_all(tokenizer, rows))
-        file.attrs.update(kind=config.kind, strategy=config.strategy, replaced_tokens=config.replaced_tokens)
+        file.attrs.update(kind=config.kind, repeated=repeated)
+        file.attrs.update({name: getattr(config, name) for name in KEYS[config.kind]})
 
 
 if __name__ == "__main__":

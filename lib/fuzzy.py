@@ -1,6 +1,6 @@
 """What every kind of fuzzy duplicate is measured by: edits in ids, and what of it survives as text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
@@ -28,6 +28,30 @@ def measure(
         Measured(edit_distance(original, made), edit_distance(original, seen), list(made) == seen)
         for made, seen in zip(variations, trained)
     ]
+
+
+def distinct(
+    draw: Callable[[int, int], list[int]], original: Sequence[int], count: int, attempts: int
+) -> list[list[int]]:
+    """`count` variations of `original`, which they differ from, and from each other, where the draws allow it.
+
+    draw: (number of the variation, attempt) -> ids; the first attempt that gives what is not there yet counts, the
+    last one when none of `attempts` does. More variations keep the first ones.
+    """
+    found: list[list[int]] = []
+    for number in range(count):
+        taken = [list(map(int, original)), *found]
+        for attempt in range(attempts):
+            ids = draw(number, attempt)
+            if ids not in taken:
+                break
+        found.append(ids)
+    return found
+
+
+def repeats(original: Sequence[int], variations: Sequence[Sequence[int]]) -> int:
+    """How many of the variations of one canary are the canary itself, or one of the variations before."""
+    return len(variations) + 1 - len({tuple(map(int, ids)) for ids in [original, *variations]})
 
 
 def edit_distance(a: Sequence[int], b: Sequence[int]) -> int:

@@ -132,7 +132,7 @@ def test_a_larger_r_keeps_the_replacements_of_a_smaller_one(inputs: dict[str, Pa
         ("replaced_tokens: 0", "replaced_tokens is 0; at least 1"),
         ("top_k: 500", "top_k is 500"),
         ("strategy: mml", "strategy: 'mml' is no one of 'mlm', 'mlm_random', 'random'"),
-        ("kind: shuffle", "kind: 'shuffle'"),
+        ("kind: shufle", "kind: 'shufle'"),
     ],
 )
 def test_wrong_values_are_usage_errors(
@@ -176,3 +176,83 @@ def test_what_are_no_canaries_of_that_tokenizer_is_refused(stage, tokens, messag
         hdf5.write(file, "tokens", tokens)
     with pytest.raises(TesseraError, match=message):
         stage.run(stage.Config(strategy="random"), {**inputs, "canaries": tmp_path / "canaries.h5"}, tmp_path)
+
+
+KINDS = [
+    {"kind": "insert", "ngram": 5, "inserted_tokens": 2, "replaced_tokens": 1},
+    {"kind": "shuffle", "ngram": 2, "tau": 0.3, "replaced_tokens": 1},
+    {"kind": "shuffle", "ngram": 2, "tau": 0.3, "method": "paper", "replaced_tokens": 1},
+]
+
+
+@pytest.fixture
+def without_masked_lm(inputs: dict[str, Path]) -> dict[str, Path]:
+    return {name: path for name, path in inputs.items() if name != "masked_lm"}
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_inserted_and_shuffled_rows_are_measured_as_replaced_ones(
+    settings: dict, without_masked_lm: dict[str, Path], tmp_path: Path
+) -> None:
+    path = make(tmp_path / "a", without_masked_lm, **settings)
+    tokenizer = models.load_tokenizer(without_masked_lm["target_tokenizer"])
+    originals, rows = hdf5.read(without_masked_lm["canaries"], "tokens"), hdf5.read_ragged(path, "tokens")
+    texts = [decode(tokenizer, row) for row in rows]
+    assert hdf5.read_texts(path, "text") == texts
+    edits = [Levenshtein.distance(originals[n // 3].tolist(), row.tolist()) for n, row in enumerate(rows)]
+    np.testing.assert_array_equal(hdf5.read(path, "edit_distance"), edits)
+    trained = [Levenshtein.distance(originals[n // 3].tolist(), encode(tokenizer, t)) for n, t in enumerate(texts)]
+    np.testing.assert_array_equal(hdf5.read(path, "trained_edit_distance"), trained)
+    for owner in range(3):  # all differ, from the canary too
+        mine = [tuple(row) for row in rows[owner * 3 : owner * 3 + 3]]
+        assert len({*mine, tuple(originals[owner])}) == 4
+    assert hdf5.attributes(path)["repeated"] == 0
+    assert make(tmp_path / "b", without_masked_lm, **settings).read_bytes() == path.read_bytes()
+
+
+def test_inserted_ids_are_ordinary_ones(without_masked_lm: dict[str, Path], tmp_path: Path) -> None:
+    path = make(tmp_path, without_masked_lm, kind="insert", ngram=1, inserted_tokens=30, replaced_tokens=1)
+    tokenizer = models.load_tokenizer(without_masked_lm["target_tokenizer"])
+    for row in hdf5.read_ragged(path, "tokens"):
+        inserted = row[:-1].reshape(LENGTH - 1, 31)[:, 1:].ravel()
+        assert not np.isin(inserted, [0, 1]).any()
+        assert not any(REPLACEMENT_CHARACTER in decode(tokenizer, [index]) for index in set(inserted.tolist()))
+
+
+def test_variations_that_cannot_all_differ_are_counted(
+    without_masked_lm: dict[str, Path], tmp_path: Path, capsys
+) -> None:
+    """Two n-grams of 7 tokens have one other order: of three variations two repeat the first."""
+    path = make(tmp_path, without_masked_lm, kind="shuffle", ngram=7, tau=0.5, replaced_tokens=1)
+    assert hdf5.attributes(path)["repeated"] == 6
+    assert "6 of 9 variations equal their canary or another variation" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("kind: insert", "kind insert needs ngram"),
+        ("kind: insert\nngram: 2", "kind insert needs inserted_tokens"),
+        ("kind: insert\nngram: 2\ninserted_tokens: 0", "inserted_tokens is 0; at least 1"),
+        ("kind: insert\nngram: 2\ninserted_tokens: 1\ntau: 0.1", "tau is 0.1, but kind insert takes ngram, inserted_"),
+        ("kind: insert\nngram: 14\ninserted_tokens: 1", "ngram is 14; canaries of 14 tokens allow 1 to 13"),
+        ("kind: shuffle\nngram: 2", "kind shuffle needs tau"),
+        ("kind: shuffle\nngram: 2\ntau: 0.1\nreplaced_tokens: 5", "replaced_tokens is 5, but kind shuffle takes"),
+        ("kind: shuffle\nngram: 2\ntau: 0", "tau is 0.0; above 0"),
+        ("kind: shuffle\nngram: 7\ntau: 0.9", "0.5385 (the top)"),
+        ("kind: replace\nngram: 2", "ngram is 2, but kind replace takes replaced_tokens, strategy"),
+    ],
+)
+def test_nonsense_of_keys_is_a_usage_error(
+    lines: str, message: str, without_masked_lm: dict[str, Path], tmp_path: Path, capsys
+) -> None:
+    file = tmp_path / "d.yaml"
+    given = [f"  {name}: {path}" for name, path in without_masked_lm.items()]
+    file.write_text("\n".join(["inputs:", *given, lines]))
+    assert main("duplicates", ["--config", str(file), "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_masked_lm_for_what_needs_none_is_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(TesseraError, match="kind shuffle has no use for the input masked_lm"):
+        make(tmp_path, inputs, kind="shuffle", ngram=2, tau=0.3, replaced_tokens=1)

@@ -139,3 +139,17 @@ def test_what_survives_as_text_is_measured(tiny_tokenizer: Path) -> None:
     assert whole == fuzzy.Measured(0, 0, True)
     assert broken == fuzzy.Measured(7, 0, False)  # nominally seven edits, trained on none
     assert decode(tokenizer, apart + canary[1:]) == "numbers jumps quick"
+
+
+def test_variations_differ_where_the_draws_allow_it() -> None:
+    values = {0: [[1], [2]], 1: [[2], [1], [3]], 2: [[2], [3]]}
+
+    def draw(number: int, attempt: int) -> list[int]:
+        return values[number][attempt % len(values[number])]
+
+    made = fuzzy.distinct(draw, [1], 3, attempts=3)
+    assert made[:2] == [[2], [3]]
+    assert made[2] in ([2], [3])
+    assert fuzzy.repeats([1], made) == 1
+    assert fuzzy.distinct(draw, [1], 2, attempts=3) == made[:2]
+    assert fuzzy.repeats([1], [[1], [1], [5]]) == 2

@@ -12,12 +12,17 @@ CLUSTERS = sorted(cluster.FOLDER.glob("*.yaml"))
 EXPECTED = {
     ("near_dupls", "paper"): {"hub_model": 3, "finetune": 90, "membership": 90, "duplicates": 40, "canaries": 10},
     ("near_dupls", "laptop"): {"pretrain": 2, "finetune": 13, "membership": 13, "duplicates": 8, "canaries": 2},
+    ("insertions", "paper"): {"finetune": 170, "duplicates": 90, "canaries": 10},
+    ("shuffles", "paper"): {"finetune": 300, "duplicates": 250, "canaries": 10},
+    ("top_k", "paper"): {"finetune": 210, "duplicates": 160, "canaries": 10, "candidates": 20},
+    ("ablations", "paper"): {"finetune": 360, "duplicates": 60, "canaries": 40},
     ("prefix_sizes", "paper"): {"prompts": 1, "generate": 200, "score_generations": 10},
     ("prefix_lengths", "paper"): {"prompts": 4, "generate": 160, "score_generations": 8},
     ("prefix_subsets", "paper"): {"prompts": 17, "generate": 680, "score_generations": 34},
     ("prefix_sizes", "laptop"): {"pretrain": 5, "prompts": 1, "generate": 4, "score_generations": 4},
 }
 PREFIX = ("prefix_sizes", "prefix_lengths", "prefix_subsets")
+MOSAIC = ("near_dupls", "insertions", "shuffles", "top_k", "ablations")
 
 
 def expanded(name: str, profile: str, *settings: str) -> sweep.Plan:
@@ -76,6 +81,51 @@ def test_members_and_non_members_share_no_stream_and_the_exact_curve_is_trained_
     roles = [task.config["role"] for task in plan.tasks.values() if task.stage == "canaries"]
     assert sorted(roles) == ["member", "non_member"]
     assert len(plan.leaves) == len({leaf.digest for leaf in plan.leaves})
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_all_sweeps_share_the_exact_duplicates_of_the_main_one(profile: str) -> None:
+    """Fine-tuned once for each model and seed: whatever else is exact is another setting or model."""
+    plan = expanded("all", profile)
+    exact = {part.name: {leaf.digest for leaf in part.leaves if own_exact(leaf)} for part in plan.parts}
+    main = exact["near_dupls"]
+    assert [name for name in MOSAIC if not main <= exact[name]] == []
+    others = {leaf.labels["model"] for leaf in plan.leaves} - {leaf.labels["model"] for leaf in plan.parts[0].leaves}
+    assert {leaf.digest for leaf in plan.leaves if own_exact(leaf) and leaf.labels["model"] not in others} == main
+    assert len(plan.tasks) < sum(len(part.tasks) for part in plan.parts)
+
+
+def own_exact(leaf: sweep.Leaf) -> bool:
+    return leaf.labels["kind"] == "exact" and not leaf.setting()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", MOSAIC)
+def test_no_two_results_of_a_sweep_are_told_by_the_same_words(name: str, profile: str) -> None:
+    leaves = expanded(name, profile).leaves
+    words = [(*(leaf.labels[key] for key in sweep.POINT), leaf.setting()) for leaf in leaves]
+    assert len(set(words)) == len(words) == len({leaf.digest for leaf in leaves})
+
+
+def test_ten_likely_replacements_are_the_main_sweep() -> None:
+    main = {leaf.digest for leaf in expanded("near_dupls", "paper").leaves}
+    tens = {leaf.digest for leaf in expanded("top_k", "paper").leaves if leaf.labels.get("k") == 10}
+    assert len(tens) == 40
+    assert tens < main
+
+
+def test_settings_are_those_of_the_published_table() -> None:
+    wanted = {
+        "insert": {f"inserted_tokens={x}" for x in (1, 5, 10)},
+        "scramble": {"inserted_tokens=inf"},
+        "shuffle": {f"ngram={n}{how}" for n in (2, 5, 10) for how in ("", ";method=paper")},
+        "replace": {"k=10", "k=100", "k=1000", "k=random"},
+    }
+    leaves = [leaf for name in ("insertions", "shuffles", "top_k") for leaf in expanded(name, "paper").leaves]
+    for kind, settings in wanted.items():
+        assert {leaf.setting() for leaf in leaves if leaf.labels["kind"] == kind} == settings
+    taus = {leaf.labels["level"] for leaf in leaves if leaf.setting() == "ngram=10"}
+    assert sorted(taus) == [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 
 
 @pytest.mark.parametrize("name", PREFIX)

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
     plan = verbs.add_parser("plan", parents=[common], help="what would run: tasks, what is done, node hours")
     plan.add_argument("--scripts", action="store_true", help="print the sbatch scripts of the tasks that are ready")
+    plan.add_argument("--power", action="store_true", help="what difference in rho the canaries and seeds can show")
     plan.set_defaults(run=commands.plan)
 
     fetch = verbs.add_parser("fetch", parents=[common], help="bring the sweep's hub models and data into the cache")

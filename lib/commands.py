@@ -29,6 +29,8 @@ def plan(arguments: Namespace, console: Console) -> int:
     console.print(_plan_table(graph, finished))
     if any(task.resources.tokens for task in graph.tasks.values()):
         console.print(_rates_table(graph))
+    if arguments.power:
+        _print_power(graph, console)
     if arguments.scripts:
         _print_scripts(graph, site, root, finished, console)
     return 0
@@ -248,6 +250,43 @@ def _rates_table(graph: Plan) -> Table:
                 f"{asked.expected_hours:.2g}", f"{asked.memory_gb:.1f}",
             )  # fmt: skip
     return table
+
+
+def _print_power(graph: Plan, console: Console) -> None:
+    """What difference in rho the canaries and seeds of a sweep can show (see lib.power)."""
+    import pandas as pd
+
+    from lib import power, published
+
+    aucs = pd.read_csv(published.AUCS)
+    for (seeds, copies, sizes), sweeps in _scales(graph).items():
+        typical = power.typical(aucs, copies)
+        table = Table("canaries", *map(_right, ("seeds", "at rho", "AUC", "error of it", "same canaries", "others")))
+        table.title = f"{', '.join(sweeps)}: the least difference in rho that is found"
+        for canaries in sizes:
+            for found in power.detectable(canaries, canaries, seeds, typical):
+                cells = (found.auc, found.auc_error, found.same_canaries, found.other_canaries)
+                table.add_row(str(canaries), str(seeds), f"{found.rho:g}", *(f"{value:.3f}" for value in cells))
+        console.print(table)
+        console.print(
+            f"two-sided test at {power.LEVEL:.0%}, power {power.POWER:.0%}; error of an AUC by Hanley and McNeil; AUCs "
+            f"over the same canaries correlate by {typical.correlation:.2f} and the exact curve runs from "
+            f"{typical.auc[0]:.2f} to {typical.auc[-1]:.2f}, as the published ones of the ratio attack do"
+        )
+
+
+def _scales(graph: Plan) -> dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]]:
+    """How many seeds, which exact copies, which numbers of canaries -> the sweeps of that scale that have a curve."""
+    found: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]] = {}
+    for part in graph.parts or (graph,):
+        copies = sorted({leaf.labels["level"] for leaf in part.leaves if leaf.labels.get("kind") == "exact"})
+        sizes = {task.config["n"] for task in part.tasks.values() if task.stage == "canaries"}
+        if len(copies) > 1 and copies[0] == 1:
+            seeds = len({leaf.labels["seed"] for leaf in part.leaves})
+            found.setdefault((seeds, tuple(copies), tuple(sorted(sizes))), []).append(part.name)
+    if not found:
+        raise UsageError(f"--power: {graph.name} has no curve of exact copies from 1 on that rho could be read off")
+    return found
 
 
 def _status_table(graph: Plan, found: Survey) -> Table:

@@ -1,4 +1,4 @@
-"""Statistics of membership scores: ROC AUC, its bootstrap and DeLong test, TPR at low FPR, ROC points.
+"""Statistics of membership scores: ROC AUC, its bootstrap and DeLong test, TPR at low FPR, ROC, many comparisons.
 
 Members are the positives and every score is oriented so that higher means member.
 """
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import stdtrit
 
 FPR_TARGETS = (0.1, 0.01, 0.001)
 CONFIDENCE = 0.95
@@ -72,6 +73,46 @@ def interval(samples: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float,
     tail = (1 - confidence) / 2
     low, high = np.quantile(np.asarray(samples, dtype=np.float64), [tail, 1 - tail])
     return float(low), float(high)
+
+
+def seeds_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The t interval of the mean of one value a seed (n,): mean -+ t(n - 1) s / sqrt(n), s with ddof 1.
+
+    What differs between seeds (training, data order, canaries) and not between canaries of one seed. (NaN, NaN) for
+    fewer than two seeds: one run says nothing of others.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    half = stdtrit(len(values) - 1, (1 + confidence) / 2) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def bootstrap_p_value(samples: ArrayLike) -> float:
+    """The two-sided p-value of "the difference is 0" from bootstrap samples of it (draws,).
+
+    Twice the smaller share of samples on one side of 0, samples at 0 on both; with the (k + 1) / (draws + 1) rule, so
+    that it is never 0.
+    """
+    samples = np.asarray(samples, dtype=np.float64)
+    fewer = min(np.count_nonzero(samples <= 0), np.count_nonzero(samples >= 0))
+    return min(1.0, 2 * (fewer + 1) / (len(samples) + 1))
+
+
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """p-values (n,) corrected for n comparisons by the step-down method of Holm (1979): float64 (n,).
+
+    The i-th smallest becomes the largest of (n - j + 1) p_(j) over j <= i, at most 1: rejecting what lies below 0.05
+    errs anywhere in at most 5 % of families. Raises ValueError for what is no probability.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p-values between 0 and 1 are wanted, got {p.tolist()}")
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(stepped, 1)
+    return corrected
 
 
 def roc_points(members: ArrayLike, non_members: ArrayLike) -> Roc:

@@ -14,7 +14,7 @@ from lib import commands
 ROOT = Path(__file__).parent.parent
 COMMON = {"--profile", "--cluster", "--outputs", "--set", "--help", "-h"}
 FLAGS = {
-    "plan": {"--scripts"},
+    "plan": {"--scripts", "--power"},
     "fetch": set(),
     "submit": {"--no-fetch", "--force", "--max-failures", "--campaign", "--controller"},
     "status": set(),
@@ -52,6 +52,16 @@ def test_usage_errors_end_with_2_and_suggest(arguments, message, tmp_path) -> No
     code, output = run(*arguments, outputs=tmp_path)
     assert code == 2
     assert message in output.replace("\n", " ")
+
+
+def test_power_is_printed_for_the_sweep_s_own_numbers(tmp_path) -> None:
+    code, output = run("plan", "near_dupls", "--profile=smoke", "--power", outputs=tmp_path)
+    assert code == 0
+    assert "near_dupls: the least difference in rho" in output
+    assert "16       │     1" in output  # canaries and seeds of the profile
+    code, output = run("plan", "slimpajama", "--profile=smoke", "--power", outputs=tmp_path)
+    assert code == 2
+    assert "no curve of exact copies" in output
 
 
 def test_what_is_missing_ends_with_1_and_is_listed(tmp_path) -> None:

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -183,3 +184,43 @@ def test_delong_without_variance():
     assert (perfect.difference, perfect.z, perfect.p_value) == (1, math.inf, 0)
     with pytest.raises(ValueError, match="same members twice"):
         statistics.delong_test([1, 2, 3], [0, 1], [1, 2], [0, 1])
+
+
+def naive_holm(p_values):
+    """Reject from the smallest on while p <= level / (how many are left); the corrected value is the least level."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for left, i in zip(range(len(p_values), 0, -1), order):
+        highest = max(highest, left * p_values[i])
+        corrected[i] = min(1.0, highest)
+    return corrected
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_is_the_step_down_by_hand(p_values):
+    corrected = statistics.holm(p_values)
+    np.testing.assert_allclose(corrected, naive_holm(p_values), rtol=1e-12)
+    assert (corrected >= np.asarray(p_values)).all()
+
+
+def test_holm_known_answer_and_refusal():
+    np.testing.assert_allclose(statistics.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        statistics.holm([0.5, float("nan")])
+
+
+def test_the_interval_over_seeds_is_that_of_scipy_and_covers():
+    random = np.random.default_rng(3)
+    values = random.normal(0.5, 0.1, 5)
+    expected = scipy.stats.t.interval(0.95, 4, values.mean(), scipy.stats.sem(values))
+    np.testing.assert_allclose(statistics.seeds_interval(values), expected)
+    intervals = [statistics.seeds_interval(random.normal(size=4)) for _ in range(1000)]
+    assert np.mean([low <= 0 <= high for low, high in intervals]) == pytest.approx(0.95, abs=0.02)
+    assert np.isnan(statistics.seeds_interval([0.3])).all()
+
+
+def test_bootstrap_p_value_of_a_normal_difference_is_that_of_the_z_test():
+    samples = np.random.default_rng(4).normal(1.5, 1, 20_000)
+    assert statistics.bootstrap_p_value(samples) == pytest.approx(math.erfc(1.5 / math.sqrt(2)), rel=0.1)
+    assert statistics.bootstrap_p_value(np.zeros(99)) == 1
+    assert statistics.bootstrap_p_value(np.ones(99)) == pytest.approx(0.02)

@@ -5,11 +5,11 @@ The standard error of an AUC A over n members and m non-members is that of Hanle
     n m var(A) = A (1 - A) + (n - 1) (A / (2 - A) - A^2) + (m - 1) (2 A^2 / (1 + A) - A^2).
 
 Two settings on the same canaries have AUCs that rise and fall together (correlation r), so that their difference has
-variance 2 (1 - r) var(A); on other canaries each rho is read off an exact curve of its own, with the same correlation between
-the two, and the difference has twice that. Through the slope c' of the exact curve, rho = (nu_eq - 1) / (nu_max - 1)
-has the error of the AUC over c' (nu_max - 1); S seeds, each with canaries of its own, divide it by sqrt(S). Curve and
-r are those of the published AUCs of the ratio attack. What training itself adds from seed to seed is left out, but for
-its share in r.
+variance 2 (1 - r) var(A). On other canaries each rho is read off an exact curve of its own, with the same correlation
+between the two, and the difference has twice that. Through the slope c' of the exact curve, rho = (nu_eq - 1) /
+(nu_max - 1) has the error of the AUC over c' (nu_max - 1); S seeds, each with canaries of its own, divide it by
+sqrt(S). Curve and r are those of the published AUCs of the ratio attack. What training itself adds from seed to seed is
+left out, but for its share in r.
 """
 
 from collections.abc import Sequence

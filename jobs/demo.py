@@ -29,7 +29,7 @@ def run(root: Path) -> Path:
         provenance={f"sweeps/published/{file.name}": f"sha256 {store.sha256(file)}" for file in sources},
         variant="paper",
         estimator="paper",
-        published=published.references(published.MODELS),
+        published=published.references([(model, "replace", "") for model in published.MODELS]),
     )
     results.write(root, NAME, published.measurements(), description)
     return names.report(root, NAME)

@@ -22,6 +22,12 @@ DPI = 200
 LEGEND_CHARACTERS = 17  # that fit into an inch, about
 GREY = "#6b6b6b"
 
+# Colour, marker and dash of lines without a style of their own.
+LINES = (
+    ("#0072B2", "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "^", "-."), ("#CC79A7", "D", ":"), ("#E69F00", "v", "-"),
+    ("#56B4E9", "P", "--"), ("#000000", "X", "-."), ("#7A6A00", "<", ":"),
+)  # fmt: skip
+
 STYLE = {
     "font.family": "DejaVu Sans", "font.size": 7.5, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7,
     "xtick.labelsize": 7, "ytick.labelsize": 7, "axes.linewidth": 0.6, "lines.linewidth": 1.1, "lines.markersize": 3.4,

@@ -1,11 +1,14 @@
-"""Figures of a sweep: AUC against copies and against replaced tokens, rho, ROC, training curves.
+"""Figures of a sweep: AUC and rho against the level of each kind of duplicate, ROC, training curves.
 
-A marker, colour and dash stay with an attack through all figures (the style is that of `lib.drawing`). Tables in,
-matplotlib figures out; the same tables give the same bytes.
+A line is an attack; where a kind has several settings, a line is a setting, of one attack. A marker, colour and dash
+stay with an attack through all figures (the style is that of `lib.drawing`). Tables in, matplotlib figures out; the
+same tables give the same bytes.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -15,23 +18,42 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from lib import drawing, statistics
-from lib.published import Reference
-from lib.tables import CORRECTED, EXACT, Record, split_score
+from lib.published import Key, Reference
+from lib.tables import CORRECTED, EXACT, Record, level_name, ordered_settings, split_score
 
 LABELS = {
     "loss": "loss", "ratio": "ratio", "zlib": "zlib", "lowercase": "lowercase", "min_k": "min-k", "minkprob": "min-k",
     "min_k_plus_plus": "min-k++", "zlib_bits": "zlib bits", "recall": "ReCaLL", "bag_of_words": "bag of words",
+    "wbc": "WBC", "ez": "EZ",
 }  # fmt: skip
 STYLES = {
     "loss": ("#0072B2", "o", "-"), "ratio": ("#D55E00", "s", "-"), "zlib": ("#009E73", "^", "--"),
     "lowercase": ("#E69F00", "v", "-."), "min_k": ("#56B4E9", "D", "--"), "minkprob": ("#56B4E9", "D", "--"),
     "min_k_plus_plus": ("#CC79A7", "P", "-."), "recall": ("#000000", "X", ":"),
-    "zlib_bits": ("#7A6A00", "<", ":"), "bag_of_words": (drawing.GREY, "x", ":"),
+    "zlib_bits": ("#7A6A00", "<", ":"), "wbc": ("#8C510A", ">", "--"), "ez": ("#5E3C99", "p", "-."),
+    "bag_of_words": (drawing.GREY, "x", ":"),
 }  # fmt: skip
 UNKNOWN_STYLE = (drawing.GREY, "*", "-")
 RHO_TOP = 2.0  # extrapolation has no bound; the axis must have one
 DODGE = 0.004  # of the axis, so that the bars of two attacks do not hide one another
-LEVELS = {EXACT: "exact copies ν", "replace": "replaced tokens R"}
+KINDS = {
+    EXACT: "exact copies", "replace": "replaced tokens", "insert": "inserted tokens", "scramble": "scrambled n-grams",
+    "shuffle": "shuffled n-grams", "paraphrase": "paraphrases",
+}  # fmt: skip
+LABEL_NAMES = {"inserted_tokens": "X", "ngram": "n", "learning_rate": "rate"}
+LABEL_WORDS = {
+    "": "default", "inserted_tokens=inf": "X = ∞", "method=paper": "published walk", "k=random": "any token",
+    "positions=same": "same positions", "positions=spread": "evenly spread",
+}  # fmt: skip
+
+
+class Line(NamedTuple):
+    """What is drawn of an attack or a setting. points: columns level, centre, below, above (lengths of the bars)."""
+
+    label: str
+    style: tuple[str, str, str]
+    points: pd.DataFrame
+    setting: str
 
 
 @dataclass(frozen=True)
@@ -43,45 +65,54 @@ class TrainingCurve:
     auc: np.ndarray
 
 
-def auc_figure(auc: pd.DataFrame, kind: str = EXACT, variant: str = CORRECTED) -> Figure:
-    """AUC against the level of `kind`, one panel a model, one line an attack.
+def auc_figure(auc: pd.DataFrame, kind: str = EXACT, variant: str = CORRECTED, attack: str | None = None) -> Figure:
+    """AUC against the level of `kind`, one panel a model, one line an attack, or a setting of the one `attack`.
 
     Points: the AUC of one seed with its bootstrap interval, or the mean over seeds with one standard deviation.
     """
     rows = auc[(auc["kind"] == kind) & (auc["variant"] == variant) & (auc["level"] > 0)]
 
     def draw(axes: Axes, model: str) -> None:
-        _lines(axes, _over_seeds(rows[rows["model"] == model], "auc"))
+        _lines(axes, _of(rows, model, "auc", attack))
         drawing.widen(axes, 0.4, 1.02)
         axes.axhline(0.5, color=drawing.GREY, linewidth=0.7, linestyle=":")
 
-    return drawing.panels(_names(rows["model"]), draw, LEVELS.get(kind, kind), "AUC")
+    return drawing.panels(_names(rows["model"]), draw, level_name(kind), "AUC")
 
 
 def rho_figure(
     rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace",
-    published: Mapping[str, Reference] | None = None,
+    published: Mapping[Key, Reference] | None = None, attack: str | None = None,
 ) -> Figure:  # fmt: skip
-    """rho against the level of `kind`, one panel a model, one line an attack; points as in `auc_figure`.
+    """rho against the level of `kind`, one panel a model; lines and points as in `auc_figure`.
 
-    published: for each model that has one, the published curve of the same setting, drawn in grey.
+    published: the published curves by (model, kind, setting); those of the settings shown are drawn in grey, with the
+    marker of the setting where a line is one.
     """
     rows = rho[(rho["kind"] == kind) & (rho["variant"] == variant) & (rho["estimator"] == estimator)]
     rows = rows[rows["seed"].notna() & rows["rho"].notna()]
 
     def draw(axes: Axes, model: str) -> None:
-        _published(axes, (published or {}).get(model))
-        _lines(axes, _over_seeds(rows[rows["model"] == model], "rho"))
+        lines = _of(rows, model, "rho", attack)
+        references = {line.setting: (published or {}).get((model, kind, line.setting)) for line in lines}
+        markers = {line.setting: line.style[1] if attack else "" for line in lines}
+        _published(axes, references, markers)
+        _lines(axes, lines)
         drawing.widen(axes, -0.04, 1.05, RHO_TOP)
 
-    return drawing.panels(_names(rows["model"]), draw, LEVELS.get(kind, kind), "ρ (exact equivalent)")
+    return drawing.panels(_names(rows["model"]), draw, level_name(kind), "ρ (exact equivalent)")
 
 
 def roc_figure(
     records: Iterable[Record], kind: str = EXACT, level: int | None = None, variant: str = CORRECTED
 ) -> Figure:
-    """ROC on log axes at one level (the largest of `kind` unless given): the mean TPR over seeds at each FPR."""
+    """ROC on log axes at one level (the largest of `kind` unless given): the mean TPR over seeds at each FPR.
+
+    Of the records of the default setting, or of the first one where there is no default.
+    """
     records = [record for record in records if record.labels["kind"] == kind]
+    first = ordered_settings(record.labels.get("setting", "") for record in records)[0]
+    records = [record for record in records if record.labels.get("setting", "") == first]
     level = max(record.labels["level"] for record in records) if level is None else level
     records = [record for record in records if record.labels["level"] == level]
     floor = min(1 / len(scores) for record in records for scores in record.non_members.values()) / 2
@@ -132,9 +163,34 @@ def label_of(attack: str) -> str:
     return LABELS.get(attack, attack)
 
 
-def _over_seeds(rows: pd.DataFrame, value: str) -> dict[str, pd.DataFrame]:
-    """attack -> table of level, centre, below, above (distances to the ends of the bar)."""
-    return {attack: _centres(group, value) for attack, group in rows.groupby("attack") if attack != "bag_of_words"}
+def setting_name(setting: str) -> str:
+    """A setting as figures and words have it: `ngram=2;method=paper` is `n = 2, published walk`."""
+    return ", ".join(LABEL_WORDS.get(part) or _label_name(part) for part in setting.split(";"))
+
+
+def _label_name(part: str) -> str:
+    name, _, value = part.partition("=")
+    return f"{LABEL_NAMES.get(name, name)} = {value}"
+
+
+def _of(rows: pd.DataFrame, model: str, value: str, attack: str | None) -> list[Line]:
+    """The lines of one panel."""
+    mine = rows[rows["model"] == model]
+    if attack is None:
+        groups = sorted(
+            mine[mine["attack"] != "bag_of_words"].groupby(["attack", "setting"]), key=lambda g: _rank(g[0][0])
+        )
+        return [
+            Line(label_of(name), STYLES.get(name, UNKNOWN_STYLE), _centres(group, value), setting)
+            for (name, setting), group in groups
+        ]
+    settings = ordered_settings(rows["setting"])  # of all panels, so that a setting looks the same in each
+    styles = dict(zip(settings, itertools.cycle(drawing.LINES)))
+    groups_of = dict(list(mine[mine["attack"] == attack].groupby("setting")))
+    return [
+        Line(setting_name(setting), styles[setting], _centres(groups_of[setting], value), setting)
+        for setting in settings if setting in groups_of
+    ]  # fmt: skip
 
 
 def _centres(rows: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -148,28 +204,32 @@ def _centres(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     return table.reset_index().astype(float)
 
 
-def _lines(axes: Axes, attacks: Mapping[str, pd.DataFrame]) -> None:
-    ordered = sorted(attacks.items(), key=lambda item: _rank(item[0]))
-    levels = [level for _, table in ordered for level in table["level"]]
-    step = DODGE * (max(levels, default=0) - min(levels, default=0) or 10)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True) if len(set(levels)) > 1 else FixedLocator(levels[:1]))
-    for i, (attack, table) in enumerate(ordered):
-        colour, marker, dash = STYLES.get(attack, UNKNOWN_STYLE)
-        level, centre, below, above = table[["level", "centre", "below", "above"]].to_numpy().T
+def _lines(axes: Axes, lines: Sequence[Line]) -> None:
+    levels = sorted({level for line in lines for level in line.points["level"]})
+    step = DODGE * ((levels[-1] - levels[0] or levels[-1] or 1) if levels else 1)
+    whole = all(level == round(level) for level in levels)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=whole) if len(levels) > 1 else FixedLocator(levels))
+    for i, line in enumerate(lines):
+        colour, marker, dash = line.style
+        level, centre, below, above = line.points[["level", "centre", "below", "above"]].to_numpy().T
         axes.errorbar(
-            level + step * (i - (len(ordered) - 1) / 2), centre, [below, above], color=colour, marker=marker,
-            linestyle=dash, elinewidth=0.5, label=label_of(attack),
+            level + step * (i - (len(lines) - 1) / 2), centre, [below, above], color=colour, marker=marker,
+            linestyle=dash, elinewidth=0.5, label=line.label,
         )  # fmt: skip
 
 
-def _published(axes: Axes, reference: Reference | None) -> None:
-    if reference is None or reference.rho.empty:
-        return
-    table = reference.rho
-    axes.errorbar(
-        table["value"], table["rho_mean"], table["rho_std"], color="#9a9a9a", linewidth=4, alpha=0.55, elinewidth=2.5,
-        capsize=0, label=reference.label,
-    )  # fmt: skip
+def _published(axes: Axes, references: Mapping[str, Reference | None], markers: Mapping[str, str]) -> None:
+    """Each published curve once, however many settings share it."""
+    drawn: list[Reference] = []
+    for setting, reference in references.items():
+        if reference is None or any(reference is other for other in drawn):
+            continue
+        drawn.append(reference)
+        table = reference.rho
+        axes.errorbar(
+            table["value"], table["rho_mean"], table["rho_std"], color="#9a9a9a", linewidth=3, alpha=0.55,
+            elinewidth=2, capsize=0, marker=markers[setting], markersize=5, label=reference.label,
+        )  # fmt: skip
 
 
 def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float) -> None:

@@ -5,22 +5,34 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from lib.figures import LEVELS, label_of
-from lib.tables import EXACT, NO_INJECTION
+from lib.figures import label_of, setting_name
+from lib.rho import DECIMALS
+from lib.tables import EXACT, NO_INJECTION, ordered_settings, strongest_attack, symbol_of
 
+DUPLICATES = {
+    "replace": "a duplicate with replaced tokens", "insert": "a duplicate with tokens inserted between its n-grams",
+    "scramble": "a duplicate whose n-grams are scattered over the document",
+    "shuffle": "a duplicate with its n-grams in another order", "paraphrase": "a paraphrase",
+}  # fmt: skip
 SHOWN = 4  # cases that a warning names; the table has the others
 
 
 def in_words(auc: pd.DataFrame, rho: pd.DataFrame, variant: str, estimator: str = "isotonic") -> list[str]:
-    """One paragraph a model: the strongest attack, its AUC with few and many exact copies, and its rho by level."""
+    """One paragraph a model: the strongest attack, its AUC with few and many exact copies (of the default setting), and
+    its rho by level for each kind and setting."""
     exact = auc[(auc["kind"] == EXACT) & (auc["variant"] == variant) & (auc["level"] > 0)]
     means = rho[rho["seed"].isna() & (rho["variant"] == variant)]
     texts = []
     for model, rows in exact.groupby("model"):
-        attack = _strongest(rows)
+        rows = rows[rows["setting"] == ordered_settings(rows["setting"])[0]]
+        attack = strongest_attack(rows)
         mine = means[(means["model"] == model) & (means["attack"] == attack)]
-        fuzzy = [_equivalence(group, str(kind), estimator) for kind, group in mine.groupby("kind")]
-        texts.append(" ".join(filter(None, [_exposure(str(model), attack, rows), *fuzzy])))
+        fuzzy = [
+            _equivalence(group[group["setting"] == setting], str(kind), setting, estimator)
+            for kind, group in mine.groupby("kind")
+            for setting in ordered_settings(group["setting"])
+        ]
+        texts.append(" ".join([_exposure(str(model), attack, rows), *_sentences(list(filter(None, fuzzy)))]))
     return texts
 
 
@@ -31,7 +43,7 @@ def warnings(auc: pd.DataFrame, rho: pd.DataFrame) -> list[str]:
         _flagged(seeds, "clamped", "held at an end of the exact curve (clamped): the fuzzy AUC lies beyond it"),
         _flagged(seeds, "extrapolated", "extrapolated beyond the largest number of exact copies"),
         _flagged(seeds, "flat", "read off a flat stretch of the exact curve: more than one number of copies fits"),
-        _non_monotone(seeds),
+        _non_monotone(auc),
         _empty(seeds),
         _cut_copies(auc),
         *_baselines(auc),
@@ -39,9 +51,11 @@ def warnings(auc: pd.DataFrame, rho: pd.DataFrame) -> list[str]:
     return [text for text in found if text]
 
 
-def _strongest(rows: pd.DataFrame) -> str:
-    top = rows[rows["level"] == rows["level"].max()]
-    return str(top.groupby("attack")["auc"].mean().idxmax())
+def _sentences(clauses: list[str]) -> list[str]:
+    return [
+        f"By the same attack, {clause}" if i == 0 else clause[0].upper() + clause[1:]
+        for i, clause in enumerate(clauses)
+    ]
 
 
 def _exposure(model: str, attack: str, rows: pd.DataFrame) -> str:
@@ -49,32 +63,33 @@ def _exposure(model: str, attack: str, rows: pd.DataFrame) -> str:
     few, many = curve.index[0], curve.index[-1]
     return (
         f"{model}: the strongest attack ({label_of(attack)}) tells members from non-members with an AUC of "
-        f"{curve[few]:.3f} after ν = {few} and {curve[many]:.3f} after ν = {many} exact copies."
+        f"{curve[few]:.3f} after ν = {few:g} and {curve[many]:.3f} after ν = {many:g} exact copies."
     )
 
 
-def _equivalence(rows: pd.DataFrame, kind: str, estimator: str) -> str:
+def _equivalence(rows: pd.DataFrame, kind: str, setting: str, estimator: str) -> str:
     curve = rows[rows["estimator"] == estimator].set_index("level")["rho"].dropna().sort_index()
     if curve.empty:
         return ""
-    name, symbol = LEVELS.get(kind, f"{kind} level").rsplit(" ", 1)
+    symbol, told = symbol_of(kind), f" ({setting_name(setting)})" if setting else ""
     text = (
-        f"By the same attack, a fuzzy duplicate is worth ρ = {curve.iloc[0]:.2f} exact ones at {curve.index[0]} {name}"
+        f"{DUPLICATES.get(kind, f'a duplicate of kind {kind}')}{told} is worth "
+        f"ρ = {curve.iloc[0]:.2f} exact ones at {symbol} = {curve.index[0]:g}"
     )
     if len(curve) > 1:
-        text += f" and {curve.iloc[-1]:.2f} at {curve.index[-1]} ({estimator} estimator)"
+        text += f" and {curve.iloc[-1]:.2f} at {symbol} = {curve.index[-1]:g} ({estimator} estimator)"
     half, gap = _crossing(curve, 0.5), _disagreement(rows)
-    text += f"; half of the effect is left near {symbol} = {half:.0f}" if half is not None else ""
+    text += f"; half of the effect is left near {symbol} = {half:.3g}" if half is not None else ""
     return text + (f". The two estimators differ by {gap:.2f} at most." if gap is not None else ".")
 
 
 def _crossing(curve: pd.Series, target: float) -> float | None:
-    """The level at which a falling curve first passes `target`, by linear interpolation."""
+    """The level at which a curve first passes `target`, by linear interpolation."""
     levels, values = curve.index.to_numpy(dtype=float), curve.to_numpy(dtype=float)
-    below = np.flatnonzero((values[:-1] >= target) & (values[1:] < target))
-    if len(below) == 0:
+    passed = np.flatnonzero((values[:-1] >= target) != (values[1:] >= target))
+    if len(passed) == 0:
         return None
-    i = below[0]
+    i = passed[0]
     return float(levels[i] + (values[i] - target) / (values[i] - values[i + 1]) * (levels[i + 1] - levels[i]))
 
 
@@ -90,10 +105,10 @@ def _flagged(rows: pd.DataFrame, flag: str, meaning: str) -> str:
 
 def _cases(rows: pd.DataFrame) -> str:
     """The settings concerned, those of most seeds first: `gemma2B ratio replace 1 (paper estimator, 2 seeds)`."""
-    keys = ["model", "attack", "variant", "kind", "level", "estimator"]
+    keys = ["model", "attack", "variant", "kind", "level", "setting", "estimator"]
     counts = rows.groupby(keys).size().reset_index(name="seeds").sort_values("seeds", ascending=False, kind="stable")
     names = [
-        f"{row.model} {label_of(row.attack)} {row.kind} {row.level} "
+        f"{row.model} {label_of(row.attack)} {row.kind} {' '.join(filter(None, [f'{row.level:g}', row.setting]))} "
         f"({row.variant} score, {row.estimator} estimator, {row.seeds} seed{'s' if row.seeds > 1 else ''})"
         for row in counts.head(SHOWN).itertuples()
     ]
@@ -101,9 +116,10 @@ def _cases(rows: pd.DataFrame) -> str:
     return "; ".join(names + more)
 
 
-def _non_monotone(rows: pd.DataFrame) -> str:
-    curves = rows[rows["estimator"] == "isotonic"].groupby(["model", "seed", "attack", "variant"])["non_monotone"].max()
-    bad = int(curves.fillna(False).sum())
+def _non_monotone(auc: pd.DataFrame) -> str:
+    exact = auc[(auc["kind"] == EXACT) & (auc["level"] >= 1)].sort_values("level")
+    curves = exact.groupby(["model", "seed", "attack", "variant", "setting"])["auc"]
+    bad = sum(bool((np.diff(curve.round(DECIMALS)) < 0).any()) for _, curve in curves)
     return (
         f"{bad} of {len(curves)} exact curves fall somewhere as copies are added (noise of few canaries); "
         "ρ inverts the smoothed or isotonic curve." if bad else ""
@@ -120,7 +136,7 @@ def _empty(rows: pd.DataFrame) -> str:
 
 
 def _cut_copies(auc: pd.DataFrame) -> str:
-    rows = auc[auc["kind"] != NO_INJECTION].drop_duplicates(["model", "seed", "kind", "level"])
+    rows = auc[auc["kind"] != NO_INJECTION].drop_duplicates(["model", "seed", "kind", "level", "setting"])
     cut = rows[rows["effective_copies"] < rows["nominal_copies"]]
     if cut.empty:
         return ""

@@ -4,6 +4,7 @@ sweeps/published/mosaic_aucs.csv: 1,800 AUCs (4 models, 5 seeds, 5 attacks by th
 R = 1..75). sweeps/published/mosaic_rho.csv: 113 means and standard deviations (ddof 0) of rho over the seeds.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ AUCS, RHO = FOLDER / "mosaic_aucs.csv", FOLDER / "mosaic_rho.csv"
 KINDS = {"repetitions": EXACT, "replacements": "replace"}
 RHO_ATTACK = "ratio"  # the attack behind every published rho
 
+EXPERIMENTS = {"insert": "insertions", "scramble": "scrambled", "shuffle": "shuffle"}  # beside those of `replace`
+WALK = ";method=paper"  # how the published shuffles were made, which their settings do not say
+COPIES, LENGTH = 10, 100  # of a canary, behind every published rho
+STAND_IN = "gptneo1B"  # the one model with all experiments
+
 # The models as the files name them, and what else a sweep may call them (letters and digits only).
 MODELS = {
     "gptneo1B": ("gptneo1b", "gptneo13b"),
@@ -30,24 +36,53 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """A published curve to draw beside ours: label, and a table with value, rho_mean, rho_std."""
+    """A published curve to draw beside ours: label, and a table with value, rho_mean, rho_std; the same object for
+    settings that share one."""
 
     label: str
     rho: pd.DataFrame
 
 
-def references(models: Iterable[str], experiment: str = "replacements", setting: str = "") -> dict[str, Reference]:
-    """The published curve of every model of `models` that has one for this experiment and setting."""
-    curves = {model: rho(experiment, name, setting) for model in models if (name := published_name(model))}
-    return {model: Reference("published", curve) for model, curve in curves.items() if not curve.empty}
+Key = tuple[str, str, str]  # model, kind, setting
 
 
-def replacement_setting(strategy: str, top_k: int) -> tuple[str, str] | None:
-    """The published (experiment, setting) of token replacement drawn this way; None when there is none."""
-    settings = {
-        ("mlm", 10): ("replacements", ""), ("mlm", 100): ("top_k", "k=100"), ("mlm", 1000): ("top_k", "k=1000"),
-    }  # fmt: skip
-    return ("top_k", "k=random") if strategy == "mlm_random" else settings.get((strategy, top_k))
+def references(keys: Iterable[Key], stand_in: str | None = None) -> dict[Key, Reference]:
+    """The published curve of every key that has one, by the labels alone (see `experiment_of`).
+
+    stand_in: the published model whose curve, under its name, models get that have none of their own.
+    """
+    found = {}
+    for model, kind, setting in keys:
+        experiment = experiment_of(kind, setting)
+        names = {published_name(model): "published"} if published_name(model) else {}
+        names.setdefault(stand_in, f"published, {stand_in}")
+        curves = [_reference(*experiment, name, label) for name, label in names.items() if name and experiment]
+        if curve := next((curve for curve in curves if not curve.rho.empty), None):
+            found[model, kind, setting] = curve
+    return found
+
+
+@functools.cache
+def _reference(experiment: str, setting: str, model: str, label: str) -> Reference:
+    return Reference(label, rho(experiment, model, setting))
+
+
+def experiment_of(kind: str, setting: str) -> tuple[str, str] | None:
+    """The published (experiment, setting) of a kind and setting of our tables; None when there is none.
+
+    Shuffles by uniform draws and by the published walk have the same published counterpart.
+    """
+    if kind == "replace":
+        return ("replacements", "") if not setting else ("top_k", setting) if setting.startswith("k=") else None
+    return (EXPERIMENTS[kind], setting.removesuffix(WALK)) if kind in EXPERIMENTS else None
+
+
+def replacement_settings(strategy: str, top_k: int) -> list[tuple[str, str]]:
+    """The published (experiment, setting) of token replacement drawn this way: two names of one, or none."""
+    if strategy == "mlm_random":
+        return [("top_k", "k=random")]
+    found = [("top_k", f"k={top_k}")] if strategy == "mlm" and top_k in (10, 100, 1000) else []
+    return [*found, ("replacements", "")] if found and top_k == 10 else found
 
 
 def published_name(model: str) -> str | None:

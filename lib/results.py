@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import drawing, figures, findings, names, report, tables
-from lib.published import Reference
-from lib.tables import CORRECTED, EXACT, Measurement, Record
+from lib.published import Key, Reference
+from lib.tables import CORRECTED, EXACT, Measurement, Record, level_name
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Description:
     """What a report says beside the numbers.
 
     settings: exact settings that results depend on (shown with the methods). warnings: those of the caller, such as
-    missing tasks. published: for each model that has one, the published curve of the same setting.
+    missing tasks. published: the published curve of each (model, kind, setting) that has one.
     """
 
     title: str
@@ -27,7 +27,7 @@ class Description:
     warnings: Sequence[str] = ()
     variant: str = CORRECTED
     estimator: str = "isotonic"
-    published: Mapping[str, Reference] = field(default_factory=dict)
+    published: Mapping[Key, Reference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,14 @@ def _draw(
     training: Mapping[tuple[str, int], figures.TrainingCurve],
 ) -> list[Drawn]:  # fmt: skip
     kinds = sorted(set(rho["kind"]))
-    drawn = [_auc(auc, kind, description) for kind in (EXACT, *kinds) if _drawable(auc, kind, description)]
+    attack = {kind: _spokesman(auc, kind, description) for kind in (EXACT, *kinds)}
+    drawn = [_auc(auc, kind, description, attack[kind]) for kind in attack if _drawable(auc, kind, description)]
     for kind in kinds:
         estimators = sorted(
             set(rho["estimator"]), key=lambda estimator: (estimator != description.estimator, estimator)
         )
         drawn += [
-            _rho(rho, kind, estimator, description) for estimator in estimators
+            _rho(rho, kind, estimator, description, attack[kind]) for estimator in estimators
             if _drawable(rho[rho["rho"].notna()], kind, description)
         ]  # fmt: skip
     if any(record.labels["kind"] == EXACT for record in records):
@@ -95,23 +96,36 @@ def _drawable(table: pd.DataFrame, kind: str, description: Description) -> bool:
     return bool(((table["kind"] == kind) & (table["variant"] == description.variant)).any())
 
 
-def _level(kind: str) -> str:
-    return figures.LEVELS.get(kind, kind)
+def _spokesman(auc: pd.DataFrame, kind: str, description: Description) -> str | None:
+    """The one attack that is drawn of a kind with several settings; None where every attack has a line."""
+    several = auc[auc["kind"] == kind]["setting"].nunique() > 1
+    return tables.main_attack(auc, description.variant) if several else None
 
 
-def _auc(auc: pd.DataFrame, kind: str, description: Description) -> Drawn:
-    caption = f"AUC of every attack ({description.variant} variants) against {_level(kind)}. {_bars(auc)}"
-    figure = figures.auc_figure(auc, kind, description.variant)
-    return Drawn(f"auc_{kind}", f"AUC against {_level(kind)}", caption, figure)
+def _lines(attack: str | None) -> str:
+    return f"a line a setting, {figures.label_of(attack)} attack" if attack else "a line an attack"
 
 
-def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: Description) -> Drawn:
-    caption = f"ρ by the {estimator} estimator, {description.variant} variants of the attacks. {_bars(rho)}"
-    if description.published and kind == "replace":
+def _auc(auc: pd.DataFrame, kind: str, description: Description, attack: str | None) -> Drawn:
+    caption = f"AUC against {level_name(kind)}: {_lines(attack)}, {description.variant} variants. {_bars(auc)}"
+    figure = figures.auc_figure(auc, kind, description.variant, attack)
+    return Drawn(f"auc_{kind}", f"AUC, {_kind_name(kind)}", caption, figure)
+
+
+def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: Description, attack: str | None) -> Drawn:
+    caption = (
+        f"ρ by the {estimator} estimator against {level_name(kind)}: {_lines(attack)}, {description.variant} variants. "
+        f"{_bars(rho)}"
+    )
+    references = {key: curve for key, curve in description.published.items() if key[1] == kind}
+    if references:
         caption += " Grey: the published curve (ratio attack, paper estimator, mean and standard deviation of 5 seeds)."
-    references = description.published if kind == "replace" else {}
-    figure = figures.rho_figure(rho, estimator, description.variant, kind, references)
-    return Drawn(f"rho_{kind}_{estimator}", f"ρ against {_level(kind)}, {estimator} estimator", caption, figure)
+    figure = figures.rho_figure(rho, estimator, description.variant, kind, references, attack)
+    return Drawn(f"rho_{kind}_{estimator}", f"ρ, {_kind_name(kind)}, {estimator} estimator", caption, figure)
+
+
+def _kind_name(kind: str) -> str:
+    return figures.KINDS.get(kind, kind)
 
 
 def _roc(records: Sequence[Record], description: Description) -> Drawn:
@@ -150,13 +164,19 @@ def _report(
 
 
 def _report_tables(found: Mapping[str, pd.DataFrame], description: Description) -> list[report.ReportTable]:
-    variant, estimator = description.variant, description.estimator
+    variant, estimator, rho = description.variant, description.estimator, found["rho"]
     listed = [
         report.ReportTable("auc", f"AUC by exact copies ν, {variant} variants, mean over seeds. All rows:",
                            *tables.auc_summary(found["auc"], variant), found["auc"]),
-        report.ReportTable("rho", f"ρ by level, {estimator} estimator, {variant} variants, mean over seeds. All rows:",
-                           *tables.summary(found["rho"], estimator, variant), found["rho"]),
     ]  # fmt: skip
+    kinds = sorted(set(rho["kind"]))
+    for kind in kinds:
+        name, rows = (f"rho_{kind}", rho[rho["kind"] == kind]) if len(kinds) > 1 else ("rho", rho)
+        caption = (
+            f"ρ of {_kind_name(kind)} by {level_name(kind)}, {estimator} estimator, {variant} variants, mean over "
+            "seeds. All rows:"
+        )
+        listed.append(report.ReportTable(name, caption, *tables.summary(rows, estimator, variant, kind), rows))
     if "delong" in found:
         caption = (
             "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies. All rows:"

@@ -23,7 +23,14 @@ NO_INJECTION = "none"
 CORRECTED, PAPER = "corrected", "paper"
 BOOTSTRAP_DRAWS = 1000
 
-KEY = ("model", "seed", "attack", "variant", "kind", "level")
+# What the levels of a kind count, ending in their symbol.
+LEVELS = {
+    EXACT: "exact copies ν", "replace": "replaced tokens R", "insert": "tokens that stay together n",
+    "scramble": "tokens that stay together n", "shuffle": "Kendall distance τ",
+}  # fmt: skip
+
+KEY = ("model", "seed", "attack", "variant", "kind", "level", "setting")
+POINT = ("model", "seed", "kind", "level", "setting")  # of a record
 TPR_COLUMNS = tuple(f"tpr_at_fpr_{target:g}" for target in statistics.FPR_TARGETS)
 AUC_COLUMNS = (
     *KEY, "n_members", "nominal_copies", "effective_copies", "auc", "auc_low", "auc_high", *TPR_COLUMNS,
@@ -33,11 +40,10 @@ RHO_COLUMNS = (
     "clamped", "extrapolated", "flat", "non_monotone",
 )  # fmt: skip
 DELONG_COLUMNS = (
-    "model", "seed", "kind", "level", "attack", "variant", "auc", "baseline", "baseline_auc",
-    "difference", "standard_error", "z", "p_value",
+    *POINT, "attack", "variant", "auc", "baseline", "baseline_auc", "difference", "standard_error", "z", "p_value",
 )  # fmt: skip
-TEXT = ("model", "attack", "variant", "kind", "estimator", "baseline")
-INTEGERS = ("seed", "level", "n_members", "n_seeds", "nu_max")
+TEXT = ("model", "attack", "variant", "kind", "setting", "estimator", "baseline")
+INTEGERS = ("seed", "n_members", "n_seeds", "nu_max")
 FLAGS = ("clamped", "extrapolated", "flat", "non_monotone")
 # Eight digits are more than any AUC of canaries holds, and less than what differs between two builds of a library.
 FLOAT_FORMAT = "%.8g"
@@ -50,10 +56,11 @@ log = logging.getLogger(__name__)
 class Record:
     """The scores of one fine-tuned model.
 
-    labels: model (str), seed (int), kind ("exact", "replace", ..., or "none" for what no injection made) and level
-    (nu or R). members, non_members: score name -> (n,) and (m,) floats, higher = member; a name that ends in `_paper`
-    is the published variant. effective_copies, nominal_copies: copies of a canary that stand whole in one training
-    sequence, and that were injected (known for exact records), means over canaries.
+    labels: model (str), seed (int), kind ("exact", "replace", ..., or "none" for what no injection made), level
+    (a number: nu, R, tau, ...) and, unless it is the default "", setting (str: what else tells it from other records
+    of the kind, `ngram=2`). members, non_members: score name -> (n,) and (m,) floats, higher = member; a name that
+    ends in `_paper` is the published variant. effective_copies, nominal_copies: copies of a canary that stand whole in
+    one training sequence, and that were injected (known for exact records), means over canaries.
     """
 
     labels: Mapping[str, Any]
@@ -73,8 +80,9 @@ class Measurement:
     attack: str
     variant: str
     kind: str
-    level: int
+    level: float
     auc: float
+    setting: str = ""
     samples: np.ndarray | None = None
     tpr: tuple[float, ...] = (float("nan"),) * len(TPR_COLUMNS)
     n_members: int | None = None
@@ -97,7 +105,7 @@ def measure(records: Iterable[Record], seed: int, n_bootstrap: int = BOOTSTRAP_D
     found.sort(key=lambda measured: measured.key)
     for one, other in itertools.pairwise(found):
         if one.key == other.key:
-            raise TesseraError(f"two records for {dict(zip(KEY, one.key))}; give each setting its own model label")
+            raise TesseraError(f"two records for {dict(zip(KEY, one.key))}; give each setting a label of its own")
     return found
 
 
@@ -109,11 +117,12 @@ def auc_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
 def rho_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
     """rho of every fuzzy setting by every estimator, in RHO_COLUMNS; and, with `seed` empty, means over seeds.
 
-    The curve is that of the exact records of the same model, seed, attack and variant; nu_max is the largest nu of
-    the model over its seeds. Where the curve does not run from 1 to nu_max, rho stays empty and a warning says why.
+    The curve is that of the exact records of the same model, seed, attack, variant and setting, or of the setting ""
+    where the model has no exact records of that setting; nu_max is its largest nu over all seeds. Where the curve does
+    not run from 1 to nu_max, rho stays empty and a warning says why.
     rho_std: standard deviation over seeds (ddof 0). The interval of a mean is that of the mean of the seeds' samples.
     """
-    curves = _exact_curves(measurements := list(measurements))
+    curves = _Curves(measurements := list(measurements))
     rows = [row for measured in measurements if _is_fuzzy(measured) for row in _rho_rows(measured, curves)]
     rows += list(_mean_rows(rows))
     return _frame(rows, RHO_COLUMNS, (*KEY, "estimator"))
@@ -128,27 +137,30 @@ def delong_table(records: Iterable[Record], baseline: str = "loss") -> pd.DataFr
         for score in record.members
         if score != baseline
     ]
-    return _frame(rows, DELONG_COLUMNS, ("model", "seed", "kind", "level", "attack", "variant"))
+    return _frame(rows, DELONG_COLUMNS, (*POINT, "attack", "variant"))
 
 
 def summary(
-    rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace"
-) -> tuple[list[str], list[list[str]]]:
-    """The closing table: rho by level, a row for each model and attack; means over seeds. Returns (header, rows)."""
+    rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace",
+    attack: str | None = None,
+) -> tuple[list[str], list[list[str]]]:  # fmt: skip
+    """The closing table: rho by level, a row for each model, setting and attack (one attack alone, if it is given);
+    means over seeds. Returns (header, rows)."""
     mine = rho["seed"].isna() & (rho["estimator"] == estimator) & (rho["variant"] == variant) & (rho["kind"] == kind)
-    return _pivot(rho[mine], "rho", "R")
+    return _pivot(rho[mine & (rho["attack"].eq(attack) | (attack is None))], "rho", symbol_of(kind))
 
 
 def auc_summary(
-    auc: pd.DataFrame, variant: str = CORRECTED, kind: str = EXACT, symbol: str = "ν"
-) -> tuple[list[str], list[list[str]]]:
-    """AUC by level, a row for each model and attack; means over seeds. Returns (header, rows)."""
-    return _pivot(auc[(auc["variant"] == variant) & (auc["kind"] == kind)], "auc", symbol)
+    auc: pd.DataFrame, variant: str = CORRECTED, kind: str = EXACT
+) -> tuple[list[str], list[list[str]]]:  # fmt: skip
+    """AUC by level, a row for each model, setting and attack; means over seeds. Returns (header, rows)."""
+    return _pivot(auc[(auc["variant"] == variant) & (auc["kind"] == kind)], "auc", symbol_of(kind))
 
 
 def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> tuple[list[str], list[list[str]]]:
-    """Every attack against the baseline after the most exact copies, a row for each seed. Returns (header, rows)."""
-    rows = delong[(delong["kind"] == EXACT) & (delong["variant"] == variant)]
+    """Every attack against the baseline after the most exact copies of the default setting, a row for each seed.
+    Returns (header, rows)."""
+    rows = delong[(delong["kind"] == EXACT) & (delong["variant"] == variant) & (delong["setting"] == "")]
     rows = rows[rows["level"] == rows["level"].max()]
     header = ["model", "attack", "seed", "AUC", "AUC of the baseline", "difference", "p"]
     return header, [
@@ -163,10 +175,51 @@ def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> tuple[list
     ]
 
 
+def main_attack(auc: pd.DataFrame, variant: str = CORRECTED) -> str:
+    """The attack that speaks where there is room for one: `ratio`, which is behind every published rho, or the one with
+    the largest AUC after the most exact copies where there is no ratio."""
+    rows = auc[(auc["variant"] == variant) & (auc["kind"] != NO_INJECTION)]
+    return "ratio" if "ratio" in set(rows["attack"]) else strongest_attack(rows[rows["kind"] == EXACT])
+
+
+def strongest_attack(exact: pd.DataFrame) -> str:
+    """The attack with the largest AUC after the most exact copies, mean over models and seeds."""
+    top = exact[exact["level"] == exact["level"].max()]
+    return str(top.groupby("attack")["auc"].mean().idxmax())
+
+
+def level_name(kind: str) -> str:
+    """What the levels of a kind count, ending in their symbol: `replaced tokens R`."""
+    return LEVELS.get(kind, f"{kind} level")
+
+
+def symbol_of(kind: str) -> str:
+    """The symbol of a kind's levels."""
+    return level_name(kind).rsplit(" ", 1)[-1]
+
+
+def ordered_settings(settings: Iterable[str]) -> list[str]:
+    """Each setting once, numbers in their order: `k=10` before `k=100` before `k=random`."""
+    return sorted(set(settings), key=lambda setting: [_rank(part) for part in setting.split(";")])
+
+
+def _rank(label: str) -> tuple[str, float, str]:
+    name, _, value = label.partition("=")
+    try:
+        return name, float(value), value
+    except ValueError:
+        return name, float("inf"), value
+
+
 def _pivot(rows: pd.DataFrame, value: str, symbol: str) -> tuple[list[str], list[list[str]]]:
-    means = rows.groupby(["model", "attack", "level"])[value].mean().unstack("level")
-    header = ["model", "attack", *(f"{symbol}={level}" for level in means.columns)]
-    return header, [[*map(str, key), *map(_cell, values)] for key, values in zip(means.index, means.to_numpy())]
+    """A column a level; one for the setting where there is any but the default."""
+    means = rows.groupby(["model", "setting", "attack", "level"])[value].mean().unstack("level")
+    order = {setting: i for i, setting in enumerate(ordered_settings(rows["setting"]))}
+    means = means.sort_index(key=lambda index: index.map(order) if index.name == "setting" else index)
+    names = ["model", "setting", "attack"] if any(order) else ["model", "attack"]
+    header = [*names, *(f"{symbol}={level:g}" for level in means.columns)]
+    found = zip(means.reset_index()[names].to_numpy(), means.to_numpy())
+    return header, [[*map(str, key), *map(_cell, values)] for key, values in found]
 
 
 def split_score(name: str) -> tuple[str, str]:
@@ -204,11 +257,12 @@ def read_csv(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise TesseraError(f"{path}: cannot be read as a table: {error}") from error
-    return _typed(table)
+    text = [name for name in TEXT if name in table]
+    return _typed(table.assign(**table[text].astype(object).fillna("")))
 
 
 def _measure_record(record: Record, seed: int, n_bootstrap: int) -> Iterator[Measurement]:
-    labels = {name: record.labels[name] for name in ("model", "seed", "kind", "level")}
+    labels = _labels(record)
     if set(record.members) != set(record.non_members):
         raise TesseraError(f"{labels}: members and non-members have different scores; score both again")
     counts: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
@@ -221,6 +275,10 @@ def _measure_record(record: Record, seed: int, n_bootstrap: int) -> Iterator[Mea
             yield _measurement(record, labels, score, positive, negative, counts[size])
         except ValueError as error:
             raise TesseraError(f"{labels}, score '{score}': {error}") from error
+
+
+def _labels(record: Record) -> dict[str, Any]:
+    return {"setting": "", **{name: record.labels[name] for name in POINT if name in record.labels}}
 
 
 def _bootstrap_counts(seed: int, record_seed: int, size: tuple[int, int], draws: int) -> tuple[np.ndarray, np.ndarray]:
@@ -268,7 +326,8 @@ def _is_fuzzy(measured: Measurement) -> bool:
 
 @dataclass(frozen=True)
 class _Curve:
-    """The exact curve of one model, seed and score; `samples` (draws, levels), and why rho is not computed, if so."""
+    """The exact curve of one model, seed, score and setting; `samples` (draws, levels), and why rho is not computed,
+    if so."""
 
     copies: list[int]
     auc: np.ndarray
@@ -277,21 +336,29 @@ class _Curve:
     fault: str
 
 
-def _exact_curves(measurements: Sequence[Measurement]) -> dict[tuple[Any, ...], _Curve]:
-    """The curve of every (model, seed, attack, variant); measurements come sorted, so levels increase."""
-    groups: dict[tuple[Any, ...], list[Measurement]] = {}
-    for measured in measurements:
-        if measured.kind == EXACT and measured.level >= 1:
-            groups.setdefault(measured.key[:4], []).append(measured)
-    nu_max: dict[str, int] = {}
-    for key, points in groups.items():
-        nu_max[key[0]] = max(nu_max.get(key[0], 0), *(point.level for point in points))
-    return {key: _curve(points, nu_max[key[0]]) for key, points in groups.items()}
+class _Curves:
+    """The exact curves by (model, seed, attack, variant, setting)."""
+
+    def __init__(self, measurements: Sequence[Measurement]):
+        groups: dict[tuple[Any, ...], list[Measurement]] = {}
+        for measured in measurements:
+            if measured.kind == EXACT and measured.level >= 1:
+                groups.setdefault((*measured.key[:4], measured.setting), []).append(measured)
+        self.nu_max: dict[tuple[str, str], int] = {}
+        for (model, *_, setting), points in groups.items():
+            largest = int(max(point.level for point in points))
+            self.nu_max[model, setting] = max(self.nu_max.get((model, setting), 0), largest)
+        self.found = {key: _curve(points, self.nu_max[key[0], key[-1]]) for key, points in groups.items()}
+
+    def of(self, measured: Measurement) -> _Curve | None:
+        """The curve that a fuzzy setting is held against: its own, if the model has one, else the default."""
+        own = (measured.model, measured.setting) in self.nu_max
+        return self.found.get((*measured.key[:4], measured.setting if own else ""))
 
 
 def _curve(points: Sequence[Measurement], nu_max: int) -> _Curve:
     points = sorted(points, key=lambda point: point.level)
-    copies = [point.level for point in points]
+    copies = [int(point.level) for point in points]
     sampled = all(point.samples is not None for point in points)
     missing = sorted({1, nu_max} - set(copies))
     fault = f"its exact curve lacks nu = {missing[0]}" if missing else ""
@@ -301,9 +368,9 @@ def _curve(points: Sequence[Measurement], nu_max: int) -> _Curve:
     return _Curve(copies, np.array([point.auc for point in points]), samples, nu_max, fault)
 
 
-def _rho_rows(measured: Measurement, curves: Mapping[tuple[Any, ...], _Curve]) -> Iterator[dict[str, Any]]:
+def _rho_rows(measured: Measurement, curves: _Curves) -> Iterator[dict[str, Any]]:
     """A row for each estimator; empty estimates, and a warning, where there is no whole exact curve."""
-    curve = curves.get(measured.key[:4])
+    curve = curves.of(measured)
     fault = "it has no exact records" if curve is None else curve.fault
     if fault:
         log.warning("rho of %s is left empty: %s", dict(zip(KEY, measured.key)), fault)
@@ -361,7 +428,7 @@ def _delong_row(record: Record, score: str, baseline: str) -> dict[str, Any]:
     against = record.members[baseline], record.non_members[baseline]
     test = statistics.delong_test(*arrays, *against)
     return {
-        **{name: record.labels[name] for name in ("model", "seed", "kind", "level")},
+        **_labels(record),
         "attack": attack, "variant": variant, "auc": statistics.auc(*arrays),
         "baseline": baseline, "baseline_auc": statistics.auc(*against), **test._asdict(),
     }  # fmt: skip

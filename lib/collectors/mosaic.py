@@ -1,8 +1,9 @@
-"""The near-duplicates sweep: membership scores of every setting become AUC, rho, their figures and the report."""
+"""The mosaic sweeps: membership scores of every setting become AUC, rho, their figures and the report."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich import box
@@ -11,11 +12,13 @@ from rich.table import Table
 
 from lib import collect, hdf5, names, store
 from lib.survey import directory, done
-from lib.sweep import Leaf, Plan
+from lib.sweep import POINT, Leaf, Plan
 
 if TYPE_CHECKING:  # these import matplotlib and pandas, which other commands do without
+    import pandas as pd
+
     from lib.figures import TrainingCurve
-    from lib.published import Reference
+    from lib.published import Key, Reference
     from lib.tables import Record
 
 BOOTSTRAP_SEED = 0
@@ -23,7 +26,7 @@ READ = ("membership", "inject", "canaries")  # the stages that a leaf's numbers 
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
-    """Write tables, figures and report of every finished leaf, and print rho by number of replaced tokens."""
+    """Write tables, figures and report of every finished leaf, and print rho by kind, setting and level."""
     from lib import results, tables
 
     finished = done(root, plan)
@@ -34,12 +37,12 @@ def run(root: Path, plan: Plan, console: Console) -> None:
         settings=collect.settings(plan),
         provenance=dict(collect.provenance(root, plan, leaves)),
         warnings=[*collect.missing_words(plan, missing), *_without_curve(plan, leaves, finished)],
-        published=_published(plan, records),
+        published=_published(plan, leaves),
     )
     measurements = tables.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
     found = results.write(root, plan.name, measurements, description, records, _training(root, plan, leaves, finished))
     collect.write_missing(root, plan, missing)
-    _print_summary(tables.summary(found["rho"]), console)
+    _print_summary(found["auc"], found["rho"], console)
 
 
 def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:
@@ -50,36 +53,59 @@ def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Re
         scores, injected = (_artifact(root, plan, leaf, stage) for stage in ("membership", "inject"))
         sides = collect.verified_columns(scores / names.SCORES, "members", "non_members")
         copies = collect.verified_columns(injected / names.INJECTED, "effective_copies", "nominal_copies")
-        yield Record(leaf.labels, **sides, **{name: float(np.mean(column)) for name, column in copies.items()})
+        yield Record(_labels(leaf), **sides, **{name: float(np.mean(column)) for name, column in copies.items()})
+
+
+def _labels(leaf: Leaf) -> dict[str, Any]:
+    """The labels of a record: the leaf's own columns, and whatever else it has as its setting."""
+    return {**{name: leaf.labels[name] for name in POINT}, "setting": leaf.setting()}
 
 
 def _baselines(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:
     """How well a bag of words tells the canaries of each model and seed apart, without any model."""
     from lib import bag_of_words
 
-    sides: dict[tuple[str, int], list[Path]] = {}
-    for leaf in leaves:
-        inputs = plan.tasks[leaf.digest].inputs
-        places = [directory(root, plan.tasks[inputs[side]]) for side in ("members", "non_members")]
-        if sides.setdefault((leaf.labels["model"], leaf.labels["seed"]), places) is places:
-            for place in places:
-                store.verify(place)
-    for (model, seed), places in sides.items():
+    for (model, seed, *sides), setting in _canaries(plan, leaves).items():
+        places = [directory(root, plan.tasks[side]) for side in sides]
+        for place in places:
+            store.verify(place)
         record = bag_of_words.record(model, seed, *(hdf5.read(place / names.CANARIES, "tokens") for place in places))
         if record is not None:
-            yield record
+            yield replace(record, labels={**record.labels, "setting": setting})
 
 
-def _published(plan: Plan, records: Iterable["Record"]) -> dict[str, "Reference"]:
-    """The published curves of the models, when the duplicates were made as some published ones were."""
+def _canaries(plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple[str, int, str, str], str]:
+    """(model, seed, members, non-members) -> the first setting that has these canaries, the default before others."""
+    found: dict[tuple[str, int, str, str], str] = {}
+    for leaf in sorted(leaves, key=lambda leaf: leaf.setting() != ""):
+        inputs = plan.tasks[leaf.digest].inputs
+        key = (leaf.labels["model"], leaf.labels["seed"], inputs["members"], inputs["non_members"])
+        found.setdefault(key, leaf.setting())
+    return found
+
+
+def _published(plan: Plan, leaves: Iterable[Leaf]) -> "dict[Key, Reference]":
+    """The published curve of each model, kind and setting whose duplicates were made as the published ones were."""
     from lib import published
 
-    made = [task.config for task in plan.tasks.values() if task.stage == "duplicates"]
-    ways = {(config["strategy"], config["top_k"]) for config in made}
-    if len(ways) != 1 or any(config["same_positions"] or config["spread"] for config in made):
-        return {}
-    setting = published.replacement_setting(*ways.pop())
-    return published.references({record.labels["model"] for record in records}, *setting) if setting else {}
+    alike = {
+        (leaf.labels["model"], leaf.labels["kind"], leaf.setting()) for leaf in leaves if _made_as_published(plan, leaf)
+    }
+    return published.references(sorted(alike), published.STAND_IN)
+
+
+def _made_as_published(plan: Plan, leaf: Leaf) -> bool:
+    from lib import published
+
+    configs = {plan.tasks[digest].stage: plan.tasks[digest].config for digest in leaf.nodes.values()}
+    if (configs["canaries"]["length"], configs["inject"]["copies"]) != (published.LENGTH, published.COPIES):
+        return False
+    way = configs.get("duplicates")
+    if leaf.labels["kind"] != "replace":
+        return True
+    experiment = published.experiment_of("replace", leaf.setting())
+    ways = published.replacement_settings(way["strategy"], way["top_k"])
+    return experiment in ways and not (way["same_positions"] or way["spread"])
 
 
 def _artifact(root: Path, plan: Plan, leaf: Leaf, stage: str) -> Path:
@@ -110,7 +136,7 @@ def _drawn_trainings(plan: Plan, leaves: Iterable[Leaf]) -> Iterator[tuple[Leaf,
     seen: dict[str, int] = {}
     for leaf in leaves:
         model, seed = leaf.labels["model"], leaf.labels["seed"]
-        if leaf.labels["kind"] == "exact" and seen.setdefault(model, seed) == seed:
+        if leaf.labels["kind"] == "exact" and not leaf.setting() and seen.setdefault(model, seed) == seed:
             yield leaf, next(d for d in leaf.nodes.values() if plan.tasks[d].stage == "finetune")
 
 
@@ -120,11 +146,17 @@ def _without_curve(plan: Plan, leaves: Iterable[Leaf], finished: set[str]) -> li
     return [f"Partial: the training curve is missing of: {'; '.join(labels)}."] if labels else []
 
 
-def _print_summary(summary: tuple[list[str], list[list[str]]], console: Console) -> None:
-    header, rows = summary
-    for model in dict.fromkeys(row[0] for row in rows):
-        title = f"{model}: rho by number of replaced tokens R (isotonic estimator)"
-        table = Table(*header[1:], box=box.SIMPLE_HEAD, padding=0, title=title)
-        for _, attack, *values in (row for row in rows if row[0] == model):
-            table.add_row(attack, *values)
-        console.print(table)
+def _print_summary(auc: "pd.DataFrame", rho: "pd.DataFrame", console: Console) -> None:
+    """A table for each model and kind; where a kind has several settings, of one attack."""
+    from lib import figures, tables
+
+    for kind in sorted(set(rho["kind"])):
+        several = rho[rho["kind"] == kind]["setting"].nunique() > 1
+        attack = tables.main_attack(auc) if several else None
+        header, rows = tables.summary(rho, kind=kind, attack=attack)
+        for model in dict.fromkeys(row[0] for row in rows):
+            title = f"{model}: rho of {figures.KINDS.get(kind, kind)} by {tables.level_name(kind)} (isotonic estimator)"
+            table = Table(*header[1:], box=box.SIMPLE_HEAD, padding=0, title=title)
+            for _, *values in (row for row in rows if row[0] == model):
+                table.add_row(*values)
+            console.print(table)

@@ -1,6 +1,7 @@
 """Collection from artifacts made by hand: every byte that it reads is checked, and what is missing is said."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_records_are_what_the_artifacts_hold(root, plan) -> None:
         scores = artifact(root, plan, leaf, "membership") / names.SCORES
         for side in ("members", "non_members"):
             np.testing.assert_array_equal(getattr(record, side)["loss"], hdf5.read(scores, f"{side}/loss"))
-        assert record.labels == leaf.labels
+        assert record.labels == {**leaf.labels, "setting": ""}
         assert (record.effective_copies, record.nominal_copies) == ((ROWS - 1) / 2, (ROWS + 1) / 2)
 
 
@@ -111,3 +112,48 @@ def test_a_finetuned_model_that_is_gone_costs_its_training_curve_only(root, plan
     collect.run(root, plan, Console(quiet=True))
     assert not (names.tables(root, plan.name) / "missing.csv").exists()
     assert "training curve is missing" in names.report(root, plan.name).read_text()
+
+
+def test_a_sweep_of_sweeps_collects_each_of_them(root, plan) -> None:
+    union = Plan("both", "smoke", "", "", plan.tasks, plan.leaves * 2, (plan, replace(plan, name="other")))
+    collect.run(root, union, Console(quiet=True))
+    for name in (plan.name, "other"):
+        assert (names.tables(root, name) / "rho.csv").exists()
+    assert not names.sweep(root, "both").exists()
+
+
+def test_what_misses_is_listed_whatever_its_labels(root, plan) -> None:
+    more = [Leaf({**plan.leaves[2].labels, "k": 10}, plan.leaves[2].digest, {})]
+    collect.write_missing(root, plan, [plan.leaves[0], *more])
+    with open(names.tables(root, plan.name) / "missing.csv", newline="") as file:
+        assert [row["k"] for row in csv.DictReader(file)] == ["", "10"]
+
+
+def test_the_bag_of_words_is_of_each_set_of_canaries_once(plan) -> None:
+    leaf = plan.leaves[0]
+    task = plan.tasks[leaf.digest]
+    other = replace(task, digest="f" * 12, inputs={**task.inputs, "members": "e" * 12})
+    added = [Leaf({**leaf.labels, "length": 50}, "f" * 12, {}), Leaf({**leaf.labels, "rate": 1}, leaf.digest, {})]
+    found = mosaic._canaries(replace(plan, tasks={**plan.tasks, "f" * 12: other}), [*added, *plan.leaves])
+    assert sorted(found.values()) == ["", "length=50"]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("near_dupls", [], {("replace", "")}),
+        ("near_dupls", ["strategy=random"], set()),
+        ("near_dupls", ["spread=true"], set()),
+        ("near_dupls", ["length=50"], set()),
+        ("top_k", [], {("replace", f"k={k}") for k in (10, 100, 1000, "random")}),
+        ("top_k", ["ks=[20]"], {("replace", "k=random")}),
+        ("shuffles", [], {("shuffle", f"ngram={n}{how}") for n in (2, 5, 10) for how in ("", ";method=paper")}),
+        ("ablations", [], {("replace", "")}),
+        ("insertions", ["inserted=[1,7]"], {("insert", "inserted_tokens=1"), ("scramble", "inserted_tokens=inf")}),
+    ],
+)
+def test_published_curves_stand_beside_what_was_made_alike(name, settings, expected) -> None:
+    plan = sweep.expand(sweep.read(name, "laptop", settings), "laptop")
+    found = mosaic._published(plan, [leaf for leaf in plan.leaves if leaf.labels["model"] == "gpt_neox_1M"])
+    assert {key[1:] for key in found} == expected
+    assert {reference.label for reference in found.values()} <= {"published, gptneo1B"}

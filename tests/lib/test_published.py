@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from lib import published
@@ -33,7 +34,31 @@ def test_a_published_curve_and_one_that_is_not():
     assert curve["value"].is_monotonic_increasing
     assert curve.iloc[0].tolist() == [0.2, 0.5673, 0.0349]
     assert published.rho("shuffle", "phi2").empty
-    assert list(published.references(["phi2", "laptop"])) == ["phi2"]
+    keys = [(model, "replace", "") for model in ("phi2", "laptop")]
+    assert list(published.references(keys)) == keys[:1]
+
+
+def test_a_model_without_a_curve_of_its_own_has_that_of_another_under_its_name():
+    keys = [("phi2", "replace", ""), ("laptop", "replace", ""), ("phi2", "insert", "inserted_tokens=5")]
+    found = published.references([*keys, ("laptop", "replace", "learning_rate=0.1")], "gptneo1B")
+    assert [found[key].label for key in found] == ["published", "published, gptneo1B", "published, gptneo1B"]
+    assert list(found) == keys
+    assert found[keys[2]].rho["rho_mean"].tolist() == [0.0185, 0.1676, 0.4029, 0.5981, 0.7278, 0.892]
+
+
+def test_every_published_row_is_found_by_kind_and_setting():
+    table = pd.read_csv(published.RHO).fillna("")
+    kinds = {"replacements": "replace", "top_k": "replace", "insertions": "insert", "scrambled": "scramble"}
+    rows = table[["experiment", "setting"]].drop_duplicates().itertuples(index=False)
+    for experiment, setting in rows:
+        assert published.experiment_of(kinds.get(experiment, "shuffle"), setting) == (experiment, setting)
+
+
+def test_the_walk_and_uniform_shuffles_share_a_curve():
+    keys = [("gptneo1B", "shuffle", setting) for setting in ("ngram=2", "ngram=2;method=paper", "ngram=3")]
+    found = published.references(keys)
+    assert list(found) == keys[:2]
+    assert found[keys[0]] is found[keys[1]]
 
 
 @pytest.mark.parametrize(
@@ -41,13 +66,13 @@ def test_a_published_curve_and_one_that_is_not():
     [("mlm", 10, 0.8977), ("mlm", 100, 0.92), ("mlm", 1000, 0.948), ("mlm_random", 5, 0.909)],
 )
 def test_every_published_way_of_replacing_has_its_curve(strategy, top_k, first):
-    experiment, setting = published.replacement_setting(strategy, top_k)
-    assert published.rho(experiment, "gptneo1B", setting)["rho_mean"].iloc[0] == first
+    for experiment, setting in published.replacement_settings(strategy, top_k):
+        assert published.rho(experiment, "gptneo1B", setting)["rho_mean"].iloc[0] == pytest.approx(first, abs=1e-3)
 
 
 @pytest.mark.parametrize(("strategy", "top_k"), [("mlm", 50), ("random", 10)])
 def test_another_way_of_replacing_has_none(strategy, top_k):
-    assert published.replacement_setting(strategy, top_k) is None
+    assert published.replacement_settings(strategy, top_k) == []
 
 
 def test_a_file_that_is_no_such_table_is_named(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from lib import figures, findings, names, results, tables
+from lib import drawing, figures, findings, names, results, tables
 from lib.figures import TrainingCurve
 from lib.published import Reference
 from lib.tables import Record
@@ -19,11 +19,11 @@ from lib.tables import Record
 NAMES = ("loss", "ratio", "zlib", "lowercase", "min_k", "min_k_plus_plus", "loss_paper")
 
 
-def record(kind, level, strength, seed=1, model="tiny"):
+def record(kind, level, strength, seed=1, model="tiny", setting=""):
     stream = np.random.default_rng(seed)  # the same canaries at every level
     members, others = stream.normal(size=(2, 30))
     shifted = {name: members + strength * (1 - 0.05 * i) for i, name in enumerate(NAMES)}
-    labels = {"model": model, "seed": seed, "kind": kind, "level": level}
+    labels = {"model": model, "seed": seed, "kind": kind, "level": level, "setting": setting}
     return Record(labels, shifted, dict.fromkeys(NAMES, others), effective_copies=level * 0.95, nominal_copies=10)
 
 
@@ -45,7 +45,8 @@ def written(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     description = results.Description(
         title="Tiny <sweep>", summary=("Two & two.",), settings={"Learning rate": "2e-5"},
-        provenance={"commit": "abc"}, warnings=("1 task is missing.",), published={"tiny": REFERENCE},
+        provenance={"commit": "abc"}, warnings=("1 task is missing.",),
+        published={("tiny", "replace", ""): REFERENCE},
     )  # fmt: skip
     measured = tables.measure(records(), seed=1, n_bootstrap=50)
     for name in ("one", "two"):
@@ -124,7 +125,7 @@ def drawn_lines(figure):
 
 def test_figures_draw_the_numbers_of_the_table(written):
     _, found = written
-    figure = figures.rho_figure(found["rho"], "isotonic", published={"tiny": REFERENCE})
+    figure = figures.rho_figure(found["rho"], "isotonic", published={("tiny", "replace", ""): REFERENCE})
     (axes,) = figure.axes
     labels = [container.get_label() for container in axes.containers]
     assert labels == ["published", "loss", "ratio", "zlib", "lowercase", "min-k", "min-k++"]
@@ -148,6 +149,7 @@ def test_several_seeds_are_drawn_as_mean_and_standard_deviation():
 
 
 def test_attacks_keep_a_colour_and_a_dash_of_their_own():
+    assert len({line[:2] for line in drawing.LINES}) == len(drawing.LINES)
     shown = [name for name in figures.STYLES if name != "minkprob"]
     assert len({to_hex(figures.STYLES[name][0]) for name in shown}) == len(shown)
     assert len({figures.STYLES[name][1] for name in shown}) == len(shown)
@@ -182,6 +184,76 @@ def test_the_roc_is_that_of_the_scores():
         assert tpr == pytest.approx(max(allowed))
 
 
+SHUFFLED = ("ngram=2", "ngram=10", "ngram=2;method=paper")
+
+
+def shuffled(models=("tiny",)):
+    """Shuffles in three settings, and a learning rate with exact copies of its own."""
+    found = [r for model in models for r in records(model=model)]
+    for model in models:
+        found += [record("shuffle", tau, (1.8 - tau) / (1 + i), model=model, setting=setting)
+                  for i, setting in enumerate(SHUFFLED) for tau in (0.1, 0.5, 0.9)]  # fmt: skip
+        found += [record("exact", nu, 0.4 * nu, model=model, setting="learning_rate=0.1") for nu in (1, 4)]
+        found += [record("replace", 25, 1.0, model=model, setting="learning_rate=0.1")]
+    return found
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory):
+    root = tmp_path_factory.mktemp("grouped")
+    references = {("tiny", "shuffle", setting): REFERENCE for setting in SHUFFLED[::2]}
+    description = results.Description(title="Grouped", published=references)
+    found = results.write(root, "all", tables.measure(shuffled(), seed=1, n_bootstrap=20), description, shuffled())
+    return root, found
+
+
+def test_a_kind_with_several_settings_has_a_line_each(grouped):
+    root, found = grouped
+    stems = {file.stem for file in names.figures(root, "all").glob("*.png")}
+    assert {"rho_shuffle_isotonic", "auc_shuffle", "rho_replace_isotonic", "auc_exact"} <= stems
+    figure = figures.rho_figure(found["rho"], kind="shuffle", attack="ratio")
+    (axes,) = figure.axes
+    assert [line.get_label() for line in axes.containers] == ["n = 2", "n = 2, published walk", "n = 10"]
+    rows = found["rho"][found["rho"]["seed"].notna() & (found["rho"]["attack"] == "ratio")]
+    rows = rows[(rows["setting"] == "ngram=10") & (rows["estimator"] == "isotonic")]
+    np.testing.assert_allclose(axes.containers[2].lines[0].get_ydata(), rows.sort_values("level")["rho"])
+
+
+def test_a_published_curve_that_settings_share_is_drawn_once_with_their_marker(grouped):
+    _, found = grouped
+    references = {("tiny", "shuffle", setting): REFERENCE for setting in SHUFFLED[::2]}
+    (axes,) = figures.rho_figure(found["rho"], kind="shuffle", attack="ratio", published=references).axes
+    lines = {container.get_label(): container.lines[0] for container in axes.containers}
+    assert [container.get_label() for container in axes.containers].count("published") == 1
+    assert lines["published"].get_marker() == lines["n = 2"].get_marker()
+    assert lines["published"].get_color() not in {line.get_color() for name, line in lines.items() if name[0] == "n"}
+
+
+def test_settings_look_the_same_in_every_panel():
+    found = [r for r in shuffled(("a", "b")) if (r.labels["model"], r.labels["setting"]) != ("a", "ngram=2")]
+    rho = tables.rho_table(tables.measure(found, seed=1, n_bootstrap=5))
+    first, second = figures.rho_figure(rho, kind="shuffle", attack="ratio").axes
+    colours = [{c.get_label(): c.lines[0].get_color() for c in axes.containers} for axes in (first, second)]
+    assert len(colours[1]) == 3
+    assert colours[0].items() <= colours[1].items()
+
+
+def test_the_report_has_a_table_for_each_kind(grouped):
+    root, found = grouped
+    html = names.report(root, "all").read_text()
+    for kind in ("replace", "shuffle"):
+        assert f'download="rho_{kind}.csv"' in html
+    (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
+    for words in ("(n = 2, published walk) is worth", "(rate = 0.1) is worth", "at τ = 0.1 and", "after ν = 10 exact"):
+        assert words in text
+
+
+def test_the_roc_is_of_the_default_setting(grouped):
+    default = [r for r in shuffled() if not r.labels["setting"]]
+    lines = [drawn_lines(figures.roc_figure(found, level=None))["loss"] for found in (shuffled(), default)]
+    np.testing.assert_array_equal(lines[0].get_ydata(), lines[1].get_ydata())
+
+
 def test_levels_are_marked_at_whole_numbers():
     one_level = [r for r in records() if r.labels["kind"] == "exact" or r.labels["level"] == 25]
     auc = tables.auc_table(tables.measure(one_level, seed=1, n_bootstrap=10))
@@ -213,7 +285,7 @@ def test_warnings_count_the_flags_and_name_the_settings(written):
     row = rho.index[rho["seed"].notna()][0]
     rho.loc[row, ["clamped", "extrapolated", "flat"]] = True
     texts = " ".join(findings.warnings(found["auc"], rho))
-    setting = f"tiny {figures.label_of(rho.loc[row, 'attack'])} replace {rho.loc[row, 'level']}"
+    setting = f"tiny {figures.label_of(rho.loc[row, 'attack'])} replace {rho.loc[row, 'level']:g}"
     total = int(rho["seed"].notna().sum())
     assert texts.count(f"1 of {total} estimates") == 3
     assert texts.count(setting) == 3

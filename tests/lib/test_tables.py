@@ -21,11 +21,13 @@ def scores(strength: float, stream: np.random.Generator) -> np.ndarray:
     return np.round(stream.normal(strength, 1, N), 2)
 
 
-def record(model="m", seed=1, kind="exact", level=1, strength=0.0, names=("loss", "ratio", "ratio_paper"), **more):
-    stream = np.random.default_rng([seed, level, len(kind)])
+def record(
+    model="m", seed=1, kind="exact", level=1, strength=0.0, names=("loss", "ratio", "ratio_paper"), setting="", **more
+):
+    stream = np.random.default_rng([seed, int(100 * level), len(kind), *setting.encode()])
     members = {name: scores(strength, stream) for name in names}
     return Record(
-        {"model": model, "seed": seed, "kind": kind, "level": level},
+        {"model": model, "seed": seed, "kind": kind, "level": level, **({"setting": setting} if setting else {})},
         members,
         {name: scores(0, stream) for name in names},
         effective_copies=level * 0.9,
@@ -52,7 +54,7 @@ def rho_rows(measurements):
 
 def test_columns_stand_where_other_programs_expect_them(measurements, rho_rows):
     columns = (
-        "model,seed,attack,variant,kind,level,n_members,nominal_copies,effective_copies,auc,auc_low,auc_high,"
+        "model,seed,attack,variant,kind,level,setting,n_members,nominal_copies,effective_copies,auc,auc_low,auc_high,"
         "tpr_at_fpr_0.1,tpr_at_fpr_0.01,tpr_at_fpr_0.001"
     )
     more = "estimator,n_seeds,nu_max,nu_eq,rho,rho_low,rho_high,rho_std,clamped,extrapolated,flat,non_monotone"
@@ -221,6 +223,81 @@ def test_summary_has_a_row_for_each_attack(rho_rows):
     assert [row[:2] for row in rows] == [["m", "loss"], ["m", "ratio"]]
     chosen = rho_rows[rho_rows["seed"].isna() & (rho_rows["estimator"] == "isotonic") & (rho_rows["attack"] == "loss")]
     assert rows[0][2:] == [f"{value:.3f}" for value in chosen.sort_values("level")["rho"]]
+
+
+def ablated(seeds=(1, 2)):
+    """A learning rate with exact copies of its own, and shuffles in two settings, which have none."""
+    pairs = [(s, nu) for s in seeds for nu in (1, 4)]
+    own = [record("m", s, "exact", nu, 0.6 * nu, setting="learning_rate=0.1") for s, nu in pairs]
+    own += [record("m", s, "replace", 10, 1.2, setting="learning_rate=0.1", nominal_copies=10) for s in seeds]
+    shuffled = [
+        record("m", s, "shuffle", tau, 1.5 - tau, setting=setting, nominal_copies=10)
+        for s in seeds for tau in (0.1, 0.25) for setting in ("ngram=2", "ngram=10")
+    ]  # fmt: skip
+    return [*sweep(seeds=seeds), *own, *shuffled]
+
+
+@pytest.fixture(scope="module")
+def ablated_measurements():
+    return tables.measure(ablated(), seed=7, n_bootstrap=50)
+
+
+def test_a_setting_is_held_against_its_own_exact_curve_if_it_has_one(ablated_measurements):
+    auc = {(m.seed, m.attack, m.variant, m.kind, m.level, m.setting): m.auc for m in ablated_measurements}
+    rows = tables.rho_table(ablated_measurements)
+    rows = rows[rows["seed"].notna() & (rows["setting"] != "")]
+    assert set(rows["setting"]) == {"learning_rate=0.1", "ngram=2", "ngram=10"}
+    for row in rows.itertuples():
+        own = row.setting if row.setting.startswith("learning") else ""
+        curve = {key[4]: value for key, value in auc.items()
+                 if (key[:4], key[5]) == ((row.seed, row.attack, row.variant, "exact"), own)}  # fmt: skip
+        expected = rho.ESTIMATORS[row.estimator](sorted(curve), [curve[nu] for nu in sorted(curve)], row.auc)
+        assert row.rho == pytest.approx(float(expected.rho), abs=1e-12)
+        assert row.nu_max == (4 if own else 10)
+
+
+def test_a_seed_without_its_settings_curve_gets_no_other(ablated_measurements, caplog):
+    mine = [m for m in ablated_measurements if not (m.seed == 2 and m.kind == "exact" and m.setting)]
+    with caplog.at_level(logging.WARNING):
+        table = tables.rho_table(mine)
+    rows = table[table["setting"] == "learning_rate=0.1"]
+    assert rows[rows["seed"] == 2]["rho"].isna().all()
+    assert rows[rows["seed"] == 1]["rho"].notna().all()
+
+
+def test_settings_are_no_part_of_one_another(ablated_measurements, rho_rows):
+    table = tables.rho_table(ablated_measurements)
+    default = table[table["setting"] == ""].reset_index(drop=True)
+    mine = ["model", "seed", "attack", "variant", "kind", "level", "estimator", "auc", "rho"]
+    pd.testing.assert_frame_equal(default[mine], rho_rows[mine])
+
+
+def test_levels_are_written_as_people_write_them(ablated_measurements, tmp_path):
+    table = tables.rho_table(ablated_measurements)
+    tables.write_csv(tmp_path / "rho.csv", table)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "rho.csv").read_text())))
+    assert {row["level"] for row in rows if row["kind"] == "shuffle"} == {"0.1", "0.25"}
+    assert {row["level"] for row in rows if row["kind"] == "replace"} == {"1", "10", "50"}
+    pd.testing.assert_frame_equal(tables.read_csv(tmp_path / "rho.csv"), table, rtol=1e-7)
+
+
+def test_summary_has_a_row_for_each_setting_in_the_order_of_numbers(ablated_measurements):
+    table = tables.rho_table(ablated_measurements)
+    header, rows = tables.summary(table, kind="shuffle")
+    assert header == ["model", "setting", "attack", "τ=0.1", "τ=0.25"]
+    names = ("loss", "ratio")
+    assert [row[:3] for row in rows] == [["m", f"ngram={n}", attack] for n in (2, 10) for attack in names]
+    assert [row[2] for row in tables.summary(table, kind="shuffle", attack="ratio")[1]] == ["ratio"] * 2
+    chosen = table[table["seed"].isna() & (table["setting"] == "ngram=10") & (table["attack"] == "ratio")]
+    chosen = chosen[(chosen["estimator"] == "isotonic") & (chosen["variant"] == "corrected")]
+    assert rows[3][3:] == [f"{value:.3f}" for value in chosen.sort_values("level")["rho"]]
+
+
+def test_settings_in_order():
+    found = ["k=random", "k=1000", "", "k=10", "k=100", "ngram=2;method=paper", "ngram=2", "inserted_tokens=inf"]
+    assert tables.ordered_settings([*found, "k=10"]) == [
+        "", "inserted_tokens=inf", "k=10", "k=100", "k=1000", "k=random", "ngram=2", "ngram=2;method=paper",
+    ]  # fmt: skip
 
 
 def test_delong_compares_with_the_loss_on_the_same_canaries():

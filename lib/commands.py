@@ -27,6 +27,8 @@ def plan(arguments: Namespace, console: Console) -> int:
     finished = survey.done(root, graph)
     console.print(_headline(graph, site))
     console.print(_plan_table(graph, finished))
+    if graph.parts:
+        console.print(_parts_table(graph))
     if any(task.resources.tokens for task in graph.tasks.values()):
         console.print(_rates_table(graph))
     if arguments.power:
@@ -98,6 +100,14 @@ def collect(arguments: Namespace, console: Console) -> int:
     """Write tables, figures and report from finished artifacts."""
     site, root = clusters.load(arguments.cluster), arguments.outputs.resolve()
     return _collect(root, _plan(arguments, site), console, arguments.partial)
+
+
+def report(arguments: Namespace, console: Console) -> int:
+    """Write one report over all sweeps that are collected."""
+    from lib import overview
+
+    console.print(f"report   {overview.write(arguments.outputs.resolve())}", highlight=False)
+    return 0
 
 
 def cancel(arguments: Namespace, console: Console) -> int:
@@ -235,6 +245,16 @@ def _plan_table(graph: Plan, finished: set[str]) -> Table:
     rows["all"] = [sum(column) for column in zip(*rows.values())]
     for stage, (tasks, done, todo, hours, gpu_hours) in rows.items():
         table.add_row(stage, f"{tasks:.0f}", f"{done:.0f}", f"{todo:.0f}", f"{hours:.2f}", f"{gpu_hours:.1f}")
+    return table
+
+
+def _parts_table(graph: Plan) -> Table:
+    """The sweeps of a sweep of sweeps, and what each has of those above it."""
+    table = Table("sweep", *[_right(name) for name in ("results", "tasks", "shared with those above")])
+    above: set[str] = set()
+    for part in graph.parts:
+        table.add_row(part.name, str(len(part.leaves)), str(len(part.tasks)), str(len(above & set(part.tasks))))
+        above |= set(part.tasks)
     return table
 
 

@@ -227,8 +227,8 @@ def _published(axes: Axes, references: Mapping[str, Reference | None], markers: 
         drawn.append(reference)
         table = reference.rho
         axes.errorbar(
-            table["value"], table["rho_mean"], table["rho_std"], color="#9a9a9a", linewidth=3, alpha=0.55,
-            elinewidth=2, capsize=0, marker=markers[setting], markersize=5, label=reference.label,
+            table["value"], table["rho_mean"], table["rho_std"], color="#9a9a9a", alpha=0.6, capsize=0, elinewidth=2,
+            linewidth=2 if markers[setting] else 4, marker=markers[setting], markersize=5, label=reference.label,
         )  # fmt: skip
 
 

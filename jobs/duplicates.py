@@ -11,12 +11,14 @@ python -m jobs.duplicates --config duplicates.yaml --out DIR
     variations: 9
 
 Other kinds need no masked LM: `kind: insert, ngram: 5, inserted_tokens: 1` (random tokens between n-grams) and
-`kind: shuffle, ngram: 5, tau: 0.3` (n-grams in another order; `method: paper` for the published random walk).
+`kind: shuffle, ngram: 5, tau: 0.3` (n-grams in another order; `method: paper` for the published random walk), and
+`kind: paraphrase` with `inputs: {paraphrases: paraphrases.h5}` (jobs.paraphrases): where a canary has fewer than
+`variations`, they come again from the first; a canary that has none is an error.
 
 Writes duplicates.h5, one row a variation, canary by canary: `tokens` and `offsets` (target ids, ragged), `canary`
 (row of its canary), `edit_distance` (tokens, to the canary), `survives_text` (whether decode and encode give the
-same ids), `trained_edit_distance` (of the ids that the text gives: what a model trains on), `text`; attribute
-`repeated`: how many variations equal their canary or another of its variations.
+same ids), `trained_edit_distance` (of the ids that the text gives: what a model trains on), `text`; for each canary
+`distinct`, the variations that are neither the canary nor an earlier one; attribute `repeated`: how many are.
 """
 
 from collections.abc import Callable
@@ -30,11 +32,11 @@ import numpy as np
 from lib import evidence, hdf5, names, store
 from lib.config import execution
 from lib.draws import generator
-from lib.errors import UsageError
+from lib.errors import TesseraError, UsageError
 
 VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
-OPTIONAL_INPUTS = ("masked_lm",)
+OPTIONAL_INPUTS = ("masked_lm", "paraphrases")
 SLUG = ("kind", "level", "seed")
 IMPORTS_TORCH = True
 
@@ -48,7 +50,7 @@ class Config:
     `replaced_tokens` equal segments; `top_k` counts for the strategy `mlm` only. `ngram`, `inserted_tokens`, `tau`,
     `method`: see lib.insertion and lib.shuffling. Keys of another kind are refused."""
 
-    kind: Literal["replace", "insert", "shuffle"] = "replace"
+    kind: Literal["replace", "insert", "shuffle", "paraphrase"] = "replace"
     strategy: Literal["mlm", "mlm_random", "random"] = "mlm"
     replaced_tokens: int = 1
     top_k: int = 10
@@ -77,15 +79,17 @@ class Config:
 
     @property
     def level(self) -> float:
-        """What the kind varies first: R, n of the n-gram, or tau."""
-        return getattr(self, KEYS[self.kind][0])
+        """What the kind varies first: R, n of the n-gram, or tau; the number of variations where it is nothing else."""
+        return getattr(self, (*KEYS[self.kind], "variations")[0])
 
 
 KEYS = {
     "replace": ("replaced_tokens", "strategy", "top_k", "same_positions", "spread", "dtype"),
     "insert": ("ngram", "inserted_tokens"),
     "shuffle": ("tau", "ngram", "method"),
+    "paraphrase": (),
 }
+INPUT_OF = {"masked_lm": "replace", "paraphrases": "paraphrase"}  # optional input -> the kind that reads it
 
 
 def _check_keys(config: Config) -> None:
@@ -97,26 +101,29 @@ def _check_keys(config: Config) -> None:
         if name in own and value is None:
             raise ValueError(f"kind {config.kind} needs {name}")
         if name not in own and value != defaults[name]:
-            raise ValueError(f"{name} is {value}, but kind {config.kind} takes {', '.join(own)} only; leave it out")
+            raise ValueError(
+                f"{name} is {value}, but kind {config.kind} takes {', '.join(own) or 'none such'} only; leave it out"
+            )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Vary each canary, measure, write."""
     from lib import fuzzy, models
 
-    if "masked_lm" in inputs and config.kind != "replace":
-        raise UsageError(f"kind {config.kind} has no use for the input masked_lm; leave it out")
+    for name, kind in INPUT_OF.items():
+        if name in inputs and config.kind != kind:
+            raise UsageError(f"kind {config.kind} has no use for the input {name}; leave it out")
     tokenizer = models.load_tokenizer(inputs["target_tokenizer"])
     tokens = evidence.read_ids(store.find(inputs["canaries"], names.CANARIES), len(tokenizer))
     vary, attempts = KINDS[config.kind](config, inputs, tokens, tokenizer)
     made = [
         fuzzy.distinct(partial(vary, row), canary, config.variations, attempts) for row, canary in enumerate(tokens)
     ]
-    repeated = sum(map(fuzzy.repeats, tokens, made))
-    if repeated:
-        print(f"{repeated} of {tokens.shape[0] * config.variations} variations equal their canary or another variation")
+    repeats = [fuzzy.repeats(canary, rows) for canary, rows in zip(tokens, made)]
+    if any(repeats):
+        print(f"{sum(repeats)} of {len(made) * config.variations} variations equal their canary or another variation")
     measured = [m for canary, rows in zip(tokens, made) for m in fuzzy.measure(tokenizer, canary, rows)]
-    _write(out / names.DUPLICATES, config, tokenizer, [row for rows in made for row in rows], measured, repeated)
+    _write(out / names.DUPLICATES, config, tokenizer, [row for rows in made for row in rows], measured, repeats)
 
 
 def _replace(config: Config, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
@@ -155,11 +162,29 @@ def _shuffle(config: Config, inputs: dict[str, Path], tokens: np.ndarray, tokeni
     return vary, ATTEMPTS
 
 
+def _paraphrase(config: Config, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
+    if "paraphrases" not in inputs:
+        raise UsageError("kind paraphrase needs the input paraphrases: what jobs.paraphrases wrote")
+    path = store.find(inputs["paraphrases"], names.PARAPHRASES)
+    if hdf5.attributes(path)["canaries"] != evidence.ids_digest(tokens):
+        raise TesseraError(f"{path}: rephrases other canaries than those of {inputs['canaries']}; make them again")
+    owners, rows = hdf5.read(path, "canary"), hdf5.read_ragged(path, "tokens")
+    of = [[ids.tolist() for ids, owner in zip(rows, owners) if owner == row] for row in range(len(tokens))]
+    if not all(of):
+        none = [row for row, several in enumerate(of) if not several]
+        raise TesseraError(f"{path}: no paraphrase of canaries {none}; raise attempts, or ask a larger model")
+    short = sum(len(several) < config.variations for several in of)
+    if short:
+        print(f"{short} of {len(of)} canaries have fewer than {config.variations} paraphrases: theirs are used again")
+    return lambda row, number, attempt: of[row][number % len(of[row])], 1
+
+
 # (config, inputs, canaries, target tokenizer) -> how to vary, and how many attempts a new variation is given
 KINDS: dict[str, Callable[[Config, dict[str, Path], np.ndarray, Any], tuple[Vary, int]]] = {
     "replace": _replace,
     "insert": _insert,
     "shuffle": _shuffle,
+    "paraphrase": _paraphrase,
 }
 
 
@@ -173,7 +198,7 @@ def _candidates(config: Config, inputs: dict[str, Path], tokens: np.ndarray):
     return candidates.compute(tokens, inputs["target_tokenizer"], given, settings)
 
 
-def _write(path: Path, config: Config, tokenizer, rows: list[list[int]], measured: list, repeated: int) -> None:
+def _write(path: Path, config: Config, tokenizer, rows: list[list[int]], measured: list, repeats: list[int]) -> None:
     from lib.tokenization import decode_all
 
     with hdf5.create(path) as file:
@@ -183,7 +208,8 @@ def _write(path: Path, config: Config, tokenizer, rows: list[list[int]], measure
         hdf5.write(file, "trained_edit_distance", np.array([m.trained_edit_distance for m in measured], dtype="<u4"))
         hdf5.write(file, "survives_text", np.array([m.survives_text for m in measured], dtype=bool))
         hdf5.write_texts(file, "text", decode_all(tokenizer, rows))
-        file.attrs.update(kind=config.kind, repeated=repeated)
+        hdf5.write(file, "distinct", config.variations - np.array(repeats, dtype="<u4"))
+        file.attrs.update(kind=config.kind, repeated=sum(repeats))
         file.attrs.update({name: getattr(config, name) for name in KEYS[config.kind]})
 
 

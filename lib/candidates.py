@@ -1,12 +1,11 @@
 """Replacement candidates of a file of canaries: computed by a strategy, stored, read again for every R."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lib import hdf5, masked_lm, models
+from lib import evidence, hdf5, masked_lm, models
 from lib.errors import TesseraError, UsageError
 from lib.replacement import Candidates
 
@@ -70,4 +69,4 @@ def _origin(tokens: np.ndarray, settings: Settings) -> dict[str, str | int]:
     origin: dict[str, str | int] = {"strategy": settings.strategy}
     if settings.strategy == "mlm":
         origin["top_k"] = settings.top_k
-    return origin | {"canaries": hashlib.sha256(np.asarray(tokens, dtype="<i8").tobytes()).hexdigest()[:12]}
+    return origin | {"canaries": evidence.ids_digest(tokens)}

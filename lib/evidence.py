@@ -81,6 +81,11 @@ def digest(texts: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
 
 
+def ids_digest(tokens: NDArray[np.integer]) -> str:
+    """12 hex digits of the SHA-256 of token ids: whether two stages were given the same canaries."""
+    return hashlib.sha256(np.asarray(tokens, dtype="<i8").tobytes()).hexdigest()[:12]
+
+
 def write(parent: h5py.Group, evidence: Mapping[str, Any]) -> None:
     """Write the evidence of one side (float32 rows, float64 numbers, UTF-8 strings) into a group."""
     for name, value in evidence.items():

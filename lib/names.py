@@ -19,10 +19,12 @@ BOOKS = "books.h5"
 CANARIES = "canaries.h5"
 CANDIDATES = "candidates.h5"
 DUPLICATES = "duplicates.h5"
+PARAPHRASES = "paraphrases.h5"
 INJECTED = "injected.h5"
 METRICS = "metrics.h5"
 REFERENCE = "reference.h5"
 SCORES = "scores.h5"
+EXTRACTED = "extracted.h5"
 PROMPTS = "prompts.h5"
 GENERATIONS = "generations.h5"
 MEASURED = ("log_probs", "mu", "sigma")  # columns of generations.h5: of every id, as the generating model found it
@@ -41,6 +43,8 @@ DEDUPLICATION = "deduplication.h5"
 # Hidden: no results, and removed once the artifact is done.
 CHECKPOINTS = ".checkpoints"
 BLOCKS = ".blocks"
+
+TABLES = "tables"  # the folder of a sweep's tables
 
 # Files that are not results: never listed in DONE.json.
 RECORDS = (DONE, TASK, ATTEMPTS)
@@ -79,7 +83,7 @@ def sweep(root: Path, name: str) -> Path:
 
 def tables(root: Path, name: str) -> Path:
     """The folder of a sweep's tables."""
-    return sweep(root, name) / "tables"
+    return sweep(root, name) / TABLES
 
 
 def figures(root: Path, name: str) -> Path:
@@ -90,6 +94,16 @@ def figures(root: Path, name: str) -> Path:
 def report(root: Path, name: str) -> Path:
     """A sweep's report."""
     return sweep(root, name) / "report.html"
+
+
+def report_data(root: Path, name: str = "*") -> Path:
+    """What a sweep's report is made of, for the report over all sweeps."""
+    return report(root, name).with_suffix(".json")
+
+
+def overview(root: Path) -> Path:
+    """The folder of the report over all sweeps."""
+    return root / "report"
 
 
 def submits(root: Path, name: str) -> Path:

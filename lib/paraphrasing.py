@@ -1,0 +1,115 @@
+"""Paraphrases: the question put to a chat model, and what its answer gives.
+
+A model is asked for several numbered rephrasings in one answer (as published: 9), or, where it is too small to count,
+for one at a time. Answers are taken as they come:
+numbers may be missing, prose may stand around them, some may be empty or said twice. What is whole counts, what is not
+is left out, and further answers are asked for until there are enough.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+Ask = Callable[[int], str]  # number of the attempt -> the answer
+
+_MARK = r"[\s>#*_]*\(?(\d{1,3})[*_]*[.):][*_]*"
+_ITEM = re.compile(rf"{_MARK}(?:\s+(.*)|)$")
+_RULE = re.compile(rf"(?:^|(?<=\s))-{{3,}}[ \t]*(?=$|{_MARK})", re.MULTILINE)  # a line, or between two items
+_AROUND = (("**", "**"), ("__", "__"), ('"', '"'), ("\u201c", "\u201d"), ("'", "'"), ("`", "`"), ("*", "*"))
+
+
+@dataclass
+class Found:
+    """What the answers about one canary gave. answers: asked for; whole: of these, how many had all rephrasings."""
+
+    rephrasings: list[str] = field(default_factory=list)
+    answers: int = 0
+    whole: int = 0
+
+
+def question(text: str, count: int) -> str:
+    """What a chat model is asked: for `count` rephrasings in one answer."""
+    if count == 1:
+        return f"Rephrase this text in other words, with the same meaning. Write only the new version.\n\n{text}"
+    return (
+        f"Rephrase the text below in {count} different ways. Keep its meaning, and its language (natural or code); "
+        f"each version replaces the whole text. Write nothing but the {count} versions, numbered 1. to {count}., each "
+        f"in a paragraph of its own.\n\nText:\n{text}"
+    )
+
+
+def collect(
+    ask: Ask, count: int, per_answer: int, attempts: int, usable: Callable[[str], bool], original: str
+) -> Found:
+    """Ask until there are `count` distinct usable rephrasings, `attempts` times at most; then what there is.
+
+    An answer is whole when it has all `per_answer` rephrasings that it was asked for, apart from other answers.
+    """
+    found = Found()
+    while len(found.rephrasings) < count and found.answers < attempts:
+        answer = ask(found.answers)
+        parsed = parse(answer, per_answer) if per_answer > 1 else first_text(answer)
+        parsed = [text for text in parsed if usable(text)]
+        found.answers += 1
+        found.whole += len(distinct(parsed, original)) == per_answer
+        found.rephrasings = distinct([*found.rephrasings, *parsed], original)[:count]
+    return found
+
+
+def parse(answer: str, count: int) -> list[str]:
+    """The rephrasings numbered 1 to `count` in an answer, in its order, without numbers, quotes and bold marks.
+
+    A rephrasing begins with a number larger than the one before (`1.`, `2)`, `**3.**`, `(4)`), and ends before the next
+    number, a blank line or `---`; so prose before and after is left out, and so are numbers without text.
+    """
+    items: list[list[str]] = []
+    last, inside = 0, False
+    for line in _RULE.sub("\n\n", answer).splitlines():
+        match = _ITEM.match(line)
+        if match:
+            inside = last < int(match[1]) <= count
+            if inside:
+                last = int(match[1])
+                items.append([match[2] or ""])
+        elif not line.strip():
+            inside = inside and not "".join(items[-1]).strip()  # a number alone may have its text further down
+        elif inside:
+            items[-1].append(line)
+    cleaned = [_clean("\n".join(lines)) for lines in items]
+    return [text for text in cleaned if text]
+
+
+def first_text(answer: str) -> list[str]:
+    """The one rephrasing of an answer that was asked for one: its first paragraph, without an announcement (a paragraph
+    or line that ends in a colon), number, quotes and bold marks; none where nothing is left."""
+    for paragraph in re.split(r"\n\s*\n", answer.strip()):
+        lines = paragraph.strip().splitlines()
+        text = "\n".join(lines[1:] if lines and lines[0].rstrip(" *").endswith(":") else lines)
+        match = _ITEM.match(text.partition("\n")[0])
+        text = _clean(text[match.start(2) :] if match and match[2] else text)
+        if text:
+            return [text]
+    return []
+
+
+def distinct(texts: Sequence[str], original: str) -> list[str]:
+    """The texts that differ from the original and from those before in more than case and spaces."""
+    seen, kept = {_plain(original)}, []
+    for text in texts:
+        if _plain(text) not in seen:
+            seen.add(_plain(text))
+            kept.append(text)
+    return kept
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _clean(text: str) -> str:
+    text = text.strip()
+    for begin, end in _AROUND:
+        inner = text[len(begin) : len(text) - len(end)]
+        if len(text) > len(begin + end) and text.startswith(begin) and text.endswith(end) and begin not in inner:
+            return _clean(inner)
+    return text

@@ -11,7 +11,7 @@ Writes injected.h5: `text` (every document; canary i is in document i), for each
 `contiguous_copies` (their ids appear as one run in the tokenised document) and `effective_copies` (whole in one
 training sequence, too), for each text that was put in `spans` (what to cut out to undo it, in characters),
 `contiguous`, `whole`, and `copy` (of which copy it is a piece: 0 to copies - 1 unless copies are scattered). A
-scattered copy is effective when every n-gram of it is whole, and contiguous only where one n-gram is all of it.
+scattered copy is effective when every n-gram of it is whole; it is never contiguous.
 """
 
 from dataclasses import dataclass

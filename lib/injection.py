@@ -13,6 +13,7 @@ import numpy as np
 from lib import occurrences
 from lib.draws import generator
 from lib.errors import TesseraError, UsageError
+from lib.insertion import split
 from lib.training import survives_cut
 
 WORD_END = re.compile(r"\S(?=\s+\S)")
@@ -51,11 +52,10 @@ def choose_slots(text: str, copies: int, seed: int, document: int) -> np.ndarray
 def scatter(canary: Sequence[int], copies: int, ngram: int) -> tuple[list[list[int]], np.ndarray]:
     """The canary once whole, and `copies - 1` times in n-grams, each to stand somewhere of its own.
 
-    Returns the ids of every piece, and of which copy each is one: int64, 0 for the whole canary. The last n-gram of a
-    copy may be shorter. One copy more adds pieces at the end, so that it moves none.
+    Returns the ids of every piece, and of which copy each is one: int64, 0 for the whole canary. One copy more adds
+    pieces at the end, so that it moves none. Raises UsageError for an n-gram as long as the canary, or below 1.
     """
-    ids = list(map(int, canary))
-    pieces = [ids[start : start + ngram] for start in range(0, len(ids), ngram)]
+    ids, pieces = list(map(int, canary)), split(canary, ngram)
     owner = np.concatenate([np.zeros(min(copies, 1)), np.repeat(np.arange(1, max(copies, 1)), len(pieces))])
     return [ids] * min(copies, 1) + pieces * (copies - 1), owner.astype(np.int64)
 

@@ -11,10 +11,10 @@ RUN = .venv/bin/python launch.py
 OPTIONS = --outputs "$(OUTPUTS)" $(if $(PROFILE),--profile "$(PROFILE)") $(if $(CLUSTER),--cluster "$(CLUSTER)") \
           $(foreach setting,$(SET),--set '$(setting)') $(FLAGS)
 
-.PHONY: help env test bench demo doctor lint slurm-up slurm-down
+.PHONY: help env test bench demo report doctor lint slurm-up slurm-down
 help:
 	@sed -n '1,6s/^# \{0,1\}//p' Makefile
-	@echo; echo "also: plan-<sweep> status-<sweep> logs-<sweep> tables-<sweep> cancel-<sweep> fetch-<sweep> doctor demo bench lint slurm-up slurm-down"
+	@echo; echo "also: plan-<sweep> status-<sweep> logs-<sweep> tables-<sweep> cancel-<sweep> fetch-<sweep> report doctor demo bench lint slurm-up slurm-down"
 
 env:
 	@env/make_env "$(PYTHON)"
@@ -37,6 +37,9 @@ doctor: env
 	@$(RUN) doctor $(OPTIONS)
 doctor-%: env
 	@$(RUN) doctor $(subst -,_,$*) $(OPTIONS)
+
+report: env
+	@$(RUN) report --outputs "$(OUTPUTS)"
 
 demo: env
 	@.venv/bin/python -m jobs.demo --root "$(OUTPUTS)"

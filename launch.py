@@ -1,4 +1,4 @@
-"""Tessera's command line: plan, fetch, submit, status, logs, collect, cancel, doctor.
+"""Tessera's command line: plan, fetch, submit, status, logs, collect, report, cancel, doctor.
 
 python launch.py submit near_dupls                      # the paper profile where sbatch is found, else the laptop's
 python launch.py plan near_dupls --profile paper --set seeds=[1,2] --scripts
@@ -73,6 +73,10 @@ def parser() -> argparse.ArgumentParser:
     collect.add_argument("--partial", action="store_true", help="collect although tasks are missing, and say which")
     collect.set_defaults(run=commands.collect)
 
+    report = verbs.add_parser("report", help="one report over all sweeps that are collected")
+    _add_outputs(report)
+    report.set_defaults(run=commands.report)
+
     cancel = verbs.add_parser("cancel", parents=[common], help="end what runs or waits")
     cancel.set_defaults(run=commands.cancel)
 
@@ -90,9 +94,13 @@ def _common(sweep_required: bool = True) -> argparse.ArgumentParser:
         "--profile", help="the scale: a file in sweeps/profiles (default: paper with sbatch, else laptop)"
     )
     common.add_argument("--cluster", help="a file in env/clusters, or 'local' (default: site where sbatch is found)")
-    common.add_argument("--outputs", type=Path, default=Path("outputs"), help="the root of everything written")
+    _add_outputs(common)
     common.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
     return common
+
+
+def _add_outputs(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--outputs", type=Path, default=Path("outputs"), help="the root of everything written")
 
 
 if __name__ == "__main__":

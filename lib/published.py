@@ -6,7 +6,7 @@ R = 1..75). sweeps/published/mosaic_rho.csv: 113 means and standard deviations (
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ EXPERIMENTS = {"insert": "insertions", "scramble": "scrambled", "shuffle": "shuf
 WALK = ";method=paper"  # how the published shuffles were made, which their settings do not say
 COPIES, LENGTH = 10, 100  # of a canary, behind every published rho
 STAND_IN = "gptneo1B"  # the one model with all experiments
+BESIDE_COLUMNS = ("model", "kind", "setting", "level", "published_source", "published_mean", "published_std")
 
 # The models as the files name them, and what else a sweep may call them (letters and digits only).
 MODELS = {
@@ -60,6 +61,17 @@ def references(keys: Iterable[Key], stand_in: str | None = None) -> dict[Key, Re
         if curve := next((curve for curve in curves if not curve.rho.empty), None):
             found[model, kind, setting] = curve
     return found
+
+
+def beside(found: Mapping[Key, Reference]) -> pd.DataFrame:
+    """References as a table in BESIDE_COLUMNS, a row for each level; published_source is the label."""
+    parts = [
+        reference.rho.set_axis(["level", "published_mean", "published_std"], axis=1).assign(
+            model=model, kind=kind, setting=setting, published_source=reference.label
+        )
+        for (model, kind, setting), reference in found.items()
+    ]
+    return pd.concat(parts, ignore_index=True)[list(BESIDE_COLUMNS)].astype({"level": float})
 
 
 @functools.cache

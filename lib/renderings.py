@@ -9,6 +9,7 @@ from lib import files
 ESCAPED = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     **{character: f"\\{character}" for character in "&%$#_{}"},
+    "[": "{[}", "*": "{*}",  # after a line's end they would be its option
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "ρ": r"$\rho$", "ν": r"$\nu$", "τ": r"$\tau$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
     "–": "--", "−": "$-$", "∞": r"$\infty$",
@@ -25,7 +26,7 @@ def write(stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], capt
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of GitHub's Markdown; columns of numbers to the right. Raises ValueError for a row of another length."""
     _check(header, rows)
-    marks = ["---:" if right else "---" for right in _right(header, rows)]
+    marks = ["---:" if right else "---" for right in numeric_columns(header, rows)]
     lines = [[_plain(cell) for cell in row] for row in (header, *rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], marks, *lines[1:]))
 
@@ -36,7 +37,7 @@ def latex(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, la
     label: as it is. Raises ValueError for a row of another length.
     """
     _check(header, rows)
-    columns = "".join("r" if right else "l" for right in _right(header, rows))
+    columns = "".join("r" if right else "l" for right in numeric_columns(header, rows))
     lines = [" & ".join(map(escape, row)) + r" \\" for row in (header, *rows)]
     return "\n".join(
         [r"\begin{table}", r"\centering", rf"\caption{{{escape(caption)}}}", rf"\label{{{label}}}",
@@ -55,8 +56,8 @@ def _plain(cell: str) -> str:
     return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
 
 
-def _right(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
-    """Which columns hold numbers, or nothing, in every row, and one number at least."""
+def numeric_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
+    """Which columns hold numbers (or intervals of them), or nothing, in every row, and one number at least."""
     columns = list(zip(*rows)) or [()] * len(header)
     return [any(column) and all(NUMBER.fullmatch(cell) for cell in column if cell) for column in columns]
 

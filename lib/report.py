@@ -1,14 +1,21 @@
-"""One self-contained HTML report: figures as base64 PNG, tables with their CSV embedded; it needs no network."""
+"""One self-contained HTML report: figures as base64 PNG, tables with their CSV embedded; it needs no network.
+
+Beside the HTML lie `report.json`, the same content for the report over all sweeps (lib.overview), and every shown table
+as Markdown and LaTeX.
+"""
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lib import files, tables
+from lib import files, names, renderings, tables
+from lib.errors import TesseraError
 
 TEMPLATE = "report.html.j2"
 METHODS = {
@@ -44,6 +51,28 @@ class ReportTable:
     rows: Sequence[Sequence[str]]
     whole: pd.DataFrame
 
+    @property
+    def csv(self) -> bytes:
+        """The whole table as CSV."""
+        return tables.to_csv(self.whole).encode()
+
+    @property
+    def n_rows(self) -> int:
+        """The rows of the whole table."""
+        return len(self.whole)
+
+
+@dataclass(frozen=True)
+class ReadTable:
+    """A `ReportTable` as `read` finds it: the whole table is its CSV alone."""
+
+    name: str
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    csv: bytes
+    n_rows: int
+
 
 @dataclass(frozen=True)
 class Report:
@@ -52,7 +81,7 @@ class Report:
     title: str
     summary: Sequence[str]
     figures: Sequence[ReportFigure] = ()
-    tables: Sequence[ReportTable] = ()
+    tables: Sequence[ReportTable | ReadTable] = ()
     warnings: Sequence[str] = ()
     methods: Mapping[str, str] = field(default_factory=lambda: dict(METHODS))
     provenance: Mapping[str, str] = field(default_factory=dict)
@@ -60,16 +89,50 @@ class Report:
 
 def render(report: Report) -> str:
     """The report as HTML; the same report gives the same text."""
-    environment = Environment(
+    return environment().get_template(TEMPLATE).render(report=report)
+
+
+def environment() -> Environment:
+    """Where templates of this folder are found, with the filters that they use."""
+    found = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
-    environment.filters["pixels"] = lambda image: int.from_bytes(image[16:20], "big")  # the width, in a PNG's header
-    environment.filters["csv"] = lambda table: tables.to_csv(table).encode()
-    return environment.get_template(TEMPLATE).render(report=report)
+    found.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    found.filters["pixels"] = lambda image: int.from_bytes(image[16:20], "big")  # the width, in a PNG's header
+    found.filters["numeric"] = lambda table: renderings.numeric_columns(table.header, table.rows)
+    return found
 
 
 def write(path: Path, report: Report) -> None:
-    """Write `render(report)` to `path`, as UTF-8."""
+    """Write `render(report)` to `path`, what `read` wants beside it, and the shown tables to the folder of tables."""
+    for table in report.tables:
+        if table.rows:
+            caption = table.caption.removesuffix(" All rows:")  # which a link follows
+            renderings.write(path.parent / names.TABLES / table.name, table.header, table.rows, caption)
+    files.write_bytes(path.with_suffix(".json"), json.dumps(_content(report), ensure_ascii=False).encode())
     files.write_bytes(path, render(report).encode())
+
+
+def read(path: Path) -> Report:
+    """The report that `write` wrote as `path` (report.json). Raises TesseraError for what is no such file."""
+    try:
+        content = json.loads(path.read_bytes())
+        figures = [ReportFigure(**{**item, "png": base64.b64decode(item["png"])}) for item in content.pop("figures")]
+        read = [ReadTable(**{**item, "csv": item["csv"].encode()}) for item in content.pop("tables")]
+        return Report(**content, figures=figures, tables=read)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TesseraError(f"{path}: no report ({error}); collect its sweep again") from error
+
+
+def _content(report: Report) -> dict[str, Any]:
+    texts = {name: list(getattr(report, name)) for name in ("summary", "warnings")}
+    pairs = {name: dict(getattr(report, name)) for name in ("methods", "provenance")}
+    columns = ("name", "caption", "header", "rows", "n_rows")
+    return {
+        "title": report.title, **texts, **pairs,
+        "figures": [{**vars(item), "png": base64.b64encode(item.png).decode()} for item in report.figures],
+        "tables": [
+            {**{name: getattr(item, name) for name in columns}, "csv": item.csv.decode()} for item in report.tables
+        ],
+    }  # fmt: skip

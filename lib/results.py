@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib import drawing, figures, findings, names, report, tables
+from lib import drawing, figures, findings, names, published, report, tables
 from lib.published import Key, Reference
 from lib.tables import CORRECTED, EXACT, Measurement, Record, level_name
 
@@ -54,6 +54,7 @@ def write(
         found["delong"] = tables.delong_table(records)
     for table_name, table in found.items():
         write_table(names.tables(root, name) / table_name, table)
+    _write_published(names.tables(root, name) / "published.csv", description)
     drawn = _draw(found["auc"], found["rho"], description, records, training or {})
     folder = names.figures(root, name)
     shown = [
@@ -61,6 +62,13 @@ def write(
     ]
     report.write(names.report(root, name), _report(found, shown, description))
     return found
+
+
+def _write_published(path: Path, description: Description) -> None:
+    """The published curves, for the report over all sweeps; no file where there is none."""
+    path.unlink(missing_ok=True)
+    if description.published:
+        tables.write_csv(path, published.beside(description.published))
 
 
 def write_table(stem: Path, table: pd.DataFrame) -> None:

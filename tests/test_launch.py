@@ -20,6 +20,7 @@ FLAGS = {
     "status": set(),
     "logs": {"--stage", "--lines"},
     "collect": {"--partial"},
+    "report": set(),
     "cancel": set(),
     "doctor": set(),
 }

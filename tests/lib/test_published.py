@@ -85,3 +85,14 @@ def test_a_file_that_is_no_such_table_is_named(tmp_path):
     file.write_text("model,seed,variable,value,attack,auc\nx,1,sheep,1,loss,0.5\n")
     with pytest.raises(TesseraError, match="unknown variable 'sheep'"):
         published.measurements(file)
+
+
+def test_references_as_a_table_have_a_row_for_each_level():
+    keys = [("gptneo1B", "replace", ""), ("toy", "shuffle", "ngram=2")]
+    found = published.beside(published.references(keys, published.STAND_IN))
+    assert tuple(found.columns) == published.BESIDE_COLUMNS
+    own, others = found[found["model"] == "gptneo1B"], found[found["model"] == "toy"]
+    assert list(own["level"]) == [1, 5, 10, 15, 20, 25, 50, 75]
+    assert own["published_mean"].iloc[0] == 0.8977
+    assert set(others["published_source"]) == {"published, gptneo1B"}
+    assert others["level"].tolist() == pytest.approx([0.1 * i for i in range(1, 10)])

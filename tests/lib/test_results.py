@@ -65,7 +65,8 @@ def test_everything_is_written_where_programs_look_for_it(written):
     assert found == (
         {f"tables/{name}.{suffix}" for name in ("auc", "rho", "delong") for suffix in ("csv", "h5")}
         | {f"figures/{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf")}
-        | {"report.html"}
+        | {f"tables/{name}.{suffix}" for name in ("auc", "rho", "delong") for suffix in ("md", "tex")}
+        | {"tables/published.csv", "report.html", "report.json"}
     )
 
 

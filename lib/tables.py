@@ -26,7 +26,7 @@ BOOTSTRAP_DRAWS = 1000
 # What the levels of a kind count, ending in their symbol.
 LEVELS = {
     EXACT: "exact copies ν", "replace": "replaced tokens R", "insert": "tokens that stay together n",
-    "scramble": "tokens that stay together n", "shuffle": "Kendall distance τ",
+    "scramble": "tokens that stay together n", "shuffle": "Kendall distance τ", "paraphrase": "rephrasings N",
 }  # fmt: skip
 
 KEY = ("model", "seed", "attack", "variant", "kind", "level", "setting")
@@ -36,13 +36,14 @@ AUC_COLUMNS = (
     *KEY, "n_members", "nominal_copies", "effective_copies", "auc", "auc_low", "auc_high", *TPR_COLUMNS,
 )  # fmt: skip
 RHO_COLUMNS = (
-    *AUC_COLUMNS, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std",
+    *AUC_COLUMNS, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std", "rho_seeds_low", "rho_seeds_high",
     "clamped", "extrapolated", "flat", "non_monotone",
 )  # fmt: skip
 DELONG_COLUMNS = (
     *POINT, "attack", "variant", "auc", "baseline", "baseline_auc", "difference", "standard_error", "z", "p_value",
+    "p_holm",
 )  # fmt: skip
-TEXT = ("model", "attack", "variant", "kind", "setting", "estimator", "baseline")
+TEXT = ("model", "attack", "variant", "kind", "setting", "other_setting", "estimator", "baseline")
 INTEGERS = ("seed", "n_members", "n_seeds", "nu_max")
 FLAGS = ("clamped", "extrapolated", "flat", "non_monotone")
 # Eight digits are more than any AUC of canaries holds, and less than what differs between two builds of a library.
@@ -111,7 +112,7 @@ def measure(records: Iterable[Record], seed: int, n_bootstrap: int = BOOTSTRAP_D
 
 def auc_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
     """One row for each measurement, in AUC_COLUMNS."""
-    return _frame([_auc_row(measured) for measured in measurements], AUC_COLUMNS, KEY)
+    return frame([_auc_row(measured) for measured in measurements], AUC_COLUMNS, KEY)
 
 
 def rho_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
@@ -120,24 +121,27 @@ def rho_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
     The curve is that of the exact records of the same model, seed, attack, variant and setting, or of the setting ""
     where the model has no exact records of that setting; nu_max is its largest nu over all seeds. Where the curve does
     not run from 1 to nu_max, rho stays empty and a warning says why.
-    rho_std: standard deviation over seeds (ddof 0). The interval of a mean is that of the mean of the seeds' samples.
+    rho_low, rho_high: over canaries; of a mean, that of the mean of the seeds' samples. rho_std: standard deviation over
+    seeds (ddof 0); rho_seeds_low, rho_seeds_high: t interval of the mean over seeds, of two or more.
     """
+    return frame(rho_rows(measurements), RHO_COLUMNS, (*KEY, "estimator"))
+
+
+def rho_rows(measurements: Iterable[Measurement]) -> list[dict[str, Any]]:
+    """The rows of `rho_table`, which have their bootstrap samples as well: `rho_samples` (draws,) or None; and `curve`,
+    the setting whose exact curve rho was read off. What could not be estimated has no key `rho`."""
     curves = _Curves(measurements := list(measurements))
     rows = [row for measured in measurements if _is_fuzzy(measured) for row in _rho_rows(measured, curves)]
-    rows += list(_mean_rows(rows))
-    return _frame(rows, RHO_COLUMNS, (*KEY, "estimator"))
+    return rows + list(_mean_rows(rows))
 
 
 def delong_table(records: Iterable[Record], baseline: str = "loss") -> pd.DataFrame:
-    """The paired DeLong test of every score against `baseline` on the same canaries, in DELONG_COLUMNS."""
-    rows = [
-        _delong_row(record, score, baseline)
-        for record in records
-        if baseline in record.members
-        for score in record.members
-        if score != baseline
-    ]
-    return _frame(rows, DELONG_COLUMNS, (*POINT, "attack", "variant"))
+    """The paired DeLong test of every score against `baseline` on the same canaries, in DELONG_COLUMNS.
+
+    p_holm: corrected for the comparisons of the record's scores of one variant.
+    """
+    rows = [row for record in records if baseline in record.members for row in _delong_rows(record, baseline)]
+    return frame(rows, DELONG_COLUMNS, (*POINT, "attack", "variant"))
 
 
 def summary(
@@ -162,7 +166,7 @@ def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> tuple[list
     Returns (header, rows)."""
     rows = delong[(delong["kind"] == EXACT) & (delong["variant"] == variant) & (delong["setting"] == "")]
     rows = rows[rows["level"] == rows["level"].max()]
-    header = ["model", "attack", "seed", "AUC", "AUC of the baseline", "difference", "p"]
+    header = ["model", "attack", "seed", "AUC", "AUC of the baseline", "difference", "p", "p by Holm"]
     return header, [
         [
             row.model,
@@ -170,6 +174,7 @@ def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> tuple[list
             str(row.seed),
             *map(_cell, (row.auc, row.baseline_auc, row.difference)),
             f"{row.p_value:.2g}",
+            f"{row.p_holm:.2g}",
         ]
         for row in rows.itertuples()
     ]
@@ -352,8 +357,11 @@ class _Curves:
 
     def of(self, measured: Measurement) -> _Curve | None:
         """The curve that a fuzzy setting is held against: its own, if the model has one, else the default."""
-        own = (measured.model, measured.setting) in self.nu_max
-        return self.found.get((*measured.key[:4], measured.setting if own else ""))
+        return self.found.get((*measured.key[:4], self.setting_of(measured)))
+
+    def setting_of(self, measured: Measurement) -> str:
+        """The setting of that curve."""
+        return measured.setting if (measured.model, measured.setting) in self.nu_max else ""
 
 
 def _curve(points: Sequence[Measurement], nu_max: int) -> _Curve:
@@ -376,6 +384,7 @@ def _rho_rows(measured: Measurement, curves: _Curves) -> Iterator[dict[str, Any]
         log.warning("rho of %s is left empty: %s", dict(zip(KEY, measured.key)), fault)
     for estimator in ESTIMATORS:
         row = {**_auc_row(measured), "estimator": estimator, "n_seeds": 0 if fault else 1}
+        row["curve"] = curves.setting_of(measured)
         yield row if curve is None or fault else {**row, **_rho_fields(measured, curve, estimator)}
 
 
@@ -406,13 +415,15 @@ def _mean_rows(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _mean_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     means = ("auc", *TPR_COLUMNS, "nominal_copies", "effective_copies", "nu_eq", "rho")
     auc_low, auc_high = _interval(_mean_samples(rows, "samples"))
-    rho_low, rho_high = _interval(_mean_samples(rows, "rho_samples"))
+    rho_low, rho_high = _interval(samples := _mean_samples(rows, "rho_samples"))
+    seeds_low, seeds_high = statistics.seeds_interval([row["rho"] for row in rows])
     sizes = {row["n_members"] for row in rows}
     return {
         **rows[0], **{name: float(np.mean([row[name] for row in rows])) for name in means},
         "seed": None, "n_members": sizes.pop() if len(sizes) == 1 else None, "n_seeds": len(rows),
         "auc_low": auc_low, "auc_high": auc_high, "rho_low": rho_low, "rho_high": rho_high,
-        "rho_std": float(np.std([row["rho"] for row in rows])),
+        "rho_samples": samples, "rho_std": float(np.std([row["rho"] for row in rows])),
+        "rho_seeds_low": seeds_low, "rho_seeds_high": seeds_high,
         **{flag: any(row[flag] for row in rows) for flag in FLAGS},
     }  # fmt: skip
 
@@ -420,6 +431,15 @@ def _mean_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _mean_samples(rows: Sequence[dict[str, Any]], name: str) -> np.ndarray | None:
     samples = [row[name] for row in rows]
     return None if any(sample is None for sample in samples) else np.mean(samples, axis=0)
+
+
+def _delong_rows(record: Record, baseline: str) -> list[dict[str, Any]]:
+    rows = [_delong_row(record, score, baseline) for score in record.members if score != baseline]
+    for variant in (CORRECTED, PAPER):
+        family = [row for row in rows if row["variant"] == variant]
+        for row, corrected in zip(family, statistics.holm([row["p_value"] for row in family])):
+            row["p_holm"] = float(corrected)
+    return rows
 
 
 def _delong_row(record: Record, score: str, baseline: str) -> dict[str, Any]:
@@ -434,7 +454,8 @@ def _delong_row(record: Record, score: str, baseline: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], order: Sequence[str]) -> pd.DataFrame:
+def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], order: Sequence[str]) -> pd.DataFrame:
+    """Rows as a table of these columns with their types, sorted by `order`, empty values last."""
     table = pd.DataFrame([{name: row.get(name) for name in columns} for row in rows], columns=list(columns))
     return _typed(table).sort_values(list(order), na_position="last", kind="stable", ignore_index=True)
 

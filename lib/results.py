@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib import drawing, figures, findings, names, published, report, tables
+from lib import comparisons, drawing, figures, findings, names, published, report, tables
 from lib.published import Key, Reference
 from lib.tables import CORRECTED, EXACT, Measurement, Record, level_name
 
@@ -49,7 +49,12 @@ def write(
     records add the ROC figure and the `delong` table, training the figure of held-out loss and AUC.
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
-    found = {"auc": tables.auc_table(measurements), "rho": tables.rho_table(measurements)}
+    rho = tables.rho_rows(measurements)
+    found = {
+        "auc": tables.auc_table(measurements),
+        "rho": tables.rho_frame(rho),
+        "differences": comparisons.table(rho),
+    }
     if records:
         found["delong"] = tables.delong_table(records)
     for table_name, table in found.items():
@@ -185,9 +190,18 @@ def _report_tables(found: Mapping[str, pd.DataFrame], description: Description) 
             "seeds. All rows:"
         )
         listed.append(report.ReportTable(name, caption, *tables.summary(rows, estimator, variant, kind), rows))
+    if len(found["differences"]):
+        attack = tables.main_attack(found["auc"], variant)
+        caption = (
+            f"Differences of ρ between settings on the same canaries, {figures.label_of(attack)} attack, {estimator} "
+            "estimator, mean over seeds; 95 % over canaries, p by paired bootstrap. All rows:"
+        )
+        shown = comparisons.summary(found["differences"], attack, estimator, variant)
+        listed.append(report.ReportTable("differences", caption, *shown, found["differences"]))
     if "delong" in found:
         caption = (
-            "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies. All rows:"
+            "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies; beside p "
+            "that corrected for the number of attacks by Holm's method. All rows:"
         )
         listed.append(
             report.ReportTable("delong", caption, *tables.delong_summary(found["delong"], variant), found["delong"])

@@ -36,8 +36,8 @@ AUC_COLUMNS = (
     *KEY, "n_members", "nominal_copies", "effective_copies", "auc", "auc_low", "auc_high", *TPR_COLUMNS,
 )  # fmt: skip
 RHO_COLUMNS = (
-    *AUC_COLUMNS, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std", "rho_seeds_low", "rho_seeds_high",
-    "clamped", "extrapolated", "flat", "non_monotone",
+    *AUC_COLUMNS, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std", "rho_seeds_low",
+    "rho_seeds_high", "clamped", "extrapolated", "flat", "non_monotone",
 )  # fmt: skip
 DELONG_COLUMNS = (
     *POINT, "attack", "variant", "auc", "baseline", "baseline_auc", "difference", "standard_error", "z", "p_value",
@@ -121,10 +121,15 @@ def rho_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
     The curve is that of the exact records of the same model, seed, attack, variant and setting, or of the setting ""
     where the model has no exact records of that setting; nu_max is its largest nu over all seeds. Where the curve does
     not run from 1 to nu_max, rho stays empty and a warning says why.
-    rho_low, rho_high: over canaries; of a mean, that of the mean of the seeds' samples. rho_std: standard deviation over
-    seeds (ddof 0); rho_seeds_low, rho_seeds_high: t interval of the mean over seeds, of two or more.
+    rho_low, rho_high: over canaries; of a mean, that of the mean of the seeds' samples. rho_std: standard deviation
+    over seeds (ddof 0); rho_seeds_low, rho_seeds_high: t interval of the mean over seeds, of two or more.
     """
-    return frame(rho_rows(measurements), RHO_COLUMNS, (*KEY, "estimator"))
+    return rho_frame(rho_rows(measurements))
+
+
+def rho_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table of `rho_rows`."""
+    return frame(rows, RHO_COLUMNS, (*KEY, "estimator"))
 
 
 def rho_rows(measurements: Iterable[Measurement]) -> list[dict[str, Any]]:

@@ -63,9 +63,9 @@ def test_everything_is_written_where_programs_look_for_it(written):
     found = {str(path) for path in files_of(root, "one")}
     stems = ("auc_exact", "auc_replace", "rho_replace_isotonic", "rho_replace_paper", "roc", "training")
     assert found == (
-        {f"tables/{name}.{suffix}" for name in ("auc", "rho", "delong") for suffix in ("csv", "h5")}
+        {f"tables/{name}.{suffix}" for name in ("auc", "rho", "differences", "delong") for suffix in ("csv", "h5")}
         | {f"figures/{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf")}
-        | {f"tables/{name}.{suffix}" for name in ("auc", "rho", "delong") for suffix in ("md", "tex")}
+        | {f"tables/{name}.{suffix}" for name in ("auc", "rho", "differences", "delong") for suffix in ("md", "tex")}
         | {"tables/published.csv", "report.html", "report.json"}
     )
 
@@ -108,7 +108,7 @@ def test_the_report_needs_no_network_and_embeds_the_tables(written):
     tables_ = [
         base64.b64decode(link.split("base64,")[1]).decode() for link in page.found if link.startswith("data:text")
     ]
-    assert tables_ == [tables.to_csv(found[name]) for name in ("auc", "rho", "delong")]
+    assert tables_ == [tables.to_csv(found[name]) for name in ("auc", "rho", "differences", "delong")]
     assert len(pd.read_csv(io.StringIO(tables_[1]))) == len(found["rho"])
 
 

@@ -57,7 +57,10 @@ def test_columns_stand_where_other_programs_expect_them(measurements, rho_rows):
         "model,seed,attack,variant,kind,level,setting,n_members,nominal_copies,effective_copies,auc,auc_low,auc_high,"
         "tpr_at_fpr_0.1,tpr_at_fpr_0.01,tpr_at_fpr_0.001"
     )
-    more = "estimator,n_seeds,nu_max,nu_eq,rho,rho_low,rho_high,rho_std,clamped,extrapolated,flat,non_monotone"
+    more = (
+        "estimator,n_seeds,nu_max,nu_eq,rho,rho_low,rho_high,rho_std,rho_seeds_low,rho_seeds_high,"
+        "clamped,extrapolated,flat,non_monotone"
+    )
     assert tables.to_csv(tables.auc_table(measurements)).splitlines()[0] == columns
     assert tables.to_csv(rho_rows).splitlines()[0] == f"{columns},{more}"
 

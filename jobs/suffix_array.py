@@ -8,8 +8,8 @@ mpirun -n 2 python -m mpi4py -m jobs.suffix_array --config suffix_array.yaml --o
 
 Writes suffix_array.h5: `positions` (uint32 while the chunk allows, else uint64; contiguous), sorted by the up to
 `depth` tokens that start there; the end of the text sorts before any token, and of equal suffixes the lower position
-comes first. `checksums` as in a chunk; attributes depth, n_tokens, tokens_digest. A rank takes 12 bytes for every token
-of its share (16 beyond 2^32 tokens), but no more than `memory_gb`, beside 300 MB and the memory-mapped text.
+comes first. `checksums` as in a chunk; attributes depth, n_tokens, tokens_digest. A rank takes 14 bytes for every token
+of its share (18 beyond 2^32 tokens; all but 2 of them at most `memory_gb`), beside 300 MB and the memory-mapped text.
 """
 
 import shutil
@@ -28,7 +28,7 @@ SLUG = ("depth",)
 
 @dataclass(frozen=True)
 class Config:
-    """`range_tokens`: what is sorted at once, in cache. `memory_gb`: more suffixes of a rank take more scans."""
+    """`range_tokens`: what is sorted at once, in cache. `memory_gb`: more suffixes of a rank take more rounds."""
 
     depth: int = 1024
     range_tokens: int = execution(1 << 18)

@@ -1,12 +1,13 @@
 """The suffix array of one chunk, made by all ranks into one file.
 
-Every rank counts the suffixes of its share of the text; then it collects, sorts and writes its share of the ranges of
-the array, as many at once as its memory allows. What is written and fsynced is recorded as a block that names the
-entries, so that a resume with any number of ranks and ranges of any size does the rest only.
+Every rank finds the ranges of the suffixes of its share of the text; then it gets, sorts and writes the suffixes of its
+share of the ranges, as many at once as its memory allows. What is written and fsynced is recorded as a block that names
+the entries, so that a resume with any number of ranks and ranges of any size does the rest only.
 """
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,14 @@ from lib.chunks import Chunk
 from lib.errors import TesseraError
 from lib.filling import put, put_checksums
 from lib.suffix_array import Ranges, choose_splitters, position_dtype, share
+from lib.suffix_exchange import Exchange
 from lib.suffix_sorting import as_text, sort_suffixes
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
 PART = "suffix_array.part"  # in the folder of blocks until it is whole
-COUNTED_AT_ONCE = 4 * chunks.CHECKED_TOKENS
+CHECKED_AT_ONCE = 4 * chunks.CHECKED_TOKENS
 RECORD_SECONDS = 10.0  # between two records of what is written: each costs an fsync
 KEY_BYTES = 8
 
@@ -36,7 +38,11 @@ def build(
     memory_bytes: what a rank's suffixes may take at once, beside about 300 MB. Raises TesseraError for a chunk that is
     damaged or changes.
     """
-    finder, sizes = _count(chunk, depth, range_tokens, comm)
+    stamp = comm.bcast(_stamp(chunk))
+    for start, stop in mpi.share(blocks.ranges(0, chunk.n_tokens, CHECKED_AT_ONCE), comm):
+        chunks.check(chunk, start, stop)
+    text = as_text(chunk.tokens)
+    exchange = Exchange(Ranges(text, choose_splitters(text, depth, range_tokens), depth), comm)
     dtype, total = position_dtype(chunk.n_tokens), -(-chunk.n_tokens // chunks.CHECKED_TOKENS)
     wanted = {"positions": (chunk.n_tokens, dtype), "checksums": (total, np.dtype("<u8"))}
     attributes = {"depth": depth, "n_tokens": chunk.n_tokens, "tokens_digest": chunks.digest(chunk)}
@@ -44,45 +50,45 @@ def build(
     if places is None:
         return
     with open(folder / PART, "r+b", buffering=0) as file:
-        _fill(file.fileno(), places.get("positions", 0), folder, chunk, finder, sizes, memory_bytes, comm)
+        _fill(file.fileno(), places.get("positions", 0), folder, exchange, memory_bytes)
         comm.barrier()
         start, sums = places.get("positions", 0), places.get("checksums", 0)
         put_checksums(file.fileno(), start, chunk.n_tokens, dtype, sums, comm)
         os.fsync(file.fileno())
     comm.barrier()
     if comm.rank == 0:
+        if _stamp(chunk) != stamp:
+            _forget(folder)
+            raise TesseraError(f"{chunk.path}: changed while its suffixes were sorted; leave it alone, and run again")
         hdf5.publish(folder / PART, path)
     comm.barrier()
 
 
-def _count(chunk: Chunk, depth: int, range_tokens: int, comm: "Intracomm") -> tuple[Ranges, np.ndarray]:
-    """The ranges and how many suffixes each has (int64); every token is checked on the way."""
-    from mpi4py import MPI
-
-    text = as_text(chunk.tokens)
-    finder = Ranges(text, choose_splitters(text, depth, range_tokens), depth)
-    sizes = np.zeros(len(finder), np.int64)
-    for start, stop in mpi.share(blocks.ranges(0, chunk.n_tokens, COUNTED_AT_ONCE), comm):
-        chunks.check(chunk, start, stop)
-        sizes += finder.count(start, stop)
-    comm.Allreduce(MPI.IN_PLACE, sizes)
-    return finder, sizes
+def _stamp(chunk: Chunk) -> tuple[int, int]:
+    """What changes when somebody writes to the chunk's file."""
+    status = chunk.path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _begin(path: Path, folder: Path, wanted: dict, attributes: dict) -> dict[str, int] | None:
     """Where the datasets begin in the file to fill, which may be half full; None when `path` is whole already."""
-    part, recorded = folder / PART, list(folder.glob("*.h5"))
-    if part.exists() and recorded:
+    part = folder / PART
+    if part.exists() and hdf5.attributes(part)["tokens_digest"] == attributes["tokens_digest"] and _entries(folder):
         with hdf5.opened(part) as file:
             return {name: file[name].id.get_offset() for name, (length, _) in wanted.items() if length}
     if path.exists() and _entries(folder) == wanted["positions"][0] > 0:
         return None  # it was stopped after publishing
-    for record in recorded:
-        record.unlink()
+    _forget(folder)
     folder.mkdir(parents=True, exist_ok=True)
     places = hdf5.reserve(part, wanted, attributes)
     hdf5.sync(part)
     return places
+
+
+def _forget(folder: Path) -> None:
+    """Remove the records of what is written, which then is written again."""
+    for record in folder.glob("*.h5"):
+        record.unlink()
 
 
 def _recorded(folder: Path) -> np.ndarray:
@@ -115,25 +121,38 @@ def _missing(folder: Path, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.flatnonzero(missing & (sizes > 0))
 
 
-def _fill(
-    file: int, place: int, folder: Path, chunk: Chunk, finder: Ranges, sizes: np.ndarray, memory: int, comm: "Intracomm"
-) -> None:
-    starts = np.cumsum(sizes) - sizes
-    todo = comm.bcast(_missing(folder, starts, sizes) if comm.rank == 0 else None)
-    mine = todo[share(sizes[todo], comm.rank, comm.size)]
-    bytes_each = position_dtype(chunk.n_tokens).itemsize + KEY_BYTES
-    passes = max(1, min(len(mine), -(-int(sizes[mine].sum()) * bytes_each // memory)))
-    record = _Record(file, folder, comm.rank, len(mine))
-    for chosen in np.array_split(mine, passes):
-        try:
-            positions, keys = finder.collect(chosen, sizes[chosen])
-        except ValueError as error:
-            raise TesseraError(f"{chunk.path}: {error}; leave it alone while this runs, and run again") from error
-        for start, found, found_keys in zip(starts[chosen].tolist(), positions, keys):
-            sort_suffixes(finder.text, found, found_keys, finder.depth)
-            put(file, found, place + start * found.itemsize)
-            record.add(start, start + len(found))
+def _fill(file: int, place: int, folder: Path, exchange: Exchange, memory_bytes: int) -> None:
+    finder, comm = exchange.finder, exchange.comm
+    starts = np.cumsum(exchange.sizes) - exchange.sizes
+    todo = comm.bcast(_missing(folder, starts, exchange.sizes) if comm.rank == 0 else None)
+    record = _Record(file, folder, comm.rank, int((share(exchange.sizes[todo], comm.size) == comm.rank).sum()))
+    for owners in _passes(exchange.sizes, todo, comm.size, memory_bytes // _bytes_each(finder.text.n_tokens)):
+        positions, keys = exchange.deliver(owners)
+        begin = 0
+        for index in np.flatnonzero(owners == comm.rank).tolist():
+            start, end = int(starts[index]), begin + int(exchange.sizes[index])
+            sort_suffixes(finder.text, positions[begin:end], keys[begin:end], finder.depth)
+            put(file, positions[begin:end], place + start * positions.itemsize)
+            record.add(start, start + end - begin)
+            begin = end
     record.write()
+
+
+def _bytes_each(n_tokens: int) -> int:
+    return position_dtype(n_tokens).itemsize + KEY_BYTES
+
+
+def _passes(sizes: np.ndarray, todo: np.ndarray, ranks: int, room: int) -> Iterator[np.ndarray]:
+    """The owner of each range (int64, -1: nobody), pass after pass: the ranges to do once, `room` suffixes a rank."""
+    owners = share(sizes[todo], ranks)
+    largest = int(np.bincount(owners, weights=sizes[todo], minlength=ranks).max(initial=0))
+    count = -(-largest // max(1, room))
+    for turn in range(count):
+        now = np.full(len(sizes), -1, np.int64)
+        for rank in range(ranks):
+            chosen = np.array_split(todo[owners == rank], count)[turn]
+            now[chosen] = rank
+        yield now
 
 
 class _Record:

@@ -1,11 +1,16 @@
 """Suffix arrays against sorted(): every order, cut and range."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mpi4py import MPI
 
+from lib import suffix_exchange
 from lib.suffix_array import STRIPES, Ranges, choose_splitters, position_dtype, share, suffix_array
+from lib.suffix_exchange import Exchange
 from lib.suffix_sorting import as_text, sort_suffixes, suffix_keys
 
 DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 1024]
@@ -32,44 +37,41 @@ def test_equals_brute_force(tokens, depth) -> None:
     assert suffix_array(tokens, depth).tolist() == wanted(tokens, depth)
 
 
-@given(texts(), st.sampled_from(DEPTHS), st.integers(1, 30), st.integers(1, 3))
-def test_ranges_sorted_apart_make_the_whole(tokens, depth, range_tokens, ranks) -> None:
+def sorted_ranges(tokens: np.ndarray, depth: int, range_tokens: int, owners) -> tuple[np.ndarray, list[list[int]]]:
+    """Sizes of all ranges, and the sorted suffixes of those that this one rank owns, by `owners(sizes)`."""
     text = as_text(tokens)
-    ranges = Ranges(text, choose_splitters(text, depth, range_tokens), depth)
-    sizes = ranges.count(0, len(tokens) // 3) + ranges.count(len(tokens) // 3, len(tokens))
-    parts = {}
-    for rank in range(ranks):
-        chosen = np.flatnonzero(share(sizes, rank, ranks))
-        for index, positions, keys in zip(chosen, *ranges.collect(chosen, sizes[chosen])):
-            sort_suffixes(text, positions, keys, depth)
-            parts[index] = positions.tolist()
-    assert [len(parts[index]) for index in range(len(ranges))] == sizes.tolist()
-    whole = [position for index in range(len(ranges)) for position in parts[index]]
-    assert whole == wanted(tokens, depth)
+    exchange = Exchange(Ranges(text, choose_splitters(text, depth, range_tokens), depth), MPI.COMM_SELF)
+    wanted_by = owners(exchange.sizes)
+    positions, keys = exchange.deliver(wanted_by)
+    bounds = np.cumsum(exchange.sizes[wanted_by == 0])[:-1]
+    parts = list(zip(np.split(positions, bounds), np.split(keys, bounds)))
+    for found, found_keys in parts:
+        sort_suffixes(text, found, found_keys, depth)
+    return exchange.sizes, [found.tolist() for found, _ in parts]
 
 
-@given(texts(), st.sampled_from(DEPTHS), st.integers(0, 2**32))
-def test_any_ranges_can_be_collected(tokens, depth, seed) -> None:
-    """As after a run that was stopped: more stretches of ranges than a rank's stripes."""
-    text = as_text(tokens)
-    ranges = Ranges(text, choose_splitters(text, depth, 1), depth)
-    sizes = ranges.count(0, len(tokens))
-    chosen = np.flatnonzero(np.random.default_rng(seed).random(len(ranges)) < 0.5)
-    bounds = np.cumsum(sizes) - sizes
-    positions, _ = ranges.collect(chosen, sizes[chosen])
-    array = wanted(tokens, depth)
-    for index, found in zip(chosen, positions):
-        assert found.tolist() == sorted(array[bounds[index] : bounds[index] + sizes[index]])
+@given(texts(), st.sampled_from(DEPTHS), st.integers(1, 30), st.integers(1, 9), st.integers(0, 2**32))
+def test_ranges_sorted_apart_are_pieces_of_the_whole(tokens, depth, range_tokens, block, seed) -> None:
+    """Any ranges, as after a run that was stopped; exchanged in blocks of any size."""
+
+    def owners(sizes: np.ndarray) -> np.ndarray:
+        return np.random.default_rng(seed).integers(-1, 1, len(sizes))
+
+    with mock.patch.object(suffix_exchange, "BLOCK_TOKENS", block):
+        sizes, parts = sorted_ranges(tokens, depth, range_tokens, owners)
+    array, starts = wanted(tokens, depth), np.cumsum(sizes) - sizes
+    assert sizes.sum() == len(tokens)
+    expected = [array[starts[i] : starts[i] + sizes[i]] for i in np.flatnonzero(owners(sizes) == 0)]
+    assert [part for part in parts if part] == [part for part in expected if part]
 
 
 @given(st.lists(st.integers(0, 100), max_size=300), st.integers(1, 9))
-def test_every_range_is_in_one_share_of_few_stretches(listed, ranks) -> None:
+def test_ranks_share_ranges_evenly(listed, ranks) -> None:
     sizes = np.array(listed, np.int64)
-    shares = np.array([share(sizes, rank, ranks) for rank in range(ranks)])
-    assert (shares.sum(axis=0) == 1).all()
-    assert (np.diff(shares.astype(int), axis=1) == 1).sum(axis=1).max(initial=0) <= STRIPES
-    mean = sizes.sum() / ranks
-    assert (shares @ sizes <= mean + STRIPES * sizes.max(initial=0)).all()
+    owners = share(sizes, ranks)
+    assert ((owners >= 0) & (owners < ranks)).all()
+    loads = np.bincount(owners, weights=sizes, minlength=ranks)
+    assert (loads <= sizes.sum() / ranks + STRIPES * sizes.max(initial=0)).all()
 
 
 def test_banana() -> None:
@@ -100,7 +102,7 @@ def test_long_runs_of_equal_keys_end_at_the_end_of_the_text(dtype) -> None:
 def test_one_long_run_is_split_evenly() -> None:
     text = as_text(np.zeros(20_000, np.uint16))
     ranges = Ranges(text, choose_splitters(text, 16, 1000), 16)
-    sizes = ranges.count(0, 20_000)
+    sizes = np.bincount(ranges.of(0, 20_000))
     assert len(sizes) == 20
     assert sizes.sum() == 20_000
     assert sizes.max() < 2000
@@ -132,16 +134,7 @@ def test_positions_beyond_32_bits(tmp_path) -> None:
     sort_suffixes(text, positions, keys, 1024)
     assert (positions - np.uint64(size - tail)).tolist() == wanted(ending, 1024)
     splitters = positions[[1000, 2000]].astype(np.int64)
-    assert Ranges(text, splitters, 1024).count(size - tail, size).tolist() == [1000, 1000, 1000]
+    assert np.bincount(Ranges(text, splitters, 1024).of(size - tail, size)).tolist() == [1000, 1000, 1000]
     drawn = choose_splitters(text, 4, 1 << 30)
     assert len(drawn) == 4
     assert drawn.max() > 1 << 31
-
-
-def test_other_sizes_than_counted_are_an_error() -> None:
-    text = as_text(np.arange(100, dtype=np.uint16))
-    ranges = Ranges(text, choose_splitters(text, 8, 30), 8)
-    sizes = ranges.count(0, 100)
-    for wrong in (sizes + 1, sizes - 1):
-        with pytest.raises(ValueError, match="not the one"):
-            ranges.collect(np.arange(len(ranges)), wrong)

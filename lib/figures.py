@@ -37,8 +37,8 @@ UNKNOWN_STYLE = (drawing.GREY, "*", "-")
 RHO_TOP = 2.0  # extrapolation has no bound; the axis must have one
 DODGE = 0.004  # of the axis, so that the bars of two attacks do not hide one another
 KINDS = {
-    EXACT: "exact copies", "replace": "replaced tokens", "insert": "inserted tokens", "scramble": "scrambled n-grams",
-    "shuffle": "shuffled n-grams", "paraphrase": "paraphrases",
+    EXACT: "exact copies", "replace": "replacement", "insert": "insertion", "scramble": "scrambling",
+    "shuffle": "shuffling", "paraphrase": "paraphrases",
 }  # fmt: skip
 LABEL_NAMES = {"inserted_tokens": "X", "ngram": "n", "learning_rate": "rate"}
 LABEL_WORDS = {

@@ -67,7 +67,7 @@ def _under_target(config: Config, target: Path, sides: dict[str, evidence.Texts]
 
     tokenizer = models.load_tokenizer(target)
     first = likelihoods.opening(tokenizer, None if config.bos_policy == "document" else "")
-    _check_training(target, first)
+    check_training(target, first)
     model = models.load_causal_lm(target, config.dtype, likelihoods.device(config.device))
     collected = {side: _plain(model, tokenizer, given, first, config.batch_size) for side, given in sides.items()}
     prefix_tokens = _add_recall(config, model, sides, first, collected)
@@ -75,7 +75,7 @@ def _under_target(config: Config, target: Path, sides: dict[str, evidence.Texts]
     return collected, policy
 
 
-def _check_training(target: Path, first: np.ndarray) -> None:
+def check_training(target: Path, first: np.ndarray) -> None:
     """Refuse a BOS policy that is not the one the target was fine-tuned with, where jobs.finetune has recorded it."""
     recorded = hdf5.attributes(target / names.METRICS) if (target / names.METRICS).is_file() else {}
     trained = recorded.get("bos")

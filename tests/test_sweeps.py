@@ -1,11 +1,13 @@
 """Every shipped YAML file expands; what it names is there."""
 
 import importlib.metadata
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from lib import cluster, fetching, sweep
+from lib import cluster, fetching, shuffling, sweep
 
 PROFILES = sorted(file.stem for file in (sweep.FOLDER / "profiles").glob("*.yaml"))
 CLUSTERS = sorted(cluster.FOLDER.glob("*.yaml"))
@@ -126,6 +128,20 @@ def test_settings_are_those_of_the_published_table() -> None:
         assert {leaf.setting() for leaf in leaves if leaf.labels["kind"] == kind} == settings
     taus = {leaf.labels["level"] for leaf in leaves if leaf.setting() == "ngram=10"}
     assert sorted(taus) == [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_shuffle_that_is_asked_for_can_be_had(profile: str) -> None:
+    plan = expanded("shuffles", profile)
+    (length,) = {task.config["length"] for task in plan.tasks.values() if task.stage == "canaries"}
+    asked = {
+        (task.config["ngram"], task.config["tau"], task.config["method"])
+        for task in plan.tasks.values() if task.stage == "duplicates"
+    }  # fmt: skip
+    for ngram, tau, method in asked:
+        order = shuffling.variation(range(length), ngram, tau, method, np.random.default_rng(0))
+        inverted = shuffling.inverted_pairs(order) / math.comb(length, 2)
+        assert inverted == pytest.approx(tau, abs=0.5 * shuffling.step_of(length, ngram) + 0.01)
 
 
 @pytest.mark.parametrize("name", PREFIX)

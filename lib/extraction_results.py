@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lib import drawing, names, report, tables
-from lib.extraction_tables import EXTRACTABLE, LIKELY, Extracted, summary, table
+from lib.extraction_tables import LIKELY, Extracted, summary, table
 from lib.results import Description, Drawn, write_table
 
 PUBLISHED = Path(__file__).parent.parent / "sweeps" / "published" / "mosaic_extraction.csv"
@@ -78,10 +79,10 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _line(axes: Axes, rows: pd.DataFrame, label: str, style: tuple[str, str, str]) -> None:
     rows = rows.sort_values("level")
-    value = rows["value"].to_numpy()
-    bars = [(value - rows["low"]).clip(lower=0), (rows["high"] - value).clip(lower=0)]
+    level, value, low, high = rows[["level", "value", "low", "high"]].to_numpy(dtype=np.float64).T
+    bars = np.clip([value - low, high - value], 0, None)
     colour, marker, dash = style
-    axes.errorbar(rows["level"], value, bars, color=colour, marker=marker, linestyle=dash, elinewidth=0.5, label=label)
+    axes.errorbar(level, value, bars, color=colour, marker=marker, linestyle=dash, elinewidth=0.5, label=label)
 
 
 def in_words(found: pd.DataFrame) -> Iterator[str]:
@@ -109,9 +110,7 @@ def warnings(found: pd.DataFrame) -> list[str]:
 
 
 def _report(found: pd.DataFrame, shown: Sequence[report.ReportFigure], description: Description) -> report.Report:
-    caption = (
-        f"Members, means over seeds; extractable: within {', '.join(map(str, EXTRACTABLE.values()))} samples. All:"
-    )
+    caption = "Members, means over seeds. in n: extractable within n samples. All rows:"
     published = pd.read_csv(PUBLISHED)
     rows = [list(map(str, row)) for row in published.itertuples(index=False)]
     listed = [

@@ -66,11 +66,15 @@ def summary(found: pd.DataFrame, side: str = "members") -> tuple[list[str], list
     mine = found[found["seed"].isna() & (found["side"] == side)]
     keys = ["model", "kind", "setting", "level"]
     wide = mine.pivot(index=keys, columns="measure", values="value")[list(MEASURES)]
-    header = ["model", "kind", "setting", "level", *(name.replace("_", " ") for name in MEASURES)]
+    header = ["model", "kind", "setting", "level", *(_heading(name) for name in MEASURES)]
     return header, [
         [model, kind, setting, f"{level:g}", *(f"{value:.3f}" for value in values)]
         for (model, kind, setting, level), values in zip(wide.index, wide.to_numpy())
     ]
+
+
+def _heading(measure: str) -> str:
+    return f"in {EXTRACTABLE[measure]:,}" if measure in EXTRACTABLE else measure.replace("edit_similarity", "edit sim.")
 
 
 def _rows(record: Extracted) -> Iterator[dict[str, Any]]:

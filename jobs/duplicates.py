@@ -13,7 +13,10 @@ python -m jobs.duplicates --config duplicates.yaml --out DIR
 Other kinds need no masked LM: `kind: insert, ngram: 5, inserted_tokens: 1` (random tokens between n-grams) and
 `kind: shuffle, ngram: 5, tau: 0.3` (n-grams in another order; `method: paper` for the published random walk), and
 `kind: paraphrase` with `inputs: {paraphrases: paraphrases.h5}` (jobs.paraphrases): where a canary has fewer than
-`variations`, they come again from the first; a canary that has none is an error.
+`variations`, they come again from the first; a canary that has none is an error. So it is with `kind: near_duplicates,
+nearest: 1, farthest: 10` and `inputs: {near_duplicates: near_duplicates.h5, corpus: [chunk-00.h5, ...],
+corpus_tokenizer: DIR}`: windows of a corpus at such a distance of the target that a canary begins, in random order, cut
+to the canary's length (see jobs.corpus_canaries).
 
 Writes duplicates.h5, one row a variation, canary by canary: `tokens` and `offsets` (target ids, ragged), `canary`
 (row of its canary), `edit_distance` (tokens, to the canary), `survives_text` (whether decode and encode give the
@@ -36,7 +39,8 @@ from lib.errors import TesseraError, UsageError
 
 VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
-OPTIONAL_INPUTS = ("masked_lm", "paraphrases")
+OPTIONAL_INPUTS = ("masked_lm", "paraphrases", "near_duplicates", "corpus", "corpus_tokenizer")
+LISTS = ("corpus",)
 SLUG = ("kind", "level", "seed")
 IMPORTS_TORCH = True
 
@@ -48,9 +52,10 @@ ATTEMPTS = 100  # draws that a variation has to differ from the canary and the o
 class Config:
     """`same_positions`: the same positions in every variation of a canary; `spread`: one in each of
     `replaced_tokens` equal segments; `top_k` counts for the strategy `mlm` only. `ngram`, `inserted_tokens`, `tau`,
-    `method`: see lib.insertion and lib.shuffling. Keys of another kind are refused."""
+    `method`: see lib.insertion and lib.shuffling. `nearest`, `farthest`, `metric`: the band of distance to the target,
+    in tokens of the corpus. Keys of another kind are refused."""
 
-    kind: Literal["replace", "insert", "shuffle", "paraphrase"] = "replace"
+    kind: Literal["replace", "insert", "shuffle", "paraphrase", "near_duplicates"] = "replace"
     strategy: Literal["mlm", "mlm_random", "random"] = "mlm"
     replaced_tokens: int = 1
     top_k: int = 10
@@ -61,6 +66,9 @@ class Config:
     inserted_tokens: int | None = None
     tau: float | None = None
     method: Literal["uniform", "paper"] = "uniform"
+    farthest: int | None = None
+    nearest: int | None = None
+    metric: Literal["levenshtein", "hamming"] = "levenshtein"
     seed: int = 0
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = execution("cpu")
@@ -69,17 +77,19 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse keys of another kind, missing ones, and counts of nothing."""
         _check_keys(self)
-        for name in ("replaced_tokens", "top_k", "variations", "batch_size", "ngram", "inserted_tokens"):
+        for name in ("replaced_tokens", "top_k", "variations", "batch_size", "ngram", "inserted_tokens", "nearest"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} is {value}; at least 1 is wanted")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; at least 0 is wanted")
+        if self.farthest is not None and self.farthest < self.nearest:
+            raise ValueError(f"nearest {self.nearest} and farthest {self.farthest}: no distance lies between them")
         if self.tau is not None and not 0 < self.tau <= 1:
             raise ValueError(f"tau is {self.tau}; above 0 (the canary itself) and at most 1 (its reversal) is wanted")
 
     @property
     def level(self) -> float:
-        """What the kind varies first: R, n of the n-gram, or tau; the number of variations where it is nothing else."""
+        """What the kind varies first: R, n of the n-gram, tau, the largest distance; else the number of variations."""
         return getattr(self, (*KEYS[self.kind], "variations")[0])
 
 
@@ -88,8 +98,11 @@ KEYS = {
     "insert": ("ngram", "inserted_tokens"),
     "shuffle": ("tau", "ngram", "method"),
     "paraphrase": (),
+    "near_duplicates": ("farthest", "nearest", "metric"),
 }
-INPUT_OF = {"masked_lm": "replace", "paraphrases": "paraphrase"}  # optional input -> the kind that reads it
+CORPUS_INPUTS = ("near_duplicates", "corpus", "corpus_tokenizer")
+# optional input -> the kind that reads it
+INPUT_OF = {"masked_lm": "replace", "paraphrases": "paraphrase", **dict.fromkeys(CORPUS_INPUTS, "near_duplicates")}
 
 
 def _check_keys(config: Config) -> None:
@@ -179,12 +192,58 @@ def _paraphrase(config: Config, inputs: dict[str, Path], tokens: np.ndarray, tok
     return lambda row, number, attempt: of[row][number % len(of[row])], 1
 
 
+def _near_duplicates(config: Config, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
+    from lib import chunks, models
+    from lib.tokenization import decode_all, encode_all
+
+    if missing := [name for name in CORPUS_INPUTS if name not in inputs]:
+        raise UsageError(f"kind near_duplicates needs the input {missing[0]}: what its targets were found with")
+    windows = _windows(config, inputs, chunks.open_chunks(inputs["corpus"]))
+    corpus_tokenizer = models.load_tokenizer(inputs["corpus_tokenizer"])
+    of = [
+        [ids[: len(canary)] for ids in encode_all(tokenizer, decode_all(corpus_tokenizer, rows))]
+        for canary, rows in zip(tokens, windows)
+    ]
+    short = sum(len(several) < config.variations for several in of)
+    if short:
+        print(
+            f"{short} of {len(of)} canaries have fewer than {config.variations} near-duplicates: theirs are used again"
+        )
+    return lambda row, number, attempt: of[row][number % len(of[row])], 1
+
+
+def _windows(config: Config, inputs: dict[str, Any], corpus: list) -> list[list[list[int]]]:
+    """For each canary up to `variations` windows of the corpus in the band, in random order: ids of the corpus."""
+    from lib.near_texts import in_band
+
+    path = store.find(inputs["near_duplicates"], names.NEAR_DUPLICATES)
+    near = {name: hdf5.read(path, f"{config.metric}/{name}") for name in ("target", "chunk", "position", "distance")}
+    length, band = int(hdf5.attributes(path)["length"]), in_band(near, (config.nearest, config.farthest))
+    targets = hdf5.read(store.find(inputs["canaries"], names.CANARIES), "target")
+    if none := [row for row, target in enumerate(targets.tolist()) if target not in band]:
+        raise TesseraError(
+            f"{path}: no near-duplicate at {config.nearest} to {config.farthest} of canaries {none}; name this band in "
+            "band_ends of the canaries"
+        )
+
+    def read(row: int) -> list[int]:
+        start = int(near["position"][row])
+        return corpus[int(near["chunk"][row])].tokens[start : start + length].tolist()
+
+    chosen = [
+        generator(config.seed, "near-duplicates", target).permutation(band[target])[: config.variations]
+        for target in targets.tolist()
+    ]
+    return [[read(row) for row in rows] for rows in chosen]
+
+
 # (config, inputs, canaries, target tokenizer) -> how to vary, and how many attempts a new variation is given
 KINDS: dict[str, Callable[[Config, dict[str, Path], np.ndarray, Any], tuple[Vary, int]]] = {
     "replace": _replace,
     "insert": _insert,
     "shuffle": _shuffle,
     "paraphrase": _paraphrase,
+    "near_duplicates": _near_duplicates,
 }
 
 

@@ -38,7 +38,7 @@ RHO_TOP = 2.0  # extrapolation has no bound; the axis must have one
 DODGE = 0.004  # of the axis, so that the bars of two attacks do not hide one another
 KINDS = {
     EXACT: "exact copies", "replace": "replacement", "insert": "insertion", "scramble": "scrambling",
-    "shuffle": "shuffling", "paraphrase": "paraphrases",
+    "shuffle": "shuffling", "paraphrase": "paraphrases", "near_duplicates": "near-duplicates of a corpus",
 }  # fmt: skip
 LABEL_NAMES = {"inserted_tokens": "X", "ngram": "n", "learning_rate": "rate"}
 LABEL_WORDS = {

@@ -13,6 +13,7 @@ DUPLICATES = {
     "replace": "a duplicate with replaced tokens", "insert": "a duplicate with tokens inserted between its n-grams",
     "scramble": "a duplicate whose n-grams are scattered over the document",
     "shuffle": "a duplicate with its n-grams in another order", "paraphrase": "a paraphrase",
+    "near_duplicates": "a near-duplicate that a corpus holds",
 }  # fmt: skip
 SHOWN = 4  # cases that a warning names; the table has the others
 

@@ -27,6 +27,7 @@ BOOTSTRAP_DRAWS = 1000
 LEVELS = {
     EXACT: "exact copies ν", "replace": "replaced tokens R", "insert": "tokens that stay together n",
     "scramble": "tokens that stay together n", "shuffle": "Kendall distance τ", "paraphrase": "rephrasings N",
+    "near_duplicates": "edits up to d",
 }  # fmt: skip
 
 KEY = ("model", "seed", "attack", "variant", "kind", "level", "setting")

@@ -12,7 +12,7 @@ from lib.collectors import mosaic
 from lib.survey import directory, done
 from lib.sweep import POINT, Leaf, Plan
 
-READ = (*mosaic.READ, "distances")
+READ = (*mosaic.READ, "corpus_canaries", "distances")
 SEED = 0  # of the bootstrap over perturbations
 
 

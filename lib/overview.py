@@ -18,6 +18,7 @@ from lib.report import Report, ReportTable
 from lib.tables import CORRECTED, PAPER
 
 TEMPLATE = "overview.html.j2"
+PUBLISHED = "published.csv"
 TITLE = "Tessera: every sweep"
 SETTING = list(published.BESIDE_COLUMNS[:4])
 PUBLISHED_COLUMNS = published.BESIDE_COLUMNS[4:]
@@ -64,9 +65,14 @@ def write(root: Path) -> Path:
 
 
 def rho_over_all(root: Path, sweeps: Sequence[str]) -> pd.DataFrame:
-    """The rho tables of all sweeps that have one, below each other: `sweep`, tables.RHO_COLUMNS and, on mean rows of
-    the ratio attack by the paper estimator, PUBLISHED_COLUMNS. Empty when there is none."""
-    parts = [_rho_of(root, name) for name in sweeps if (names.tables(root, name) / "rho.csv").is_file()]
+    """The rho tables of all sweeps that have one, below each other, those with published figures first.
+
+    Columns: `sweep`, tables.RHO_COLUMNS and, on mean rows of the ratio attack by the paper estimator,
+    PUBLISHED_COLUMNS. Empty when there is none.
+    """
+    having = [name for name in sweeps if (names.tables(root, name) / "rho.csv").is_file()]
+    having.sort(key=lambda name: not (names.tables(root, name) / PUBLISHED).is_file())
+    parts = [_rho_of(root, name) for name in having]
     columns = ["sweep", *tables.RHO_COLUMNS, *PUBLISHED_COLUMNS]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
@@ -74,7 +80,7 @@ def rho_over_all(root: Path, sweeps: Sequence[str]) -> pd.DataFrame:
 def _rho_of(root: Path, name: str) -> pd.DataFrame:
     rho = tables.read_csv(names.tables(root, name) / "rho.csv")
     rho.insert(0, "sweep", name)
-    file = names.tables(root, name) / "published.csv"
+    file = names.tables(root, name) / PUBLISHED
     if not file.is_file():
         return rho.assign(published_source="", published_mean=float("nan"), published_std=float("nan"))
     theirs = pd.read_csv(file, keep_default_na=False).astype({"level": float})

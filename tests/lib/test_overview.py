@@ -56,6 +56,7 @@ def write_sweep(root, name, records, settings, warnings=()):
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("outputs")
     write_sweep(root, "near_dupls", EXACT + REPLACED, settings={"settings of books": "{}"}, warnings=("A & B.",))
+    write_sweep(root, "distances", REPLACED + EXACT, settings={"settings of books": "{}"})
     write_sweep(root, "shuffles", EXACT + REPLACED + SHUFFLED, settings={"settings of books": '{"n":2}'})
     published = pd.DataFrame(
         {"model": "tiny", "kind": "replace", "setting": "", "level": [1, 25], "published_source": "published, big",
@@ -74,8 +75,9 @@ def page(root):
 
 def test_the_long_table_is_every_sweep_s_with_the_published_figures_beside_ours(root):
     long = pd.read_csv(root / "report" / "rho.csv", keep_default_na=False)
-    parts = [tables.read_csv(names.tables(root, name) / "rho.csv") for name in ("near_dupls", "shuffles")]
-    assert list(long["sweep"]) == ["near_dupls"] * len(parts[0]) + ["shuffles"] * len(parts[1])
+    order = ("near_dupls", "distances", "shuffles")
+    parts = [tables.read_csv(names.tables(root, name) / "rho.csv") for name in order]
+    assert list(long["sweep"]) == [name for name, part in zip(order, parts) for _ in range(len(part))]
     assert [*long.columns][1:-3] == list(tables.RHO_COLUMNS)
     beside = long[long["published_source"] != ""]
     assert set(beside["sweep"]) == {"near_dupls"}
@@ -84,7 +86,7 @@ def test_the_long_table_is_every_sweep_s_with_the_published_figures_beside_ours(
 
 
 def test_a_setting_is_shown_once_in_the_order_of_kinds_settings_and_levels(root):
-    header, rows = overview.shown(overview.rho_over_all(root, ["near_dupls", "shuffles"]))
+    header, rows = overview.shown(overview.rho_over_all(root, ["distances", "near_dupls", "shuffles"]))
     shown = [dict(zip(header, row)) for row in rows]
     assert [(row["kind"], row["setting"], row["level"], row["sweep"]) for row in shown] == [
         ("replace", "", "1", "near_dupls"), ("replace", "", "25", "near_dupls"),
@@ -115,7 +117,7 @@ def test_the_page_holds_every_sweep_s_figures_tables_settings_and_provenance(pag
         for table in given.tables:
             assert base64.b64encode(table.csv).decode() in page
     for text in ("The sweep &lt;shuffles&gt;", "A &amp; B.", "{&#34;n&#34;:2}", "task abc, code def",
-                 "2 sweeps are collected: near_dupls, shuffles.", "top_k was submitted and is not collected",
+                 "3 sweeps are collected: distances, near_dupls, shuffles.", "top_k was submitted and is not collected",
                  "of another model (big)", "Area under the ROC curve"):  # fmt: skip
         assert text in page, text
     assert page.count("Area under the ROC curve") == 1

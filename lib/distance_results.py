@@ -84,7 +84,7 @@ def _tables(found: Mapping[str, pd.DataFrame], attack: str) -> list[ReportTable]
     shown = distance_tables.distances_summary(found["distances"], attack, ESTIMATOR)
     return [
         ReportTable(
-            "predictors", f"Rank correlation of ρ with each distance, {how}; the strongest first. All rows:",
+            "predictors", f"Rank correlation of ρ with each distance, {how}; the best (most negative) first. All rows:",
             *summary(found), found["predictors"],
         ),
         ReportTable(

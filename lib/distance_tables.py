@@ -45,7 +45,7 @@ def distances_table(rho: pd.DataFrame, means: Means) -> pd.DataFrame:
 def predictors_table(found: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Spearman's correlation of rho (means over seeds) with each distance, over perturbations; in PREDICTORS_COLUMNS.
 
-    Strongest first for each model, attack, variant and estimator. Empty where fewer than FEWEST perturbations have
+    Best first, the most negative, for each model, attack, variant and estimator. Empty where fewer than FEWEST perturbations have
     both, or where all have the same.
     """
     means = found[found["seed"].isna() & found["rho"].notna()].sort_values(list(POINT))
@@ -56,8 +56,7 @@ def predictors_table(found: pd.DataFrame, seed: int) -> pd.DataFrame:
         for measure in MEASURES
     ]
     table = pd.DataFrame(rows, columns=list(PREDICTORS_COLUMNS)).astype({"spearman": float})
-    table["strength"] = -table["spearman"].abs()
-    return table.sort_values([*keys, "strength"], kind="stable", ignore_index=True)[list(PREDICTORS_COLUMNS)]
+    return table.sort_values([*keys, "spearman"], kind="stable", ignore_index=True)
 
 
 def _correlation(rows: pd.DataFrame, measure: str, seed: int) -> dict[str, float]:

@@ -45,8 +45,8 @@ def distances_table(rho: pd.DataFrame, means: Means) -> pd.DataFrame:
 def predictors_table(found: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Spearman's correlation of rho (means over seeds) with each distance, over perturbations; in PREDICTORS_COLUMNS.
 
-    Best first, the most negative, for each model, attack, variant and estimator. Empty where fewer than FEWEST perturbations have
-    both, or where all have the same.
+    Best first (the most negative) for each model, attack, variant and estimator. Empty where fewer than FEWEST
+    perturbations have both, or where all have the same.
     """
     means = found[found["seed"].isna() & found["rho"].notna()].sort_values(list(POINT))
     keys = ["model", "attack", "variant", "estimator"]

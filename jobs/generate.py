@@ -8,10 +8,12 @@ python -m jobs.generate --config FILE --out DIR
 
 Result generations.h5, one row a prompt of this part: `continuation` (n x C int64, its end id included, -1 after it),
 `exact`, `matched_tokens`, `edit_similarity`, `bleu` (lib.suffix_match), `suffix_in_prompt`, `suffix_nll` (nats, summed,
-the model's own distribution), `suffix_log_p` (under the stated decoding); `log_probs`, `mu`, `sigma` of every id of
-prompt and continuation (n x (P + C) float32, NaN where there is none; jobs.score_generations reads them); `row` in
-prompts.h5, and copies of `prompt`, `suffix`, `document`, `subset`, `repetitions`. A killed task goes on at its
-first missing shard.
+the model's own distribution), `suffix_log_p` (under the stated decoding), `samples_needed` (n x 3 float64: draws until
+the suffix comes with p = 0.1, 0.5, 0.9, see lib.extraction; greedy decoding draws nothing, so its numbers are those of
+sampling from the model's own distribution, as the attribute `samples_needed_from` says); `log_probs`, `mu`, `sigma` of
+every id of prompt and continuation (n x (P + C) float32, NaN where there is none; jobs.score_generations reads them);
+`row` in prompts.h5, and copies of `prompt`, `suffix`, `document`, `subset`, `repetitions`. A killed task goes on at
+its first missing shard.
 """
 
 import shutil
@@ -28,9 +30,10 @@ from lib.draws import generator
 from lib.errors import TesseraError
 
 if TYPE_CHECKING:
+    from lib.generation import Continued
     from lib.prompt_files import Prompts
 
-VERSION = 2
+VERSION = 3
 INPUTS = ("model", "prompts")
 SLUG = ("part", "parts")
 IMPORTS_TORCH = True
@@ -139,6 +142,7 @@ class _Worker:
             raise TesseraError(f"{self.prompts.file}: rows from {rows.start}: {error}") from error
         found = {"continuation": made.ids, "suffix_nll": made.suffix_nll, "suffix_log_p": made.suffix_log_p}
         scores = {name: getattr(made, name)[:, len(self.opening) :] for name in names.MEASURED}
+        found["samples_needed"] = _samples_needed(self.config.decoding, made)
         return {**found, **scores, **_matches(made.ids, prompt, suffix), **self._about()}
 
     def _about(self) -> dict[str, np.ndarray]:
@@ -153,6 +157,13 @@ def keys(seed: int, prompts: "Prompts", rows: slice) -> np.ndarray:
     """The secret that all draws of a prompt come from, int64: by (seed, document) alone."""
     drawn = [generator(seed, "continuations", int(number)).integers(2**63) for number in prompts.document[rows]]
     return np.array(drawn, dtype=np.int64)
+
+
+def _samples_needed(decoding: Decoding, made: "Continued") -> np.ndarray:
+    from lib.extraction import PROBABILITIES, samples_needed
+
+    log_p = -made.suffix_nll if decoding.kind == "greedy" else made.suffix_log_p
+    return np.stack([samples_needed(log_p, p) for p in PROBABILITIES], axis=1)
 
 
 def _matches(made: np.ndarray, prompt: np.ndarray, suffix: np.ndarray) -> dict[str, np.ndarray]:
@@ -175,6 +186,7 @@ def _assemble(config: Config, model: Path, prompts: "Prompts", folder: Path, sha
     with hdf5.create(path) as file:
         file.attrs.update({f"decoding_{key}": value for key, value in plain(config.decoding).items()})
         file.attrs.update({"family": about["family"].item().decode(), "dtype": config.dtype})
+        file.attrs["samples_needed_from"] = "model" if config.decoding.kind == "greedy" else "decoding"
         file.attrs["model"] = store.input_digest(model)
         file.attrs.update({name: int(about[name]) for name in ("n_parameters", "bos")})
         hdf5.write(file, "row", np.arange(rows.start, rows.stop, dtype="<u8"))

@@ -93,11 +93,12 @@ def _loop(state: _Run, console: Console) -> None:
 
 
 def _startable(state: _Run) -> Iterator[Task]:
-    """Ready tasks for which there are cores and memory; one that wants more than there is runs alone."""
+    """Ready tasks for which there are cores and memory, the longest first, so that none is left to run alone at the
+    end; one that wants more than there is runs alone."""
     running = [state.plan.tasks[digest].resources for digest in state.running]
     busy = sum(resources.cores for resources in running)
     memory = sum(map(_memory_gb, running))
-    for task in survey.ready(state.plan, state.found):
+    for task in sorted(survey.ready(state.plan, state.found), key=lambda task: -task.resources.expected_hours):
         if task.digest in state.running or task.digest in state.hopeless:
             continue
         needed = _memory_gb(task.resources)

@@ -81,7 +81,18 @@ def test_columns_and_what_they_say(whole, prompt_file) -> None:
     np.testing.assert_array_equal(whole["suffix_in_prompt"], np.arange(N) == 4)
     np.testing.assert_array_equal(whole["exact"], (whole["continuation"][:, :S] == given.suffix).all(1))
     assert (whole["suffix_nll"] > 0).all()
-    assert (extraction.samples_needed(whole["suffix_log_p"], 0.5) > 1).all()
+    for column, p in enumerate((0.1, 0.5, 0.9)):
+        np.testing.assert_array_equal(
+            whole["samples_needed"][:, column], extraction.samples_needed(whole["suffix_log_p"], p)
+        )
+    assert (whole["samples_needed"][:, 1] > 1).all()
+
+
+def test_greedy_says_how_many_samples_the_model_itself_would_need(tiny_causal_lm, prompt_file, tmp_path) -> None:
+    assert run(tmp_path / "out", tiny_causal_lm, prompt_file, decoding={"kind": "greedy"}) == 0
+    found = read(tmp_path / "out")
+    np.testing.assert_array_equal(found["samples_needed"][:, 1], extraction.samples_needed(-found["suffix_nll"], 0.5))
+    assert hdf5.attributes(tmp_path / "out" / "generations.h5")["samples_needed_from"] == "model"
 
 
 def test_attributes_say_how_and_by_what(tiny_mamba, prompt_file, tmp_path) -> None:
@@ -89,7 +100,7 @@ def test_attributes_say_how_and_by_what(tiny_mamba, prompt_file, tmp_path) -> No
     about = hdf5.attributes(tmp_path / "out" / "generations.h5")
     n_parameters = MambaForCausalLM.from_pretrained(tiny_mamba).num_parameters()
     expected = {"family": "mamba", "n_parameters": n_parameters, "bos": 0, "dtype": "float32"}
-    expected["model"] = store.input_digest(tiny_mamba)
+    expected |= {"model": store.input_digest(tiny_mamba), "samples_needed_from": "decoding"}
     assert about == expected | {f"decoding_{key}": value for key, value in {"top_p": 1.0, **SAMPLING}.items()}
 
 

@@ -39,6 +39,17 @@ def test_it_runs_to_the_table_and_again_does_nothing(toy: Toy) -> None:
     assert all(outcomes == ["done"] for found in before.values() for outcomes in found.values())
 
 
+def test_the_longest_ready_task_starts_first(toy: Toy) -> None:
+    sweep = toy.root / "sweeps" / "toy.yaml"
+    alone = '{stage: count, resources: {expected_hours: "${number}", cpus: 4096}, '
+    sweep.write_text(sweep.read_text().replace("{stage: count, ", alone))
+    toy.submit("--cluster=local")
+    files = toy.outputs.glob("store/count/*/attempts/*.json")
+    started = sorted((json.loads(file.read_text())["started"], file.parent.parent) for file in files)
+    numbers = [json.loads((folder / "task.json").read_text())["number"] for _, folder in started]
+    assert numbers == [3, 2, 1]
+
+
 def test_a_killed_launcher_is_resumed_and_its_orphans_are_waited_for(toy: Toy) -> None:
     launcher = start(toy, "--set=seconds=3")
     wait_for(lambda: running_counts(toy), "a running stage")

@@ -22,15 +22,30 @@ from lib.sweep import Leaf, Plan
 COLLECTORS = Path(__file__).parent / "collectors"
 
 
+class NothingFinishedError(TesseraError):
+    """No leaf of a sweep is finished."""
+
+
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report of every finished leaf, and print the closing table; of every part for itself.
 
     Raises TesseraError when no leaf is finished, or naming the first file that is not what was written.
     """
-    for part in plan.parts:
-        run(root, part, console)
     if not plan.parts:
-        _run_one(root, plan, console)
+        return _run_one(root, plan, console)
+    collected = [_run_part(root, part, console) for part in plan.parts]
+    if not any(collected):
+        raise NothingFinishedError(f"{plan.name}: nothing to collect: no setting of its sweeps is finished")
+
+
+def _run_part(root: Path, part: Plan, console: Console) -> bool:
+    """Whether there was something to collect: a sweep that has not begun does not hold up the others."""
+    try:
+        run(root, part, console)
+    except NothingFinishedError as error:
+        console.print(str(error), highlight=False, markup=False)
+        return False
+    return True
 
 
 def _run_one(root: Path, plan: Plan, console: Console) -> None:
@@ -45,14 +60,14 @@ def _run_one(root: Path, plan: Plan, console: Console) -> None:
 def split(plan: Plan, finished: set[str], read: Iterable[str]) -> tuple[list[Leaf], list[Leaf]]:
     """The leaves in order: those whose artifacts of the stages `read` are all there, and those that lack one.
 
-    Raises TesseraError when none is whole.
+    Raises NothingFinishedError when none is whole.
     """
     leaves: tuple[list[Leaf], list[Leaf]] = ([], [])
     for leaf in sorted(plan.leaves, key=_order):
         needed = {digest for digest in leaf.nodes.values() if plan.tasks[digest].stage in read}
         leaves[not needed <= finished].append(leaf)
     if not leaves[0]:
-        raise TesseraError(f"{plan.name}: nothing to collect: no setting is finished; submit the sweep")
+        raise NothingFinishedError(f"{plan.name}: nothing to collect: no setting is finished; submit the sweep")
     return leaves
 
 

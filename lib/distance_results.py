@@ -39,7 +39,8 @@ def write(
     for table_name, table in found.items():
         write_table(names.tables(root, name) / table_name, table)
     attack = _attack(distances)
-    drawn = [_figure(root, name, distances, model, attack) for model in dict.fromkeys(distances["model"])]
+    known = distances[distances["seed"].isna() & (distances["attack"] == attack)]
+    drawn = [_figure(root, name, distances, model, attack) for model in dict.fromkeys(known["model"])]
     report.write(names.report(root, name), _report(found, attack, drawn, description))
     return found
 

@@ -110,10 +110,8 @@ def roc_figure(
 
     Of the records of the default setting, or of the first one where there is no default.
     """
-    records = [record for record in records if record.labels["kind"] == kind]
-    first = ordered_settings(record.labels.get("setting", "") for record in records)[0]
-    records = [record for record in records if record.labels.get("setting", "") == first]
-    level = max(record.labels["level"] for record in records) if level is None else level
+    records = _of_first_setting(records, kind)
+    level = roc_level(records, kind) if level is None else level
     records = [record for record in records if record.labels["level"] == level]
     floor = min(1 / len(scores) for record in records for scores in record.non_members.values()) / 2
 
@@ -123,6 +121,17 @@ def roc_figure(
         axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.1))
 
     return drawing.panels(_names(record.labels["model"] for record in records), draw, "FPR", "TPR")
+
+
+def roc_level(records: Iterable[Record], kind: str = EXACT) -> float:
+    """The level at which `roc_figure` is drawn unless one is given. Raises ValueError for no record of `kind`."""
+    return max(record.labels["level"] for record in _of_first_setting(records, kind))
+
+
+def _of_first_setting(records: Iterable[Record], kind: str) -> list[Record]:
+    mine = [record for record in records if record.labels["kind"] == kind]
+    first = ordered_settings(record.labels.get("setting", "") for record in mine)[:1]
+    return [record for record in mine if [record.labels.get("setting", "")] == first]
 
 
 def training_figure(runs: Mapping[tuple[str, int], TrainingCurve]) -> Figure:

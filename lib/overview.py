@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import files, names, published, renderings, report, tables
+from lib import files, names, published, renderings, report, sweep, tables
 from lib.errors import TesseraError
 from lib.report import Report, ReportTable
 from lib.tables import CORRECTED, PAPER
@@ -173,9 +173,9 @@ def _beside(source: str, settings: int, gaps: pd.Series) -> str:
 
 
 def _not_collected(root: Path, found: Mapping[str, Report]) -> list[str]:
-    folders = sorted(path.parent.name for path in root.glob(str(names.submits(Path(), "*"))))
+    folders = [path.parent.name for path in root.glob(str(names.submits(Path(), "*")))]
+    submitted = {part for folder in folders for part in sweep.parts(folder)}
     return [
         f"{name} was submitted and is not collected (make status-{name.replace('_', '-')}); nothing of it is in here."
-        for name in folders
-        if name not in found
+        for name in sorted(submitted.difference(found))
     ]

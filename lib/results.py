@@ -43,13 +43,15 @@ class Drawn:
 def write(
     root: Path, name: str, measurements: Sequence[Measurement], description: Description,
     records: Sequence[Record] = (), training: Mapping[tuple[str, int], figures.TrainingCurve] | None = None,
+    planned: tables.Curves | None = None,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Write the results of sweep `name` under `root`; returns its tables by name.
 
-    records add the ROC figure and the `delong` table, training the figure of held-out loss and AUC.
+    records add the ROC figure and the `delong` table, training the figure of held-out loss and AUC; planned: see
+    `tables.rho_table`.
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
-    rho = tables.rho_rows(measurements)
+    rho = tables.rho_rows(measurements, planned)
     found = {
         "auc": tables.auc_table(measurements),
         "rho": tables.rho_frame(rho),
@@ -142,7 +144,7 @@ def _kind_name(kind: str) -> str:
 
 
 def _roc(records: Sequence[Record], description: Description) -> Drawn:
-    level = max(record.labels["level"] for record in records if record.labels["kind"] == EXACT)
+    level = figures.roc_level(records)
     caption = "Log axes; the mean TPR over seeds at each FPR. The dotted line is chance."
     figure = figures.roc_figure(records, EXACT, level, description.variant)
     return Drawn("roc", f"ROC after {level} exact copies", caption, figure)

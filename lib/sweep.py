@@ -91,6 +91,12 @@ def names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
 
+def parts(name: str) -> list[str]:
+    """The sweeps that `name` stands for: those of a sweep of sweeps; itself, also where its file is gone."""
+    file = FOLDER / f"{name}.yaml"
+    return list(yamls.read(file).get("sweeps", [name])) if file.is_file() else [name]
+
+
 def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
     """The sweep's document with its profile merged and `key=value` settings applied.
 

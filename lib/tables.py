@@ -30,6 +30,7 @@ LEVELS = {
     "near_duplicates": "edits up to d",
 }  # fmt: skip
 
+Curves = Mapping[tuple[str, str], int]  # (model, setting) -> nu_max of its exact curve
 KEY = ("model", "seed", "attack", "variant", "kind", "level", "setting")
 POINT = ("model", "seed", "kind", "level", "setting")  # of a record
 TPR_COLUMNS = tuple(f"tpr_at_fpr_{target:g}" for target in statistics.FPR_TARGETS)
@@ -116,16 +117,17 @@ def auc_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
     return frame([_auc_row(measured) for measured in measurements], AUC_COLUMNS, KEY)
 
 
-def rho_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
+def rho_table(measurements: Iterable[Measurement], planned: Curves | None = None) -> pd.DataFrame:
     """rho of every fuzzy setting by every estimator, in RHO_COLUMNS; and, with `seed` empty, means over seeds.
 
     The curve is that of the exact records of the same model, seed, attack, variant and setting, or of the setting ""
     where the model has no exact records of that setting; nu_max is its largest nu over all seeds. Where the curve does
-    not run from 1 to nu_max, rho stays empty and a warning says why.
+    not run from 1 to nu_max, rho stays empty and a warning says why. planned: the curves that there will be once
+    everything is done, so that a part of it is read off no other and off no shorter curve.
     rho_low, rho_high: over canaries; of a mean, that of the mean of the seeds' samples. rho_std: standard deviation
     over seeds (ddof 0); rho_seeds_low, rho_seeds_high: t interval of the mean over seeds, of two or more.
     """
-    return rho_frame(rho_rows(measurements))
+    return rho_frame(rho_rows(measurements, planned))
 
 
 def rho_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -133,10 +135,10 @@ def rho_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return frame(rows, RHO_COLUMNS, (*KEY, "estimator"))
 
 
-def rho_rows(measurements: Iterable[Measurement]) -> list[dict[str, Any]]:
+def rho_rows(measurements: Iterable[Measurement], planned: Curves | None = None) -> list[dict[str, Any]]:
     """The rows of `rho_table`, which have their bootstrap samples as well: `rho_samples` (draws,) or None; and `curve`,
     the setting whose exact curve rho was read off. What could not be estimated has no key `rho`."""
-    curves = _Curves(measurements := list(measurements))
+    curves = _Curves(measurements := list(measurements), planned or {})
     rows = [row for measured in measurements if _is_fuzzy(measured) for row in _rho_rows(measured, curves)]
     return rows + list(_mean_rows(rows))
 
@@ -350,12 +352,12 @@ class _Curve:
 class _Curves:
     """The exact curves by (model, seed, attack, variant, setting)."""
 
-    def __init__(self, measurements: Sequence[Measurement]):
+    def __init__(self, measurements: Sequence[Measurement], planned: Curves):
         groups: dict[tuple[Any, ...], list[Measurement]] = {}
         for measured in measurements:
             if measured.kind == EXACT and measured.level >= 1:
                 groups.setdefault((*measured.key[:4], measured.setting), []).append(measured)
-        self.nu_max: dict[tuple[str, str], int] = {}
+        self.nu_max = dict(planned)
         for (model, *_, setting), points in groups.items():
             largest = int(max(point.level for point in points))
             self.nu_max[model, setting] = max(self.nu_max.get((model, setting), 0), largest)

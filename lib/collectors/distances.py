@@ -31,7 +31,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
         warnings=collect.missing_words(plan, missing),
     )
     measured = _means(root, plan, [leaf for leaf in leaves if _stage(plan, leaf) == "distances"])
-    auc, rho = tables.auc_table(measurements), tables.rho_table(measurements)
+    auc, rho = tables.auc_table(measurements), tables.rho_table(measurements, mosaic.planned_curves(plan))
     found = distance_results.write(root, plan.name, auc, rho, measured, description, SEED)
     collect.write_missing(root, plan, missing)
     _print(distance_results.summary(found), console)

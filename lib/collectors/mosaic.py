@@ -40,9 +40,20 @@ def run(root: Path, plan: Plan, console: Console) -> None:
         published=_published(plan, leaves),
     )
     measurements = tables.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
-    found = results.write(root, plan.name, measurements, description, records, _training(root, plan, leaves, finished))
+    training = _training(root, plan, leaves, finished)
+    found = results.write(root, plan.name, measurements, description, records, training, planned_curves(plan))
     collect.write_missing(root, plan, missing)
     _print_summary(found["auc"], found["rho"], console)
+
+
+def planned_curves(plan: Plan) -> dict[tuple[str, str], int]:
+    """(model, setting) -> the most exact copies, of every exact curve that the plan has, done or not."""
+    curves: dict[tuple[str, str], int] = {}
+    for leaf in plan.leaves:
+        if leaf.labels["kind"] == "exact":
+            key = leaf.labels["model"], leaf.setting()
+            curves[key] = max(curves.get(key, 0), leaf.labels["level"])
+    return curves
 
 
 def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:

@@ -122,6 +122,31 @@ def test_a_sweep_of_sweeps_collects_each_of_them(plan, tmp_path, monkeypatch) ->
     assert collected == [plan.name, "other"]
 
 
+def test_a_sweep_without_anything_finished_does_not_hold_up_the_others(plan, tmp_path, monkeypatch, capsys) -> None:
+    collected = []
+
+    def run(root, part, console) -> None:
+        if part.name in ("empty", "bare"):
+            collect.split(part, set(), ("membership",))
+        collected.append(part.name)
+
+    monkeypatch.setattr(mosaic, "run", run)
+    empty, bare = replace(plan, name="empty"), replace(plan, name="bare")
+    union = Plan("both", "smoke", "", "", plan.tasks, plan.leaves * 2, (empty, plan))
+    collect.run(tmp_path, union, Console())
+    assert collected == [plan.name]
+    assert "empty: nothing to collect" in capsys.readouterr().out
+    with pytest.raises(TesseraError, match="both: nothing to collect"):
+        collect.run(tmp_path, replace(union, parts=(empty, bare)), Console(quiet=True))
+
+
+def test_curves_are_those_of_the_plan_whatever_is_done(plan) -> None:
+    assert mosaic.planned_curves(plan) == {
+        (leaf.labels["model"], ""): max(one.labels["level"] for one in plan.leaves if one.labels["kind"] == "exact")
+        for leaf in plan.leaves
+    }
+
+
 def test_what_misses_is_listed_whatever_its_labels(root, plan) -> None:
     more = [Leaf({**plan.leaves[2].labels, "k": 10}, plan.leaves[2].digest, {})]
     collect.write_missing(root, plan, [plan.leaves[0], *more])

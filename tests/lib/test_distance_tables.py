@@ -117,3 +117,12 @@ def test_tables_figure_and_report_are_written(tmp_path):
     _, rows = distance_results.summary(found)
     assert len(rows) == len(MEASURES)
     assert rows[0][1:3] == ["jaccard_10", "-1.000"]
+
+
+def test_without_any_rho_there_are_tables_and_a_warning(tmp_path):
+    """What a sweep gives of which the exact curve is not done yet."""
+    fuzzy = [m for m in measured() if m.kind != "exact"]
+    auc, rho = tables.auc_table(fuzzy), tables.rho_table(fuzzy)
+    found = distance_results.write(tmp_path, "x", auc, rho, means(), Description("Distances"), 0)
+    assert len(found["distances"]) and found["predictors"].empty
+    assert "estimates of ρ are empty" in names.report(tmp_path, "x").read_text()

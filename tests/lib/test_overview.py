@@ -64,6 +64,7 @@ def root(tmp_path_factory):
     )  # fmt: skip
     published.to_csv(names.tables(root, "near_dupls") / "published.csv", index=False)
     names.submits(root, "top_k").mkdir(parents=True)
+    names.submits(root, "all").mkdir(parents=True)
     overview.write(root)
     return root
 
@@ -128,6 +129,12 @@ def test_what_a_report_was_made_of_reads_as_it_was(root):
     assert report.render(given) == names.report(root, "near_dupls").read_text()
     frame = pd.read_csv(io.BytesIO(given.tables[0].csv))
     assert len(frame) == given.tables[0].n_rows
+
+
+def test_a_sweep_of_sweeps_is_collected_when_its_sweeps_are(page):
+    said = re.findall(r"(\w+) was submitted", page)
+    assert "all" not in said
+    assert sorted(said) == sorted({"insertions", "top_k", "paraphrases", "extraction", "ablations"})
 
 
 class Links(HTMLParser):

@@ -255,6 +255,12 @@ def test_the_roc_is_of_the_default_setting(grouped):
     np.testing.assert_array_equal(lines[0].get_ydata(), lines[1].get_ydata())
 
 
+def test_the_roc_is_drawn_where_another_setting_has_more_copies():
+    more = [record("exact", nu, 1.0, setting=setting) for nu, setting in ((1, ""), (4, ""), (10, "learning_rate=1"))]
+    drawn = results._draw(tables.auc_table([]), tables.rho_table([]), results.Description("t"), more, {})
+    assert [item.title for item in drawn] == ["ROC after 4 exact copies"]
+
+
 def test_levels_are_marked_at_whole_numbers():
     one_level = [r for r in records() if r.labels["kind"] == "exact" or r.labels["level"] == 25]
     auc = tables.auc_table(tables.measure(one_level, seed=1, n_bootstrap=10))

@@ -268,6 +268,23 @@ def test_a_seed_without_its_settings_curve_gets_no_other(ablated_measurements, c
     assert rows[rows["seed"] == 1]["rho"].notna().all()
 
 
+def test_a_curve_that_is_planned_and_not_done_is_replaced_by_no_other(ablated_measurements, caplog):
+    """Of a part of a sweep: neither the default's curve (of other canaries, or another training), nor a shorter one."""
+    planned = {("m", ""): 10, ("m", "learning_rate=0.1"): 4}
+    whole = tables.rho_table(ablated_measurements, planned)
+    pd.testing.assert_frame_equal(whole, tables.rho_table(ablated_measurements))
+    without = [m for m in ablated_measurements if not (m.kind == "exact" and m.setting)]
+    rows = tables.rho_table(without, planned)
+    assert rows[rows["setting"] == "learning_rate=0.1"]["rho"].isna().all()
+    assert rows[rows["setting"] == "ngram=2"]["rho"].notna().all()
+    shorter = [m for m in ablated_measurements if not (m.kind == "exact" and m.level == 10)]
+    assert tables.rho_table(shorter)["rho"].notna().any()
+    with caplog.at_level(logging.WARNING):
+        rows = tables.rho_table(shorter, planned)
+    assert rows[rows["setting"] != "learning_rate=0.1"]["rho"].isna().all()
+    assert "its exact curve lacks nu = 10" in caplog.text
+
+
 def test_settings_are_no_part_of_one_another(ablated_measurements, rho_rows):
     table = tables.rho_table(ablated_measurements)
     default = table[table["setting"] == ""].reset_index(drop=True)

@@ -88,6 +88,12 @@ class Config:
         for name in {name for names_ in KEYS.values() for name in names_}.difference(own):
             if getattr(self, name):
                 raise ValueError(f"source {self.source} has no use for {name}; leave it out")
+        if self.url:  # before a configuration with a password in it is stored
+            from lib.chat_endpoint import check_url
+
+            check_url(self.url)
+        if self.key_variable and not self.key_variable.isidentifier():
+            raise ValueError("key_variable: the name of a variable is wanted, not the key")
 
 
 KEYS = {"model": ("begin",), "endpoint": ("url", "model_name", "key_variable")}

@@ -5,13 +5,14 @@ The key goes into one header and nowhere else: redirects are refused, and it is 
 
 import http.client
 import json
+import re
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lib.errors import TesseraError, UsageError
 
@@ -47,12 +48,10 @@ class Endpoint:
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
-        """Refuse what is no address, or holds a password."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-            raise UsageError(
-                "url: http(s)://host[:port]/path is wanted, without user or password; the key has its place"
-            )
+        """Refuse what is no address, or holds a password, and a key that no header can hold."""
+        check_url(self.url)
+        if self.key and not re.fullmatch("[!-~]+", self.key):  # an error about the header would quote it
+            raise UsageError("key_variable: white space, or a character beyond ASCII, in the key; export it alone")
         if not self.model:
             raise UsageError("the endpoint's model has no name; set model_name")
 
@@ -64,7 +63,7 @@ class Endpoint:
         body = {"model": self.model, "messages": [{"role": "user", "content": question}], **settings}
         for number in range(self.retries + 1):
             try:
-                return _content(self._post(json.dumps(body).encode()))
+                return self._content(self._post(json.dumps(body).encode()))
             except _TryAgainError as error:
                 if number == self.retries:
                     raise TesseraError(
@@ -87,14 +86,53 @@ class Endpoint:
             raise _TryAgainError(f"{type(error).__name__}: {error}") from None
 
     def _refused(self, error: urllib.error.HTTPError) -> Exception:
-        said = error.read(QUOTED).decode(errors="replace").strip()
-        what = self._hidden(f"{error.code} {error.reason}: {said}")
+        what = self._hidden(f"{error.code} {error.reason}: {self._said(error)}")
         if error.code in BUSY or error.code >= 500:
             return _TryAgainError(what, _seconds(error.headers.get("Retry-After")))
         return TesseraError(f"{self.url}: refused ({what}); check url, model_name and the key in key_variable")
 
+    def _said(self, error: urllib.error.HTTPError) -> str:
+        """What came with an error, as far as it came."""
+        try:
+            return self._quoted(_whole(error, time.monotonic() + self.timeout))
+        except (OSError, http.client.HTTPException, _TryAgainError) as late:
+            return f"and no more ({late})"
+
+    def _content(self, body: bytes) -> str:
+        try:
+            content = json.loads(body)["choices"][0]["message"]["content"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise _TryAgainError(f"no chat completion ({type(error).__name__}): {self._quoted(body)!r}") from None
+        if content is None:  # a refusal in the model's own way
+            return ""
+        if not isinstance(content, str):
+            raise _TryAgainError(f"no chat completion: content is {type(content).__name__}")
+        return content
+
+    def _quoted(self, body: bytes) -> str:
+        """The beginning of a body; hidden before it is cut, which would leave a part of the key."""
+        return self._hidden(body.decode(errors="replace"))[:QUOTED].strip()
+
     def _hidden(self, text: str) -> str:
         return text.replace(self.key, "***") if self.key else text
+
+
+def check_url(url: str) -> None:
+    """Raise ValueError, which does not quote it, for what is no address, or could hold a secret."""
+    parts = urlsplit(url)
+    secret = parts.username or parts.password or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or secret or not _has_port(parts):
+        raise ValueError(
+            "url: http(s)://host[:port]/path is wanted, without user or password or query; the key has its place"
+        )
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether the port is a number, or not given."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 def _whole(response: Any, deadline: float) -> bytes:
@@ -108,18 +146,6 @@ def _whole(response: Any, deadline: float) -> bytes:
         if size > MOST_BYTES:
             raise _TryAgainError(f"the answer has more than {MOST_BYTES} bytes")
     return b"".join(parts)
-
-
-def _content(body: bytes) -> str:
-    try:
-        content = json.loads(body)["choices"][0]["message"]["content"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise _TryAgainError(f"no chat completion ({type(error).__name__}): {body[:QUOTED]!r}") from None
-    if content is None:  # a refusal in the model's own way
-        return ""
-    if not isinstance(content, str):
-        raise _TryAgainError(f"no chat completion: content is {type(content).__name__}")
-    return content
 
 
 def _seconds(header: str | None) -> float | None:

@@ -163,6 +163,33 @@ def test_a_refusal_is_an_error_at_once(serve, status: int) -> None:
     assert len(server.requests) == 1
 
 
+def test_an_error_whose_words_never_come_is_tried_again(serve) -> None:
+    def hang():
+        yield "half a"
+        time.sleep(0.5)
+
+    server = serve(lambda number, body: (503, hang(), {"Content-Length": "99"}))
+    with pytest.raises(TesseraError, match="no answer in 2 tries; the last: 503"):
+        Endpoint(server.url, "m", timeout=0.1, retries=1, backoff=0).ask("?", {})
+
+
+@pytest.mark.parametrize("status", [200, 401, 503])
+def test_no_part_of_a_key_is_quoted(serve, status: int) -> None:
+    server = serve(lambda number, body: (status, "x" * 190 + KEY))
+    with pytest.raises(TesseraError) as caught:
+        Endpoint(server.url, "m", KEY, retries=0).ask("?", {})
+    assert KEY[:4] not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r", f"{KEY}\u2019", f"{KEY} x"])
+def test_a_key_that_no_header_can_hold_is_refused_unquoted(inputs, tmp_path: Path, monkeypatch, key: str) -> None:
+    monkeypatch.setenv("MY_KEY", key)
+    settings = {"source": "endpoint", "url": "http://127.0.0.1:9/v1", "model_name": "m", "key_variable": "MY_KEY"}
+    with pytest.raises(UsageError, match="key_variable: white space, or a character beyond ASCII") as caught:
+        run(tmp_path, inputs, **settings)
+    assert KEY not in str(caught.value)
+
+
 def test_waiting_between_tries_is_bounded(serve) -> None:
     waits: list[float] = []
     server = serve(lambda number, body: (503, "", {"Retry-After": "86400"} if number == 2 else {}))
@@ -200,21 +227,32 @@ def test_nobody_listens_and_a_refusal_in_words(serve) -> None:
         ({"source": "endpoint", "url": "http://x/v1"}, "source endpoint needs model_name"),
         ({"url": "http://x"}, "source model has no use for url"),
         ({"key_variable": "K"}, "source model has no use for key_variable"),
-        ({"source": "endpoint", "url": "u", "model_name": "m", "begin": "1."}, "source endpoint has no use for begin"),
+        (
+            {"source": "endpoint", "url": "http://x", "model_name": "m", "begin": "1."},
+            "source endpoint has no use for begin",
+        ),
+        ({"source": "endpoint", "url": "http://u:pw@x/v1", "model_name": "m"}, "url: .*without user or password"),
+        ({"source": "endpoint", "url": "http://x/v1?key=pw", "model_name": "m"}, "url: .*without .*query"),
+        ({"source": "endpoint", "url": "http://x:8o/v1", "model_name": "m"}, "url: http"),
+        (
+            {"source": "endpoint", "url": "http://x", "model_name": "m", "key_variable": "sk-pw"},
+            "the name of a variable",
+        ),
         ({"rephrasings": 0}, "rephrasings is 0"),
         ({"rephrasings": 3}, "per_answer is 9; at most the 3"),
         ({"timeout_seconds": 0.0}, "timeout_seconds: above 0"),
     ],
 )
 def test_nonsense_is_refused(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         paraphrases.Config(**settings)
+    assert "pw" not in str(caught.value)
 
 
 def test_urls_and_inputs_that_do_not_fit(inputs, tmp_path: Path, tiny_causal_lm: Path, monkeypatch) -> None:
     monkeypatch.delenv("MY_KEY", raising=False)
     for url in ("localhost:8000", "ftp://x/v1", "http://user:pass@x/v1"):
-        with pytest.raises(UsageError, match="without user or password") as caught:
+        with pytest.raises(ValueError, match="without user or password") as caught:
             Endpoint(url, "m")
         assert "pass@" not in str(caught.value)
     with pytest.raises(UsageError, match="the input model belongs to source model"):

@@ -31,10 +31,10 @@ def run(root: Path, plan: Plan, console: Console) -> None:
 
     Raises TesseraError when no leaf is finished, or naming the first file that is not what was written.
     """
-    if not plan.parts:
-        return _run_one(root, plan, console)
     collected = [_run_part(root, part, console) for part in plan.parts]
-    if not any(collected):
+    if not plan.parts:
+        _run_one(root, plan, console)
+    elif not any(collected):
         raise NothingFinishedError(f"{plan.name}: nothing to collect: no setting of its sweeps is finished")
 
 

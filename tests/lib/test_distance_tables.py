@@ -124,5 +124,6 @@ def test_without_any_rho_there_are_tables_and_a_warning(tmp_path):
     fuzzy = [m for m in measured() if m.kind != "exact"]
     auc, rho = tables.auc_table(fuzzy), tables.rho_table(fuzzy)
     found = distance_results.write(tmp_path, "x", auc, rho, means(), Description("Distances"), 0)
-    assert len(found["distances"]) and found["predictors"].empty
+    assert len(found["distances"])
+    assert found["predictors"].empty
     assert "estimates of ρ are empty" in names.report(tmp_path, "x").read_text()

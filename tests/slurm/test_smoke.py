@@ -46,7 +46,7 @@ def test_a_kill_a_lost_node_and_a_preemption_leave_the_same_tables(undisturbed: 
     smoke = Smoke(tmp_path / "disturbed", cluster)
     cluster.node("n1,n2", "drain")
     smoke.submit()
-    _slow_down_writes(smoke)
+    smoke.slow_down_writes()
     cluster.resume()
     _kill_while_writing(smoke)
     _lose_node(smoke, "finetune")
@@ -63,15 +63,6 @@ def test_a_kill_a_lost_node_and_a_preemption_leave_the_same_tables(undisturbed: 
     assert set(completed.values()) == {1}
     assert all(outcomes.count("done") == 1 and outcomes[-1] == "done" for outcomes in smoke.attempts())
     assert smoke.tables() == undisturbed.tables()
-
-
-def _slow_down_writes(smoke: Smoke) -> None:
-    """Have the queued code pause between writing a result and giving it its name, to be killed there."""
-    (file,) = smoke.outputs.glob("snapshots/*/lib/hdf5.py")
-    text = file.read_text()
-    pause = "    if path.suffix == '.h5':\n        __import__('time').sleep(0.5)\n"
-    assert text.count("    sync(temporary)\n") == 1
-    file.write_text(text.replace("    sync(temporary)\n", pause + "    sync(temporary)\n"))
 
 
 def _kill_while_writing(smoke: Smoke) -> None:

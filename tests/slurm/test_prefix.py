@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import hdf5
+from lib import hdf5, names
 from tests.slurm.conftest import Cluster
 from tests.slurm.smoke import SWEEP_SECONDS, Smoke
 from tests.toys import wait_for
@@ -39,7 +39,7 @@ def test_a_killed_generation_is_resumed_and_no_prompt_is_lost_or_repeated(cluste
 
 
 def _shards(smoke: Smoke) -> list[Path]:
-    return list(smoke.outputs.glob("store/generate/*/blocks/[0-9]*.h5"))
+    return list(smoke.outputs.glob(f"store/generate/*/{names.BLOCKS}/[0-9]*.h5"))
 
 
 def _generations(smoke: Smoke) -> list[Path]:

@@ -7,17 +7,22 @@ artifacts give the same bytes, whatever ran where.
 
 import importlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
 from lib import attempts, files, hdf5, names, store
 from lib.config import canonical
 from lib.errors import TesseraError, UsageError, suggestion
 from lib.survey import directory
 from lib.sweep import Leaf, Plan
+
+if TYPE_CHECKING:  # imports matplotlib and pandas, which other commands do without
+    from lib.results import Description
 
 COLLECTORS = Path(__file__).parent / "collectors"
 
@@ -69,6 +74,28 @@ def split(plan: Plan, finished: set[str], read: Iterable[str]) -> tuple[list[Lea
     if not leaves[0]:
         raise NothingFinishedError(f"{plan.name}: nothing to collect: no setting is finished; submit the sweep")
     return leaves
+
+
+def description(
+    root: Path, plan: Plan, leaves: Iterable[Leaf], missing: list[Leaf], warnings: Iterable[str] = ()
+) -> "Description":
+    """What a report says of every sweep: exact settings, where its numbers are from, what is missing."""
+    from lib.results import Description
+
+    return Description(
+        title=plan.title,
+        settings=settings(plan),
+        provenance=dict(provenance(root, plan, leaves)),
+        warnings=[*missing_words(plan, missing), *warnings],
+    )
+
+
+def print_table(console: Console, title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a closing table."""
+    table = Table(*header, box=box.SIMPLE_HEAD, padding=0, title=title)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
 
 
 def settings(plan: Plan) -> dict[str, str]:

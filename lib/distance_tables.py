@@ -14,9 +14,8 @@ from scipy.stats import rankdata
 from lib import statistics
 from lib.distances import MEASURES
 from lib.draws import generator
-from lib.tables import CORRECTED
+from lib.tables import CORRECTED, POINT
 
-POINT = ("model", "seed", "kind", "level", "setting")
 RHO = ("rho", "rho_low", "rho_high", "rho_std", "n_seeds")
 DISTANCES_COLUMNS = (*POINT, "attack", "variant", "estimator", *RHO, *MEASURES)
 PREDICTORS_COLUMNS = (

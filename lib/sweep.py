@@ -68,6 +68,10 @@ class Leaf:
     digest: str
     nodes: dict[str, str]
 
+    def point(self) -> dict[str, Any]:
+        """Model, seed, kind, level and setting: what tells a result of a mosaic sweep in the tables."""
+        return {**{name: self.labels[name] for name in POINT}, "setting": self.setting()}
+
     def setting(self) -> str:
         """The labels beyond model, seed, kind and level: `ngram=2;method=paper`; empty where there are none."""
         return ";".join(f"{name}={_spelled(value)}" for name, value in self.labels.items() if name not in POINT)

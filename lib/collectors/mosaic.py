@@ -3,16 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from lib import collect, hdf5, names, store
 from lib.survey import directory, done
-from lib.sweep import POINT, Leaf, Plan
+from lib.sweep import Leaf, Plan
 
 if TYPE_CHECKING:  # these import matplotlib and pandas, which other commands do without
     import pandas as pd
@@ -32,11 +30,8 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     finished = done(root, plan)
     leaves, missing = collect.split(plan, finished, READ)
     records = list(read_records(root, plan, leaves))
-    description = results.Description(
-        title=plan.title,
-        settings=collect.settings(plan),
-        provenance=dict(collect.provenance(root, plan, leaves)),
-        warnings=[*collect.missing_words(plan, missing), *_without_curve(plan, leaves, finished)],
+    description = replace(
+        collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished)),
         published=_published(plan, leaves),
     )
     measurements = tables.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
@@ -64,12 +59,7 @@ def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Re
         scores, injected = (_artifact(root, plan, leaf, stage) for stage in ("membership", "inject"))
         sides = collect.verified_columns(scores / names.SCORES, "members", "non_members")
         copies = collect.verified_columns(injected / names.INJECTED, "effective_copies", "nominal_copies")
-        yield Record(_labels(leaf), **sides, **{name: float(np.mean(column)) for name, column in copies.items()})
-
-
-def _labels(leaf: Leaf) -> dict[str, Any]:
-    """The labels of a record: the leaf's own columns, and whatever else it has as its setting."""
-    return {**{name: leaf.labels[name] for name in POINT}, "setting": leaf.setting()}
+        yield Record(leaf.point(), **sides, **{name: float(np.mean(column)) for name, column in copies.items()})
 
 
 def _baselines(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:
@@ -167,7 +157,4 @@ def _print_summary(auc: "pd.DataFrame", rho: "pd.DataFrame", console: Console) -
         header, rows = tables.summary(rho, kind=kind, attack=attack)
         for model in dict.fromkeys(row[0] for row in rows):
             title = f"{model}: rho of {figures.KINDS.get(kind, kind)} by {tables.level_name(kind)} (isotonic estimator)"
-            table = Table(*header[1:], box=box.SIMPLE_HEAD, padding=0, title=title)
-            for _, *values in (row for row in rows if row[0] == model):
-                table.add_row(*values)
-            console.print(table)
+            collect.print_table(console, title, header[1:], [row[1:] for row in rows if row[0] == model])

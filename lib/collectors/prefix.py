@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from lib import collect, names, store
 from lib.survey import directory, done
@@ -21,18 +19,13 @@ SAME = ("model", "prompt_tokens")  # leaves with these in common are one model's
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report, and print the share memorized by model and prompt length."""
-    from lib import prefix_results, results
+    from lib import prefix_results
 
     leaves, missing = collect.split(plan, whole(plan, done(root, plan)), READ)
-    description = results.Description(
-        title=plan.title,
-        settings=collect.settings(plan),
-        provenance=dict(collect.provenance(root, plan, leaves)),
-        warnings=collect.missing_words(plan, missing),
-    )
+    description = collect.description(root, plan, leaves, missing)
     found = prefix_results.write(root, plan.name, read(root, plan, leaves), description)
     collect.write_missing(root, plan, missing)
-    _print_summary(prefix_results.summary(found), console)
+    collect.print_table(console, "share of suffixes repeated whole, by prompt length", *prefix_results.summary(found))
 
 
 def whole(plan: Plan, finished: set[str]) -> set[str]:
@@ -75,11 +68,3 @@ def _verified(root: Path, plan: Plan, digest: str, name: str) -> Path:
     place = directory(root, plan.tasks[digest])
     store.verify(place)
     return place / name
-
-
-def _print_summary(summary: tuple[list[str], list[list[str]]], console: Console) -> None:
-    header, rows = summary
-    table = Table(*header, box=box.SIMPLE_HEAD, padding=0, title="share of suffixes repeated whole, by prompt length")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from lib import collect, hdf5, names, store
 from lib.errors import TesseraError
@@ -24,7 +22,7 @@ READ = ("targets", "near_duplicates", "deduplication", "exact_duplicates", "coun
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report, and print the mean number of near-duplicates by bucket and distance."""
-    from lib import results, slimpajama_data, slimpajama_results
+    from lib import slimpajama_data, slimpajama_results
 
     finished = done(root, plan)
     leaves, missing = collect.split(plan, finished, READ)
@@ -37,15 +35,10 @@ def run(root: Path, plan: Plan, console: Console) -> None:
         scanned_fraction=_scanned_fraction(plan, scan),
     )
     _compare_counts(root, plan, leaves, data.count)
-    description = results.Description(
-        title=plan.title,
-        settings=collect.settings(plan),
-        provenance=dict(collect.provenance(root, plan, leaves)),
-        warnings=collect.missing_words(plan, missing),
-    )
+    description = collect.description(root, plan, leaves, missing)
     found = slimpajama_results.write(root, plan.name, data, description)
     collect.write_missing(root, plan, missing)
-    _print_summary(slimpajama_results.summary(found), console)
+    collect.print_table(console, "mean near-duplicates of a target by distance", *slimpajama_results.summary(found))
 
 
 def _verified(root: Path, plan: Plan, leaf: Leaf, node: str) -> Path:
@@ -80,11 +73,3 @@ def _scanned_fraction(plan: Plan, leaf: Leaf) -> float:
     """How much of the corpus was scanned, in chunks, which are as even as the files allow."""
     corpus = plan.tasks[leaf.nodes["near_duplicates"]].inputs["corpus"]
     return len(corpus) / plan.tasks[corpus[0]].config["chunks"]
-
-
-def _print_summary(summary: tuple[list[str], list[list[str]]], console: Console) -> None:
-    header, rows = summary
-    table = Table(*header, box=box.SIMPLE_HEAD, padding=0, title="mean near-duplicates of a target by distance")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)

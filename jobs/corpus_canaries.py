@@ -14,9 +14,10 @@ python -m jobs.corpus_canaries --config canaries.yaml --out DIR
     band_ends: [10, 20, 30, 40, 50]
 
 A canary is the beginning of a target's text, `length` ids of the target tokenizer, under the rules of jobs.canaries.
-Members and non-members are drawn from the same targets in one random order, so that they differ by chance alone; only
-members are injected. Writes canaries.h5: `tokens` (n x length, uint32), `text`, `draw`, and `target` (row in
-targets.h5), for jobs.duplicates of kind near_duplicates.
+Members and non-members are drawn from the same targets in one random order, members first: they differ by chance,
+and by non-members resembling none of the members, which selects a little. Only members are injected. Writes
+canaries.h5: `tokens` (n x length, uint32), `text`, `draw`, and `target` (row in targets.h5), for jobs.duplicates of
+kind near_duplicates.
 """
 
 from dataclasses import dataclass

@@ -81,23 +81,33 @@ class Config:
             raise ValueError("seed, retries and backoff_seconds: at least 0; timeout_seconds: above 0")
         if self.per_answer > self.rephrasings:
             raise ValueError(f"per_answer is {self.per_answer}; at most the {self.rephrasings} rephrasings are wanted")
-        own = KEYS[self.source]
-        for name in own:
-            if not getattr(self, name) and name in REQUIRED:
-                raise ValueError(f"source {self.source} needs {name}")
-        for name in {name for names_ in KEYS.values() for name in names_}.difference(own):
-            if getattr(self, name):
-                raise ValueError(f"source {self.source} has no use for {name}; leave it out")
-        if self.url:  # before a configuration with a password in it is stored
-            from lib.chat_endpoint import check_url
-
-            check_url(self.url)
-        if self.key_variable and not self.key_variable.isidentifier():
-            raise ValueError("key_variable: the name of a variable is wanted, not the key")
+        _check_keys(self)
+        _check_secrets(self)
 
 
 KEYS = {"model": ("begin",), "endpoint": ("url", "model_name", "key_variable")}
 REQUIRED = ("url", "model_name")
+
+
+def _check_keys(config: Config) -> None:
+    """Raise ValueError for a key of the other source, or one that the source lacks."""
+    own = KEYS[config.source]
+    for name in own:
+        if not getattr(config, name) and name in REQUIRED:
+            raise ValueError(f"source {config.source} needs {name}")
+    for name in {name for names_ in KEYS.values() for name in names_}.difference(own):
+        if getattr(config, name):
+            raise ValueError(f"source {config.source} has no use for {name}; leave it out")
+
+
+def _check_secrets(config: Config) -> None:
+    """Raise ValueError, which quotes nothing, for what would put a secret into a stored configuration."""
+    if config.url:
+        from lib.chat_endpoint import check_url
+
+        check_url(config.url)
+    if config.key_variable and not config.key_variable.isidentifier():
+        raise ValueError("key_variable: the name of a variable is wanted, not the key")
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -20,7 +20,8 @@ METHODS = {
     "over all variations of all canaries; n-grams of sequences shorter than n are undefined and left out.",
     "Rank correlation": "Spearman's, of ρ (mean over seeds) with the mean distance, over perturbations (a kind at a "
     "level and a setting); the interval is a 95 % percentile bootstrap over perturbations, with the same draws for "
-    "every distance. Duplicates scattered over a document have no distance to their canary and take no part.",
+    "every distance that is defined for all of them. Duplicates scattered over a document have no distance to their "
+    "canary and take no part.",
 }
 
 

@@ -151,7 +151,8 @@ def _cut_copies(auc: pd.DataFrame) -> str:
 def _baselines(auc: pd.DataFrame) -> Iterable[str]:
     rows = auc[(auc["kind"] == NO_INJECTION) & ((auc["auc_low"] > 0.5) | (auc["auc_high"] < 0.5))]
     for row in rows.itertuples():
+        told = f" ({setting_name(row.setting)})" if row.setting else ""
         yield (
-            f"{row.model}, seed {row.seed}: {label_of(row.attack)} alone, without any injection, reaches an AUC of "
-            f"{row.auc:.3f} [{row.auc_low:.3f}, {row.auc_high:.3f}]: members and non-members differ by themselves."
+            f"{row.model}, seed {row.seed}{told}: {label_of(row.attack)} alone, without any injection, reaches an AUC "
+            f"of {row.auc:.3f} [{row.auc_low:.3f}, {row.auc_high:.3f}]: members and non-members differ by themselves."
         )

@@ -14,7 +14,7 @@ ESCAPED = {
     "ρ": r"$\rho$", "ν": r"$\nu$", "τ": r"$\tau$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
     "–": "--", "−": "$-$", "∞": r"$\infty$",
 }  # fmt: skip
-NUMBER = re.compile(r"[-−+]?[\d.,]+(e[-+]?\d+)?\s*%?([ ±\[\](),\d.-]*)")
+NUMBER = re.compile(r"\[[-−+\d., ]+\]|[-−+]?[\d.,]+(e[-+]?\d+)?\s*%?([ ±\[\](),\d.-]*)")
 
 
 def write(stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:

@@ -1,6 +1,6 @@
 """What a sweep hands over: tables (CSV and HDF5), figures (PNG and PDF) and the report, from measurements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -179,33 +179,38 @@ def _report(
 
 
 def _report_tables(found: Mapping[str, pd.DataFrame], description: Description) -> list[report.ReportTable]:
-    variant, estimator, rho = description.variant, description.estimator, found["rho"]
-    listed = [
-        report.ReportTable("auc", f"AUC by exact copies ν, {variant} variants, mean over seeds. All rows:",
-                           *tables.auc_summary(found["auc"], variant), found["auc"]),
-    ]  # fmt: skip
-    kinds = sorted(set(rho["kind"]))
-    for kind in kinds:
-        name, rows = (f"rho_{kind}", rho[rho["kind"] == kind]) if len(kinds) > 1 else ("rho", rho)
-        caption = (
-            f"ρ of {_kind_name(kind)} by {level_name(kind)}, {estimator} estimator, {variant} variants, mean over "
-            "seeds. All rows:"
-        )
-        listed.append(report.ReportTable(name, caption, *tables.summary(rows, estimator, variant, kind), rows))
+    auc, variant = found["auc"], description.variant
+    caption = f"AUC by exact copies ν, {variant} variants, mean over seeds. All rows:"
+    listed = [report.ReportTable("auc", caption, *tables.auc_summary(auc, variant), auc)]
+    listed += _rho_tables(found["rho"], description)
     if len(found["differences"]):
-        attack = tables.main_attack(found["auc"], variant)
-        caption = (
-            f"Differences of ρ between settings on the same canaries, {figures.label_of(attack)} attack, {estimator} "
-            "estimator, mean over seeds; 95 % over canaries, p by paired bootstrap. All rows:"
-        )
-        shown = comparisons.summary(found["differences"], attack, estimator, variant)
-        listed.append(report.ReportTable("differences", caption, *shown, found["differences"]))
+        listed.append(_differences_table(found["differences"], tables.main_attack(auc, variant), description))
     if "delong" in found:
         caption = (
             "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies; beside p "
             "that corrected for the number of attacks by Holm's method. All rows:"
         )
-        listed.append(
-            report.ReportTable("delong", caption, *tables.delong_summary(found["delong"], variant), found["delong"])
-        )
+        delong = found["delong"]
+        listed.append(report.ReportTable("delong", caption, *tables.delong_summary(delong, variant), delong))
     return listed
+
+
+def _rho_tables(rho: pd.DataFrame, description: Description) -> Iterator[report.ReportTable]:
+    kinds = sorted(set(rho["kind"]))
+    for kind in kinds:
+        name, rows = (f"rho_{kind}", rho[rho["kind"] == kind]) if len(kinds) > 1 else ("rho", rho)
+        caption = (
+            f"ρ of {_kind_name(kind)} by {level_name(kind)}, {description.estimator} estimator, {description.variant} "
+            "variants, mean over seeds. All rows:"
+        )
+        shown = tables.summary(rows, description.estimator, description.variant, kind)
+        yield report.ReportTable(name, caption, *shown, rows)
+
+
+def _differences_table(differences: pd.DataFrame, attack: str, description: Description) -> report.ReportTable:
+    caption = (
+        f"Differences of ρ between settings on the same canaries, {figures.label_of(attack)} attack, "
+        f"{description.estimator} estimator, mean over seeds; 95 % over canaries, p by paired bootstrap. All rows:"
+    )
+    shown = comparisons.summary(differences, attack, description.estimator, description.variant)
+    return report.ReportTable("differences", caption, *shown, differences)

@@ -51,6 +51,15 @@ def test_markdown_keeps_rows_and_columns(rows):
         assert "<" not in unescaped
 
 
+@pytest.mark.parametrize(
+    ("cells", "numeric"),
+    [(["0.1", ""], True), (["[0.1, 0.2]", "[-0.3, 1.000]"], True), (["5 %", "-1"], True), (["1e-05"], True),
+     (["[a]", "1"], False), (["[]"], False), (["k = 5"], False), (["", ""], False)],
+)  # fmt: skip
+def test_columns_of_numbers_and_of_their_intervals_stand_to_the_right(cells, numeric):
+    assert renderings.numeric_columns(["a"], [[cell] for cell in cells]) == [numeric]
+
+
 def test_a_row_of_another_length_is_named():
     for render in (renderings.markdown, lambda header, rows: renderings.latex(header, rows, "", "")):
         with pytest.raises(ValueError, match="row 1: 1 cells under a header of 3"):

@@ -307,3 +307,5 @@ def test_a_baseline_away_from_one_half_is_a_warning():
     auc, rho = tables.auc_table(measured), tables.rho_table(measured)
     assert "bag_of_words" not in set(rho["attack"])
     assert any("differ by themselves" in text for text in findings.warnings(auc, rho))
+    auc.loc[auc["kind"] == "none", "setting"] = "length=50"
+    assert any(text.startswith("tiny, seed 1 (length = 50): ") for text in findings.warnings(auc, rho))

@@ -27,8 +27,9 @@ METHODS = {
     "Intervals over seeds": "The t interval of the mean over seeds (columns named seeds), kept apart from that over "
     "canaries: what training, order and another draw of canaries change. One seed has none.",
     "Comparisons": "Two settings over the same canaries: the difference of their ρ over shared bootstrap draws, p "
-    "twice the smaller share of draws on one side of 0, as (k + 1) / (draws + 1). Two attacks: DeLong's paired test. "
-    "Where several are compared, p by Holm's step-down method stands beside it.",
+    "twice the smaller share of draws on one side of 0, as (k + 1) / (draws + 1), or, where that is fewer than 10 "
+    "draws, by a z test with their mean and standard deviation. Two attacks: DeLong's paired test. Where several are "
+    "compared, p by Holm's step-down method stands beside it.",
     "TPR at FPR": "The largest true-positive rate of a threshold whose false-positive rate does not exceed the target.",
     "ρ": "(ν_eq - 1) / (ν_max - 1), where ν_eq exact copies give the AUC that the fuzzy duplicates give.",
     "ρ, isotonic": "Isotonic regression of the exact curve, inverted by linear interpolation, held within [1, ν_max].",

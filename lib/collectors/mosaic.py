@@ -45,7 +45,7 @@ def planned_curves(plan: Plan) -> dict[tuple[str, str], int]:
     """(model, setting) -> the most exact copies, of every exact curve that the plan has, done or not."""
     curves: dict[tuple[str, str], int] = {}
     for leaf in plan.leaves:
-        if leaf.labels["kind"] == "exact":
+        if leaf.labels["kind"] == "exact" and leaf.labels["level"] >= 1:
             key = leaf.labels["model"], leaf.setting()
             curves[key] = max(curves.get(key, 0), leaf.labels["level"])
     return curves

@@ -80,7 +80,7 @@ def test_p_values_are_corrected_within_the_comparisons_of_one_kind(found):
     family = found[(found["seed"] == 1) & (found["estimator"] == "paper")]
     np.testing.assert_allclose(family["p_holm"].astype(float), statistics.holm(family["p_value"].astype(float)))
     small = family.set_index("other_level").loc[25]
-    assert small["p_value"] == pytest.approx(2 / 401)  # the least that 400 draws can say
+    assert small["p_value"] < 2 / 401  # the least that 400 draws can say alone
 
 
 def test_without_samples_there_is_a_difference_and_no_p_value():

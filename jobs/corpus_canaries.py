@@ -37,6 +37,11 @@ OPTIONAL_INPUTS = ("exclude",)
 SLUG = ("role", "seed")
 IMPORTS_TORCH = True
 
+OWN_REMEDIES = {  # where those of jobs.canaries name keys of that stage
+    "too_short": "lower length: targets of the corpus have no more ids of this tokenizer",
+    "overlap": "raise max_jaccard, draw more targets (n_per_bucket), or ask for fewer canaries",
+}
+
 
 @dataclass(frozen=True)
 class Config:
@@ -65,7 +70,7 @@ class Config:
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Put the eligible targets in a random order, keep the first n that obey the rules, write."""
     from lib import models
-    from lib.canaries import Rules, select
+    from lib.canaries import REMEDIES, Rules, select
     from lib.tokenization import decode_all
 
     target = models.load_tokenizer(inputs["target"])
@@ -76,7 +81,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     selection = select(
         lambda indices: [texts[index] for index in indices], config.n, target,
         Rules(config.length, config.max_jaccard, config.separator), excluded=excluded, max_draws=len(texts),
-        batch_size=len(texts),
+        batch_size=len(texts), remedies={**REMEDIES, **OWN_REMEDIES},
     )  # fmt: skip
     print(f"{config.n} canaries of {len(order)} targets with all bands; rejected: {selection.rejections}")
     with hdf5.create(out / names.CANARIES) as file:

@@ -219,8 +219,8 @@ def _windows(config: Config, inputs: dict[str, Any], corpus: list) -> list[list[
     path = store.find(inputs["near_duplicates"], names.NEAR_DUPLICATES)
     near = {name: hdf5.read(path, f"{config.metric}/{name}") for name in ("target", "chunk", "position", "distance")}
     length, band = int(hdf5.attributes(path)["length"]), in_band(near, (config.nearest, config.farthest))
-    targets = hdf5.read(store.find(inputs["canaries"], names.CANARIES), "target")
-    if none := [row for row, target in enumerate(targets.tolist()) if target not in band]:
+    targets = _targets(store.find(inputs["canaries"], names.CANARIES))
+    if none := [row for row, target in enumerate(targets) if target not in band]:
         raise TesseraError(
             f"{path}: no near-duplicate at {config.nearest} to {config.farthest} of canaries {none}; name this band in "
             "band_ends of the canaries"
@@ -232,9 +232,15 @@ def _windows(config: Config, inputs: dict[str, Any], corpus: list) -> list[list[
 
     chosen = [
         generator(config.seed, "near-duplicates", target).permutation(band[target])[: config.variations]
-        for target in targets.tolist()
+        for target in targets
     ]
     return [[read(row) for row in rows] for rows in chosen]
+
+
+def _targets(canaries: Path) -> list[int]:
+    if "target" not in hdf5.rows(canaries):
+        raise TesseraError(f"{canaries}: no targets of a corpus; make them with jobs.corpus_canaries")
+    return hdf5.read(canaries, "target").tolist()
 
 
 # (config, inputs, canaries, target tokenizer) -> how to vary, and how many attempts a new variation is given

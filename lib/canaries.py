@@ -1,7 +1,7 @@
 """Selection of canaries: sequences of exactly `length` target ids that survive decoding, far from one another."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from transformers import PreTrainedTokenizerBase
@@ -49,11 +49,13 @@ def select(
     excluded: Iterable[Sequence[int]] = (),
     max_draws: int,
     batch_size: int,
+    remedies: Mapping[str, str] = REMEDIES,
 ) -> Selection:
     """Keep the first `n` drawn texts that obey the rules, in the order of their index.
 
     draw: the texts of the indices asked for; text i must not depend on how the indices are batched.
-    excluded: sequences of target ids that no canary may resemble either. `tokens` of the result is n rows of
+    excluded: sequences of target ids that no canary may resemble either. remedies: for each cause of rejection, what
+    helps against it. `tokens` of the result is n rows of
     `length` ids, `draws` their indices. Raises TesseraError, with the rejections by cause, when `max_draws` texts
     do not hold `n` canaries.
     """
@@ -61,7 +63,7 @@ def select(
     while len(selection.tokens) < n:
         stop = min(max_draws, selection.drawn + _batch(selection, n, batch_size))
         if stop == selection.drawn:
-            raise TesseraError(_exhausted(selection, n))
+            raise TesseraError(_exhausted(selection, n, remedies))
         for text in draw(range(selection.drawn, stop)):
             if len(selection.tokens) < n:  # what the last batch holds beyond n is not looked at
                 _offer(selection, text, tokenizer, rules, known)
@@ -117,10 +119,10 @@ def _near(ids: Sequence[int], known: list[frozenset[int]], max_jaccard: float) -
     return any(jaccard(tokens, other) >= max_jaccard for other in known)
 
 
-def _exhausted(selection: Selection, n: int) -> str:
+def _exhausted(selection: Selection, n: int, remedies: Mapping[str, str]) -> str:
     counts = ", ".join(f"{cause} {count}" for cause, count in selection.rejections.items() if count)
     main = max(selection.rejections, key=selection.rejections.__getitem__)
     return (
         f"only {len(selection.tokens)} of {n} canaries in {selection.drawn} draws (max_draws); "
-        f"rejected: {counts or 'none'}; " + (REMEDIES[main] if counts else "raise max_draws")
+        f"rejected: {counts or 'none'}; " + (remedies[main] if counts else "raise max_draws")
     )

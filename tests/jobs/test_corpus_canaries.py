@@ -114,6 +114,20 @@ def test_what_is_missing_is_named(inputs, tmp_path):
         duplicates.Config(kind="near_duplicates", nearest=5, farthest=3)
 
 
+def test_remedies_are_those_of_this_stage(inputs, tiny_tokenizer, tmp_path):
+    with pytest.raises(TesseraError, match="too_short 4; lower length: targets of the corpus have no more"):
+        make_canaries(tmp_path / "long", inputs, length=4 * LENGTH)
+    with pytest.raises(TesseraError, match=r"overlap 3; raise max_jaccard, draw more targets \(n_per_bucket\)"):
+        make_canaries(tmp_path / "alike", inputs, max_jaccard=0.01)
+    plain = tmp_path / "canaries.h5"
+    with hdf5.create(plain) as file:
+        hdf5.write(file, "tokens", np.array([encode(models.load_tokenizer(tiny_tokenizer), "quick brown fox")[:3]]))
+    given = {name: inputs[name] for name in duplicates.CORPUS_INPUTS}
+    config = duplicates.Config(kind="near_duplicates", nearest=1, farthest=6)
+    with pytest.raises(TesseraError, match=r"canaries\.h5: no targets of a corpus; make them with jobs\."):
+        duplicates.run(config, {"canaries": plain, "target_tokenizer": tiny_tokenizer, **given}, tmp_path)
+
+
 def test_bands_by_their_ends():
     assert bands((10, 20, 50)) == [(1, 10), (11, 20), (21, 50)]
     for wrong in ((), (0,), (10, 10)):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from lib.figures import label_of, setting_name
 from lib.rho import DECIMALS
-from lib.tables import EXACT, NO_INJECTION, ordered_settings, strongest_attack, symbol_of
+from lib.tables import EXACT, NO_INJECTION, ordered_settings, symbol_of, telling_attack
 
 DUPLICATES = {
     "replace": "a duplicate with replaced tokens", "insert": "a duplicate with tokens inserted between its n-grams",
@@ -19,14 +19,14 @@ SHOWN = 4  # cases that a warning names; the table has the others
 
 
 def in_words(auc: pd.DataFrame, rho: pd.DataFrame, variant: str, estimator: str = "isotonic") -> list[str]:
-    """One paragraph a model: the strongest attack, its AUC with few and many exact copies (of the default setting), and
-    its rho by level for each kind and setting."""
+    """One paragraph a model: the attack that tells copies apart best, its AUC with few and many exact copies (of the
+    default setting), and its rho by level for each kind and setting."""
     exact = auc[(auc["kind"] == EXACT) & (auc["variant"] == variant) & (auc["level"] > 0)]
     means = rho[rho["seed"].isna() & (rho["variant"] == variant)]
     texts = []
     for model, rows in exact.groupby("model"):
         rows = rows[rows["setting"] == ordered_settings(rows["setting"])[0]]
-        attack = strongest_attack(rows)
+        attack = telling_attack(rows)
         mine = means[(means["model"] == model) & (means["attack"] == attack)]
         fuzzy = [
             _equivalence(group[group["setting"] == setting], str(kind), setting, estimator)
@@ -63,8 +63,8 @@ def _exposure(model: str, attack: str, rows: pd.DataFrame) -> str:
     curve = rows[rows["attack"] == attack].groupby("level")["auc"].mean()
     few, many = curve.index[0], curve.index[-1]
     return (
-        f"{model}: the strongest attack ({label_of(attack)}) tells members from non-members with an AUC of "
-        f"{curve[few]:.3f} after ν = {few:g} and {curve[many]:.3f} after ν = {many:g} exact copies."
+        f"{model}: the attack whose AUC rises most with copies ({label_of(attack)}) tells members from non-members "
+        f"with {curve[few]:.3f} after ν = {few:g} and {curve[many]:.3f} after ν = {many:g} exact copies."
     )
 
 

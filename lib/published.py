@@ -20,7 +20,7 @@ AUCS, RHO = FOLDER / "mosaic_aucs.csv", FOLDER / "mosaic_rho.csv"
 KINDS = {"repetitions": EXACT, "replacements": "replace"}
 RHO_ATTACK = "ratio"  # the attack behind every published rho
 
-EXPERIMENTS = {"insert": "insertions", "scramble": "scrambled", "shuffle": "shuffle"}  # beside those of `replace`
+EXPERIMENTS = {"insert": "insertions", "scramble": "scrambled"}  # beside those of `replace` and `shuffle`
 WALK = ";method=paper"  # how the published shuffles were made, which their settings do not say
 COPIES, LENGTH = 10, 100  # of a canary, behind every published rho
 STAND_IN = "gptneo1B"  # the one model with all experiments
@@ -82,11 +82,13 @@ def _reference(experiment: str, setting: str, model: str, label: str) -> Referen
 def experiment_of(kind: str, setting: str) -> tuple[str, str] | None:
     """The published (experiment, setting) of a kind and setting of our tables; None when there is none.
 
-    Shuffles by uniform draws and by the published walk have the same published counterpart.
+    Published shuffles were made by the walk: at the same tau it keeps more n-grams in place than uniform ones do.
     """
     if kind == "replace":
         return ("replacements", "") if not setting else ("top_k", setting) if setting.startswith("k=") else None
-    return (EXPERIMENTS[kind], setting.removesuffix(WALK)) if kind in EXPERIMENTS else None
+    if kind == "shuffle":
+        return ("shuffle", setting.removesuffix(WALK)) if setting.endswith(WALK) else None
+    return (EXPERIMENTS[kind], setting) if kind in EXPERIMENTS else None
 
 
 def replacement_settings(strategy: str, top_k: int) -> list[tuple[str, str]]:

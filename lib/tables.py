@@ -189,16 +189,21 @@ def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> tuple[list
 
 
 def main_attack(auc: pd.DataFrame, variant: str = CORRECTED) -> str:
-    """The attack that speaks where there is room for one: `ratio`, which is behind every published rho, or the one with
-    the largest AUC after the most exact copies where there is no ratio."""
+    """The attack that speaks where there is room for one: `ratio`, which is behind every published rho, or the one that
+    tells copies apart best where there is no ratio."""
     rows = auc[(auc["variant"] == variant) & (auc["kind"] != NO_INJECTION)]
-    return "ratio" if "ratio" in set(rows["attack"]) else strongest_attack(rows[rows["kind"] == EXACT])
+    return "ratio" if "ratio" in set(rows["attack"]) else telling_attack(rows[rows["kind"] == EXACT])
 
 
-def strongest_attack(exact: pd.DataFrame) -> str:
-    """The attack with the largest AUC after the most exact copies, mean over models and seeds."""
-    top = exact[exact["level"] == exact["level"].max()]
-    return str(top.groupby("attack")["auc"].mean().idxmax())
+def telling_attack(exact: pd.DataFrame) -> str:
+    """The attack whose AUC rises most from the fewest to the most exact copies, mean over models and seeds.
+
+    rho inverts this rise: an attack that finds nearly every canary after one copy tells nothing of how many a fuzzy
+    duplicate is worth.
+    """
+    means = exact.groupby(["attack", "level"])["auc"].mean().unstack("level").sort_index(axis=1)
+    rises = means.iloc[:, -1] - (means.iloc[:, 0] if means.shape[1] > 1 else 0.0)
+    return str(rises.idxmax())
 
 
 def level_name(kind: str) -> str:

@@ -172,7 +172,7 @@ def test_the_bag_of_words_is_of_each_set_of_canaries_once(plan) -> None:
         ("near_dupls", ["length=50"], set()),
         ("top_k", [], {("replace", f"k={k}") for k in (10, 100, 1000, "random")}),
         ("top_k", ["ks=[20]"], {("replace", "k=random")}),
-        ("shuffles", [], {("shuffle", f"ngram={n}{how}") for n in (2, 5, 10) for how in ("", ";method=paper")}),
+        ("shuffles", [], {("shuffle", f"ngram={n};method=paper") for n in (2, 5, 10)}),
         ("ablations", [], {("replace", "")}),
         ("insertions", ["inserted=[1,7]"], {("insert", "inserted_tokens=1"), ("scramble", "inserted_tokens=inf")}),
     ],

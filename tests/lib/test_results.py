@@ -276,13 +276,26 @@ def test_nothing_to_draw_is_an_error():
         figures.auc_figure(tables.auc_table([]))
 
 
-def test_the_findings_name_the_strongest_attack_and_its_numbers(written):
+def test_the_findings_name_the_attack_that_tells_copies_apart_and_its_numbers(written):
     _, found = written
     (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
     auc = found["auc"].set_index(["attack", "variant", "kind", "level"])["auc"]
     assert "(loss)" in text
     assert f"{auc['loss', 'corrected', 'exact', 10]:.3f} after ν = 10" in text
     assert "half of the effect is left near R =" in text
+
+
+def test_an_attack_that_finds_everything_after_one_copy_tells_nothing_of_copies():
+    rows = [
+        ("ez", 1, 0.95),
+        ("ez", 10, 1.0),
+        ("loss", 1, 0.7),
+        ("loss", 10, 0.99),
+        ("ratio", 1, 0.6),
+        ("ratio", 10, 0.8),
+    ]
+    assert tables.telling_attack(pd.DataFrame(rows, columns=["attack", "level", "auc"])) == "loss"
+    assert tables.telling_attack(pd.DataFrame(rows[1:4:2], columns=["attack", "level", "auc"])) == "ez"
 
 
 def test_warnings_count_the_flags_and_name_the_settings(written):

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
 def test_a_killed_generation_is_resumed_and_no_prompt_is_lost_or_repeated(cluster: Cluster, tmp_path: Path) -> None:
-    smoke = Smoke(tmp_path / "outputs", cluster, "prefix_sizes", "nodes.generations.config.shard_prompts=4")
+    smoke = Smoke(tmp_path / "outputs", cluster, "prefix_sizes", "nodes.generations.config.shard_prompts=9")
     cluster.node("n1,n2", "drain")
     smoke.submit()
     smoke.slow_down_writes()

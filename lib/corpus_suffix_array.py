@@ -19,7 +19,7 @@ from lib.errors import TesseraError
 from lib.filling import put, put_checksums
 from lib.suffix_array import Ranges, choose_splitters, position_dtype, share
 from lib.suffix_exchange import Exchange
-from lib.suffix_sorting import as_text, sort_suffixes
+from lib.suffix_sorting import as_text, sort_suffixes, suffix_keys
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 PART = "suffix_array.part"  # in the folder of blocks until it is whole
 CHECKED_AT_ONCE = 4 * chunks.CHECKED_TOKENS
 RECORD_SECONDS = 10.0  # between two records of what is written: each costs an fsync
-KEY_BYTES = 8
 
 
 def build(
@@ -126,20 +125,19 @@ def _fill(file: int, place: int, folder: Path, exchange: Exchange, memory_bytes:
     starts = np.cumsum(exchange.sizes) - exchange.sizes
     todo = comm.bcast(_missing(folder, starts, exchange.sizes) if comm.rank == 0 else None)
     record = _Record(file, folder, comm.rank, int((share(exchange.sizes[todo], comm.size) == comm.rank).sum()))
-    for owners in _passes(exchange.sizes, todo, comm.size, memory_bytes // _bytes_each(finder.text.n_tokens)):
-        positions, keys = exchange.deliver(owners)
+    for owners in _passes(
+        exchange.sizes, todo, comm.size, memory_bytes // position_dtype(finder.text.n_tokens).itemsize
+    ):
+        positions = exchange.deliver(owners)
         begin = 0
         for index in np.flatnonzero(owners == comm.rank).tolist():
             start, end = int(starts[index]), begin + int(exchange.sizes[index])
-            sort_suffixes(finder.text, positions[begin:end], keys[begin:end], finder.depth)
+            keys = suffix_keys(finder.text, positions[begin:end], finder.depth)
+            sort_suffixes(finder.text, positions[begin:end], keys, finder.depth)
             put(file, positions[begin:end], place + start * positions.itemsize)
             record.add(start, start + end - begin)
             begin = end
     record.write()
-
-
-def _bytes_each(n_tokens: int) -> int:
-    return position_dtype(n_tokens).itemsize + KEY_BYTES
 
 
 def _passes(sizes: np.ndarray, todo: np.ndarray, ranks: int, room: int) -> Iterator[np.ndarray]:

@@ -4,6 +4,8 @@ Sorted sample suffixes (splitters) cut the order of all suffixes into ranges. Co
 where in the array each range stands, so any process can sort and write any ranges, in any order.
 """
 
+import heapq
+
 import numpy as np
 from numba import njit
 
@@ -13,7 +15,6 @@ OVERSAMPLING = 32  # samples per range: the largest range is then about 1.6 time
 MAX_RANGES = 8192  # beyond, ranges grow: a sample of 262,144 suffixes is sorted by every rank in a tenth of a second
 RANGE_DTYPE = np.dtype("<u2")  # of a range's number
 TABLE_BITS = 16
-STRIPES = 8  # stretches of ranges a rank has, so that text that is slow to sort is shared by several ranks
 _U64 = np.uint64
 
 
@@ -52,12 +53,14 @@ def choose_splitters(text: Text, depth: int, range_tokens: int) -> np.ndarray:
 
 
 def share(sizes: np.ndarray, ranks: int) -> np.ndarray:
-    """The rank (int64) that has each of the ranges of these sizes (int64): STRIPES stretches of neighbours a rank,
-    about as many suffixes as every other rank."""
-    n_stripes = STRIPES * ranks
-    middles = np.cumsum(sizes) - sizes // 2
-    stripes = middles.astype(np.float64) * (n_stripes / max(1, int(sizes.sum())))
-    return np.minimum(stripes.astype(np.int64), n_stripes - 1) % ranks
+    """The rank (int64) that has each of the ranges of these sizes (int64): the largest range first, each to the rank
+    with the fewest suffixes so far."""
+    owners = np.zeros(len(sizes), np.int64)
+    loads = [(0, rank) for rank in range(ranks)]
+    for index in np.argsort(-sizes, kind="stable").tolist():
+        load, owners[index] = heapq.heappop(loads)
+        heapq.heappush(loads, (load + int(sizes[index]), int(owners[index])))
+    return owners
 
 
 class Ranges:

@@ -8,8 +8,8 @@ mpirun -n 2 python -m mpi4py -m jobs.suffix_array --config suffix_array.yaml --o
 
 Writes suffix_array.h5: `positions` (uint32 while the chunk allows, else uint64; contiguous), sorted by the up to
 `depth` tokens that start there; the end of the text sorts before any token, and of equal suffixes the lower position
-comes first. `checksums` as in a chunk; attributes depth, n_tokens, tokens_digest. A rank takes 14 bytes for every token
-of its share (18 beyond 2^32 tokens; all but 2 of them at most `memory_gb`), beside 300 MB and the memory-mapped text.
+comes first. `checksums` as in a chunk; attributes depth, n_tokens, tokens_digest. A rank takes 6 bytes for every token
+of its share (10 beyond 2^32 tokens; all but 2 of them at most `memory_gb`), beside 300 MB and the memory-mapped text.
 """
 
 import shutil

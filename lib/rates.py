@@ -24,7 +24,7 @@ class Rate:
 
 RATES = {
     "tokenize": Rate(190),
-    "suffix_array": Rate(2000, 24),  # of 80 ranks: each passes over the whole chunk once; 360 with two ranks
+    "suffix_array": Rate(420, 10),  # of 8,192 ranges, which a large chunk has; 300 with 64
     "exact_duplicates": Rate(200),
     "targets": Rate(8),  # two rounds of counting
     "count": Rate(4),

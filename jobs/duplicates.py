@@ -186,10 +186,7 @@ def _paraphrase(config: Config, inputs: dict[str, Path], tokens: np.ndarray, tok
     if not all(of):
         none = [row for row, several in enumerate(of) if not several]
         raise TesseraError(f"{path}: no paraphrase of canaries {none}; raise attempts, or ask a larger model")
-    short = sum(len(several) < config.variations for several in of)
-    if short:
-        print(f"{short} of {len(of)} canaries have fewer than {config.variations} paraphrases: theirs are used again")
-    return lambda row, number, attempt: of[row][number % len(of[row])], 1
+    return _in_turn(of, config.variations, "paraphrases")
 
 
 def _near_duplicates(config: Config, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
@@ -204,11 +201,14 @@ def _near_duplicates(config: Config, inputs: dict[str, Any], tokens: np.ndarray,
         [ids[: len(canary)] for ids in encode_all(tokenizer, decode_all(corpus_tokenizer, rows))]
         for canary, rows in zip(tokens, windows)
     ]
-    short = sum(len(several) < config.variations for several in of)
+    return _in_turn(of, config.variations, "near-duplicates")
+
+
+def _in_turn(of: list[list[list[int]]], variations: int, what: str) -> tuple[Vary, int]:
+    """Those that each canary has, again from the first where they are too few."""
+    short = sum(len(several) < variations for several in of)
     if short:
-        print(
-            f"{short} of {len(of)} canaries have fewer than {config.variations} near-duplicates: theirs are used again"
-        )
+        print(f"{short} of {len(of)} canaries have fewer than {variations} {what}: theirs are used again")
     return lambda row, number, attempt: of[row][number % len(of[row])], 1
 
 

@@ -77,21 +77,16 @@ def _side(
     config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: evidence.Texts
 ) -> dict[str, np.ndarray]:
     from lib import suffix_match
-    from lib.extraction import PROBABILITIES, samples_needed
+    from lib.extraction import samples_by_probability
 
     prompts = texts.ids[:, : config.prompt_tokens].astype(np.int64)
     suffixes = texts.ids[:, config.prompt_tokens :][:, : config.suffix_tokens].astype(np.int64)
     made = _continued(config, model, tokenizer, first, texts, prompts, suffixes)
-    matched = suffix_match.matched_tokens(made.ids, suffixes)
     return {
         "continuation": made.ids,
-        "exact": matched == config.suffix_tokens,
-        "matched_tokens": matched,
-        "edit_similarity": suffix_match.edit_similarity(made.ids, suffixes),
-        "bleu": suffix_match.bleu(made.ids, suffixes),
-        "suffix_in_prompt": suffix_match.in_prompt(prompts, suffixes),
+        **suffix_match.columns(made.ids, prompts, suffixes),
         "suffix_nll": made.suffix_nll,
-        "samples_needed": np.stack([samples_needed(-made.suffix_nll, p) for p in PROBABILITIES], axis=1),
+        "samples_needed": samples_by_probability(-made.suffix_nll),
     }
 
 

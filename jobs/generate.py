@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from lib import blocks, hdf5, names, store
-from lib.config import digest, execution, plain, science
+from lib.config import execution, plain
 from lib.decoding import Decoding
 from lib.draws import generator
 from lib.errors import TesseraError
@@ -71,7 +71,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     prompts = prompt_files.read(store.find(inputs["prompts"], names.PROMPTS))
     _check_lengths(config, prompts)
     folder = out / names.BLOCKS
-    blocks.claim(folder, _owner(config, inputs))
+    blocks.claim(folder, store.made_from(VERSION, config, inputs))
     shards = {f"{start:09d}-{stop:09d}": slice(start, stop) for start, stop in _bounds(config, prompts)}
     _make(config, inputs["model"], prompts, folder, shards)
     _assemble(config, inputs["model"], prompts, folder, list(shards), out / names.GENERATIONS)
@@ -90,12 +90,6 @@ def _check_lengths(config: Config, prompts: "Prompts") -> None:
         )
     if config.parts > len(prompts.prompt):
         raise TesseraError(f"parts {config.parts}: {prompts.file} has {len(prompts.prompt)} prompts only")
-
-
-def _owner(config: Config, inputs: dict[str, Path]) -> str:
-    """What the shards found from an earlier attempt must have been made with."""
-    made_from = {name: store.input_digest(path) for name, path in inputs.items()}
-    return digest({"version": VERSION, "config": science(config), "inputs": made_from})
 
 
 def _bounds(config: Config, prompts: "Prompts") -> list[tuple[int, int]]:
@@ -129,6 +123,7 @@ class _Worker:
 
     def shard(self, rows: slice) -> dict[str, np.ndarray]:
         """The datasets of one range of rows."""
+        from lib import suffix_match
         from lib.generation import continue_prompts
 
         prompt, suffix = self.prompts.prompt[rows], self.prompts.suffix[rows]
@@ -143,7 +138,7 @@ class _Worker:
         found = {"continuation": made.ids, "suffix_nll": made.suffix_nll, "suffix_log_p": made.suffix_log_p}
         scores = {name: getattr(made, name)[:, len(self.opening) :] for name in names.MEASURED}
         found["samples_needed"] = _samples_needed(self.config.decoding, made)
-        return {**found, **scores, **_matches(made.ids, prompt, suffix), **self._about()}
+        return {**found, **scores, **suffix_match.columns(made.ids, prompt, suffix), **self._about()}
 
     def _about(self) -> dict[str, np.ndarray]:
         return {
@@ -160,21 +155,9 @@ def keys(seed: int, prompts: "Prompts", rows: slice) -> np.ndarray:
 
 
 def _samples_needed(decoding: Decoding, made: "Continued") -> np.ndarray:
-    from lib.extraction import PROBABILITIES, samples_needed
+    from lib.extraction import samples_by_probability
 
-    log_p = -made.suffix_nll if decoding.kind == "greedy" else made.suffix_log_p
-    return np.stack([samples_needed(log_p, p) for p in PROBABILITIES], axis=1)
-
-
-def _matches(made: np.ndarray, prompt: np.ndarray, suffix: np.ndarray) -> dict[str, np.ndarray]:
-    from lib import suffix_match
-
-    matched = suffix_match.matched_tokens(made, suffix)
-    return {
-        "exact": matched == suffix.shape[1], "matched_tokens": matched,
-        "edit_similarity": suffix_match.edit_similarity(made, suffix), "bleu": suffix_match.bleu(made, suffix),
-        "suffix_in_prompt": suffix_match.in_prompt(prompt, suffix),
-    }  # fmt: skip
+    return samples_by_probability(-made.suffix_nll if decoding.kind == "greedy" else made.suffix_log_p)
 
 
 def _assemble(config: Config, model: Path, prompts: "Prompts", folder: Path, shards: list[str], path: Path) -> None:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lib import blocks, evidence, hdf5, names, store
-from lib.config import digest, execution, science
+from lib.config import execution
 from lib.draws import generator
 from lib.errors import TesseraError, UsageError
 
@@ -119,7 +119,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     tokenizer = models.load_tokenizer(inputs["target_tokenizer"])
     tokens = evidence.read_ids(store.find(inputs["canaries"], names.CANARIES), len(tokenizer))
     folder = out / names.BLOCKS
-    blocks.claim(folder, _owner(config, inputs))
+    blocks.claim(folder, store.made_from(VERSION, config, inputs))
     rows = [f"{row:06d}" for row in range(len(tokens))]
     _ask_missing(config, inputs, tokenizer, tokens, folder, rows)
     _write(out / names.PARAPHRASES, config, tokenizer, tokens, [blocks.read(folder, name) for name in rows])
@@ -128,12 +128,6 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 def clean(out: Path) -> None:
     """Remove the single answers of a finished task."""
     shutil.rmtree(out / names.BLOCKS, ignore_errors=True)
-
-
-def _owner(config: Config, inputs: dict[str, Path]) -> str:
-    """What the answers found from an earlier attempt must have been made with."""
-    made_from = {name: store.input_digest(path) for name, path in inputs.items()}
-    return digest({"version": VERSION, "config": science(config), "inputs": made_from})
 
 
 def _ask_missing(

@@ -124,10 +124,11 @@ def _fill(file: int, place: int, folder: Path, exchange: Exchange, memory_bytes:
     finder, comm = exchange.finder, exchange.comm
     starts = np.cumsum(exchange.sizes) - exchange.sizes
     todo = comm.bcast(_missing(folder, starts, exchange.sizes) if comm.rank == 0 else None)
-    record = _Record(file, folder, comm.rank, int((share(exchange.sizes[todo], comm.size) == comm.rank).sum()))
-    for owners in _passes(
-        exchange.sizes, todo, comm.size, memory_bytes // position_dtype(finder.text.n_tokens).itemsize
-    ):
+    shares = np.full(len(starts), -1, np.int64)
+    shares[todo] = share(exchange.sizes[todo], comm.size)
+    record = _Record(file, folder, comm.rank, int((shares == comm.rank).sum()))
+    room = memory_bytes // position_dtype(finder.text.n_tokens).itemsize
+    for owners in _passes(exchange.sizes, shares, comm.size, room):
         positions = exchange.deliver(owners)
         begin = 0
         for index in np.flatnonzero(owners == comm.rank).tolist():
@@ -140,16 +141,14 @@ def _fill(file: int, place: int, folder: Path, exchange: Exchange, memory_bytes:
     record.write()
 
 
-def _passes(sizes: np.ndarray, todo: np.ndarray, ranks: int, room: int) -> Iterator[np.ndarray]:
-    """The owner of each range (int64, -1: nobody), pass after pass: the ranges to do once, `room` suffixes a rank."""
-    owners = share(sizes[todo], ranks)
-    largest = int(np.bincount(owners, weights=sizes[todo], minlength=ranks).max(initial=0))
+def _passes(sizes: np.ndarray, owners: np.ndarray, ranks: int, room: int) -> Iterator[np.ndarray]:
+    """`owners` (int64, a rank for each range, -1: nobody) cut into passes of about `room` suffixes a rank."""
+    largest = int(np.bincount(owners + 1, weights=sizes, minlength=ranks + 1)[1:].max())
     count = -(-largest // max(1, room))
     for turn in range(count):
         now = np.full(len(sizes), -1, np.int64)
         for rank in range(ranks):
-            chosen = np.array_split(todo[owners == rank], count)[turn]
-            now[chosen] = rank
+            now[np.array_split(np.flatnonzero(owners == rank), count)[turn]] = rank
         yield now
 
 

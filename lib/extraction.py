@@ -31,6 +31,11 @@ def samples_needed(log_p: ArrayLike, p: float) -> NDArray[np.float64]:
     return np.maximum(1, np.where(whole, nearest, np.ceil(n)))
 
 
+def samples_by_probability(log_p: ArrayLike) -> NDArray[np.float64]:
+    """`samples_needed` for each of PROBABILITIES, float64 (n, 3). log_p: ln p_z, (n,)."""
+    return np.stack([samples_needed(log_p, p) for p in PROBABILITIES], axis=1)
+
+
 def curve(needed: ArrayLike, samples: Sequence[int]) -> NDArray[np.float64]:
     """The share of prompts whose suffix is extractable within each number of `samples`, float64 (len(samples),).
 

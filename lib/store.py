@@ -7,12 +7,12 @@ size. `verify` compares the checksums as well.
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lib import files, hdf5, names
-from lib.config import DIGEST_LENGTH
+from lib.config import DIGEST_LENGTH, digest, science
 from lib.errors import TesseraError
 
 
@@ -114,6 +114,12 @@ def results(directory: Path) -> Iterator[Path]:
         top = file.relative_to(directory).parts[0]
         if file.is_file() and top not in names.RECORDS and not top.startswith("."):
             yield file
+
+
+def made_from(version: int, config: Any, inputs: Mapping[str, Path]) -> str:
+    """A digest of all that a stage's work rests on: parts that an earlier attempt left must have been made with the same."""
+    given = {name: input_digest(path) for name, path in inputs.items()}
+    return digest({"version": version, "config": science(config), "inputs": given})
 
 
 def input_digest(path: Path) -> str:

@@ -14,6 +14,16 @@ from lib.generation import ENDED
 Ids = NDArray[np.integer]
 
 
+def columns(continuations: Ids, prompts: Ids, suffixes: Ids) -> dict[str, NDArray]:
+    """Everything below, of each row, and `exact`: whether the whole suffix is repeated (bool)."""
+    matched = matched_tokens(continuations, suffixes)
+    return {
+        "exact": matched == suffixes.shape[1], "matched_tokens": matched,
+        "edit_similarity": edit_similarity(continuations, suffixes), "bleu": bleu(continuations, suffixes),
+        "suffix_in_prompt": in_prompt(prompts, suffixes),
+    }  # fmt: skip
+
+
 def matched_tokens(continuations: Ids, suffixes: Ids) -> NDArray[np.uint32]:
     """How many ids agree before the first that does not, (n,), 0 to S.
 

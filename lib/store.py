@@ -117,7 +117,7 @@ def results(directory: Path) -> Iterator[Path]:
 
 
 def made_from(version: int, config: Any, inputs: Mapping[str, Path]) -> str:
-    """A digest of all that a stage's work rests on: parts that an earlier attempt left must have been made with the same."""
+    """A digest of all that a stage rests on: what an earlier attempt left is of use where that is the same."""
     given = {name: input_digest(path) for name, path in inputs.items()}
     return digest({"version": version, "config": science(config), "inputs": given})
 

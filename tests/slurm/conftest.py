@@ -34,6 +34,16 @@ class Cluster:
         rows = [dict(zip(columns, line.split("|"))) for line in lines]
         return [row for row in rows if row["name"].startswith(prefix) and row["state"] != "PENDING"]
 
+    def accounted(self, prefix: str | tuple[str, ...], n: int = 1) -> list[dict[str, str]]:
+        """`accounting` of jobs that have left the queue, once it says how all of at least `n` starts ended: it lags."""
+
+        def settled() -> bool:
+            rows = self.accounting(prefix)
+            return len(rows) >= n and not any(row["state"] == "RUNNING" for row in rows)
+
+        wait_for(settled, f"the last word of the accounting on {prefix}", poll=0.5)
+        return self.accounting(prefix)
+
     def idle(self) -> bool:
         """Whether nothing waits or runs."""
         return not self.ask("squeue", "--noheader")

@@ -66,7 +66,7 @@ class Smoke:
         return [(elements[name, index], row["state"]) for name, index, row in rows if (name, index) in elements]
 
     def accounting(self) -> list[dict[str, str]]:
-        return self.cluster.accounting(self.jobs())
+        return self.cluster.accounted(self.jobs(), n=len(self.elements()))
 
     def running(self, stage: str) -> list[dict[str, str]]:
         """The running elements of a stage."""

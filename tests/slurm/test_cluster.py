@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,14 @@ def test_two_nodes_of_two_processors(cluster) -> None:
 
 
 def test_a_preempted_task_is_requeued_and_both_starts_are_accounted_for(cluster, tmp_path: Path) -> None:
-    line = ["sbatch", "--parsable", "--array=0-1", "--job-name=victim", f"--output={tmp_path}/%a"]
-    (job,) = cluster.ask(*line, "--open-mode=append", "--wrap=echo start; sleep $((5 - 5 * ${SLURM_RESTART_COUNT:-0}))")
+    name = f"victim-{uuid.uuid4().hex}"
+    line = ["sbatch", "--parsable", "--array=0-1", f"--job-name={name}", f"--output={tmp_path}/%a"]
+    cluster.ask(*line, "--open-mode=append", "--wrap=echo start; sleep $((5 - 5 * ${SLURM_RESTART_COUNT:-0}))")
     wait_for(lambda: all((tmp_path / index).exists() for index in "01"), "two tasks that run")
     cluster.ask("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true")
     wait_for(cluster.idle, "an empty queue", poll=0.3)
-    rows = [row for row in cluster.accounting("victim") if row["job"].startswith(f"{job}_")]
-    assert sorted(row["state"] for row in rows) == ["COMPLETED", "COMPLETED", "PREEMPTED", "PREEMPTED"]
+    states = sorted(row["state"] for row in cluster.accounted(name, n=4))
+    assert states == ["COMPLETED", "COMPLETED", "PREEMPTED", "PREEMPTED"]
     assert [(tmp_path / index).read_text().count("start\n") for index in "01"] == [2, 2]
 
 

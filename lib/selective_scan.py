@@ -4,20 +4,26 @@ For every row b, time t and channel d, with a state of N numbers a channel:
 
     h_t = exp(delta_t A) h_{t-1} + delta_t B_t u_t        y_t = C_t . h_t
 
-The recurrence runs over blocks of time steps that fit the cache. Only the states between blocks are kept for the
-backward pass, which runs each block again: memory grows with length / block, not with length.
+Going forward, one state is brought up to date step by step; exp(delta A) is never stored. For the backward pass the
+states between blocks of time steps are kept, and each block, which fits the cache, is run again: memory grows with
+length / block, not with length.
+
+Kernels have channels innermost (A as N x D, states as rows x N x D), for they are what is vectorised over.
 """
 
 from typing import Any
 
+import numpy as np
 import torch
 from numba import njit
 
-BLOCK_ELEMENTS = 1 << 17  # batch x steps x N x D: half a megabyte of float32
-SHORTEST_TRAINING_BLOCK = 8  # so that no more than an eighth of all states is kept
+from lib.vector_math import LOG2_E, OPTIONS, exp2_of_negative, silu, softplus
 
-# Sums may be reordered and multiply-add fused: without that no reduction is vectorised.
-_kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+BLOCK_ELEMENTS = 1 << 17  # batch x steps x N x D: half a megabyte of float32
+SHORTEST_BLOCK = 8  # so that no more than an eighth of all states is kept
+
+_kernel = njit(cache=True, **OPTIONS)
+_part = njit(forceinline=True, **OPTIONS)  # of the kernel that calls it
 
 
 def selective_scan(
@@ -34,21 +40,23 @@ def selective_scan(
         state = u.new_zeros(len(u), *A.shape)
     arguments = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "state": state}
     _check(arguments)
-    tensors = [u, delta, A.T, B, C, state.transpose(1, 2)]  # channels innermost: they are what is vectorised over
-    needed = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    y, last = _Scan.apply(*tensors) if needed else _forward(*_contiguous(tensors), _block(u, A, 1))[:2]
+    y, last = _Scan.apply(u, delta, A.T, B, C, state.transpose(1, 2))
     return y, last.transpose(1, 2)
 
 
-def single_step(
-    u: torch.Tensor, delta: torch.Tensor, A: torch.Tensor, B: torch.Tensor, C: torch.Tensor, state: torch.Tensor
-) -> torch.Tensor:
-    """y of one time step, without gradients; `state` (batch x D x N) is brought up to date in place.
+def gated_scan(
+    u: torch.Tensor, step: torch.Tensor, bias: torch.Tensor, A: torch.Tensor, B: torch.Tensor, C: torch.Tensor,
+    D: torch.Tensor, projected: torch.Tensor, state: torch.Tensor,
+) -> torch.Tensor:  # fmt: skip
+    """(C_t . h_t + D u_t) silu(gate_t) with delta = softplus(step + bias), in one go and without gradients.
 
-    u, delta, y: batch x D; A: D x N; B, C: batch x N. The scan would turn the whole state around twice for one step.
+    u, step, y: batch x length x D; bias, D: D; A: D x N, negative; B, C: batch x length x N; projected: batch x length
+    x 2 D, the gate in its second half; state: batch x N x D, brought up to date in place. All float32 or all float64;
+    u, step, bias, D, projected and state contiguous.
     """
-    state.mul_((delta[:, :, None] * A).exp_()).addcmul_((delta * u)[:, :, None], B[:, None, :])
-    return torch.bmm(state, C[:, :, None])[:, :, 0]
+    y = torch.empty_like(u)
+    _gated(*_arrays(u, step, bias, _base_2(A.T), B, C, D, projected, state, y))
+    return y
 
 
 class _Scan(torch.autograd.Function):
@@ -56,10 +64,10 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        u, _, A, *_ = tensors = _contiguous(tensors)
-        ctx.block = _block(u, A, SHORTEST_TRAINING_BLOCK)
-        y, last, between = _forward(*tensors, ctx.block, keep=True)
-        ctx.save_for_backward(*tensors[:-1], *between)
+        u, delta, A, B, C, state = _contiguous(tensors)
+        ctx.block = max(SHORTEST_BLOCK, BLOCK_ELEMENTS // max(1, len(u) * A.numel()))
+        y, last, between = _forward(u, delta, A, B, C, state, ctx.block)
+        ctx.save_for_backward(u, delta, A, B, C, *between)
         return y, last
 
     @staticmethod
@@ -70,19 +78,15 @@ class _Scan(torch.autograd.Function):
 
 def _forward(
     u: torch.Tensor, delta: torch.Tensor, A: torch.Tensor, B: torch.Tensor, C: torch.Tensor, state: torch.Tensor,
-    block: int, keep: bool = False,
+    block: int,
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:  # fmt: skip
-    """y, the last state, and (if kept) the state before every block."""
-    drive, y, between = delta * u, torch.zeros_like(u), []
-    decay, states = _buffers(state, min(block, u.shape[1]))
-    states[:, 0] = state
+    """y, the last state, and the state before every block."""
+    y, state, between = torch.zeros_like(u), state.clone(), []
+    arrays = _arrays(delta, _base_2(A), delta * u, B, C, state, y)
     for start, stop in _blocks(u.shape[1], block):
-        if keep:
-            between.append(states[:, 0].clone())
-        _decay(delta, A, start, stop, decay)
-        _run(start, stop, *_arrays(decay, drive, B, C, states, y))
-        states[:, 0] = states[:, stop - start]
-    return y, states[:, 0].clone(), between
+        between.append(state.clone())
+        _run(start, stop, *arrays)
+    return y, state, between
 
 
 def _backward(
@@ -90,13 +94,12 @@ def _backward(
     between: list[torch.Tensor], block: int, grad_y: torch.Tensor, grad_state: torch.Tensor,
 ) -> tuple[torch.Tensor, ...]:  # fmt: skip
     """Gradients of u, delta, A, B, C and the first state."""
-    drive, grad_state = delta * u, grad_state.clone()
-    again, grad_drive, grad_delta, grad_A, grad_B, grad_C = map(torch.zeros_like, (u, u, u, A, B, C))
+    drive, base_2, grad_state = delta * u, _base_2(A), grad_state.clone()
+    grad_drive, grad_delta, grad_A, grad_B, grad_C = map(torch.zeros_like, (u, u, A, B, C))
     decay, states = _buffers(grad_state, min(block, u.shape[1]))
     for (start, stop), state in reversed(list(zip(_blocks(u.shape[1], block), between))):
         states[:, 0] = state
-        _decay(delta, A, start, stop, decay)
-        _run(start, stop, *_arrays(decay, drive, B, C, states, again))
+        _run_again(start, stop, *_arrays(delta, base_2, drive, B, decay, states))
         _run_back(
             start, stop, *_arrays(decay, drive, delta, A, B, C, states, grad_y),
             *_arrays(grad_state, grad_drive, grad_delta, grad_A, grad_B, grad_C),
@@ -104,18 +107,54 @@ def _backward(
     return grad_drive * delta, grad_delta + grad_drive * u, grad_A, grad_B, grad_C, grad_state
 
 
+@_part
+def _advance(delta, A, drive, B, C, state, y):
+    """One time step of one row: the state in place, and C . h added to y. `A` is that of powers of 2."""
+    N, D = A.shape
+    for n in range(N):
+        into, out = B[n], C[n]
+        for d in range(D):
+            h = exp2_of_negative(delta[d] * A[n, d]) * state[n, d] + drive[d] * into
+            state[n, d] = h
+            y[d] += h * out
+
+
 @_kernel
-def _run(start, stop, decay, drive, B, C, states, y):
-    """states[:, i + 1] and y of the time steps start <= t < stop, from states[:, 0]."""
+def _run(start, stop, delta, A, drive, B, C, state, y):
+    """The time steps start <= t < stop."""
+    for b in range(len(y)):
+        for t in range(start, stop):
+            _advance(delta[b, t], A, drive[b, t], B[b, t], C[b, t], state[b], y[b, t])
+
+
+@_kernel
+def _gated(u, step, bias, A, B, C, D, projected, state, y):
+    """All time steps, with what goes before and after them. One row of delta at a time stays in the cache."""
+    rows, length, channels = u.shape
+    delta, drive = np.empty_like(bias), np.empty_like(bias)
+    for b in range(rows):
+        for t in range(length):
+            for d in range(channels):
+                delta[d] = softplus(step[b, t, d] + bias[d])
+                drive[d] = delta[d] * u[b, t, d]
+                y[b, t, d] = D[d] * u[b, t, d]
+            _advance(delta, A, drive, B[b, t], C[b, t], state[b], y[b, t])
+            for d in range(channels):
+                y[b, t, d] *= silu(projected[b, t, channels + d])
+
+
+@_kernel
+def _run_again(start, stop, delta, A, drive, B, decay, states):
+    """exp(delta A) and states[:, i + 1] of the time steps start <= t < stop, from states[:, 0]."""
     rows, _, N, D = decay.shape
     for b in range(rows):
         for t in range(start, stop):
             i = t - start
             for n in range(N):
+                into = B[b, t, n]
                 for d in range(D):
-                    h = decay[b, i, n, d] * states[b, i, n, d] + drive[b, t, d] * B[b, t, n]
-                    states[b, i + 1, n, d] = h
-                    y[b, t, d] += h * C[b, t, n]
+                    decay[b, i, n, d] = exp2_of_negative(delta[b, t, d] * A[n, d])
+                    states[b, i + 1, n, d] = decay[b, i, n, d] * states[b, i, n, d] + drive[b, t, d] * into
 
 
 @_kernel
@@ -145,10 +184,6 @@ def _run_back(start, stop, decay, drive, delta, A, B, C, states, grad_y,
                     grad_A[n, d] += g * states[b, i, n, d] * delta[b, t, d]
 
 
-def _block(u: torch.Tensor, A: torch.Tensor, shortest: int) -> int:
-    return max(shortest, BLOCK_ELEMENTS // max(1, len(u) * A.numel()))
-
-
 def _blocks(length: int, block: int) -> list[tuple[int, int]]:
     return [(start, min(length, start + block)) for start in range(0, length, block)]
 
@@ -158,9 +193,9 @@ def _buffers(state: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tenso
     return state.new_empty(rows, steps, *shape), state.new_empty(rows, steps + 1, *shape)
 
 
-def _decay(delta: torch.Tensor, A: torch.Tensor, start: int, stop: int, out: torch.Tensor) -> None:
-    """exp(delta A) of the steps, in `out`: torch's exp is vectorised, a compiled kernel's is not."""
-    torch.mul(delta[:, start:stop, None, :], A, out=out[:, : stop - start]).exp_()
+def _base_2(A: torch.Tensor) -> torch.Tensor:
+    """What exp2(delta A) takes for A, where exp is meant."""
+    return (A * LOG2_E).contiguous()
 
 
 def _contiguous(tensors: Any) -> list[torch.Tensor]:
@@ -168,7 +203,7 @@ def _contiguous(tensors: Any) -> list[torch.Tensor]:
 
 
 def _arrays(*tensors: torch.Tensor) -> list[Any]:
-    return [tensor.numpy() for tensor in tensors]
+    return [tensor.detach().numpy() for tensor in tensors]
 
 
 def _check(arguments: dict[str, torch.Tensor]) -> None:

@@ -28,7 +28,22 @@ def ids(rows=3, length=LENGTH):
     return torch.randint(1, 50, (rows, length), generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("changes", [{}, {"use_bias": True, "use_conv_bias": False, "expand": 3, "conv_kernel": 3}])
+@pytest.fixture(params=[True, False], ids=["with gradients", "without"])
+def gradients(request):
+    """Mixers have a way for each."""
+    with torch.set_grad_enabled(request.param):
+        yield
+
+
+@pytest.mark.usefixtures("gradients")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"use_bias": True, "use_conv_bias": False, "expand": 3, "conv_kernel": 3},
+        {"hidden_act": "gelu", "conv_kernel": 1, "state_size": 1},
+    ],
+)
 def test_logits_are_those_of_transformers(changes):
     stock, fast = models(torch.float32, **changes)
     torch.testing.assert_close(fast(ids()).logits, stock(ids()).logits, rtol=1e-4, atol=1e-5)
@@ -44,9 +59,10 @@ def test_loss_and_gradients_are_those_of_transformers():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("prompt", [1, 2, 3, 4, 15, LENGTH])
-def test_steps_from_the_cache_are_the_whole_text(prompt):
-    _, fast = models()
+def test_steps_from_the_cache_are_the_whole_text(prompt, dtype):
+    _, fast = models(dtype)
     with torch.no_grad():
         whole = fast(ids()).logits
         output = fast(ids()[:, :prompt], use_cache=True)
@@ -57,14 +73,42 @@ def test_steps_from_the_cache_are_the_whole_text(prompt):
     torch.testing.assert_close(torch.cat(steps, 1), whole, rtol=1e-5, atol=1e-6)
 
 
-def test_several_tokens_continue_from_the_cache():
+@pytest.mark.usefixtures("gradients")
+@pytest.mark.parametrize("first", [2, 9])
+def test_several_tokens_continue_from_the_cache(first):
     """transformers' own mixer starts them from a state of zeros."""
     _, fast = models()
+    whole = fast(ids()).logits
+    cache = fast(ids()[:, :first], use_cache=True).cache_params
+    parts = [fast(ids()[:, a:b], cache_params=cache, use_cache=True).logits for a, b in ((first, 12), (12, LENGTH))]
+    torch.testing.assert_close(torch.cat(parts, 1), whole[:, first:], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("read", [torch.no_grad, torch.enable_grad, torch.inference_mode])
+def test_rows_picked_from_the_cache_go_on_alone(read):
+    _, fast = models(torch.float32)
     with torch.no_grad():
         whole = fast(ids()).logits
-        cache = fast(ids()[:, :9], use_cache=True).cache_params
-        rest = fast(ids()[:, 9:], cache_params=cache, use_cache=True).logits
-    torch.testing.assert_close(rest, whole[:, 9:], rtol=1e-5, atol=1e-6)
+        with read():
+            cache = fast(ids()[:, :-2], use_cache=True).cache_params
+        cache.reorder_cache(torch.tensor([2, 0]))
+        for t in (-2, -1):
+            step = fast(ids()[[2, 0], t][:, None], cache_params=cache, use_cache=True).logits[:, 0]
+            torch.testing.assert_close(step, whole[[2, 0], t], rtol=1e-5, atol=1e-5)
+
+
+def test_a_cache_that_records_the_past_keeps_all_inputs_of_the_convolution():
+    """Of the convolution alone: the library does not take a recurrent state back."""
+    _, fast = models(torch.float32)
+    with torch.no_grad():
+        cache = fast(ids()[:, :8], use_cache=True).cache_params
+        for layer in cache.layers:
+            layer.activate_past_recording()
+        rest = fast(ids()[:, 8:12], cache_params=cache, use_cache=True).logits
+        torch.testing.assert_close(rest, fast(ids()[:, :12]).logits[:, 8:], rtol=1e-5, atol=1e-5)
+        cache.layers[1].crop(-1)
+        kept = fast(ids()[:, :11], use_cache=True).cache_params.layers[1].conv_states[0]
+    torch.testing.assert_close(cache.layers[1].conv_states[0], kept)
 
 
 def test_a_cache_made_by_either_serves_the_other():
@@ -94,6 +138,7 @@ def padded(side):
     return batch, mask
 
 
+@pytest.mark.usefixtures("gradients")
 @pytest.mark.parametrize("use_bias", [False, True])
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_with_a_mask_padding_changes_nothing(side, use_bias):
@@ -116,6 +161,7 @@ def test_steps_after_prompts_padded_on_the_left_are_those_of_the_text_alone():
             torch.testing.assert_close(step[row], fast(text[None]).logits[0, -1], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("gradients")
 def test_without_a_mask_padding_on_the_right_is_harmless_and_on_the_left_is_not():
     """The trap: a state that has run over padding on the left is another state."""
     _, fast = models(torch.float32)
@@ -124,11 +170,20 @@ def test_without_a_mask_padding_on_the_right_is_harmless_and_on_the_left_is_not(
     assert (fast(padded("left")[0]).logits[2, -5:] - alone).abs().max() > 1e-2
 
 
+@pytest.mark.usefixtures("gradients")
 def test_bfloat16_is_close_to_float32():
     stock, fast = models(torch.float32)
     wanted = stock(ids()).logits
-    for logits in (fast.bfloat16()(ids()).logits, autocast(models(torch.float32)[1])):
+    for logits in (fast.bfloat16()(ids()).logits, autocast(models(torch.float32)[1]), continued(fast)):
         assert (logits - wanted).abs().max() < 0.1 * wanted.abs().max()
+
+
+def continued(model):
+    """The logits of prompts and of two steps after them."""
+    output = model(ids()[:, :-2], use_cache=True)
+    cache, found = output.cache_params, [output.logits]
+    found += [model(ids()[:, t][:, None], cache_params=cache, use_cache=True).logits for t in (-2, -1)]
+    return torch.cat(found, 1)
 
 
 def autocast(model):

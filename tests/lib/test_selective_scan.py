@@ -3,9 +3,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from lib import selective_scan as module
-from lib.selective_scan import selective_scan, single_step
+from lib.selective_scan import gated_scan, selective_scan
 
 SIZES = {
     "rows": st.integers(1, 3),
@@ -39,7 +40,7 @@ def naive(u, delta, A, B, C, state):
 @pytest.fixture(params=[1, 1 << 17], ids=["blocks of one step", "one block"])
 def block(request, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_ELEMENTS", request.param)
-    monkeypatch.setattr(module, "SHORTEST_TRAINING_BLOCK", 1)
+    monkeypatch.setattr(module, "SHORTEST_BLOCK", 1)
 
 
 @settings(max_examples=30)
@@ -119,13 +120,27 @@ def test_what_does_not_fit_is_named(position, change, message):
         selective_scan(*given)
 
 
-def test_a_single_step_is_a_scan_of_length_one() -> None:
-    draws = torch.Generator().manual_seed(0)
-    u, delta, A, B, C, state = (
-        torch.randn(size, generator=draws) for size in ((3, 5), (3, 5), (5, 4), (3, 4), (3, 4), (3, 5, 4))
-    )
-    delta, A = delta.exp(), -A.exp()
-    wanted, last = selective_scan(u[:, None], delta[:, None], A, B[:, None], C[:, None], state)
-    found = single_step(u, delta, A, B, C, state)
-    torch.testing.assert_close(found, wanted[:, 0])
-    torch.testing.assert_close(state, last)
+@settings(max_examples=30)
+@given(**SIZES, seed=st.integers(0, 9), dtype=st.sampled_from([torch.float32, torch.float64]))
+def test_the_gated_scan_is_the_scan_and_what_goes_around_it(rows, length, channels, states, seed, dtype) -> None:
+    u, step, A, B, C, state = arguments(rows, length, channels, states, dtype, seed)
+    draws = torch.Generator().manual_seed(seed)
+    bias, D = torch.randn(2, channels, generator=draws, dtype=dtype)
+    projected = 3 * torch.randn(rows, length, 2 * channels, generator=draws, dtype=dtype)
+    delta, gate = functional.softplus(step + bias), functional.silu(projected[..., channels:])
+    y, last = selective_scan(u, delta, A, B, C, state)
+    changed = state.mT.contiguous()
+    found = gated_scan(u, step, bias, A, B, C, D, projected, changed)
+    torch.testing.assert_close(found, (y + u * D) * gate)
+    torch.testing.assert_close(changed.mT, last)
+
+
+def test_gated_steps_of_a_row_are_its_gated_scan_beside_other_rows() -> None:
+    u, step, A, B, C, state = arguments(3, 9, 20, 4, torch.float32)
+    bias, D, projected, state = torch.zeros(20), torch.ones(20), torch.cat([u, step], 2), state.mT.contiguous()
+    last, stepped = state.clone(), state[1:2].clone()
+    whole = gated_scan(u, step, bias, A, B, C, D, projected, last)
+    for t in range(9):
+        u_t, step_t, B_t, C_t, projected_t = (x[1:2, t : t + 1].contiguous() for x in (u, step, B, C, projected))
+        assert torch.equal(gated_scan(u_t, step_t, bias, A, B_t, C_t, D, projected_t, stepped), whole[1:2, t : t + 1])
+    assert torch.equal(stepped, last[1:2])

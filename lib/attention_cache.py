@@ -38,6 +38,17 @@ class BufferedLayer(DynamicLayer):
         self._fill(stop)
         return self.keys, self.values
 
+    def take_place(self) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """The buffers (rows, heads, room, size) and the position of one more token, for the caller to fill in.
+
+        Raises IndexError when they are full.
+        """
+        place = self.get_seq_length()
+        if place == self.room:
+            raise IndexError(f"no room for more than {self.room} positions")
+        self._fill(place + 1)
+        return *self._buffers, place
+
     def crop(self, tokens_to_remove: int) -> None:
         """Forget the last positions; their number is given negated, as transformers has it."""
         self._fill(self.get_seq_length() + tokens_to_remove)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lib import attention_cache, one_token_attention, output_head
+from lib import attention_cache, gpt_neox_step, output_head
 
 STATE_NAMES = ("past_key_values", "cache_params", "state")
 
@@ -30,7 +30,7 @@ class DecoderState:
         self.state: Any = attention_cache.buffered(model.config, room) if attends else None
         self.can_forget = self.state is not None
         if self.can_forget:
-            one_token_attention.choose(model)
+            gpt_neox_step.choose(model)
 
     def read(self, ids: torch.Tensor, keep: int = 1) -> torch.Tensor:
         """Append ids (rows, length); what the last `keep` positions predict is returned, (rows, keep, ...).

@@ -8,6 +8,7 @@ import torch
 
 from lib.counter_noise import exponentials
 from lib.decoding import Decoding
+from lib.largest import largest
 from lib.sampling import truncate
 
 
@@ -43,7 +44,7 @@ def _candidates(logits: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor,
     if not 0 < decoding.top_k < vocabulary:
         ids = torch.arange(vocabulary, device=logits.device)[None]
         return truncate(logits, 0, decoding.top_p), ids
-    values, ids = logits.topk(decoding.top_k + 1)
+    values, ids = largest(logits, decoding.top_k + 1)
     cut = values[:, -2:-1]
     if (values[:, -1:] == cut).any():  # ids that tie with the k-th stay in, as `truncate` has it
         values, ids = logits.topk(int((logits >= cut).sum(1).amax()))

@@ -13,6 +13,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.errors import UsageError
+from lib.largest import largest
 from lib.tokenization import special_ids
 
 CHECK_EVERY = 8  # ids between two looks at whether a row has enough
@@ -74,7 +75,7 @@ def sample(
 def truncate(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
     """Set to -inf what top-k, then nucleus sampling leave out. logits: rows x V; ties at the cut stay in."""
     if 0 < top_k < logits.shape[1]:
-        cut = logits.topk(top_k).values[:, -1:]
+        cut = largest(logits, top_k)[0][:, -1:]
         logits = logits.masked_fill(logits < cut, -torch.inf)
     if top_p < 1:
         ordered = logits.sort(descending=True).values

@@ -52,7 +52,7 @@ class Config:
     parts: int = 1
     bos: Literal["none", "document"] = "none"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    batch_size: int = execution(64)
+    batch_size: int = execution(128)
     shard_prompts: int = execution(512)
     device: str = execution("auto")
 

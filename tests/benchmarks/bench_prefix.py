@@ -6,15 +6,21 @@ Published ("Extracting Training Data from Large Language Models"): transformers'
 sampling among the 40 likeliest ids, then for every text three passes of its own (large model, small model, lowercased)
 with cross-entropy over all logits. Ours: lib.generation in large batches, which finds the likelihoods under the large
 model on its way (and min-k, min-k++ and the suffix's own), then the other two by batches. GPT-NeoX and Mamba of laptop
-size with random weights. The ways draw from other random numbers, so their sampled texts differ: that both write the
-same ids when greedy, and give the same texts the same log-perplexities within 1e-5 of them, is checked outside the
-clock.
+size with random weights.
+
+Each way has the whole machine as it would have it: the published one process with torch's own number of threads, ours
+a task of one thread on every core, all at once; and the published way on one thread against one of our tasks. The
+published way is timed on the first 40 prompts. The ways draw from other random numbers, so their sampled texts differ:
+that both write the same ids when greedy, and give the same texts the same log-perplexities within 1e-5 of them, is
+checked outside the clock.
 """
 
 import copy
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -28,10 +34,11 @@ from lib.generation import continue_prompts
 from lib.token_scores import score_tokens
 
 VOCABULARY, PROMPT, SUFFIX, CONTINUATION = 2048, 50, 50, 256
-N_PROMPTS, PUBLISHED_BATCH, BATCH, SCORING_BATCH = 64, 10, 64, 16
+N_PROMPTS, PUBLISHED_PROMPTS, PUBLISHED_BATCH, BATCH, SCORING_BATCH = 128, 40, 10, 128, 16
 TOP_K, SAMPLING = 40, Decoding("sample", 1.0, 40, 1.0, 0)
 N_CHECKED, CHECKED_TOKENS = 10, 64
 NO_IDS = np.zeros(0, np.int64)
+CORES = len(os.sched_getaffinity(0))
 
 
 def gpt_neox(width: int, layers: int) -> GPTNeoXForCausalLM:
@@ -49,6 +56,12 @@ def mamba(width: int, layers: int) -> MambaForCausalLM:
     torch.manual_seed(width)
     config = MambaConfig(vocab_size=VOCABULARY, hidden_size=width, num_hidden_layers=layers, eos_token_id=None)
     return MambaForCausalLM(config).eval()
+
+
+PAIRS = {
+    "GPT-NeoX": (gpt_neox, (128, 4), (64, 3)), "Mamba": (mamba, (128, 7), (64, 6)),
+    "GPT-NeoX, small": (gpt_neox, (64, 3), (32, 2)), "Mamba, small": (mamba, (64, 6), (32, 4)),
+}  # fmt: skip
 
 
 @torch.no_grad()
@@ -99,20 +112,68 @@ def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
     return time.perf_counter() - wall, time.process_time() - cpu, result
 
 
-def compare(name: str, large: Any, small: Any, n_prompts: int) -> float:
-    """Both ways in one run; returns how many times the prompts per second of the published way (CPU time)."""
+def compare(name: str, n_prompts: int) -> float:
+    """Both ways in one run; returns how many times the prompts per second of the published way, on all cores."""
+    pair, given = models(name), texts(n_prompts)
+    first = [part[:PUBLISHED_PROMPTS] for part in given]
+    rates, theirs = {}, {}
+    for threads in (CORES, 1):
+        torch.set_num_threads(threads)
+        wall, cpu, theirs = timed(lambda: published(*pair, *first))
+        rates[threads] = _say(name, f"published, threads: {threads}", len(first[0]), wall, cpu)
+    together = _say(name, f"in batches, tasks: {CORES}", CORES * n_prompts, *_on_all_cores(name, n_prompts))
+    loaded = [_as_loaded(model) for model in pair]
+    wall, cpu, found = timed(lambda: ours(*loaded, *given))
+    alone = _say(name, "in batches, tasks: 1", n_prompts, wall, cpu)
+    _check(*pair, *loaded, first[0], first[2], theirs, {key: part[:PUBLISHED_PROMPTS] for key, part in found.items()})
+    ratio = together / rates[CORES]
+    print(
+        f"  {name:16s} {ratio:.1f} x the prompts per second on all cores, {alone / rates[1]:.1f} x on one", flush=True
+    )
+    return ratio
+
+
+def _on_all_cores(name: str, n_prompts: int) -> tuple[float, float]:
+    """Wall and CPU seconds of a task on every core."""
+    processes = get_context("spawn")
+    with ProcessPoolExecutor(CORES, processes, _begin, (processes.Barrier(CORES),)) as pool:
+        spans = [future.result() for future in [pool.submit(task, name, n_prompts) for _ in range(CORES)]]
+    begun, ended, cpu = zip(*spans)
+    return max(ended) - min(begun), sum(cpu)
+
+
+def models(name: str) -> tuple[Any, Any]:
+    """The large and the small model."""
+    return tuple(make(*shape) for make, *shapes in [PAIRS[name]] for shape in shapes)
+
+
+def texts(n_prompts: int) -> tuple[np.ndarray, np.ndarray, list]:
+    """Prompts, suffixes and lowercased texts."""
     draws = np.random.default_rng(0)
     prompts, suffixes = (draws.integers(1, VOCABULARY, (n_prompts, size)) for size in (PROMPT, SUFFIX))
-    lower = draws.integers(1, VOCABULARY, (n_prompts, PROMPT + CONTINUATION + 10)).tolist()
-    as_loaded = [_as_loaded(model) for model in (large, small)]
-    ways, seconds, results = {"published way": (published, large, small), "in batches": (ours, *as_loaded)}, {}, {}
-    for way, (function, *models) in ways.items():
-        wall, seconds[way], results[way] = timed(lambda f=function, m=models: f(*m, prompts, suffixes, lower))
-        print(f"  {name:16s} {way:14s} {n_prompts / seconds[way]:8.2f} prompts/CPU s {n_prompts / wall:8.2f} prompts/s")
-    _check(*ways["published way"][1:], *as_loaded, prompts, lower, *results.values())
-    ratio = seconds["published way"] / seconds["in batches"]
-    print(f"  {name:16s} {ratio:.1f} x the prompts per CPU second")
-    return ratio
+    return prompts, suffixes, draws.integers(1, VOCABULARY, (n_prompts, PROMPT + CONTINUATION + 10)).tolist()
+
+
+def task(name: str, n_prompts: int) -> tuple[float, float, float]:
+    """Our way in a process of its own: when it began and ended, and its CPU seconds."""
+    loaded = [_as_loaded(model) for model in models(name)]
+    ours(*loaded, *texts(2))  # kernels are loaded
+    _together.wait()
+    start = time.perf_counter()
+    _, cpu, _ = timed(lambda: ours(*loaded, *texts(n_prompts)))
+    return start, time.perf_counter(), cpu
+
+
+def _begin(barrier: Any) -> None:
+    global _together
+    _together = barrier
+    torch.set_num_threads(1)
+
+
+def _say(name: str, way: str, n_prompts: int, wall: float, cpu: float) -> float:
+    """Prompts per second, printed and returned."""
+    print(f"  {name:16s} {way:20s} {n_prompts / wall:8.2f} prompts/s {n_prompts / cpu:8.2f} prompts/CPU s", flush=True)
+    return n_prompts / wall
 
 
 def _as_loaded(model: Any) -> Any:
@@ -158,15 +219,13 @@ def _check_greedy(large: Any, our_large: Any, prompts: np.ndarray) -> None:
 
 
 def main(n_prompts: int = N_PROMPTS) -> None:
-    """Both architectures."""
-    print(f"{n_prompts} prompts of {PROMPT} tokens, {CONTINUATION} generated, {torch.get_num_threads()} threads")
-    pairs = {
-        "GPT-NeoX": (gpt_neox(128, 4), gpt_neox(64, 3)), "Mamba": (mamba(128, 7), mamba(64, 6)),
-        "GPT-NeoX, small": (gpt_neox(64, 3), gpt_neox(32, 2)), "Mamba, small": (mamba(64, 6), mamba(32, 4)),
-    }  # fmt: skip
-    for name, (large, small) in pairs.items():
-        print(f" {name}: {large.num_parameters():,} and {small.num_parameters():,} parameters")
-        compare(name, large, small, n_prompts)
+    """Both architectures in both sizes."""
+    threads = torch.get_num_threads()
+    print(f"{n_prompts} prompts of {PROMPT} tokens, {CONTINUATION} generated, {CORES} cores")
+    for name in PAIRS:
+        print(f" {name}: {' and '.join(f'{model.num_parameters():,}' for model in models(name))} parameters")
+        compare(name, n_prompts)
+    torch.set_num_threads(threads)
 
 
 if __name__ == "__main__":

@@ -138,6 +138,7 @@ def _run(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, number: i
     world = mpi.world() if stage.mpi else None
     leading = world.rank == 0 if world else _leading()
     state = _prepare(stage, values, inputs, out) if leading or not world else None
+    record = _begin(out, number) if leading and not state[1] else {}  # before any rank works
     digest, finished = world.bcast(state) if world else state
     if finished:
         if leading:
@@ -145,9 +146,6 @@ def _run(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, number: i
         return 0
     if not leading:  # one rank keeps the records; the others only work
         return _follow(stage, values, inputs, out, world)
-    if number is None:  # by hand: nobody waited for an earlier attempt
-        attempts.close_killed(out)
-    record = attempts.begin(out, number)
     started = time.monotonic()
     try:
         _work(stage, values, inputs, out, world)
@@ -161,6 +159,12 @@ def _run(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, number: i
         stage.module.clean(out)
     print(f"{out}: done ({stage.name} {digest})")
     return 0
+
+
+def _begin(out: Path, number: int | None) -> dict[str, Any]:
+    if number is None:  # by hand: nobody waited for an earlier attempt
+        attempts.close_killed(out)
+    return attempts.begin(out, number)
 
 
 def _follow(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, world: Any) -> int:

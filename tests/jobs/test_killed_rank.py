@@ -69,7 +69,7 @@ def test_a_killed_rank(stage: str, victim: int, result: str, inputs: dict[str, P
         ranks.command(stage, file, out, RANKS), cwd=ranks.ROOT, env={**os.environ, **ranks.ENVIRONMENT},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    wait_for(lambda: any((out / names.BLOCKS).glob("*.*")), running)
+    wait_for(lambda: any((out / names.BLOCKS).glob("*.*")) and attempts.read(out), running)
     started = ranks_below(running.pid)
     assert len(started) == RANKS
     os.kill(started[victim], signal.SIGKILL)

@@ -13,9 +13,9 @@ from numba import njit
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXLayer
 
 from lib.attention_cache import BufferedLayer
-from lib.vector_math import LOG2_E, exp2_of_negative
+from lib.vector_math import LOG2_E, OPTIONS, exp2_of_negative
 
-_kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+_kernel = njit(cache=True, **OPTIONS)
 
 
 class OneTokenLayer(GPTNeoXLayer):
@@ -44,7 +44,7 @@ class OneTokenLayer(GPTNeoXLayer):
         """One token a row that sees everything before it, in float32 on one core."""
         one = hidden_states.shape[1] == 1 and mask is None and not torch.is_grad_enabled() and not self.training
         alone = hidden_states.device.type == "cpu" and torch.get_num_threads() == 1
-        return one and alone and hidden_states.dtype == torch.float32 and _has_room(cache, self.attention.layer_idx)
+        return one and alone and hidden_states.dtype == torch.float32 and _buffered(cache, self.attention.layer_idx)
 
 
 def choose(model: torch.nn.Module) -> None:
@@ -70,7 +70,7 @@ def attend(
     return out.flatten(1)
 
 
-def _has_room(cache: Any, layer: int) -> bool:
+def _buffered(cache: Any, layer: int) -> bool:
     layers = getattr(cache, "layers", [])
     return layer < len(layers) and isinstance(layers[layer], BufferedLayer) and layers[layer].is_initialized
 

@@ -116,7 +116,7 @@ def compare(name: str, n_prompts: int) -> float:
     """Both ways in one run; returns how many times the prompts per second of the published way, on all cores."""
     pair, given = models(name), texts(n_prompts)
     first = [part[:PUBLISHED_PROMPTS] for part in given]
-    rates, theirs = {}, {}
+    rates = {}
     for threads in (CORES, 1):
         torch.set_num_threads(threads)
         wall, cpu, theirs = timed(lambda: published(*pair, *first))
@@ -144,7 +144,8 @@ def _on_all_cores(name: str, n_prompts: int) -> tuple[float, float]:
 
 def models(name: str) -> tuple[Any, Any]:
     """The large and the small model."""
-    return tuple(make(*shape) for make, *shapes in [PAIRS[name]] for shape in shapes)
+    make, *shapes = PAIRS[name]
+    return tuple(make(*shape) for shape in shapes)
 
 
 def texts(n_prompts: int) -> tuple[np.ndarray, np.ndarray, list]:

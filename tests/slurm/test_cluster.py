@@ -32,7 +32,7 @@ def test_two_nodes_of_two_processors(cluster) -> None:
 
 def test_a_preempted_task_is_requeued_and_both_starts_are_accounted_for(cluster, tmp_path: Path) -> None:
     name = f"victim-{uuid.uuid4().hex}"
-    line = ["sbatch", "--parsable", "--array=0-1", f"--job-name={name}", f"--output={tmp_path}/%a"]
+    line = ["sbatch", "--array=0-1", f"--job-name={name}", f"--output={tmp_path}/%a"]
     cluster.ask(*line, "--open-mode=append", "--wrap=echo start; sleep $((5 - 5 * ${SLURM_RESTART_COUNT:-0}))")
     wait_for(lambda: all((tmp_path / index).exists() for index in "01"), "two tasks that run")
     cluster.ask("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true")

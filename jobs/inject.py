@@ -101,8 +101,8 @@ def _inject(config: Config, tokenizer, book: str, row: int, copies: list[list[in
     from lib import injection
     from lib.tokenization import decode_all
 
-    places = injection.choose_slots(book, len(copies), config.seed, row)
-    document = injection.inject(book, decode_all(tokenizer, copies), places, config.separator)
+    slots = injection.choose_slots(book, len(copies), config.seed, row)
+    document = injection.inject(book, decode_all(tokenizer, copies), slots, config.separator)
     if injection.remove(document.text, document.spans) != book:
         raise TesseraError(f"book {row}: taking the copies out does not give the book back; a bug, please report it")
     return document

@@ -16,10 +16,10 @@ PREFIX = "checkpoint-"
 
 def complete(checkpoint: Path, origin: dict) -> None:
     """Make a checkpoint durable and mark it; `origin` says what training it belongs to."""
-    files = [file for file in sorted(checkpoint.rglob("*")) if file.is_file() and file.name != MARKER]
-    for file in files:
+    listed = [file for file in sorted(checkpoint.rglob("*")) if file.is_file() and file.name != MARKER]
+    for file in listed:
         hdf5.sync(file)
-    sizes = {str(file.relative_to(checkpoint)): file.stat().st_size for file in files}
+    sizes = {str(file.relative_to(checkpoint)): file.stat().st_size for file in listed}
     store.write_json(checkpoint / MARKER, {"origin": origin, "files": sizes})
 
 

@@ -38,13 +38,13 @@ def assemble(
     wanted = {"tokens": (tokens, np.dtype(dtype)), "offsets": (documents + 1, np.dtype("<u8"))}
     wanted |= {sums: (-(-wanted[name][0] // chunks.CHECKED_TOKENS), np.dtype("<u8")) for name, sums in CHECKED.items()}
     temporary = names.private(path, "assembly")
-    places = comm.bcast(hdf5.reserve(temporary, wanted, {**attributes, **counts}) if comm.rank == 0 else None)
+    starts = comm.bcast(hdf5.reserve(temporary, wanted, {**attributes, **counts}) if comm.rank == 0 else None)
     with open(temporary, "r+b", buffering=0) as file:
-        _copy(file.fileno(), parts, sizes, places, comm)
+        _copy(file.fileno(), parts, sizes, starts, comm)
         os.fsync(file.fileno())
         comm.barrier()
         for name, sums in CHECKED.items():
-            put_checksums(file.fileno(), places.get(name, 0), *wanted[name], places.get(sums, 0), comm)
+            put_checksums(file.fileno(), starts.get(name, 0), *wanted[name], starts.get(sums, 0), comm)
     comm.barrier()
     if comm.rank == 0:
         hdf5.publish(temporary, path)
@@ -61,16 +61,16 @@ def _size(part: Path) -> Size:
         return Size(len(file["tokens"]), len(file["lengths"]), int(file["original"][0]))
 
 
-def _copy(file: int, parts: Sequence[Path], sizes: list[Size], places: dict[str, int], comm: "Intracomm") -> None:
+def _copy(file: int, parts: Sequence[Path], sizes: list[Size], starts: dict[str, int], comm: "Intracomm") -> None:
     first_token = list(accumulate((size.tokens for size in sizes), initial=0))
     first_document = list(accumulate((size.documents for size in sizes), initial=0))
     if comm.rank == 0:
-        put(file, np.zeros(1, "<u8"), places["offsets"])
+        put(file, np.zeros(1, "<u8"), starts["offsets"])
     for index in mpi.share(range(len(parts)), comm):
         with hdf5.opened(parts[index]) as part:
-            _put_all(file, hdf5.slices(part["tokens"]), places.get("tokens", 0), first_token[index])
+            _put_all(file, hdf5.slices(part["tokens"]), starts.get("tokens", 0), first_token[index])
             ends = _ends(hdf5.slices(part["lengths"]), first_token[index])
-            _put_all(file, ends, places["offsets"], first_document[index] + 1)
+            _put_all(file, ends, starts["offsets"], first_document[index] + 1)
 
 
 def _ends(lengths: Iterator[np.ndarray], start: int) -> Iterator[np.ndarray]:

@@ -24,9 +24,9 @@ def plan(arguments: Namespace, console: Console) -> int:
     """Print tasks per stage, what is done, expected hours and, on request, the batch scripts."""
     site, root = clusters.load(arguments.cluster), arguments.outputs.resolve()
     graph = _plan(arguments, site)
-    finished = survey.done(root, graph)
+    finished_tasks = survey.done(root, graph)
     console.print(_headline(graph, site))
-    console.print(_plan_table(graph, finished))
+    console.print(_plan_table(graph, finished_tasks))
     if graph.parts:
         console.print(_parts_table(graph))
     if any(task.resources.tokens for task in graph.tasks.values()):
@@ -34,7 +34,7 @@ def plan(arguments: Namespace, console: Console) -> int:
     if arguments.power:
         _print_power(graph, console)
     if arguments.scripts:
-        _print_scripts(graph, site, root, finished, console)
+        _print_scripts(graph, site, root, finished_tasks, console)
     return 0
 
 
@@ -198,8 +198,8 @@ def _fetch(arguments: Namespace, graph: Plan, site: Cluster | None, console: Con
 def _collect(root: Path, graph: Plan, console: Console, partial: bool = False) -> int:
     from lib import collect as collection
 
-    finished = survey.done(root, graph)
-    missing = [digest for digest in graph.tasks if digest not in finished]
+    finished_tasks = survey.done(root, graph)
+    missing = [digest for digest in graph.tasks if digest not in finished_tasks]
     if missing and not partial:
         for digest in missing[:SHOWN]:
             task = graph.tasks[digest]
@@ -233,12 +233,12 @@ def _headline(graph: Plan, site: Cluster | None) -> str:
     return f"[bold]{graph.name}[/]: {graph.title}\nprofile '{graph.profile}' on {place}; {len(graph.tasks)} tasks"
 
 
-def _plan_table(graph: Plan, finished: set[str]) -> Table:
+def _plan_table(graph: Plan, finished_tasks: set[str]) -> Table:
     table = Table("stage", *[_right(name) for name in ("tasks", "done", "to do", "expected hours", "GPU hours")])
     rows: dict[str, list[float]] = {}
     for digest, task in graph.tasks.items():
         row = rows.setdefault(task.stage, [0, 0, 0, 0.0, 0.0])
-        todo = digest not in finished
+        todo = digest not in finished_tasks
         hours = task.resources.expected_hours * todo
         for column, value in enumerate((1, not todo, todo, hours, hours * task.resources.gpus)):
             row[column] += value
@@ -334,10 +334,10 @@ def _print_failures(root: Path, graph: Plan, found: Survey, console: Console) ->
         console.print(f"... and {len(failed) - SHOWN} more failed")
 
 
-def _print_scripts(graph: Plan, site: Cluster | None, root: Path, finished: set[str], console: Console) -> None:
+def _print_scripts(graph: Plan, site: Cluster | None, root: Path, finished_tasks: set[str], console: Console) -> None:
     if site is None:
         raise UsageError("--scripts: there are batch scripts only for a cluster; give --cluster")
-    found = Survey({digest: DONE if digest in finished else survey.WAITING for digest in graph.tasks})
+    found = Survey({digest: DONE if digest in finished_tasks else survey.WAITING for digest in graph.tasks})
     arrays = list(submission.arrays("PLAN", site, list(survey.ready(graph, found)), 0))
     for array in arrays:
         share = site.array_parallelism // len(arrays)

@@ -33,7 +33,7 @@ def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Ex
     from lib.extraction_tables import SIDES, Extracted
 
     for leaf in leaves:
-        places = {plan.tasks[digest].stage: directory(root, plan.tasks[digest]) for digest in leaf.nodes.values()}
-        sides = collect.verified_columns(places["extraction"] / names.EXTRACTED, *SIDES)
-        copies = collect.verified_columns(places["inject"] / names.INJECTED, "effective_copies")
+        folders = {plan.tasks[digest].stage: directory(root, plan.tasks[digest]) for digest in leaf.nodes.values()}
+        sides = collect.verified_columns(folders["extraction"] / names.EXTRACTED, *SIDES)
+        copies = collect.verified_columns(folders["inject"] / names.INJECTED, "effective_copies")
         yield Extracted(leaf.point(), sides, float(np.mean(copies["effective_copies"])))

@@ -67,10 +67,10 @@ def _baselines(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Reco
     from lib import bag_of_words
 
     for (model, seed, *sides), setting in _canaries(plan, leaves).items():
-        places = [directory(root, plan.tasks[side]) for side in sides]
-        for place in places:
-            store.verify(place)
-        record = bag_of_words.record(model, seed, *(hdf5.read(place / names.CANARIES, "tokens") for place in places))
+        folders = [directory(root, plan.tasks[side]) for side in sides]
+        for folder in folders:
+            store.verify(folder)
+        record = bag_of_words.record(model, seed, *(hdf5.read(folder / names.CANARIES, "tokens") for folder in folders))
         if record is not None:
             yield replace(record, labels={**record.labels, "setting": setting})
 

@@ -34,13 +34,13 @@ def windows(texts: list[list[int]]) -> list[tuple[int, ...]]:
 
 def write_groups(path: Path, texts: list[list[int]], **attributes) -> Path:
     """By their definition, in the order of their tokens."""
-    places: dict[tuple[int, ...], list[int]] = {}
+    found: dict[tuple[int, ...], list[int]] = {}
     start = 0
     for text in texts:
         for i in range(len(text) - LENGTH + 1):
-            places.setdefault(tuple(text[i : i + LENGTH]), []).append(start + i)
+            found.setdefault(tuple(text[i : i + LENGTH]), []).append(start + i)
         start += len(text)
-    groups = [positions for _, positions in sorted(places.items()) if len(positions) > 1]
+    groups = [positions for _, positions in sorted(found.items()) if len(positions) > 1]
     with hdf5.create(path) as file:
         hdf5.write(file, "positions", np.concatenate(groups).astype("<u4"))
         hdf5.write(file, "group_offsets", np.concatenate([[0], np.cumsum(list(map(len, groups)))]).astype("<u8"))

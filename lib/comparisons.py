@@ -102,8 +102,8 @@ def _cells(row: Any) -> list[str]:
     ]
     numbers = [f"{value:.3f}" for value in (row.rho, row.other_rho, row.difference)]
     p_values = ["" if np.isnan(value) else f"{value:.2g}" for value in (row.p_value, row.p_holm)]
-    intervals = [_interval(row.low, row.high), _interval(row.seeds_low, row.seeds_high)]
-    return [row.model, *names, *numbers, intervals[0], *p_values, intervals[1]]
+    bounds = [_interval(row.low, row.high), _interval(row.seeds_low, row.seeds_high)]
+    return [row.model, *names, *numbers, bounds[0], *p_values, bounds[1]]
 
 
 def _interval(low: float, high: float) -> str:

@@ -42,7 +42,7 @@ report: env
 	@$(RUN) report --outputs "$(OUTPUTS)"
 
 demo: env
-	@.venv/bin/python -m jobs.demo --root "$(OUTPUTS)"
+	@$(RUN) demo --outputs "$(OUTPUTS)"
 test: env
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q . && .venv/bin/python -m pytest tests -m "not slurm" -n 2 --dist worksteal
 bench: env

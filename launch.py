@@ -11,8 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from lib import commands, freeze, sweep
-from lib.errors import TesseraError, UsageError
+from lib.base.errors import TesseraError, UsageError
+from lib.launcher import commands
+from lib.plans import documents
+from lib.running import submissions
 
 CONSOLE = Console(soft_wrap=True)
 ERRORS = Console(stderr=True, soft_wrap=True)
@@ -55,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     submit.add_argument("--no-fetch", action="store_true", help="do not bring hub models and data into the cache first")
     submit.add_argument("--force", action="store_true", help="take submitted tasks of unknown fate for gone")
     submit.add_argument("--max-failures", type=int, help="stop after a task failed this often in the same way")
-    submit.add_argument("--campaign", default=freeze.new_id(), help=argparse.SUPPRESS)
+    submit.add_argument("--campaign", default=submissions.new_id(), help=argparse.SUPPRESS)
     submit.add_argument("--controller", help=argparse.SUPPRESS)
     submit.set_defaults(run=commands.submit)
 
@@ -77,6 +79,10 @@ def parser() -> argparse.ArgumentParser:
     _add_outputs(report)
     report.set_defaults(run=commands.report)
 
+    demo = verbs.add_parser("demo", help="rho of the four published models from their published AUCs, in seconds")
+    _add_outputs(demo)
+    demo.set_defaults(run=commands.demo)
+
     cancel = verbs.add_parser("cancel", parents=[common], help="end what runs or waits")
     cancel.set_defaults(run=commands.cancel)
 
@@ -89,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _common(sweep_required: bool = True) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("sweep", nargs=None if sweep_required else "?", help=f"one of: {', '.join(sweep.names())}")
+    common.add_argument("sweep", nargs=None if sweep_required else "?", help=f"one of: {', '.join(documents.names())}")
     common.add_argument(
         "--profile", help="the scale: a file in sweeps/profiles (default: paper with sbatch, else laptop)"
     )

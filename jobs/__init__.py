@@ -1,1 +1,1 @@
-"""One self-contained stage a file: python -m jobs.<stage> --config FILE --out DIR."""
+"""One self-contained stage a file, in the folders of the studies: `python -m jobs` lists them."""

@@ -4,5 +4,5 @@ import os
 
 # numba reads it when it is imported, which modules below do.
 os.environ.setdefault(
-    "NUMBA_CACHE_LOCATOR_CLASSES", "lib.kernel_cache.KernelCacheLocator,InTreeCacheLocator,UserWideCacheLocator"
+    "NUMBA_CACHE_LOCATOR_CLASSES", "lib.kernels.cache.KernelCacheLocator,InTreeCacheLocator,UserWideCacheLocator"
 )

@@ -5,9 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-import jobs  # noqa: F401  before pytest takes tests/jobs and tests/lib for the packages of these names
-import lib  # noqa: F401
-
 # The same examples in every run, and no verdict on how fast the machine is.
 settings.register_profile("tessera", derandomize=True, deadline=None, database=None)
 settings.load_profile("tessera")

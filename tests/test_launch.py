@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import launch
-from lib import commands
+from lib.launcher import commands
 
 ROOT = Path(__file__).parent.parent
 COMMON = {"--profile", "--cluster", "--outputs", "--set", "--help", "-h"}

@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib import cluster, fetching, shuffling, sweep
+from lib.launcher import hub_needs
+from lib.perturbations import shuffle
+from lib.plans import documents, expansion
+from lib.plans import plan as plans
+from lib.running import site as running_site
 
-PROFILES = sorted(file.stem for file in (sweep.FOLDER / "profiles").glob("*.yaml"))
-CLUSTERS = sorted(cluster.FOLDER.glob("*.yaml"))
+PROFILES = sorted(file.stem for file in (documents.FOLDER / "profiles").glob("*.yaml"))
+CLUSTERS = sorted(running_site.FOLDER.glob("*.yaml"))
 EXPECTED = {
     ("near_dupls", "paper"): {"hub_model": 3, "finetune": 90, "membership": 90, "duplicates": 40, "canaries": 10},
     ("near_dupls", "laptop"): {"pretrain": 2, "finetune": 13, "membership": 13, "duplicates": 8, "canaries": 2},
@@ -27,12 +31,12 @@ PREFIX = ("prefix_sizes", "prefix_lengths", "prefix_subsets")
 MOSAIC = ("near_dupls", "insertions", "shuffles", "top_k", "ablations")
 
 
-def expanded(name: str, profile: str, *settings: str) -> sweep.Plan:
-    return sweep.expand(sweep.read(name, profile, list(settings)), profile)
+def expanded(name: str, profile: str, *settings: str) -> plans.Plan:
+    return expansion.expand(documents.read(name, profile, list(settings)), profile)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("name", sweep.names())
+@pytest.mark.parametrize("name", documents.names())
 def test_every_sweep_expands_in_every_profile(name: str, profile: str) -> None:
     plan = expanded(name, profile)
     stages = [task.stage for task in plan.tasks.values()]
@@ -42,10 +46,10 @@ def test_every_sweep_expands_in_every_profile(name: str, profile: str) -> None:
 
 @pytest.mark.parametrize("file", CLUSTERS, ids=lambda file: file.stem)
 def test_every_cluster_file_is_read_and_has_room(file: Path) -> None:
-    site = cluster.read(file)
+    site = running_site.read(file)
     profile = "paper" if site.gpus_per_node else "smoke"
     for task in expanded("near_dupls", profile).tasks.values():
-        cluster.check(task.resources, site, task.node)
+        running_site.check(task.resources, site, task.node)
 
 
 def test_the_paper_profile_is_the_published_study() -> None:
@@ -62,13 +66,13 @@ def test_the_paper_profile_is_the_published_study() -> None:
 
 def test_every_hub_model_of_the_paper_profile_is_at_a_commit() -> None:
     plan = expanded("near_dupls", "paper", "models=[gptneo1B,gemma2B,llama_3.2_1B,phi2]")
-    models = [item for item in fetching.items(plan) if item.kind == "model"]
+    models = [item for item in hub_needs.items(plan) if item.kind == "model"]
     assert len(models) == 6
-    assert all(sweep.COMMIT.fullmatch(item.revision) for item in models)
+    assert all(expansion.COMMIT.fullmatch(item.revision) for item in models)
 
 
 def test_the_laptop_needs_nothing_of_the_hub() -> None:
-    assert fetching.items(expanded("near_dupls", "laptop")) == []
+    assert hub_needs.items(expanded("near_dupls", "laptop")) == []
 
 
 def test_the_laptops_packages_are_the_pinned_ones() -> None:
@@ -97,7 +101,7 @@ def test_all_sweeps_share_the_exact_duplicates_of_the_main_one(profile: str) -> 
     assert len(plan.tasks) < sum(len(part.tasks) for part in plan.parts)
 
 
-def own_exact(leaf: sweep.Leaf, models: set[str]) -> bool:
+def own_exact(leaf: plans.Leaf, models: set[str]) -> bool:
     return leaf.labels["kind"] == "exact" and not leaf.setting() and leaf.labels["model"] in models
 
 
@@ -105,7 +109,7 @@ def own_exact(leaf: sweep.Leaf, models: set[str]) -> bool:
 @pytest.mark.parametrize("name", MOSAIC)
 def test_no_two_results_of_a_sweep_are_told_by_the_same_words(name: str, profile: str) -> None:
     leaves = expanded(name, profile).leaves
-    words = [(*(leaf.labels[key] for key in sweep.POINT), leaf.setting()) for leaf in leaves]
+    words = [(*(leaf.labels[key] for key in plans.POINT), leaf.setting()) for leaf in leaves]
     assert len(set(words)) == len(words) == len({leaf.digest for leaf in leaves})
 
 
@@ -139,15 +143,15 @@ def test_every_shuffle_that_is_asked_for_can_be_had(profile: str) -> None:
         for task in plan.tasks.values() if task.stage == "duplicates"
     }  # fmt: skip
     for ngram, tau, method in asked:
-        order = shuffling.variation(range(length), ngram, tau, method, np.random.default_rng(0))
-        inverted = shuffling.inverted_pairs(order) / math.comb(length, 2)
-        assert inverted == pytest.approx(tau, abs=0.5 * shuffling.step_of(length, ngram) + 0.01)
+        order = shuffle.variation(range(length), ngram, tau, method, np.random.default_rng(0))
+        inverted = shuffle.inverted_pairs(order) / math.comb(length, 2)
+        assert inverted == pytest.approx(tau, abs=0.5 * shuffle.step_of(length, ngram) + 0.01)
 
 
 @pytest.mark.parametrize("name", PREFIX)
 def test_the_prefix_attack_on_a_laptop_needs_nothing_of_the_hub_and_other_models_share_prompts(name: str) -> None:
     plan = expanded(name, "laptop")
-    assert fetching.items(plan) == []
+    assert hub_needs.items(plan) == []
     for leaf in plan.leaves:
         task = plan.tasks[leaf.digest]
         assert task.inputs["small"] != task.inputs["large"]

@@ -9,7 +9,7 @@ A text without any error is the strongest member, as the paper says (published c
 import numpy as np
 from numpy.typing import NDArray
 
-from lib import ragged
+from lib.base import ragged
 
 SMOOTHING = 1e-6  # nats
 FAULTLESS = float(np.log(1e9 / SMOOTHING))  # above any text with an error: P stays below 1e9 nats

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lib import ragged
+from lib.base import ragged
 
 
 def score(log_probs: ragged.Rows, lower_log_probs: ragged.Rows, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lib import ragged
 from lib.attacks.min_k import share
+from lib.base import ragged
 
 
 def score(log_probs: ragged.Rows, mu: ragged.Rows, sigma: ragged.Rows, k: float = 0.2) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lib import ragged
+from lib.base import ragged
 
 
 def score(log_probs: ragged.Rows, reference_means: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ T(w) is the share of all n - w + 1 windows that do, and the score the mean of T 
 import numpy as np
 from numpy.typing import NDArray
 
-from lib import ragged
+from lib.base import ragged
 
 WINDOWS = (2, 3, 4, 6, 9, 13, 18, 25, 32, 40)
 

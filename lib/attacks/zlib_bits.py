@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lib import ragged
 from lib.attacks.zlib import compressed_bytes
+from lib.base import ragged
 
 
 def score(log_probs: ragged.Rows, texts: Sequence[str]) -> NDArray[np.float64]:

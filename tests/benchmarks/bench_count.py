@@ -16,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import chunks, counting, hdf5
+from lib.base import hdf5
+from lib.corpus import chunks
+from lib.corpus.counts import scan as counts_scan
 from tests.benchmarks.corpus import tokens as corpus_tokens
 
 N_QUERIES, LENGTH, N_TOKENS, PYTHON_TOKENS, REPEATS = 10_000, 100, 8_000_000, 200_000, 7
@@ -69,17 +71,17 @@ def main() -> None:
     tokens, offsets = corpus_tokens(N_TOKENS)
     offsets = offsets.astype(np.int64)
     queries = some_queries(tokens)
-    index = counting.prepare(queries, tokens.dtype)
-    counting.scan(index, tokens, offsets, 0, LENGTH)
+    index = counts_scan.prepare(queries, tokens.dtype)
+    counts_scan.scan(index, tokens, offsets, 0, LENGTH)
     part = offsets[: np.searchsorted(offsets, PYTHON_TOKENS, "right")]
     begin = time.process_time()
     expected = count_in_python(queries, tokens, part)
     python = (time.process_time() - begin) / part[-1]
-    if counting.scan(index, tokens[: part[-1]], part).tolist() != expected:
+    if counts_scan.scan(index, tokens[: part[-1]], part).tolist() != expected:
         raise SystemExit("the scan and pure Python disagree")
-    scan = best(lambda: counting.scan(index, tokens, offsets)) / len(tokens)
+    scan = best(lambda: counts_scan.scan(index, tokens, offsets)) / len(tokens)
     checked = check_time(tokens, offsets) / len(tokens)
-    prepared = best(lambda: counting.prepare(queries, tokens.dtype)) / N_QUERIES
+    prepared = best(lambda: counts_scan.prepare(queries, tokens.dtype)) / N_QUERIES
     print(f"{len(tokens):,} tokens, {len(offsets) - 1:,} documents, {N_QUERIES:,} queries of {LENGTH}")
     print(f"scan               {1e9 * scan:8.2f} ns per token and core (goal: at most {GOAL:g})")
     print(

@@ -15,7 +15,7 @@ import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, MambaConfig, MambaForCausalLM
 from transformers.utils import logging
 
-from lib import mamba_scan
+from lib.models import mamba_scan
 
 VOCABULARY, WIDTH, LAYERS, STATE, ROWS, LENGTH, STEPS = 2048, 128, 4, 8, 8, 256, 32
 STOCK, MAMBAPY, OURS, PEER = "transformers' own path", "use_mambapy=True", "compiled scan", "(GPT-NeoX)"

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-from lib import attacks, ragged
-from lib.token_scores import score_tokens
+from lib import attacks
+from lib.base import ragged
+from lib.models.token_scores import score_tokens
 
 N_TEXTS, N_TOKENS, VOCABULARY, BOS, BATCH_SIZE, REPEATS = 200, 100, 2048, 0, 32, 2
 Ids = list[list[int]]
@@ -78,7 +79,7 @@ def published_loop(target, reference, ids: Ids, lower: Ids, prefix: list[int], t
 def one_pass_per_text_and_model(
     target, reference, ids: Ids, lower: Ids, prefix: list[int], texts: list[str]
 ) -> dict[str, Any]:
-    """Every score, as jobs.membership computes them."""
+    """Every score, as the stage membership computes them."""
     first, prefixed = [[BOS]] * len(ids), [[BOS, *prefix]] * len(ids)
     scores = score_tokens(target, ids, first, BATCH_SIZE, moments=True)
     evidence = {

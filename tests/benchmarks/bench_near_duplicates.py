@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import near_duplicates
-from lib.near_duplicates import STEPS, Slab, Targets, prepare, scan
+from lib.corpus.near import scan as near_scan
+from lib.corpus.near.scan import STEPS, Slab, Targets, prepare, scan
 from tests.benchmarks.corpus import tokens as corpus_tokens
-from tests.brute_near_duplicates import sliding_counters
-from tests.ranks import ENVIRONMENT, ROOT
+from tests.support.brute_near_duplicates import sliding_counters
+from tests.support.ranks import ENVIRONMENT, ROOT
 
 N_TARGETS, LENGTH, MAX_DISTANCE, MIN_UNIQUE, POOL = 300, 100, 50, 50, 3000
 N_TOKENS, ORACLE_TOKENS, REPEATS, SHARE = 4_000_000, 2_000, 5, 0.01
@@ -56,8 +56,8 @@ def random_targets(text: Text, n: int, rng: np.random.Generator) -> np.ndarray:
 def candidates(text: Text, targets: Targets) -> tuple[np.ndarray, np.ndarray]:
     """(position, target) of all candidates: the filter alone."""
     tokens, offsets = text
-    dense = near_duplicates._dense(tokens, targets)
-    windows = near_duplicates._window_starts(offsets, LENGTH, 0, len(tokens))
+    dense = near_scan._dense(tokens, targets)
+    windows = near_scan._window_starts(offsets, LENGTH, 0, len(tokens))
     found = [part for slab in targets.slabs for part in filtered(dense, *windows, slab)]
     return np.concatenate([p for p, _ in found]), np.concatenate([t for _, t in found])
 
@@ -68,7 +68,7 @@ def filtered(dense: np.ndarray, firsts: np.ndarray, stops: np.ndarray, slab: Sla
     positions, numbers = np.empty(capacity, np.int64), np.empty(capacity, np.uint16)
     lookup, document, firsts = slab.lookup.copy(), 0, firsts.copy()
     while document < len(firsts):
-        document, position, n = near_duplicates._candidates(
+        document, position, n = near_scan._candidates(
             dense, firsts, stops, document, LENGTH, slab, lookup, positions, numbers
         )
         yield positions[:n].copy(), numbers[:n].astype(np.int64) + slab.first_target
@@ -138,7 +138,7 @@ def oracle_ns(text: Text, targets: np.ndarray) -> float:
 
 def one_share(file: Path) -> None:
     """Under MPI: scan this rank's part of the text three times between barriers; rank 0 prints the best rate."""
-    from lib import mpi
+    from lib.base import mpi
 
     comm, data = mpi.world(), np.load(file)
     targets = prepare(data["targets"], MAX_DISTANCE)

@@ -14,9 +14,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lib import freeze, hdf5, names, store, survey, sweep
-from lib.collectors import mosaic
-from lib.sweep import Plan
+from lib.artifacts import store
+from lib.base import hdf5, places
+from lib.plans import documents, expansion, finished
+from lib.plans.plan import Plan
+from lib.running import submissions, survey
+from lib.studies.mosaic import collect
 
 SHARDS = 10_000
 ROWS = 100
@@ -28,8 +31,8 @@ def main(seeds: int = 200, shards: int = SHARDS) -> None:
     root = Path(tempfile.mkdtemp(prefix="tessera-bench-"))
     table = Table("orchestration", "seconds", "at most")
     try:
-        document = sweep.read("near_dupls", "paper", [f"seeds={list(range(seeds))}"])
-        plan, seconds = _timed(lambda: sweep.expand(document, "paper"))
+        document = documents.read("near_dupls", "paper", [f"seeds={list(range(seeds))}"])
+        plan, seconds = _timed(lambda: expansion.expand(document, "paper"))
         table.add_row(f"plan a sweep of {len(plan.tasks)} tasks", f"{seconds:.2f}", "2")
         table.add_row(*_freeze_and_check(root, document))
         table.add_row(*_status(root, plan))
@@ -41,14 +44,14 @@ def main(seeds: int = 200, shards: int = SHARDS) -> None:
 
 def _freeze_and_check(root: Path, document: dict) -> tuple[str, str, str]:
     """Expand, hash and freeze a sweep, then check that all its artifacts are done."""
-    plan = sweep.expand(document, "paper")
+    plan = expansion.expand(document, "paper")
     for task in plan.tasks.values():
-        _finish(survey.directory(root, task), task.digest)
+        _finish(finished.directory(root, task), task.digest)
 
     def work() -> None:
-        fresh = sweep.expand(document, "paper")
-        freeze.write(root, plan.name, _submit(root, fresh))
-        assert len(survey.done(root, fresh)) == len(fresh.tasks)
+        fresh = expansion.expand(document, "paper")
+        submissions.write(root, plan.name, _submit(root, fresh))
+        assert len(finished.done(root, fresh)) == len(fresh.tasks)
 
     _, seconds = _timed(work)
     return f"expand, hash, freeze {len(plan.tasks)} tasks and check their artifacts", f"{seconds:.2f}", "10"
@@ -66,9 +69,9 @@ def _collection(root: Path, plan: Plan, shards: int) -> tuple[str, str, str]:
     templates = {write: _template(root / write.__name__, write) for write in (_write_scores, _write_injected)}
     for write, tasks in ((_write_injected, injected), (_write_scores, scores)):
         for task in tasks:
-            _shard(survey.directory(root, task), task.digest, templates[write])
+            _shard(finished.directory(root, task), task.digest, templates[write])
     leaves = (plan.leaves * (shards // len(plan.leaves) + 1))[:shards]
-    records, seconds = _timed(lambda: list(mosaic.read_records(root, plan, leaves)))
+    records, seconds = _timed(lambda: list(collect.read_records(root, plan, leaves)))
     assert sum(len(record.members["loss"]) for record in records) == shards * ROWS
     return f"read and verify {shards} shards of {ROWS} rows", f"{seconds:.2f}", "60"
 
@@ -77,7 +80,7 @@ def _finish(directory: Path, digest: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "result.txt").write_text("x")
     entry = {"size": 1, "sha256": store.sha256(directory / "result.txt")}
-    (directory / names.DONE).write_text(json.dumps({"digest": digest, "files": {"result.txt": entry}}))
+    (directory / places.DONE).write_text(json.dumps({"digest": digest, "files": {"result.txt": entry}}))
 
 
 def _template(directory: Path, write: Callable[[Path], None]) -> Path:
@@ -91,25 +94,25 @@ def _template(directory: Path, write: Callable[[Path], None]) -> Path:
 def _shard(directory: Path, digest: str, template: Path) -> None:
     shutil.rmtree(directory)
     shutil.copytree(template, directory)
-    record = json.loads((directory / names.DONE).read_text())
-    (directory / names.DONE).write_text(json.dumps({**record, "digest": digest}))
+    record = json.loads((directory / places.DONE).read_text())
+    (directory / places.DONE).write_text(json.dumps({**record, "digest": digest}))
 
 
 def _write_scores(directory: Path) -> None:
-    with hdf5.create(directory / names.SCORES) as file:
+    with hdf5.create(directory / places.SCORES) as file:
         for side in ("members", "non_members"):
             for score in SCORES:
                 hdf5.write(file.require_group(side), score, np.linspace(0, 1, ROWS))
 
 
 def _write_injected(directory: Path) -> None:
-    with hdf5.create(directory / names.INJECTED) as file:
+    with hdf5.create(directory / places.INJECTED) as file:
         hdf5.write(file, "effective_copies", np.ones(ROWS))
         hdf5.write(file, "nominal_copies", np.ones(ROWS))
 
 
-def _submit(root: Path, plan: Plan) -> freeze.Submit:
-    return freeze.Submit(freeze.new_id(), time.time(), "bench", str(root), str(root), [], [], plan.tasks)
+def _submit(root: Path, plan: Plan) -> submissions.Submit:
+    return submissions.Submit(submissions.new_id(), time.time(), "bench", str(root), str(root), [], [], plan.tasks)
 
 
 def _timed(work: Callable) -> tuple:

@@ -4,9 +4,9 @@ python -m tests.benchmarks.bench_prefix
 
 Published ("Extracting Training Data from Large Language Models"): transformers' `generate` for ten prompts at a time,
 sampling among the 40 likeliest ids, then for every text three passes of its own (large model, small model, lowercased)
-with cross-entropy over all logits. Ours: lib.generation in large batches, which finds the likelihoods under the large
-model on its way (and min-k, min-k++ and the suffix's own), then the other two by batches. GPT-NeoX and Mamba of laptop
-size with random weights.
+with cross-entropy over all logits. Ours: lib.generation.continuations in large batches, which finds the likelihoods
+under the large model on its way (and min-k, min-k++ and the suffix's own), then the other two by batches. GPT-NeoX and
+Mamba of laptop size with random weights.
 
 Each way has the whole machine as it would have it: the published one process with torch's own number of threads, ours
 a task of one thread on every core, all at once; and the published way on one thread against one of our tasks. The
@@ -27,11 +27,13 @@ import numpy as np
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, MambaConfig, MambaForCausalLM
 
-from lib import generated_texts, mamba_scan, ragged
-from lib.decoding import Decoding
-from lib.generated_texts import Generated
-from lib.generation import continue_prompts
-from lib.token_scores import score_tokens
+from lib.base import ragged
+from lib.generation.continuations import continue_prompts
+from lib.generation.decoding import Decoding
+from lib.models import mamba_scan
+from lib.models.token_scores import score_tokens
+from lib.prefix import generated
+from lib.prefix.generated import Generated
 
 VOCABULARY, PROMPT, SUFFIX, CONTINUATION = 2048, 50, 50, 256
 N_PROMPTS, PUBLISHED_PROMPTS, PUBLISHED_BATCH, BATCH, SCORING_BATCH = 128, 40, 10, 128, 16
@@ -93,13 +95,13 @@ def published(large: Any, small: Any, prompts: np.ndarray, suffixes: np.ndarray,
 
 
 def ours(large: Any, small: Any, prompts: np.ndarray, suffixes: np.ndarray, lower: list) -> dict[str, np.ndarray]:
-    """In batches, as jobs.generate and jobs.score_generations do it."""
+    """In batches, as the stage generate and the stage score_generations do it."""
     keys = np.arange(len(prompts))
     made = continue_prompts(large, prompts, suffixes, CONTINUATION, SAMPLING, keys, batch_size=BATCH)
     given = Generated(list(prompts), list(made.ids), [], [])
     rows = {
-        "large": generated_texts.as_made(given, "all", vars(made)).log_probs,
-        "small": generated_texts.by_ids(small, given, "all", NO_IDS, SCORING_BATCH).log_probs,
+        "large": generated.as_made(given, "all", vars(made)).log_probs,
+        "small": generated.by_ids(small, given, "all", NO_IDS, SCORING_BATCH).log_probs,
         "lower": score_tokens(large, lower, batch_size=SCORING_BATCH).log_probs,
     }
     return {"ids": made.ids} | {name: -ragged.means(values) for name, values in rows.items()}
@@ -178,7 +180,7 @@ def _say(name: str, way: str, n_prompts: int, wall: float, cpu: float) -> float:
 
 
 def _as_loaded(model: Any) -> Any:
-    """A copy that runs as lib.models would have it."""
+    """A copy that runs as lib.models.loading would have it."""
     loaded = copy.deepcopy(model)
     if loaded.config.model_type == "mamba":
         mamba_scan.choose_path(loaded, torch.device("cpu"))
@@ -192,7 +194,7 @@ def _check(
     """Our scores of their texts, their scores of ours, and both ways greedy."""
     given = Generated(list(prompts), list(theirs["ids"]), [], [])
     for name, model in (("large", our_large), ("small", our_small)):
-        again = generated_texts.by_ids(model, given, "all", NO_IDS, SCORING_BATCH).log_probs
+        again = generated.by_ids(model, given, "all", NO_IDS, SCORING_BATCH).log_probs
         _check_close(f"their texts, {name}", -ragged.means(again), theirs[name])
     _check_close("lower", found["lower"], theirs["lower"])
     texts = np.concatenate([prompts, found["ids"]], axis=1)[:N_CHECKED].tolist()

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import chunks, hdf5
+from lib.base import hdf5
+from lib.corpus import chunks
 from tests.benchmarks.corpus import tokens as corpus_tokens
-from tests.ranks import ENVIRONMENT, run_ranks
+from tests.support.ranks import ENVIRONMENT, run_ranks
 
 N_TOKENS, DEPTH, OVERLAP_BYTES = 1 << 24, 1024, 100_000  # the overlap is infini-gram's constant
 GOAL, DREAM, EFFICIENCY = 1.5, 3.0, 0.85

@@ -18,8 +18,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from jobs import gpt2_tokenizer, package_text, tokenize
-from lib import chunks, encoders, fast_bpe, hdf5, listing, models, mpi, names, sources
+from jobs.corpus import tokenize
+from jobs.models import gpt2_tokenizer
+from jobs.texts import package_text
+from lib.base import hdf5, mpi, places
+from lib.corpus import chunks
+from lib.models import loading as models_loading
+from lib.texts import listing, text_files
+from lib.tokens import encoders, fast_bpe
 
 END_OF_TEXT = "<|endoftext|>"
 PACKAGES = ("networkx", "numpy", "pandas", "scikit-learn")
@@ -80,7 +86,7 @@ def main() -> None:
 def _compare(root: Path) -> None:
     _make(package_text, package_text.Config(PACKAGES, n_files=FILES), root / "text")
     _make(gpt2_tokenizer, gpt2_tokenizer.Config(), root / "tokenizer")
-    encoder, loading = _timed(lambda: encoders.Encoder(models.load_tokenizer(root / "tokenizer")))
+    encoder, loading = _timed(lambda: encoders.Encoder(models_loading.load_tokenizer(root / "tokenizer")))
     rivals: dict[str, tuple[Any, int]] = {
         "this stage": (encoder, FILES),
         "tiktoken alone": (TiktokenAlone(encoder.original), PEER_FILES),
@@ -98,16 +104,16 @@ def _tokenize(root: Path, encoder: Any, count: int) -> tuple[float, float, float
     everything = listing.list_files(root / "text")
     files = listing.Listing(everything.files[:count], everything.sizes[:count], everything.mtimes[:count])
     out = root / f"{type(encoder).__name__}-{count}"
-    (out / names.BLOCKS).mkdir(parents=True)
+    (out / places.BLOCKS).mkdir(parents=True)
     _, seconds = _timed(lambda: tokenize.make_chunks(tokenize.Config(), files, encoder, out, mpi.world()))
-    size = sum(len(text.encode()) for file in files.files for text in sources.documents(file))
-    return size / 1e6, len(hdf5.read(out / names.chunk(0), "tokens")), seconds
+    size = sum(len(text.encode()) for file in files.files for text in text_files.documents(file))
+    return size / 1e6, len(hdf5.read(out / places.chunk(0), "tokens")), seconds
 
 
 def _check_equal(root: Path) -> None:
-    ours = chunks.open_chunk(root / f"Encoder-{FILES}" / names.chunk(0))
+    ours = chunks.open_chunk(root / f"Encoder-{FILES}" / places.chunk(0))
     for other in (EncodeBatch, EncodeBatchFast, TiktokenAlone):
-        theirs = chunks.open_chunk(root / f"{other.__name__}-{PEER_FILES}" / names.chunk(0))
+        theirs = chunks.open_chunk(root / f"{other.__name__}-{PEER_FILES}" / places.chunk(0))
         if not np.array_equal(ours.tokens[: theirs.n_tokens], theirs.tokens):
             raise SystemExit(f"the ids of {other.__name__} differ from the stage's")
 

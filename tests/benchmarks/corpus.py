@@ -15,18 +15,18 @@ BATCH = 256  # documents encoded at once
 @functools.cache
 def tokenizer():
     """GPT-2's tokenizer as the stage gpt2_tokenizer makes it."""
-    from jobs import gpt2_tokenizer
-    from lib import models
+    from jobs.models import gpt2_tokenizer
+    from lib.models import loading
 
     with tempfile.TemporaryDirectory() as folder:
         gpt2_tokenizer.run(gpt2_tokenizer.Config(), {}, Path(folder))
-        return models.load_tokenizer(Path(folder))
+        return loading.load_tokenizer(Path(folder))
 
 
 @functools.cache
 def documents(n_characters: int) -> list[str]:
     """Whole documents, package after package, until they reach `n_characters`. Fewer where less is installed."""
-    from lib.documentation import texts
+    from lib.texts.package_docs import texts
 
     found, size = [], 0
     for package in PACKAGES:
@@ -44,7 +44,7 @@ def tokens(n_tokens: int) -> tuple[np.ndarray, np.ndarray]:
 
     Text of one package lies together, as in a crawl; GPT-2 has at least 1.5 characters a token for source text.
     """
-    from lib.encoders import Encoder
+    from lib.tokens.encoders import Encoder
 
     encoder, ids, lengths, size = Encoder(tokenizer()), [], [], 0
     given = documents(5 * n_tokens)

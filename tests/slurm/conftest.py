@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import toys
-from tests.toys import Toy, wait_for
+from tests.support import toys
+from tests.support.toys import Toy, wait_for
 
 NODES = "n1,n2"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import toys
-from tests.toys import wait_for
+from tests.support import toys
+from tests.support.toys import wait_for
 
 pytestmark = pytest.mark.slurm
 WORLD = """

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lib import hdf5, names
+from lib.base import hdf5, places
 from tests.slurm.conftest import Cluster
 from tests.slurm.smoke import SWEEP_SECONDS, Smoke
-from tests.toys import wait_for
+from tests.support.toys import wait_for
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
@@ -39,7 +39,7 @@ def test_a_killed_generation_is_resumed_and_no_prompt_is_lost_or_repeated(cluste
 
 
 def _shards(smoke: Smoke) -> list[Path]:
-    return list(smoke.outputs.glob(f"store/generate/*/{names.BLOCKS}/[0-9]*.h5"))
+    return list(smoke.outputs.glob(f"store/generate/*/{places.BLOCKS}/[0-9]*.h5"))
 
 
 def _generations(smoke: Smoke) -> list[Path]:

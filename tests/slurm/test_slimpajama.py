@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import toys
 from tests.slurm.conftest import Cluster
 from tests.slurm.smoke import Smoke
+from tests.support import toys
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 

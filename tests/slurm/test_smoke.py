@@ -8,7 +8,7 @@ import pytest
 
 from tests.slurm.conftest import Cluster
 from tests.slurm.smoke import SWEEP_SECONDS, Smoke
-from tests.toys import wait_for
+from tests.support.toys import wait_for
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toys import Toy, expected, wait_for
+from tests.support.toys import Toy, expected, wait_for
 
 pytestmark = pytest.mark.slurm
 SPOOL = Path(os.environ.get("TESSERA_SLURM_DIR", "/var/lib/tessera-slurm"))

@@ -1,0 +1,209 @@
+"""Targets: sequences that the corpus holds about 100, 1,000, 10,000 times exactly, and random ones.
+
+mpirun -n 2 python -m mpi4py -m jobs targets --config targets.yaml --out DIR
+
+    inputs:
+      corpus: [chunk-00.h5, chunk-01.h5]  # or directories of them
+      groups: DIR/groups.h5               # exact duplicates of one of these chunks
+    buckets: [100, 1000, 10000]
+    tolerance: 0.1         # a count is in bucket b when |count - b| <= tolerance * b
+    n_per_bucket: 100
+    min_unique_tokens: 50
+
+Writes targets.h5: `tokens` (n x length), `bucket` (0 for random ones), `count` (exact occurrences in all chunks),
+`chunk` (index in the list), `position` (of one occurrence there). Sampled uniformly among the groups of a bucket, by
+the order of random priorities; no occurrence of one in the chunk of the groups overlaps one of another. Candidates
+are counted in rounds over the whole corpus until every bucket is full. Random ones are uniform over all windows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.artifacts import store
+from lib.base import hdf5, mpi, places
+from lib.base.config import execution
+from lib.base.errors import TesseraError
+from lib.corpus import chunks
+from lib.corpus.exact import groups_file
+from lib.corpus.exact.groups_file import Groups
+
+VERSION = 1
+MPI = True
+INPUTS = ("corpus", "groups")
+LISTS = ("corpus",)
+SLUG = ("n_per_bucket", "seed")
+
+FIRST_ROUND, LARGEST_ROUND, GROWTH = 1 << 15, 1 << 20, 4  # candidates; the largest take 200 MB of tokens
+ALL_PRIORITIES = 1 << 64
+
+
+@dataclass(frozen=True)
+class Config:
+    """`n_random`: random targets beside those of the buckets. `block_tokens`: text of one block of counting."""
+
+    buckets: tuple[int, ...] = (100, 1000, 10000)
+    tolerance: float = 0.1
+    n_per_bucket: int = 100
+    length: int = 100
+    min_unique_tokens: int = 50
+    n_random: int = 0
+    seed: int = 0
+    block_tokens: int = execution(1 << 26)
+
+    def __post_init__(self) -> None:
+        """Refuse what gives no targets."""
+        if min(self.length, self.n_per_bucket, self.block_tokens) < 1 or min(self.n_random, self.seed) < 0:
+            raise ValueError("length, n_per_bucket and block_tokens are at least 1, n_random and seed at least 0")
+        if not 0 <= self.tolerance < 1:
+            raise ValueError(f"tolerance {self.tolerance}: 0 or more, below 1 is wanted")
+        if min(self.buckets, default=2) < 2 or len(set(self.buckets)) < len(self.buckets):
+            raise ValueError(f"buckets {list(self.buckets)}: different counts of at least 2 are wanted")
+        if not self.buckets and not self.n_random:
+            raise ValueError("buckets is empty and n_random 0: there would be no target")
+        if not 0 <= self.min_unique_tokens <= self.length:
+            raise ValueError(f"min_unique_tokens {self.min_unique_tokens}: 0 to length {self.length} is wanted")
+
+
+@dataclass
+class _Targets:
+    """What was found: one entry a target, and how many groups lie in each bucket."""
+
+    tokens: list[np.ndarray] = field(default_factory=list)
+    bucket: list[int] = field(default_factory=list)
+    count: list[int] = field(default_factory=list)
+    chunk: list[int] = field(default_factory=list)
+    position: list[int] = field(default_factory=list)
+    existing: dict[int, int] = field(default_factory=dict)
+
+    def add(self, tokens: np.ndarray, bucket: int, count: int, chunk: int, position: int) -> None:
+        for name, value in zip(
+            ("tokens", "bucket", "count", "chunk", "position"), (tokens, bucket, count, chunk, position)
+        ):
+            getattr(self, name).append(value)
+
+
+def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
+    """Rank 0 draws and chooses; all ranks count."""
+    corpus = chunks.open_chunks(inputs["corpus"])
+    found = _Targets()
+    if config.buckets:
+        groups = groups_file.open_groups(store.find(inputs["groups"], places.GROUPS), corpus, config.length)
+        _fill_buckets(config, corpus, groups, out / places.BLOCKS, found)
+    if config.n_random:
+        _add_random(config, corpus, out / places.BLOCKS, found)
+    if mpi.world().rank == 0:
+        _write(out / places.TARGETS, config, corpus, found)
+
+
+def _fill_buckets(config: Config, corpus: Sequence, groups: Groups, folder: Path, found: _Targets) -> None:
+    """Count candidates in rounds of rising priority, until every bucket is full or there is no group left."""
+    from lib.corpus import targets
+
+    comm = mpi.world()
+    regions, low, aim = targets.Regions(config.length), 0, FIRST_ROUND
+    while low < ALL_PRIORITIES and (missing := comm.bcast(_missing(config, found))):
+        high = min(ALL_PRIORITIES, low + max(1, ALL_PRIORITIES * aim // max(1, len(groups.counts))))
+        drawn = _candidates(config, corpus, groups, (low, high), missing) if comm.rank == 0 else None
+        rows, tokens = comm.bcast(drawn)
+        if len(rows):
+            counts = _count(config, corpus, tokens, comm, folder, f"{low:016x}-{high:016x}-")
+            if counts is not None:
+                _take(config, groups, rows, tokens, counts, regions, found)
+        low, aim = high, min(aim * GROWTH, LARGEST_ROUND)
+    if comm.rank == 0 and _missing(config, found):
+        raise TesseraError(_too_few(config, groups, found))
+
+
+def _missing(config: Config, found: _Targets) -> dict[int, int]:
+    """Bucket -> how many targets it still lacks."""
+    lacking = {bucket: config.n_per_bucket - found.bucket.count(bucket) for bucket in config.buckets}
+    return {bucket: lack for bucket, lack in lacking.items() if lack}
+
+
+def _candidates(
+    config: Config, corpus: Sequence, groups: Groups, bounds: tuple[int, int], missing: dict[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Groups of this round (by priority) and their tokens; only those with enough different tokens."""
+    from lib.corpus import targets
+
+    limit = targets.Buckets(config.buckets, config.tolerance).limit(missing)
+    rows = targets.next_round(groups.counts, config.seed, *bounds, limit)
+    tokens = _windows(corpus[groups.chunk], groups.first(rows), config.length)
+    rich = targets.unique_tokens(tokens) >= config.min_unique_tokens
+    return rows[rich], tokens[rich]
+
+
+def _count(config: Config, corpus: Sequence, tokens: np.ndarray, comm: Any, folder: Path, prefix: str) -> Any:
+    from lib.corpus import text_blocks
+    from lib.corpus.counts import by_ranks
+
+    ranges = text_blocks.text_ranges(corpus, config.block_tokens, prefix)
+    return by_ranks.scan(folder, ranges, corpus, tokens, comm)
+
+
+def _take(
+    config: Config, groups: Groups, rows: np.ndarray, tokens: np.ndarray, counts: np.ndarray, regions: Any,
+    found: _Targets,
+) -> None:  # fmt: skip
+    from lib.corpus import targets
+
+    groups_file.check_counts(groups, rows, counts[:, groups.chunk])
+    total = counts.sum(axis=1)
+    buckets = targets.Buckets(config.buckets, config.tolerance).of(total)
+    for bucket in config.buckets:
+        found.existing[bucket] = found.existing.get(bucket, 0) + int((buckets == bucket).sum())
+    within = np.flatnonzero(buckets)
+    occurrences = [groups.occurrences(row) for row in rows[within]]
+    for i in targets.choose(buckets[within], occurrences, groups.chunk, _missing(config, found), regions):
+        row = within[i]
+        found.add(tokens[row], int(buckets[row]), int(total[row]), groups.chunk, int(occurrences[i][0]))
+
+
+def _add_random(config: Config, corpus: Sequence, folder: Path, found: _Targets) -> None:
+    from lib.corpus import targets
+
+    drawn = targets.choose_random(
+        [chunk.tokens for chunk in corpus], [chunk.offsets for chunk in corpus], config.length, config.n_random,
+        config.min_unique_tokens, config.seed,
+    )  # fmt: skip
+    tokens = np.stack([_windows(corpus[row], np.array([position]), config.length)[0] for row, position in drawn])
+    counts = _count(config, corpus, tokens, mpi.world(), folder, "random-")
+    if counts is not None:
+        for window, count, (row, position) in zip(tokens, counts.sum(axis=1), drawn):
+            found.add(window, 0, int(count), row, position)
+
+
+def _windows(chunk: Any, positions: np.ndarray, length: int) -> np.ndarray:
+    """The windows at `positions` (int64): (n, length)."""
+    windows = np.empty((len(positions), length), chunk.tokens.dtype)
+    for row, position in enumerate(positions.tolist()):
+        windows[row] = chunk.tokens[position : position + length]
+    return windows
+
+
+def _too_few(config: Config, groups: Groups, found: _Targets) -> str:
+    told = "; ".join(
+        f"bucket {bucket}: {found.bucket.count(bucket)} of {config.n_per_bucket} "
+        f"({found.existing.get(bucket, 0)} groups have such a count, the others overlap)"
+        for bucket in _missing(config, found)
+    )
+    return (
+        f"{groups.path}: too few targets: {told}. Lower n_per_bucket or min_unique_tokens "
+        f"({config.min_unique_tokens}), raise tolerance, or choose other buckets"
+    )
+
+
+def _write(path: Path, config: Config, corpus: Sequence, found: _Targets) -> None:
+    """By bucket, random ones last; inside one in the order in which they were taken."""
+    bucket = np.array(found.bucket)
+    order = np.lexsort((np.arange(len(bucket)), bucket, bucket == 0))
+    dtype = max((chunk.tokens.dtype for chunk in corpus), key=lambda dtype: dtype.itemsize)
+    with hdf5.create(path) as file:
+        hdf5.write(file, "tokens", np.stack(found.tokens).astype(dtype)[order])
+        for name, stored in (("bucket", "<u4"), ("count", "<i8"), ("chunk", "<u4"), ("position", "<u8")):
+            hdf5.write(file, name, np.array(getattr(found, name), dtype=stored)[order])
+        file.attrs.update(length=config.length, seed=config.seed, tolerance=config.tolerance)

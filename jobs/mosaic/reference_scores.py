@@ -1,0 +1,54 @@
+"""Reference scores: the likelihood of every canary under a model that never saw it, computed once and shared.
+
+python -m jobs reference_scores --config reference.yaml --out DIR
+
+    inputs: {reference: DIR, target_tokenizer: DIR, members: canaries.h5, non_members: canaries.h5}
+    bos: <|endoftext|>     # what opens a text; left out: the reference tokenizer's own BOS; "": nothing
+
+Writes reference.h5: for `members` and `non_members` `log_prob_sums` (float64, nats) and `tokens` (how many), each over
+the reference model's own tokens, and the hash of the texts, so that they are never taken for those of others. Where
+the reference has the target's tokenizer (the target before fine-tuning), `log_probs` and `log_probs_offsets` as well:
+rows of l of the stored ids themselves, which the attacks that compare token by token need.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from lib.artifacts import store
+from lib.attacks import references
+from lib.base import hdf5, places
+from lib.base.config import execution
+from lib.canaries import canaries_file
+
+VERSION = 2
+INPUTS = ("reference", "members", "non_members", "target_tokenizer")
+SLUG = ()
+IMPORTS_TORCH = True
+
+
+@dataclass(frozen=True)
+class Config:
+    """`bos` opens each text (None: the tokenizer's own, where it has one); `device`: cpu, cuda, cuda:1, ... or auto."""
+
+    bos: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: int = execution(32)
+    device: str = execution("auto")
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Score both sides, write."""
+    from lib.models import loading
+
+    target = loading.load_tokenizer(inputs["target_tokenizer"])
+    sides = {side: canaries_file.read_texts(store.find(inputs[side], places.CANARIES)) for side in canaries_file.SIDES}
+    texts = {side: references.strings(given, target) for side, given in sides.items()}
+    settings = references.Settings(**asdict(config))
+    with hdf5.create(out / places.REFERENCE) as file:
+        for side, scored in references.compute(settings, inputs["reference"], target, sides, texts).items():
+            hdf5.write(file, f"{side}/log_prob_sums", scored.sums)
+            hdf5.write(file, f"{side}/tokens", scored.tokens.astype("<u4"))
+            file[side].attrs["texts_sha256"] = canaries_file.digest(texts[side])
+            if scored.log_probs is not None:
+                hdf5.write_ragged(file[side], "log_probs", scored.log_probs, "log_probs_offsets", "<f4")

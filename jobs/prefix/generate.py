@@ -1,0 +1,175 @@
+"""Continuations of prompts by a model, and what of their true suffixes they repeat.
+
+python -m jobs generate --config FILE --out DIR
+
+    inputs: {model: DIR, prompts: prompts.h5}
+    decoding: {kind: sample, temperature: 1.0, top_k: 40, top_p: 1.0, seed: 0}      # or {kind: greedy}
+    continuation_tokens: 256
+
+Result generations.h5, one row a prompt of this part: `continuation` (n x C int64, its end id included, -1 after it),
+`exact`, `matched_tokens`, `edit_similarity`, `bleu` (lib.prefix.matching), `suffix_in_prompt`, `suffix_nll` (nats,
+summed, the model's own distribution), `suffix_log_p` (under the stated decoding), `samples_needed` (n x 3 float64:
+draws until the suffix comes with p = 0.1, 0.5, 0.9, see lib.prefix.discoverable; greedy decoding draws nothing, so its
+numbers are those of sampling from the model's own distribution, as the attribute `samples_needed_from` says);
+`log_probs`, `mu`, `sigma` of every id of prompt and continuation (n x (P + C) float32, NaN where there is none; the
+stage score_generations reads them); `row` in prompts.h5, and copies of `prompt`, `suffix`, `document`, `subset`,
+`repetitions`. A killed task goes on at its first missing shard.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from lib.artifacts import store
+from lib.base import blocks, hdf5, places
+from lib.base.config import execution, plain
+from lib.base.errors import TesseraError
+from lib.base.seeds import generator
+from lib.generation.decoding import Decoding
+
+if TYPE_CHECKING:
+    from lib.generation.continuations import Continued
+    from lib.prefix.prompts_file import Prompts
+
+VERSION = 3
+INPUTS = ("model", "prompts")
+SLUG = ("part", "parts")
+IMPORTS_TORCH = True
+GREEDY = Decoding("greedy")
+COPIED = ("family", "n_parameters", "bos")  # what every shard says of the model, the same in all
+
+
+@dataclass(frozen=True)
+class Config:
+    """part of parts: the fixed range of prompts of this task, from 0; shard_prompts: how many are stored at a time;
+    bos: whether the tokenizer's BOS opens a prompt, which comes from inside a document."""
+
+    decoding: Decoding = GREEDY
+    continuation_tokens: int = 256
+    part: int = 0
+    parts: int = 1
+    bos: Literal["none", "document"] = "none"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: int = execution(128)
+    shard_prompts: int = execution(512)
+    device: str = execution("auto")
+
+    def __post_init__(self) -> None:
+        """Refuse a part that is none, and sizes below 1."""
+        if not 0 <= self.part < self.parts:
+            raise ValueError(f"part {self.part} of {self.parts}: parts count from 0")
+        if min(self.continuation_tokens, self.batch_size, self.shard_prompts) < 1:
+            raise ValueError("continuation_tokens, batch_size and shard_prompts: at least 1")
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Make the missing shards, then one file of all."""
+    from lib.prefix import prompts_file
+
+    prompts = prompts_file.read(store.find(inputs["prompts"], places.PROMPTS))
+    _check_lengths(config, prompts)
+    folder = out / places.BLOCKS
+    blocks.claim(folder, store.made_from(VERSION, config, inputs))
+    shards = {f"{start:09d}-{stop:09d}": slice(start, stop) for start, stop in _bounds(config, prompts)}
+    _make(config, inputs["model"], prompts, folder, shards)
+    _assemble(config, inputs["model"], prompts, folder, list(shards), out / places.GENERATIONS)
+
+
+def _check_lengths(config: Config, prompts: "Prompts") -> None:
+    if config.continuation_tokens < prompts.suffix.shape[1]:
+        raise TesseraError(
+            f"continuation_tokens {config.continuation_tokens}: the suffixes in {prompts.file} have "
+            f"{prompts.suffix.shape[1]} tokens; generate as many at least"
+        )
+    if config.parts > len(prompts.prompt):
+        raise TesseraError(f"parts {config.parts}: {prompts.file} has {len(prompts.prompt)} prompts only")
+
+
+def _bounds(config: Config, prompts: "Prompts") -> list[tuple[int, int]]:
+    n = len(prompts.prompt)
+    return blocks.ranges(n * config.part // config.parts, n * (config.part + 1) // config.parts, config.shard_prompts)
+
+
+def _make(config: Config, model: Path, prompts: "Prompts", folder: Path, shards: dict[str, slice]) -> None:
+    missing = blocks.missing(folder, list(shards))
+    if not missing:
+        return
+    worker = _Worker(config, model, prompts)
+    for count, name in enumerate(missing, start=len(shards) - len(missing) + 1):
+        blocks.write(blocks.file(folder, name), worker.shard(shards[name]))
+        print(f"generate: shard {count} of {len(shards)}", flush=True)
+
+
+class _Worker:
+    """The model, loaded once, and what it makes of a range of prompts."""
+
+    def __init__(self, config: Config, directory: Path, prompts: "Prompts"):
+        from lib.generation.continuations import end_ids
+        from lib.models import likelihoods, loading
+        from lib.prefix import prompts_file
+
+        tokenizer = loading.load_tokenizer(directory)
+        prompts_file.check_tokenizer(prompts, tokenizer)
+        self.config, self.prompts = config, prompts
+        self.opening = likelihoods.opening(tokenizer, None if config.bos == "document" else "")
+        self.model = loading.load_causal_lm(directory, config.dtype, loading.device(config.device))
+        self.ends = end_ids(self.model, tokenizer)
+
+    def shard(self, rows: slice) -> dict[str, np.ndarray]:
+        """The datasets of one range of rows."""
+        from lib.generation.continuations import continue_prompts
+        from lib.prefix import matching
+
+        prompt, suffix = self.prompts.prompt[rows], self.prompts.suffix[rows]
+        opened = np.concatenate([np.tile(self.opening, (len(prompt), 1)), prompt], axis=1)
+        try:
+            made = continue_prompts(
+                self.model, opened, suffix, self.config.continuation_tokens, self.config.decoding,
+                keys(self.config.decoding.seed, self.prompts, rows), self.ends, self.config.batch_size,
+            )  # fmt: skip
+        except ValueError as error:
+            raise TesseraError(f"{self.prompts.file}: rows from {rows.start}: {error}") from error
+        found = {"continuation": made.ids, "suffix_nll": made.suffix_nll, "suffix_log_p": made.suffix_log_p}
+        scores = {name: getattr(made, name)[:, len(self.opening) :] for name in places.MEASURED}
+        found["samples_needed"] = _samples_needed(self.config.decoding, made)
+        return {**found, **scores, **matching.columns(made.ids, prompt, suffix), **self._about()}
+
+    def _about(self) -> dict[str, np.ndarray]:
+        return {
+            "family": np.array(self.model.config.model_type.encode()),
+            "n_parameters": np.array(self.model.num_parameters()),
+            "bos": np.array(self.opening[0] if len(self.opening) else -1),
+        }
+
+
+def keys(seed: int, prompts: "Prompts", rows: slice) -> np.ndarray:
+    """The secret that all draws of a prompt come from, int64: by (seed, document) alone."""
+    drawn = [generator(seed, "continuations", int(number)).integers(2**63) for number in prompts.document[rows]]
+    return np.array(drawn, dtype=np.int64)
+
+
+def _samples_needed(decoding: Decoding, made: "Continued") -> np.ndarray:
+    from lib.prefix.discoverable import samples_by_probability
+
+    return samples_by_probability(-made.suffix_nll if decoding.kind == "greedy" else made.suffix_log_p)
+
+
+def _assemble(config: Config, model: Path, prompts: "Prompts", folder: Path, shards: list[str], path: Path) -> None:
+    found = [blocks.read(folder, name) for name in shards]
+    about = {name: found[0][name] for name in COPIED}
+    columns = {name: np.concatenate([shard[name] for shard in found]) for name in found[0] if name not in COPIED}
+    bounds = _bounds(config, prompts)
+    rows = slice(bounds[0][0], bounds[-1][1])
+    with hdf5.create(path) as file:
+        file.attrs.update({f"decoding_{key}": value for key, value in plain(config.decoding).items()})
+        file.attrs.update({"family": about["family"].item().decode(), "dtype": config.dtype})
+        file.attrs["samples_needed_from"] = "model" if config.decoding.kind == "greedy" else "decoding"
+        file.attrs["model"] = store.input_digest(model)
+        file.attrs.update({name: int(about[name]) for name in ("n_parameters", "bos")})
+        hdf5.write(file, "row", np.arange(rows.start, rows.stop, dtype="<u8"))
+        for name, values in {**columns, **prompts.rows(rows)}.items():
+            hdf5.write(file, name, values)
+    exact = int(columns["exact"].sum())
+    print(f"generate: {exact} of {len(columns['exact'])} suffixes repeated exactly")

@@ -1,0 +1,137 @@
+"""The documents of the fine-tuning corpus: books to inject into, and a fixed held-out set.
+
+python -m jobs books --config FILE --out DIR        inputs: optional text, optional tokenizer (the target's)
+Result books.h5: texts `books` and `held_out`, with their names in `books_names`, `held_out_names`.
+"""
+
+import shutil
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lib.artifacts import store
+from lib.base import hdf5, places
+from lib.base.errors import TesseraError, UsageError
+from lib.base.seeds import generator
+
+if TYPE_CHECKING:
+    from lib.models.hub import HubItem
+
+VERSION = 1
+INPUTS: tuple[str, ...] = ()
+OPTIONAL_INPUTS = ("text", "tokenizer")
+SLUG = ("source", "n_books", "seed")
+
+
+@dataclass(frozen=True)
+class Config:
+    """source `text`: the books of a text artifact; `hub`: a data set of the hub, or a folder in its layout.
+
+    min_tokens: shorter documents are left out; first_tokens: keep that many of each document, 0 keeps all
+    (both count tokens of the target, so they need the input `tokenizer`).
+    """
+
+    source: Literal["hub", "text"]
+    n_books: int = 100
+    n_held_out: int = 20
+    min_tokens: int = 0
+    first_tokens: int = 0
+    seed: int = 0
+    repo: str = "imperial-cpg/project-gutenberg-extended"
+    revision: str = "main"
+    split: str = "train"
+    text_column: str = "text"
+    name_column: str = "book_title"
+
+
+def hub(config: Config) -> "list[HubItem]":
+    """What must be in the hub cache before the task runs."""
+    from lib.models.hub import HubItem
+
+    if config.source != "hub" or Path(config.repo).is_dir():
+        return []
+    return [HubItem("dataset", config.repo, config.revision)]
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Draw the documents and write them."""
+    tokenizer = _tokenizer(config, inputs)
+    with _library(config, inputs, out) as (titles, text_of):
+        chosen = _choose(config, tokenizer, len(titles), text_of)
+        texts = [_cut(config, tokenizer, text_of(index)) for index in chosen]
+        labels = [titles[index] for index in chosen]
+    with hdf5.create(out / places.BOOKS) as file:
+        for name, part in _parts(config).items():
+            hdf5.write_texts(file, name, texts[part])
+            hdf5.write_texts(file, f"{name}_names", labels[part])
+    print(f"books: {config.n_books} books, {config.n_held_out} held out, of {len(titles)} documents")
+
+
+def _parts(config: Config) -> dict[str, slice]:
+    # the held-out documents come first in the drawn order, so that n_books does not move them
+    return {"held_out": slice(0, config.n_held_out), "books": slice(config.n_held_out, None)}
+
+
+def _choose(config: Config, tokenizer: Any, total: int, text_of: Callable[[int], str]) -> list[int]:
+    from lib.canaries import books
+
+    def fits(text: str) -> bool:
+        return bool(text.strip()) and (
+            not config.min_tokens or books.count_tokens(tokenizer, text) >= config.min_tokens
+        )
+
+    wanted = config.n_books + config.n_held_out
+    order = generator(config.seed, "books").permutation(total).tolist()
+    chosen = books.choose(order, text_of, fits, wanted)
+    if len(chosen) < wanted:
+        raise TesseraError(
+            f"{config.n_books} books and {config.n_held_out} held-out documents are wanted, but only {len(chosen)} "
+            f"of {total} have {config.min_tokens} tokens or more; lower n_books, n_held_out or min_tokens, "
+            "or give more text (n_books of the text stage)"
+        )
+    return chosen
+
+
+def _cut(config: Config, tokenizer: Any, text: str) -> str:
+    from lib.canaries import books
+
+    return books.first_tokens(tokenizer, text, config.first_tokens) if config.first_tokens else text
+
+
+def _tokenizer(config: Config, inputs: dict[str, Path]) -> Any:
+    if not config.min_tokens and not config.first_tokens:
+        return None
+    if "tokenizer" not in inputs:
+        raise UsageError("min_tokens and first_tokens count tokens of the target: give the input `tokenizer`")
+    from lib.models import loading
+
+    return loading.load_tokenizer(inputs["tokenizer"])
+
+
+@contextmanager
+def _library(config: Config, inputs: dict[str, Path], out: Path):
+    if config.source == "hub":
+        with _hub_library(config, out) as library:
+            yield library
+        return
+    if "text" not in inputs:
+        raise UsageError("source 'text' reads the books of a text artifact: give the input `text`")
+    file = store.find(inputs["text"], places.TEXT)
+    yield hdf5.read_texts(file, "books_names"), hdf5.read_texts(file, "books").__getitem__
+
+
+@contextmanager
+def _hub_library(config: Config, out: Path):
+    from lib.canaries import books
+    from lib.models.hub import local_snapshot
+
+    items = hub(config)
+    folder = local_snapshot(items[0]) if items else Path(config.repo).resolve()
+    scratch = places.private(out / "arrow", "books")
+    try:
+        rows = books.load_data_set(folder, config.split, (config.text_column, config.name_column), scratch)
+        yield list(map(str, rows[config.name_column])), lambda index: rows[int(index)][config.text_column]
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,72 @@
+"""Text without a network: the documentation of installed packages, as pre-training documents and books.
+
+python -m jobs text --config FILE --out DIR
+Result text.h5: texts `train` and `books` (no paragraph in both), with their names in `train_names`, `books_names`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.base import hdf5, places
+from lib.base.distributions import versions
+from lib.base.errors import TesseraError
+from lib.base.seeds import generator
+from lib.texts.package_docs import Document, corpus
+
+VERSION = 1
+INPUTS: tuple[str, ...] = ()
+SLUG = ("n_books", "seed")
+
+
+@dataclass(frozen=True)
+class Config:
+    """packages: distributions, as `name` or `name==version` (then another version is refused).
+
+    n_books documents of at least book_characters are drawn as books; all others are for pre-training.
+    """
+
+    packages: tuple[str, ...]
+    n_books: int
+    book_characters: int = 8000
+    min_characters: int = 200
+    max_characters: int = 200_000
+    min_paragraph: int = 30
+    seed: int = 0
+
+
+def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
+    """Collect the documents, draw the books and write both."""
+    documents = corpus(config.packages, config.min_characters, config.max_characters, config.min_paragraph)
+    chosen = set(choose_books(documents, config))
+    books = [documents[index] for index in sorted(chosen)]
+    train = [document for index, document in enumerate(documents) if index not in chosen]
+    if not train:
+        raise TesseraError(f"packages: every document of {', '.join(config.packages)} is a book; name more packages")
+    with hdf5.create(out / places.TEXT) as file:
+        _write(file, "train", train)
+        _write(file, "books", books)
+        found = versions(config.packages)
+        file.attrs["packages"] = ", ".join(f"{name}=={found[name]}" for name in sorted(found))
+    print(f"text: {len(train)} documents ({_millions(train)} M characters), {len(books)} books ({_millions(books)} M)")
+
+
+def choose_books(documents: list[Document], config: Config) -> np.ndarray:
+    """The drawn indices of `n_books` long documents. Raises TesseraError when there are too few."""
+    long = [index for index, document in enumerate(documents) if len(document.text) >= config.book_characters]
+    if len(long) < config.n_books:
+        raise TesseraError(
+            f"n_books: {config.n_books} are wanted, but only {len(long)} documents of {', '.join(config.packages)} "
+            f"have {config.book_characters} characters; name more packages or lower book_characters"
+        )
+    return generator(config.seed, "books of the text").permutation(long)[: config.n_books]
+
+
+def _write(file, name: str, documents: list[Document]) -> None:
+    hdf5.write_texts(file, name, [document.text for document in documents])
+    hdf5.write_texts(file, f"{name}_names", [document.name for document in documents])
+
+
+def _millions(documents: list[Document]) -> str:
+    return f"{sum(len(document.text) for document in documents) / 1e6:.2f}"

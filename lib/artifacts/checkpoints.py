@@ -1,0 +1,82 @@
+"""Checkpoints that count only when they are complete: a marker, written last, lists every file and its size.
+
+<folder>/checkpoint-<step>/...            written by all ranks
+<folder>/checkpoint-<step>/COMPLETE.json  written by one, when all are done
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from lib.artifacts import store
+from lib.base import files
+
+MARKER = "COMPLETE.json"
+PREFIX = "checkpoint-"
+
+
+def complete(checkpoint: Path, origin: dict) -> None:
+    """Make a checkpoint durable and mark it; `origin` says what training it belongs to."""
+    listed = [file for file in sorted(checkpoint.rglob("*")) if file.is_file() and file.name != MARKER]
+    for file in listed:
+        files.sync(file)
+    sizes = {str(file.relative_to(checkpoint)): file.stat().st_size for file in listed}
+    store.write_json(checkpoint / MARKER, {"origin": origin, "files": sizes})
+
+
+def newest(folder: Path, origin: dict) -> Path | None:
+    """The complete checkpoint of the highest step that belongs to `origin`; says which ones it passes over."""
+    for checkpoint in reversed(_all(folder)):
+        reason = _unfit(checkpoint, origin)
+        if not reason:
+            return checkpoint
+        print(f"{checkpoint}: not resumed from: {reason}")
+    return None
+
+
+def last_step(folder: Path) -> int:
+    """The highest step of a complete checkpoint, whatever training it belongs to; 0 without one."""
+    return max((_step(path) for path in _all(folder) if (path / MARKER).is_file()), default=0)
+
+
+def keep_only(folder: Path, kept: Path | None) -> None:
+    """Remove every checkpoint but `kept` (all of them when it is None)."""
+    for checkpoint in _all(folder):
+        if checkpoint != kept:
+            _remove(checkpoint)
+
+
+def remove_all(folder: Path) -> None:
+    """Remove the folder of checkpoints."""
+    for checkpoint in _all(folder):
+        _remove(checkpoint)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _all(folder: Path) -> list[Path]:
+    found = [path for path in folder.glob(f"{PREFIX}*") if path.name.removeprefix(PREFIX).isdigit()]
+    return sorted(found, key=_step)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix(PREFIX))
+
+
+def _unfit(checkpoint: Path, origin: dict) -> str:
+    """Why a checkpoint cannot be resumed from; empty when it can."""
+    try:
+        marker = json.loads((checkpoint / MARKER).read_bytes())
+    except FileNotFoundError:
+        return "it is not complete"
+    except ValueError:
+        return f"its {MARKER} is damaged"
+    for name, size in marker["files"].items():
+        if not (checkpoint / name).is_file() or (checkpoint / name).stat().st_size != size:
+            return f"{name} is not what was written"
+    changed = [key for key in origin if marker["origin"].get(key) != origin[key]]
+    return f"made with another {', '.join(changed)}" if changed else ""
+
+
+def _remove(checkpoint: Path) -> None:
+    (checkpoint / MARKER).unlink(missing_ok=True)  # first, so that a half-removed checkpoint is no checkpoint
+    shutil.rmtree(checkpoint)

@@ -1,0 +1,67 @@
+"""The command line of stages: `python -m jobs`, `python -m jobs STAGE --help`, `python -m jobs STAGE --config ...`.
+
+A stage with MPI = True runs on any number of ranks: `mpirun -n 4 python -m mpi4py -m jobs STAGE ...`.
+"""
+
+import argparse
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.artifacts import execution, manual
+from lib.artifacts.stage import Stage, load
+from lib.base import mpi
+from lib.base.errors import TesseraError, UsageError
+
+FOLLOWER_SECONDS = 1.0
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the stage that the first argument names; without one, list the stages. Returns 0 done, 1 failed, 2 usage."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(manual.overview())
+        return 0
+    return main(argv[0], argv[1:])
+
+
+def main(name: str, argv: Sequence[str] | None = None) -> int:
+    """Run one stage as the command line says. Returns 0 done, 1 failed, 2 usage."""
+    code = _guarded(name, argv)
+    if code:
+        mpi.abort(code)
+    return code
+
+
+def _guarded(name: str, argv: Sequence[str] | None) -> int:
+    try:
+        stage = load(name)
+        arguments = _parser(stage).parse_args(argv)
+        values, inputs = execution.read_config(stage, arguments.config)
+        return execution.run(stage, values, inputs, arguments.out.resolve(), arguments.attempt)
+    except UsageError as error:
+        return _say(error, 2)
+    except (TesseraError, OSError) as error:
+        return _say(error, 1)
+    except Exception:
+        traceback.print_exc()
+        return 1
+
+
+def _say(error: Exception, code: int) -> int:
+    if not mpi.leading():  # what every rank finds, the leading one says for all, and ends all
+        time.sleep(FOLLOWER_SECONDS)
+    print(f"error: {error}", file=sys.stderr)
+    return code
+
+
+def _parser(stage: Stage) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m jobs {stage.name}", description=manual.page(stage),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--config", type=Path, required=True, help="YAML: configuration and inputs")
+    parser.add_argument("--out", type=Path, required=True, help="the artifact directory")
+    parser.add_argument("--attempt", type=int, help=argparse.SUPPRESS)
+    return parser

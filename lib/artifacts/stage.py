@@ -1,0 +1,71 @@
+"""Stages: what a file in jobs/ declares, and the digest that names a task of it."""
+
+import functools
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lib.base import config, places
+from lib.base.errors import UsageError, suggestion
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a module in jobs/ declares."""
+
+    name: str
+    version: int
+    inputs: tuple[str, ...]
+    optional_inputs: tuple[str, ...]
+    lists: tuple[str, ...]  # inputs that may be several
+    mpi: bool  # whether all ranks of an MPI world run it together
+    slug: tuple[str, ...]
+    config_class: type
+    module: Any
+
+    def label(self, values: Any) -> str:
+        """The readable part of the artifact's folder name."""
+        return "-".join(f"{_short(field)}{getattr(values, field)}" for field in self.slug)
+
+
+def load(name: str) -> Stage:
+    """The stage in `jobs/<study>/<name>.py`. Raises UsageError for a name that no file has."""
+    known = studies()
+    if name not in known:
+        raise UsageError(f"unknown stage '{name}'{suggestion(name, known)}")
+    module = importlib.import_module(f"jobs.{known[name]}.{name}")
+    return Stage(
+        name, module.VERSION, tuple(module.INPUTS), tuple(getattr(module, "OPTIONAL_INPUTS", ())),
+        tuple(getattr(module, "LISTS", ())), getattr(module, "MPI", False), tuple(getattr(module, "SLUG", ())),
+        module.Config, module,
+    )  # fmt: skip
+
+
+def _short(field: str) -> str:
+    return "".join(word[0] for word in field.split("_"))
+
+
+@functools.cache
+def studies() -> dict[str, str]:
+    """Every stage and the study that it belongs to, by the files in jobs/."""
+    files = sorted(places.JOBS.glob("*/*.py"))
+    return {file.stem: file.parent.name for file in files if not file.stem.startswith("_")}
+
+
+def task_digest(stage: Stage, values: Any, inputs: Mapping[str, str | list[str]]) -> str:
+    """The digest that names a task: stage, version, science configuration, digests of its inputs."""
+    return config.digest(
+        {"stage": stage.name, "version": stage.version, "config": config.science(values), "inputs": dict(inputs)}
+    )
+
+
+def check_inputs(stage: Stage, given: Mapping[str, Any], where: str) -> None:
+    """Raise UsageError for an input that the stage does not know, or one it lacks."""
+    known = stage.inputs + stage.optional_inputs
+    for name in given:
+        if name not in known:
+            raise UsageError(f"{where}: unknown input '{name}'{suggestion(name, known)}")
+    for name in stage.inputs:
+        if given.get(name) is None:
+            raise UsageError(f"{where}: missing input '{name}' of stage {stage.name}")

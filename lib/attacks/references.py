@@ -1,0 +1,79 @@
+"""Scores of texts under a reference model: computed once, stored, read for every target."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.base import hdf5
+from lib.base.errors import TesseraError
+from lib.canaries import canaries_file
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`bos` opens each text (None: the tokenizer's own, where it has one); dtype, device (`auto`: a GPU where there is
+    one) and batch_size: how the reference model runs."""
+
+    bos: str | None = None
+    dtype: str = "float32"
+    batch_size: int = 32
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One side under a reference: sums of l and numbers of its own tokens, (n,) each; and, where its tokenizer is the
+    target's, rows of l of the stored ids."""
+
+    sums: np.ndarray
+    tokens: np.ndarray
+    log_probs: list[np.ndarray] | None = None
+
+
+def strings(texts: canaries_file.Texts, tokenizer) -> list[str]:
+    """The texts of canaries: as stored, else their ids decoded by the target's tokenizer."""
+    from lib.tokens.tokenization import decode_all
+
+    if texts.strings is not None:
+        return texts.strings
+    return decode_all(tokenizer, texts.ids)
+
+
+def compute(
+    settings: Settings, reference: Path, target, sides: dict[str, canaries_file.Texts], texts: dict[str, list[str]]
+) -> dict[str, Scored]:
+    """Both sides under the model of the directory `reference`; `target`: the tokenizer of the stored ids."""
+    from lib.models import likelihoods, loading
+
+    tokenizer = loading.load_tokenizer(reference)
+    model = loading.load_causal_lm(reference, settings.dtype, loading.device(settings.device))
+    scored = {}
+    for side, given in sides.items():
+        with canaries_file.naming(given.file, " (reference model)"):
+            sums = likelihoods.under_reference(model, tokenizer, texts[side], settings.batch_size, settings.bos)
+            scored[side] = Scored(*sums, _rows(settings, model, tokenizer, target, given.ids))
+    return scored
+
+
+def _rows(settings: Settings, model, tokenizer, target, ids: np.ndarray) -> list[np.ndarray] | None:
+    from lib.models import likelihoods
+    from lib.tokens.tokenization import same_ids
+
+    if not same_ids(tokenizer, target):
+        return None
+    return likelihoods.of_ids(model, ids, likelihoods.opening(tokenizer, settings.bos), settings.batch_size)
+
+
+def read(path: Path, texts: dict[str, list[str]]) -> dict[str, Scored]:
+    """What `compute` gives, from a file. Raises TesseraError when other texts were scored."""
+    found = {}
+    for side, given in texts.items():
+        with hdf5.opened(path) as file:
+            made_from = file[side].attrs.get("texts_sha256") if side in file else None
+        if made_from != canaries_file.digest(given):
+            raise TesseraError(f"{path}: '{side}' are the scores of other texts; compute the reference scores again")
+        there = f"{side}/log_probs" in hdf5.rows(path)
+        rows = hdf5.read_ragged(path, f"{side}/log_probs", f"{side}/log_probs_offsets") if there else None
+        found[side] = Scored(hdf5.read(path, f"{side}/log_prob_sums"), hdf5.read(path, f"{side}/tokens"), rows)
+    return found

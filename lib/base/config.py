@@ -1,0 +1,150 @@
+"""Configurations: strict dataclasses, canonical JSON, digests."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lib.base.errors import UsageError, suggestion
+
+DIGEST_LENGTH = 12
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def execution(default: Any) -> Any:
+    """A field that cannot change results (batch size, cadence): no part of the digest."""
+    return dataclasses.field(default=default, metadata={"execution": True})
+
+
+def build(cls: type, mapping: Mapping[str, Any], where: str) -> Any:
+    """An instance of the dataclass `cls` from a mapping.
+
+    Raises UsageError for an unknown key (with a suggestion), a missing one, or a value of the wrong type;
+    the message begins with `where` (a file or node name).
+    """
+    if not isinstance(mapping, Mapping):
+        raise UsageError(f"{where}: a mapping of keys to values is wanted, found {mapping!r}")
+    hints, required = _declared(cls)
+    for key in mapping:
+        if key not in hints:
+            raise UsageError(f"{where}: unknown key '{key}'{suggestion(key, hints)}")
+    for name in required:
+        if name not in mapping:
+            raise UsageError(f"{where}: missing key '{name}' (required by {cls.__module__})")
+    values = {key: _coerce(value, hints[key], where, key) for key, value in mapping.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def science(config: Any) -> dict[str, Any]:
+    """The fields of a config that can change results, as a dict."""
+    return {name: _nested(science, getattr(config, name)) for name in _science_names(type(config))}
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """All fields of a config, as a dict."""
+    return {name: _nested(plain, getattr(config, name)) for name in _declared(type(config))[0]}
+
+
+def kinds(cls: type) -> dict[str, str]:
+    """Every field of a config and its type, as an error message spells it."""
+    return {name: _spell(hint) for name, hint in _declared(cls)[0].items()}
+
+
+def spelled(value: Any) -> str:
+    """A value as YAML's flow style has it: `true`, not `True`; `null`, not `None`."""
+    return json.dumps(plain(value) if dataclasses.is_dataclass(value) else value, ensure_ascii=False)
+
+
+def canonical(value: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces. Raises UsageError for a value without a stable form."""
+    return _ENCODER.encode(_stable(value))
+
+
+def digest(value: Any) -> str:
+    """The first 12 hex digits of the SHA-256 of `canonical(value)`."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+@functools.cache  # a sweep builds thousands of one class
+def _declared(cls: type) -> tuple[dict[str, Any], list[str]]:
+    """The type of every field, and the names of those without a default."""
+    hints, fields = typing.get_type_hints(cls), dataclasses.fields(cls)
+    return {field.name: hints[field.name] for field in fields}, [field.name for field in fields if _required(field)]
+
+
+@functools.cache
+def _science_names(cls: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls) if not field.metadata.get("execution")]
+
+
+def _nested(dump: Callable[[Any], dict[str, Any]], value: Any) -> Any:
+    """A field that is a config itself, as a dict."""
+    return dump(value) if dataclasses.is_dataclass(value) else value
+
+
+def _required(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _stable(value: Any) -> Any:
+    if value is None or type(value) in (str, bool, int):
+        return value
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise UsageError(f"no stable form: the mapping {value!r} has keys that are no strings")
+        return {key: _stable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_stable(item) for item in value]
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise UsageError(
+        f"no stable form: {value!r} ({type(value).__name__}); use finite numbers, strings, lists, mappings"
+    )
+
+
+def _coerce(value: Any, hint: Any, where: str, key: str) -> Any:
+    """`value` as `hint` says: YAML's ints are good floats, lists become tuples; nothing else is converted."""
+    if type(value) is hint:
+        return value
+    for option in typing.get_args(hint) if _is_union(hint) else (hint,):
+        fits, result = _fit(value, option, where, key)
+        if fits:
+            return result
+    raise UsageError(f"{where}: {key}: {value!r} is no {_spell(hint)}")
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _fit(value: Any, hint: Any, where: str, key: str) -> tuple[bool, Any]:
+    origin = typing.get_origin(hint)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return True, tuple(_coerce(item, typing.get_args(hint)[0], where, key) for item in value)
+    if origin is dict and isinstance(value, Mapping):
+        return True, dict(value)
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return True, build(hint, value, f"{where}: {key}")
+    if origin is typing.Literal:
+        return value in typing.get_args(hint), value
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return True, float(value)
+    if hint is type(None):
+        return value is None, None
+    if origin is None and isinstance(hint, type):
+        return isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool), value
+    return False, None
+
+
+def _spell(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(map(repr, typing.get_args(hint)))
+    return getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)

@@ -1,0 +1,33 @@
+"""Files that are whole or absent."""
+
+import os
+from pathlib import Path
+
+from lib.base import places
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` durably and atomically; missing folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = places.private(path, str(os.getpid()))
+    try:
+        temporary.write_bytes(data)
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Make `temporary` durable and give it its final name, atomically."""
+    sync(temporary)
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """fsync a file or a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

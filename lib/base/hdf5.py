@@ -1,0 +1,247 @@
+"""HDF5 files that are whole or absent.
+
+A file is written under a private name, closed, reopened and checked, fsynced and renamed. Every dataset
+carries its row count as an attribute, so that a truncated or foreign file is told from a good one.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from lib.base import places
+from lib.base.errors import TesseraError
+from lib.base.files import publish
+
+CHUNK_BYTES = 1 << 20  # within the 0.25-2 MiB that parallel file systems and the chunk cache like
+SLICE_BYTES = 1 << 23  # read at a time where a dataset may be larger than the memory
+
+
+@contextmanager
+def create(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file that appears as `path` only when the block ends well.
+
+    Raises TesseraError naming the file when the disk is full or what was written does not read back.
+    """
+    temporary = places.private(path, f"{socket.gethostname()}-{os.getpid()}")
+    try:
+        with h5py.File(temporary, "w", libver=("v108", "v108"), track_order=False) as file, _abandoned_on_error(file):
+            yield file
+            _flush(file)
+        check(temporary)
+        publish(temporary, path)
+    except OSError as error:
+        raise TesseraError(f"{path}: could not be written: {error}; free some disk space and run again") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _abandoned_on_error(file: h5py.File) -> Iterator[None]:
+    """HDF5 crashes or hangs over a file that it cannot flush as it closes it: after an error it may do so in memory."""
+    try:
+        yield
+    except BaseException:
+        memory = os.memfd_create("abandoned")
+        os.dup2(memory, file.id.get_vfd_handle(), inheritable=False)
+        os.close(memory)
+        raise
+
+
+def _flush(item: h5py.File | h5py.Dataset) -> None:
+    try:
+        item.flush()
+    except RuntimeError as error:  # h5py's, where a write that fails is an OSError
+        raise OSError(str(error)) from error
+
+
+def write(parent: h5py.Group, name: str, array: np.ndarray, contiguous: bool = False) -> h5py.Dataset:
+    """Write one array: fletcher32 and chunks of about 1 MiB along the first axis, or contiguous for memory maps."""
+    array = np.asarray(array)
+    if contiguous or array.ndim == 0 or array.size == 0:
+        dataset = parent.create_dataset(name, data=array, track_times=False)
+    else:
+        dataset = parent.create_dataset(name, data=array, chunks=_chunks(array), fletcher32=True, track_times=False)
+    dataset.attrs["rows"] = len(array) if array.ndim else 1
+    _flush(dataset)  # what cannot be written is an error here; h5py ignores it when the dataset is let go
+    return dataset
+
+
+def append(parent: h5py.Group, name: str, array: np.ndarray) -> None:
+    """Put rows behind those of `name`, which is made when it is not there (fletcher32, chunks of about 1 MiB)."""
+    if name not in parent:
+        rows = max(1, CHUNK_BYTES // max(1, array.dtype.itemsize * int(np.prod(array.shape[1:]))))
+        shape, chunks = (0, *array.shape[1:]), (rows, *array.shape[1:])
+        parent.create_dataset(
+            name, shape, array.dtype, maxshape=(None, *shape[1:]), chunks=chunks, fletcher32=True, track_times=False
+        )
+    dataset = parent[name]
+    before = len(dataset)
+    dataset.resize(before + len(array), axis=0)
+    dataset[before:] = array
+    dataset.attrs["rows"] = len(dataset)
+
+
+def reserve(path: Path, datasets: Mapping[str, tuple[int, np.dtype]], attributes: Mapping[str, Any]) -> dict[str, int]:
+    """Make `path` with empty, contiguous 1-D datasets of these lengths and types, for many processes to fill in place.
+
+    Returns the byte at which each that is not empty begins (`np.memmap(path, dtype, "r+", offset, shape)`).
+    The caller gives a private path, and `publish`es it when all is written.
+    """
+    path.unlink(missing_ok=True)
+    with h5py.File(path, "w", libver=("v108", "v108"), track_order=False) as file:
+        for name, (length, dtype) in datasets.items():
+            options = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            options.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            options.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            options.set_obj_track_times(False)
+            space = h5py.h5s.create_simple((length,))
+            h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(np.dtype(dtype), logical=True), space, options)
+            file[name].attrs["rows"] = length
+        file.attrs.update(attributes)
+        return {name: file[name].id.get_offset() for name in datasets if datasets[name][0]}
+
+
+def write_ragged(
+    parent: h5py.Group, name: str, rows: Sequence[np.ndarray], offsets: str = "offsets", dtype: str = "<u4"
+) -> None:
+    """Write rows of unequal length: all values in `name`, where they begin in `offsets` (uint64, rows + 1)."""
+    lengths = [len(row) for row in rows]
+    write(parent, offsets, np.concatenate([[0], np.cumsum(lengths)]).astype("<u8"))
+    values = np.concatenate([np.asarray(row) for row in rows]) if sum(lengths) else np.zeros(0)
+    write(parent, name, values.astype(dtype))
+
+
+def write_texts(parent: h5py.Group, name: str, texts: Sequence[str]) -> None:
+    """Write strings as UTF-8 bytes in `name` (uint8) and `<name>_offsets`."""
+    rows = [np.frombuffer(text.encode(), dtype=np.uint8) for text in texts]
+    write_ragged(parent, name, rows, offsets=f"{name}_offsets", dtype="u1")
+
+
+def read(path: Path, name: str) -> np.ndarray:
+    """One whole dataset. Raises TesseraError naming file and dataset when it is absent, cut or damaged."""
+    with opened(path) as file:
+        return _dataset(file, name, path)
+
+
+def read_columns(path: Path, image: bytes, *names: str) -> dict[str, Any]:
+    """Datasets by name, a group as a dict of its own, from the bytes of `path`, whose checksum was compared already.
+
+    Raises TesseraError naming file and dataset when one is absent or damaged.
+    """
+    with opened(path, image) as file:
+        for name in names:
+            if name not in file:
+                raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
+        return {name: _values(h5py.h5o.open(file.id, name.encode())) for name in names}
+
+
+def read_ragged(path: Path, name: str, offsets: str = "offsets") -> list[np.ndarray]:
+    """The rows that `write_ragged` wrote."""
+    with opened(path) as file:
+        values, bounds = _dataset(file, name, path), _dataset(file, offsets, path)
+    if len(bounds) == 0 or int(bounds[-1]) != len(values):
+        raise TesseraError(f"{path}: '{offsets}' ends at {bounds[-1:]}, but '{name}' has {len(values)} values")
+    return np.split(values, bounds[1:-1].astype(np.int64)) if len(bounds) > 1 else []
+
+
+def read_texts(path: Path, name: str) -> list[str]:
+    """The strings that `write_texts` wrote."""
+    return [row.tobytes().decode() for row in read_ragged(path, name, f"{name}_offsets")]
+
+
+def attributes(path: Path) -> dict[str, object]:
+    """The attributes of the file's root."""
+    with opened(path) as file:
+        return dict(file.attrs)
+
+
+@contextmanager
+def opened(path: Path, image: bytes | None = None) -> Iterator[h5py.File]:
+    """`path`, or the `image` of it in memory, for reading; what HDF5 has against it is an error that names the file."""
+    try:
+        with h5py.File(path, "r") if image is None else _of_image(image) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise TesseraError(f"{path}: no such file") from error
+    except OSError as error:
+        raise TesseraError(f"{path}: truncated, damaged or no HDF5 file ({error}); delete it and run again") from error
+
+
+def _of_image(image: bytes) -> h5py.File:
+    try:
+        return h5py.File(h5py.h5f.open_file_image(image))
+    except ValueError as error:  # h5py's, where a file on disk is an OSError
+        raise OSError(str(error)) from error
+
+
+def check(path: Path) -> None:
+    """Read every dataset of `path` (checksums included). Raises TesseraError on the first that is not whole."""
+    with opened(path) as file:
+        found: list[str] = []
+        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+        for name in found:
+            for _ in slices(_checked(file, name, path)):
+                pass
+
+
+def slices(dataset: h5py.Dataset, size: int = SLICE_BYTES) -> Iterator[np.ndarray]:
+    """The values of a dataset, some rows (about `size` bytes) at a time."""
+    if dataset.ndim == 0:
+        yield dataset[()]
+        return
+    rows = max(1, size // max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))))
+    for start in range(0, len(dataset), rows):
+        yield dataset[start : start + rows]
+
+
+def rows(path: Path) -> dict[str, int]:
+    """The row count of every dataset."""
+    counts: dict[str, int] = {}
+    with opened(path) as file:
+        file.visititems(
+            lambda name, item: (
+                counts.update({name: int(item.attrs.get("rows", item.size))})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    return counts
+
+
+def _dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
+    return _checked(file, name, path)[()]
+
+
+def _checked(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
+    if name not in file:
+        raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise TesseraError(f"{path}: '{name}' is a group; a dataset is wanted")
+    actual = len(dataset) if dataset.ndim else 1
+    expected = int(dataset.attrs.get("rows", actual))
+    if expected != actual:
+        raise TesseraError(f"{path}: '{name}' has {actual} rows, {expected} were written")
+    return dataset
+
+
+def _values(item: h5py.h5d.DatasetID | h5py.h5g.GroupID) -> Any:
+    """What lies there, by h5py's lower level: its objects and type conversions cost several times a small read."""
+    if isinstance(item, h5py.h5g.GroupID):
+        return {name.decode(): _values(h5py.h5o.open(item, name)) for name in item}
+    stored = item.get_type()
+    usual = stored.equal(h5py.h5t.IEEE_F64LE)  # asked first: to find the dtype takes h5py ten times as long
+    array = np.empty(item.shape, "<f8" if usual else stored.dtype)
+    item.read(h5py.h5s.ALL, h5py.h5s.ALL, array, mtype=stored)
+    return array
+
+
+def _chunks(array: np.ndarray) -> tuple[int, ...]:
+    row_bytes = max(1, array[0].nbytes)
+    return (min(len(array), max(1, CHUNK_BYTES // row_bytes)), *array.shape[1:])

@@ -1,0 +1,150 @@
+"""Every file and folder name, made in one place.
+
+<root>/store/<stage>/<slug>-<digest>/     one artifact
+<root>/sweeps/<name>/{tables,figures,report.html,submits,controller}
+<root>/snapshots/<hash>/                  the code that queued tasks run
+"""
+
+import re
+from pathlib import Path
+
+# The checkout, or the snapshot of one, that this code lies in.
+ROOT = Path(__file__).parents[2]
+JOBS = ROOT / "jobs"
+SWEEPS = ROOT / "sweeps"
+PUBLISHED = SWEEPS / "published"
+CLUSTERS = ROOT / "env" / "clusters"
+DEEPSPEED = ROOT / "env" / "deepspeed"
+
+# Files inside an artifact.
+DONE = "DONE.json"
+TASK = "task.json"
+ATTEMPTS = "attempts"
+
+TEXT = "text.h5"
+PASSAGES = "passages.h5"
+BOOKS = "books.h5"
+CANARIES = "canaries.h5"
+CANDIDATES = "candidates.h5"
+DUPLICATES = "duplicates.h5"
+DISTANCES = "distances.h5"
+PARAPHRASES = "paraphrases.h5"
+INJECTED = "injected.h5"
+METRICS = "metrics.h5"
+REFERENCE = "reference.h5"
+SCORES = "scores.h5"
+EXTRACTED = "extracted.h5"
+PROMPTS = "prompts.h5"
+GENERATIONS = "generations.h5"
+MEASURED = ("log_probs", "mu", "sigma")  # columns of generations.h5: of every id, as the generating model found it
+PREFIX_SCORES = "prefix_scores.h5"
+HUB = "hub.json"
+CORPUS = "corpus.h5"
+CHUNKS = "chunk-*.h5"
+SUFFIX_ARRAY = "suffix_array.h5"
+GROUPS = "groups.h5"
+QUERIES = "queries.h5"
+COUNTS = "counts.h5"
+TARGETS = "targets.h5"
+NEAR_DUPLICATES = "near_duplicates.h5"
+DEDUPLICATION = "deduplication.h5"
+
+# Hidden: no results, and removed once the artifact is done.
+CHECKPOINTS = ".checkpoints"
+BLOCKS = ".blocks"
+
+TABLES = "tables"  # the folder of a sweep's tables
+
+# Files that are not results: never listed in DONE.json.
+RECORDS = (DONE, TASK, ATTEMPTS)
+PRIVATE = ".tmp-"
+
+
+def private(path: Path, owner: str) -> Path:
+    """The temporary sibling that `owner` writes before it is renamed to `path`."""
+    return path.with_name(f"{PRIVATE}{owner}-{path.name}")
+
+
+def chunk(index: int) -> str:
+    """The file of one chunk of a corpus."""
+    return f"chunk-{index:02d}.h5"
+
+
+def slug(text: str) -> str:
+    """`text` with everything but letters, digits, dot, dash and underscore made a dash."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")
+
+
+def artifact(root: Path, stage: str, label: str, digest: str) -> Path:
+    """The artifact directory of one task."""
+    return root / "store" / stage / (f"{slug(label)}-{digest}" if label else digest)
+
+
+def attempt(directory: Path, number: int, suffix: str) -> Path:
+    """`attempts/0001.json` (the record) or `attempts/0001.log`."""
+    return directory / ATTEMPTS / f"{number:04d}.{suffix}"
+
+
+def sweep(root: Path, name: str) -> Path:
+    """The folder of a sweep's results."""
+    return root / "sweeps" / name.replace("-", "_")
+
+
+def tables(root: Path, name: str) -> Path:
+    """The folder of a sweep's tables."""
+    return sweep(root, name) / TABLES
+
+
+def figures(root: Path, name: str) -> Path:
+    """The folder of a sweep's figures."""
+    return sweep(root, name) / "figures"
+
+
+def report(root: Path, name: str) -> Path:
+    """A sweep's report."""
+    return sweep(root, name) / "report.html"
+
+
+def report_data(root: Path, name: str = "*") -> Path:
+    """What a sweep's report is made of, for the report over all sweeps."""
+    return report(root, name).with_suffix(".json")
+
+
+def overview(root: Path) -> Path:
+    """The folder of the report over all sweeps."""
+    return root / "report"
+
+
+def submits(root: Path, name: str) -> Path:
+    """The folder of a sweep's frozen submit files."""
+    return sweep(root, name) / "submits"
+
+
+def submit_file(root: Path, name: str, submit_id: str) -> Path:
+    """One frozen submit: index -> digest of every array."""
+    return submits(root, name) / f"{submit_id}.json"
+
+
+def submit_logs(root: Path, name: str, submit_id: str) -> Path:
+    """The engine's own folder (batch scripts, its logs) for one submit."""
+    return submits(root, name) / submit_id
+
+
+def job(submit_id: str, array: int | str) -> str:
+    """A scheduler job name that no other submit uses."""
+    return f"tessera-{submit_id}-{array}"
+
+
+def lock(root: Path, name: str) -> Path:
+    """Held by whoever plans and submits a sweep."""
+    return sweep(root, name) / "submit.lock"
+
+
+def snapshot(root: Path, code_hash: str) -> Path:
+    """The frozen copy of the code."""
+    return root / "snapshots" / code_hash
+
+
+def hub_lock(root: Path) -> Path:
+    """Branch names resolved to commits, once."""
+    return root / "hub.lock.json"

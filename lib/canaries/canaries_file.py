@@ -1,0 +1,76 @@
+"""canaries.h5: read and checked in one place; and how a set of canaries is identified."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.base import hdf5
+from lib.base.errors import TesseraError
+
+SIDES = ("members", "non_members")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one file: token ids of the target model (n, length), and the strings where the file has them."""
+
+    file: Path
+    ids: NDArray[np.integer]
+    strings: list[str] | None
+
+
+def read_texts(file: Path) -> Texts:
+    """The `tokens` (n, length) and, when it is there, the `text` of a canaries file.
+
+    Raises TesseraError naming the file for no rows, no integers or no matrix.
+    """
+    ids = hdf5.read(file, "tokens")
+    if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
+        raise TesseraError(f"{file}: 'tokens' is a matrix of integers, n x length; found {ids.dtype} {ids.shape}")
+    if len(ids) == 0:
+        raise TesseraError(f"{file}: 'tokens' has no rows; nothing to score")
+    strings = hdf5.read_texts(file, "text") if "text_offsets" in hdf5.rows(file) else None
+    if strings is not None and len(strings) != len(ids):
+        raise TesseraError(f"{file}: {len(strings)} rows of 'text' for {len(ids)} of 'tokens'; make the file again")
+    return Texts(file, ids, strings)
+
+
+def read_ids(file: Path, vocabulary: int) -> NDArray[np.int64]:
+    """The `tokens` (n, length) of a canaries file, ids of a tokenizer of `vocabulary` entries.
+
+    Raises TesseraError naming the file and the row for what is no such matrix, or an id beyond the vocabulary.
+    """
+    ids = read_texts(file).ids
+    bad = (ids < 0) | (ids >= vocabulary)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise TesseraError(
+            f"{file}: row {row}: id {ids[row, column]} is none of the {vocabulary} of the target tokenizer; "
+            "make the canaries with that tokenizer, or name the one they were made with"
+        )
+    return ids.astype(np.int64)
+
+
+@contextmanager
+def naming(file: Path, what: str = "") -> Iterator[None]:
+    """Give a ValueError of the block, which names the row, the file as well."""
+    try:
+        yield
+    except ValueError as error:
+        raise TesseraError(f"{file}{what}: {error}") from error
+
+
+def digest(texts: Sequence[str]) -> str:
+    """The SHA-256 of a list of strings, in hex: whether two stages have scored the same."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
+
+
+def ids_digest(tokens: NDArray[np.integer]) -> str:
+    """12 hex digits of the SHA-256 of token ids: whether two stages were given the same canaries."""
+    return hashlib.sha256(np.asarray(tokens, dtype="<i8").tobytes()).hexdigest()[:12]

@@ -1,0 +1,204 @@
+"""Chunks of a tokenised corpus: `chunk-NN.h5`, whose tokens are memory-mapped.
+
+tokens     1-D, uint16 (vocabularies up to 2^16) or uint32, contiguous: the documents one after another
+offsets    uint64, documents + 1: document d is tokens[offsets[d]:offsets[d + 1]]
+checksums  uint64, xxh3 of every 2^20 tokens, and offsets_checksums of offsets (optional in files made elsewhere)
+attributes vocab_size, tokenizer, n_documents, n_tokens
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xxhash
+
+from lib.base import hdf5, places
+from lib.base.errors import TesseraError
+
+CHECKED_TOKENS = 1 << 20  # of one checksum
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One open chunk. tokens: read-only memory map; offsets: int64, documents + 1."""
+
+    path: Path
+    tokens: np.ndarray
+    offsets: np.ndarray
+    vocab_size: int
+    checksums: np.ndarray | None
+
+    @property
+    def n_tokens(self) -> int:
+        """The number of tokens."""
+        return len(self.tokens)
+
+
+def token_dtype(vocab_size: int) -> np.dtype:
+    """uint16 where every id fits, else uint32. Raises TesseraError beyond 2^32."""
+    if not 1 <= vocab_size <= 1 << 32:
+        raise TesseraError(f"vocab_size {vocab_size}: token ids are stored in 16 or 32 bits")
+    return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+
+
+def paths(given: Sequence[Path]) -> list[Path]:
+    """The chunk files that a list of files and directories stands for; a directory's in the order of their numbers."""
+    found: list[Path] = []
+    for path in given:
+        inside = sorted(path.glob(places.CHUNKS), key=_number) if path.is_dir() else [path]
+        if not inside:
+            raise TesseraError(f"{path}: no {places.CHUNKS} there; give chunk files, or a directory of them")
+        if path.is_dir():
+            _check_numbers(inside)
+        found += inside
+    return found
+
+
+def open_chunks(given: Sequence[Path]) -> list[Chunk]:
+    """All chunks of a list of files and directories, in that order. Raises TesseraError when there is none."""
+    chunks = [open_chunk(path) for path in paths(given)]
+    if not chunks:
+        raise TesseraError("corpus: no chunk was given")
+    return chunks
+
+
+def only(path: Path) -> Chunk:
+    """The one chunk that `path` is or holds. Raises TesseraError when there are several."""
+    found = open_chunks([path])
+    if len(found) > 1:
+        raise TesseraError(f"{path}: {len(found)} chunks, but this stage is run for one; name the file of one of them")
+    return found[0]
+
+
+def open_chunk(path: Path) -> Chunk:
+    """One chunk. Raises TesseraError naming the file and what is wrong with its layout."""
+    with hdf5.opened(path) as file:
+        tokens, offsets = _dataset(file, "tokens", path), _dataset(file, "offsets", path)
+        mapped, bounds = memmap(path, tokens), offsets[()]
+        sums, offsets_sums = (file[name][()] if name in file else None for name in ("checksums", "offsets_checksums"))
+        attributes = dict(file.attrs)
+    if mapped.ndim != 1 or mapped.dtype not in (np.uint16, np.uint32):
+        raise TesseraError(f"{path}: tokens are {mapped.dtype} of shape {mapped.shape}; 1-D uint16 or uint32 is wanted")
+    _check_offsets(bounds, offsets_sums, len(mapped), path)
+    if sums is not None and len(sums) != -(-len(mapped) // CHECKED_TOKENS):
+        raise TesseraError(f"{path}: {len(sums)} checksums do not fit {len(mapped)} tokens; tokenize again")
+    _check_attribute(attributes, "n_tokens", len(mapped), path)
+    _check_attribute(attributes, "n_documents", len(bounds) - 1, path)
+    return Chunk(path, mapped, bounds.astype(np.int64), _vocab_size(attributes, mapped.dtype, path), sums)
+
+
+def memmap(path: Path, dataset: h5py.Dataset) -> np.ndarray:
+    """A read-only memory map of a contiguous dataset of the open file `path`.
+
+    Raises TesseraError when the dataset is not contiguous, or the file ends before it does.
+    """
+    if dataset.size == 0:
+        return np.zeros(dataset.shape, dataset.dtype)
+    start = dataset.id.get_offset()
+    if start is None:
+        raise TesseraError(f"{path}: '{dataset.name}' is chunked or compressed; write it contiguous")
+    if path.stat().st_size < start + dataset.size * dataset.dtype.itemsize:
+        raise TesseraError(f"{path}: truncated inside '{dataset.name}'; delete it and make it again")
+    return np.memmap(path, dataset.dtype, mode="r", offset=start, shape=dataset.shape)
+
+
+def check(chunk: Chunk, start: int, stop: int) -> None:
+    """Check the ids of tokens[start:stop] against the vocabulary, and every checksum that covers them.
+
+    Raises TesseraError naming the file and the position.
+    """
+    tokens = chunk.tokens[start:stop]
+    if len(tokens) and int(tokens.max()) >= chunk.vocab_size:
+        position = start + int(np.argmax(tokens >= chunk.vocab_size))
+        raise TesseraError(
+            f"{chunk.path}: token {position} has the id {chunk.tokens[position]}, the vocabulary {chunk.vocab_size}; "
+            "it was tokenised with another tokenizer, or is damaged"
+        )
+    if chunk.checksums is not None and len(tokens):
+        _check_sums(chunk, start // CHECKED_TOKENS, -(-stop // CHECKED_TOKENS))
+
+
+def checksums(array: np.ndarray, first: int = 0, last: int | None = None) -> np.ndarray:
+    """xxh3 (64 bits) of the blocks first .. last - 1 of 2^20 items each. 1-D array, any dtype; uint64 result."""
+    last = -(-len(array) // CHECKED_TOKENS) if last is None else last
+    parts = (array[block * CHECKED_TOKENS : (block + 1) * CHECKED_TOKENS] for block in range(first, last))
+    return np.array([xxhash.xxh3_64_intdigest(np.ascontiguousarray(part)) for part in parts], dtype="<u8")
+
+
+def digest(chunk: Chunk) -> str:
+    """What tells one chunk's text from another's: xxh3 (128 bits, hex) of checksums and offsets."""
+    sums = checksums(chunk.tokens) if chunk.checksums is None else chunk.checksums
+    hasher = xxhash.xxh3_128(np.ascontiguousarray(sums, dtype="<u8"))
+    hasher.update(np.ascontiguousarray(chunk.offsets, dtype="<i8"))
+    return hasher.hexdigest()
+
+
+def windows(chunk: Chunk, length: int) -> int:
+    """How many windows of `length` tokens lie inside one document."""
+    return int(np.maximum(np.diff(chunk.offsets) - length + 1, 0).sum())
+
+
+def _check_sums(chunk: Chunk, first: int, last: int) -> None:
+    assert chunk.checksums is not None
+    wrong = np.flatnonzero(checksums(chunk.tokens, first, last) != chunk.checksums[first:last])
+    if len(wrong):
+        position = (first + int(wrong[0])) * CHECKED_TOKENS
+        raise TesseraError(
+            f"{chunk.path}: tokens {position} to {position + CHECKED_TOKENS} are not what was written (checksum); "
+            "delete the file's folder and run the sweep again"
+        )
+
+
+def _check_offsets(offsets: np.ndarray, sums: np.ndarray | None, n_tokens: int, path: Path) -> None:
+    if np.ndim(offsets) != 1 or offsets.dtype.kind not in "ui":
+        raise TesseraError(f"{path}: offsets are {offsets.dtype} of shape {offsets.shape}; 1-D uint64 is wanted")
+    if sums is not None and not np.array_equal(checksums(offsets), sums):
+        raise TesseraError(f"{path}: offsets are not what was written (checksum); delete it and make it again")
+    whole = len(offsets) >= 1 and offsets[0] == 0 and offsets[-1] == n_tokens
+    if not whole or (offsets[1:] < offsets[:-1]).any():
+        raise TesseraError(f"{path}: offsets must rise from 0 to the number of tokens, {n_tokens}")
+
+
+def _check_attribute(attributes: Mapping[str, Any], name: str, found: int, path: Path) -> None:
+    if name in attributes and attributes[name] != found:
+        raise TesseraError(f"{path}: {name} is {attributes[name]}, but it has {found}; delete it and make it again")
+
+
+def _vocab_size(attributes: Mapping[str, Any], dtype: np.dtype, path: Path) -> int:
+    """The attribute, or without it as many ids as the dtype has."""
+    most = 1 << 8 * dtype.itemsize
+    given = attributes.get("vocab_size", most)
+    if not isinstance(given, (int, np.integer)):
+        raise TesseraError(f"{path}: vocab_size is {given!r}; a whole number is wanted")
+    if not 1 <= given <= most:  # or an id beyond the dtype would be looked for as another
+        raise TesseraError(f"{path}: vocab_size {given} does not fit {dtype} tokens; 1 to {most} is possible")
+    return int(given)
+
+
+def _check_numbers(inside: Sequence[Path]) -> None:
+    """Raise TesseraError for a gap in the numbers of a directory's chunks: one that was lost would not be scanned."""
+    there = {_number(path)[0] for path in inside}
+    for path in inside:
+        before = _number(path)[0] - 1
+        if path is not inside[0] and before >= 0 and before not in there:
+            raise TesseraError(
+                f"{path.parent}: {places.chunk(before)} is missing, though there is a {path.name}; make it again, or "
+                "name the files that are wanted"
+            )
+
+
+def _number(path: Path) -> tuple[int, str]:
+    """chunk-100 comes after chunk-99."""
+    digits = path.stem.rpartition("-")[2]
+    return (int(digits) if digits.isdigit() else -1), path.name
+
+
+def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
+    if name not in file:
+        raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
+    if not isinstance(file[name], h5py.Dataset):
+        raise TesseraError(f"{path}: '{name}' is a group; a dataset is wanted")
+    return file[name]

@@ -1,0 +1,130 @@
+"""Exact duplicates of one chunk, blocks of its suffix array at a time, by all ranks.
+
+A class of equal windows belongs to the block in which it begins, however far it reaches. So every class is seen once,
+and neither blocks nor ranks change the result.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from lib.base import blocks, hdf5
+from lib.base.errors import TesseraError
+from lib.corpus import chunks
+from lib.corpus.chunks import Chunk
+from lib.corpus.exact import groups
+from lib.corpus.suffixes import opened
+from lib.corpus.suffixes.opened import SuffixArray
+from lib.corpus.suffixes.sorting import Text, as_text
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
+
+def open_array(path: Path, chunk: Chunk, length: int) -> SuffixArray:
+    """The suffix array of `chunk`. Raises TesseraError when it is that of another text, or too shallow."""
+    array = opened.open_suffix_array(path, chunk)
+    if array.depth < length:
+        raise TesseraError(
+            f"{path}: sorted by {array.depth} tokens, so windows of length {length} do not stand together; "
+            f"lower `length`, or make the array with `depth: {length}` or more"
+        )
+    with hdf5.opened(path) as file:
+        made_for = file.attrs.get("tokens_digest")
+    if made_for is not None and made_for != chunks.digest(chunk):
+        raise TesseraError(f"{path}: made of another text than {chunk.path}; make the array of this chunk")
+    return array
+
+
+def find(
+    path: Path, folder: Path, chunk: Chunk, array: SuffixArray, length: int, block_entries: int, comm: "Intracomm"
+) -> None:
+    """Write `path` (by rank 0): all groups of equal windows of `length` tokens inside single documents of `chunk`.
+
+    Raises TesseraError for a text or an array that is damaged, or an array of something else.
+    """
+    ranges = {
+        f"{start:012d}-{stop:012d}": (start, stop) for start, stop in blocks.ranges(0, chunk.n_tokens, block_entries)
+    }
+    text = as_text(chunk.tokens)
+
+    def work(name: str) -> dict[str, np.ndarray]:
+        start, stop = ranges[name]
+        chunks.check(chunk, start, stop)  # text and array have as many entries, so each is checked once
+        opened.check_array(array, chunk, start, stop)
+        found = groups.groups(*_classes(text, array, start, stop, length), chunk.offsets, length)
+        return {"positions": found.positions, "counts": found.counts.astype("<u8")}
+
+    blocks.run(folder, list(ranges), work, comm, "blocks of the suffix array")
+    if comm.rank == 0:
+        _write(path, folder, list(ranges), array.positions.dtype, length, chunk)
+
+
+def _classes(text: Text, array: SuffixArray, start: int, stop: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The entries of the classes that begin in start .. stop - 1, and which of them equal the one before."""
+    first = max(start - 1, 0)
+    entries, same = _read(text, array, first, stop, length)
+    if start and same.all():  # all of it belongs to a class that began before
+        return entries[:0], same[:0]
+    skipped = 1 + int(np.argmin(same)) if start else 0
+    found, equal, size = [entries[skipped:]], [same[skipped:]], stop - start
+    while stop < text.n_tokens:
+        entries, same = _read(text, array, stop - 1, min(stop + size, text.n_tokens), length)
+        more = int(np.argmin(same)) if not same.all() else len(same)
+        found.append(entries[1 : 1 + more])
+        equal.append(same[:more])
+        if more < len(same):
+            break
+        stop += more
+    return np.concatenate(found), np.concatenate(equal)
+
+
+def _read(text: Text, array: SuffixArray, start: int, stop: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    entries = np.array(array.positions[start:stop])
+    if len(entries) and int(entries.max()) >= text.n_tokens:
+        wrong = start + int(np.argmax(entries))
+        raise TesseraError(
+            f"{array.path}: entry {wrong} is {int(array.positions[wrong])}, no position among {text.n_tokens} tokens; "
+            "the array is damaged or of another text, so make it again"
+        )
+    return entries, groups.same_as_previous(text, entries, length)
+
+
+def _write(path: Path, folder: Path, parts: list[str], dtype: np.dtype, length: int, chunk: Chunk) -> None:
+    """groups.h5, block after block, so that no more than one is in memory."""
+    members, total, histogram = 0, 0, Counter()
+    for part in parts:
+        counts = blocks.read(folder, part)["counts"]
+        members, total = members + int(counts.sum()), total + len(counts)
+        histogram.update(dict(zip(*(column.tolist() for column in np.unique(counts, return_counts=True)))))
+    with hdf5.create(path) as file:
+        file.attrs.update(
+            length=length,
+            n_tokens=chunk.n_tokens,
+            tokens_digest=chunks.digest(chunk),
+            n_groups=total,
+            n_members=members,
+        )
+        _write_groups(file, folder, parts, {"positions": (members, dtype), "counts": (total, np.dtype("<u8"))})
+        counted = np.array(sorted(histogram.items()), dtype="<u8").reshape(-1, 2)
+        hdf5.write(file, "histogram/count", counted[:, 0])
+        hdf5.write(file, "histogram/groups", counted[:, 1])
+    print(f"{total} groups of {members} equal windows of {length} tokens in {chunk.n_tokens} tokens")
+
+
+def _write_groups(file: h5py.File, folder: Path, parts: list[str], wanted: dict[str, tuple[int, np.dtype]]) -> None:
+    wanted = {**wanted, "group_offsets": (wanted["counts"][0] + 1, np.dtype("<u8"))}
+    for name, (rows, dtype) in wanted.items():  # contiguous: memory-mapped by those who draw a few of many groups
+        file.create_dataset(name, (rows,), dtype, track_times=False).attrs["rows"] = rows
+    file["group_offsets"][0] = 0
+    member, group = 0, 0
+    for part in parts:
+        block = blocks.read(folder, part)
+        stop = group + len(block["counts"])
+        file["positions"][member : member + len(block["positions"])] = block["positions"]
+        file["counts"][group:stop] = block["counts"]
+        file["group_offsets"][group + 1 : stop + 1] = np.cumsum(block["counts"], dtype=np.uint64) + np.uint64(member)
+        member, group = member + len(block["positions"]), stop

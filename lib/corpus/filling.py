@@ -1,0 +1,34 @@
+"""A file of `lib.base.hdf5.reserve` that many ranks fill in place."""
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lib.base import blocks, mpi
+from lib.corpus import chunks
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
+
+def put(file: int, array: np.ndarray, place: int) -> None:
+    """Write `array` at byte `place` of the open file.
+
+    Unlike a memory map, safe where ranks on several nodes share a page, and on a full disk.
+    """
+    data = memoryview(np.ascontiguousarray(array)).cast("B")
+    while len(data):
+        written = os.pwrite(file, data, place)
+        data, place = data[written:], place + written
+
+
+def put_checksums(file: int, start: int, n_items: int, dtype: np.dtype, place: int, comm: "Intracomm") -> None:
+    """Read the `n_items` that begin at byte `start`, all ranks together, and write their checksums at byte `place`.
+
+    All of them are written before: by whom does not matter, after an fsync and a barrier.
+    """
+    dtype = np.dtype(dtype)
+    for low, high in mpi.share(blocks.ranges(0, n_items, chunks.CHECKED_TOKENS), comm):
+        data = os.pread(file, (high - low) * dtype.itemsize, start + low * dtype.itemsize)
+        put(file, chunks.checksums(np.frombuffer(data, dtype)), place + 8 * (low // chunks.CHECKED_TOKENS))

@@ -1,0 +1,175 @@
+"""The suffix array of one chunk, made by all ranks into one file.
+
+Every rank finds the ranges of the suffixes of its share of the text; then it gets, sorts and writes the suffixes of its
+share of the ranges, as many at once as its memory allows. What is written and fsynced is recorded as a block that names
+the entries, so that a resume with any number of ranks and ranges of any size does the rest only.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lib.base import blocks, files, hdf5, mpi
+from lib.base.errors import TesseraError
+from lib.corpus import chunks
+from lib.corpus.chunks import Chunk
+from lib.corpus.filling import put, put_checksums
+from lib.corpus.suffixes.exchange import Exchange
+from lib.corpus.suffixes.ranges import Ranges, choose_splitters, position_dtype, share
+from lib.corpus.suffixes.sorting import as_text, sort_suffixes, suffix_keys
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
+PART = "suffix_array.part"  # in the folder of blocks until it is whole
+CHECKED_AT_ONCE = 4 * chunks.CHECKED_TOKENS
+RECORD_SECONDS = 10.0  # between two records of what is written: each costs an fsync
+
+
+def build(
+    path: Path, folder: Path, chunk: Chunk, depth: int, range_tokens: int, memory_bytes: int, comm: "Intracomm"
+) -> None:
+    """Write `path`: `positions`, `checksums`, attributes depth, n_tokens and tokens_digest (of the chunk).
+
+    memory_bytes: what a rank's suffixes may take at once, beside about 300 MB. Raises TesseraError for a chunk that is
+    damaged or changes.
+    """
+    stamp = comm.bcast(_stamp(chunk))
+    for start, stop in mpi.share(blocks.ranges(0, chunk.n_tokens, CHECKED_AT_ONCE), comm):
+        chunks.check(chunk, start, stop)
+    text = as_text(chunk.tokens)
+    exchange = Exchange(Ranges(text, choose_splitters(text, depth, range_tokens), depth), comm)
+    dtype, total = position_dtype(chunk.n_tokens), -(-chunk.n_tokens // chunks.CHECKED_TOKENS)
+    wanted = {"positions": (chunk.n_tokens, dtype), "checksums": (total, np.dtype("<u8"))}
+    attributes = {"depth": depth, "n_tokens": chunk.n_tokens, "tokens_digest": chunks.digest(chunk)}
+    places = comm.bcast(_begin(path, folder, wanted, attributes) if comm.rank == 0 else None)
+    if places is None:
+        return
+    with open(folder / PART, "r+b", buffering=0) as file:
+        _fill(file.fileno(), places.get("positions", 0), folder, exchange, memory_bytes)
+        comm.barrier()
+        start, sums = places.get("positions", 0), places.get("checksums", 0)
+        put_checksums(file.fileno(), start, chunk.n_tokens, dtype, sums, comm)
+        os.fsync(file.fileno())
+    comm.barrier()
+    if comm.rank == 0:
+        if _stamp(chunk) != stamp:
+            _forget(folder)
+            raise TesseraError(f"{chunk.path}: changed while its suffixes were sorted; leave it alone, and run again")
+        files.publish(folder / PART, path)
+    comm.barrier()
+
+
+def _stamp(chunk: Chunk) -> tuple[int, int]:
+    """What changes when somebody writes to the chunk's file."""
+    status = chunk.path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _begin(path: Path, folder: Path, wanted: dict, attributes: dict) -> dict[str, int] | None:
+    """Where the datasets begin in the file to fill, which may be half full; None when `path` is whole already."""
+    part = folder / PART
+    if part.exists() and hdf5.attributes(part)["tokens_digest"] == attributes["tokens_digest"] and _entries(folder):
+        with hdf5.opened(part) as file:
+            return {name: file[name].id.get_offset() for name, (length, _) in wanted.items() if length}
+    if path.exists() and _entries(folder) == wanted["positions"][0] > 0:
+        return None  # it was stopped after publishing
+    _forget(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    places = hdf5.reserve(part, wanted, attributes)
+    files.sync(part)
+    return places
+
+
+def _forget(folder: Path) -> None:
+    """Remove the records of what is written, which then is written again."""
+    for record in folder.glob("*.h5"):
+        record.unlink()
+
+
+def _recorded(folder: Path) -> np.ndarray:
+    """(n, 2): which entries of the array are written, rising and apart."""
+    found = [blocks.read(folder, record.stem)["entries"] for record in sorted(folder.glob("*.h5"))]
+    entries = np.concatenate([np.zeros((0, 2), np.int64), *found])
+    return entries[np.argsort(entries[:, 0], kind="stable")]
+
+
+def _entries(folder: Path) -> int:
+    """How many entries are written, those written twice counted once."""
+    written, end = 0, 0
+    for start, stop in _recorded(folder).tolist():
+        written += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return written
+
+
+def _missing(folder: Path, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The ranges with suffixes of which not every one is recorded as written."""
+    recorded = _recorded(folder)
+    holes, end = [], 0
+    for start, stop in [*recorded.tolist(), (int(sizes.sum()),) * 2]:
+        if start > end:
+            holes.append((end, start))
+        end = max(end, stop)
+    missing = np.zeros(len(sizes), bool)
+    for low, high in holes:
+        missing |= (starts < high) & (starts + sizes > low)
+    return np.flatnonzero(missing & (sizes > 0))
+
+
+def _fill(file: int, place: int, folder: Path, exchange: Exchange, memory_bytes: int) -> None:
+    finder, comm = exchange.finder, exchange.comm
+    starts = np.cumsum(exchange.sizes) - exchange.sizes
+    todo = comm.bcast(_missing(folder, starts, exchange.sizes) if comm.rank == 0 else None)
+    shares = np.full(len(starts), -1, np.int64)
+    shares[todo] = share(exchange.sizes[todo], comm.size)
+    record = _Record(file, folder, comm.rank, int((shares == comm.rank).sum()))
+    room = memory_bytes // position_dtype(finder.text.n_tokens).itemsize
+    for owners in _passes(exchange.sizes, shares, comm.size, room):
+        positions = exchange.deliver(owners)
+        begin = 0
+        for index in np.flatnonzero(owners == comm.rank).tolist():
+            start, end = int(starts[index]), begin + int(exchange.sizes[index])
+            keys = suffix_keys(finder.text, positions[begin:end], finder.depth)
+            sort_suffixes(finder.text, positions[begin:end], keys, finder.depth)
+            put(file, positions[begin:end], place + start * positions.itemsize)
+            record.add(start, start + end - begin)
+            begin = end
+    record.write()
+
+
+def _passes(sizes: np.ndarray, owners: np.ndarray, ranks: int, room: int) -> Iterator[np.ndarray]:
+    """`owners` (int64, a rank for each range, -1: nobody) cut into passes of about `room` suffixes a rank."""
+    largest = int(np.bincount(owners + 1, weights=sizes, minlength=ranks + 1)[1:].max())
+    count = -(-largest // max(1, room))
+    for turn in range(count):
+        now = np.full(len(sizes), -1, np.int64)
+        for rank in range(ranks):
+            now[np.array_split(np.flatnonzero(owners == rank), count)[turn]] = rank
+        yield now
+
+
+class _Record:
+    """What this rank has written, recorded now and then."""
+
+    def __init__(self, file: int, folder: Path, rank: int, total: int) -> None:
+        self.file, self.folder, self.rank, self.total = file, folder, rank, total
+        self.count, self.pending, self.said = 0, [], time.monotonic()
+
+    def add(self, start: int, stop: int) -> None:
+        self.pending.append((start, stop))
+        self.count += 1
+        if time.monotonic() - self.said >= RECORD_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        if self.pending:
+            os.fsync(self.file)  # the record must not outlive what it records
+            name = "{:012d}-{:012d}".format(*self.pending[0])
+            blocks.write(blocks.file(self.folder, name), {"entries": np.array(self.pending, np.int64)})
+            print(f"rank {self.rank}: {self.count} of {self.total} ranges", flush=True)
+        self.pending, self.said = [], time.monotonic()

@@ -1,0 +1,167 @@
+"""Targets: sequences of known exact repetition, sampled uniformly within buckets of their count.
+
+Groups of equal windows are taken in the order of a random priority. What a bucket takes is the first of them whose
+count lies in it and none of whose occurrences overlaps one of a target taken before. So every group of a bucket is as
+likely as any other, however the groups are stored, and the choice does not depend on how many are looked at at once.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from lib.base.errors import TesseraError
+from lib.base.seeds import generator
+
+DRAWN_AT_ONCE = 1 << 20  # priorities of one stream; part of what a seed means
+ATTEMPTS = 1000  # per random target, before it is said that there are too few
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """A count belongs to the bucket b when |count - b| <= tolerance * b; of two, to the nearer (then the lower)."""
+
+    sizes: tuple[int, ...]
+    tolerance: float
+
+    def of(self, counts: np.ndarray) -> np.ndarray:
+        """The bucket of each count, 0 for none: int64, the shape of `counts`."""
+        counts = np.asarray(counts, np.int64)
+        best, distance = np.zeros(counts.shape, np.int64), np.full(counts.shape, np.inf)
+        for size in sorted(self.sizes):
+            here = np.abs(counts - size)
+            mine = (here <= self.tolerance * size) & (here < distance)
+            best[mine], distance[mine] = size, here[mine]
+        return best
+
+    def limit(self, sizes: Iterable[int]) -> int:
+        """The highest count that one of these buckets takes; 0 without any."""
+        return max((int(size + self.tolerance * size) for size in sizes), default=0)
+
+
+class Regions:
+    """Where the targets taken so far occur: a sorted array of positions for each chunk."""
+
+    def __init__(self, length: int) -> None:
+        """Regions of windows of `length` tokens."""
+        self.length = length
+        self.taken: dict[int, np.ndarray] = {}
+
+    def overlaps(self, chunk: int, positions: np.ndarray) -> bool:
+        """Whether a window at one of `positions` (int64) shares a token with one that is taken."""
+        taken = self.taken.get(chunk, np.zeros(0, np.int64))
+        low = np.searchsorted(taken, positions - self.length, "right")
+        return bool((np.searchsorted(taken, positions + self.length, "left") > low).any())
+
+    def take(self, chunk: int, positions: np.ndarray) -> None:
+        """Add the windows at `positions`."""
+        self.taken[chunk] = np.sort(np.append(self.taken.get(chunk, np.zeros(0, np.int64)), positions))
+
+
+def priorities(seed: int, start: int, stop: int) -> np.ndarray:
+    """The random priorities of the groups start .. stop - 1: uint64, the same whichever range is asked for."""
+    first = start // DRAWN_AT_ONCE * DRAWN_AT_ONCE
+    drawn = [
+        generator(seed, "priority of a group", block // DRAWN_AT_ONCE).integers(
+            0, 1 << 64, min(DRAWN_AT_ONCE, stop - block), dtype=np.uint64
+        )
+        for block in range(first, stop, DRAWN_AT_ONCE)
+    ]
+    return np.concatenate([*drawn, np.zeros(0, np.uint64)])[start - first :]
+
+
+def next_round(counts: np.ndarray, seed: int, low: int, high: int, limit: int) -> np.ndarray:
+    """The groups with low <= priority < high (of 2^64), by priority: int64.
+
+    counts: (groups,), occurrences in their own chunk; those with more than `limit` are left out, since they have at
+    least as many in all chunks.
+    """
+    found, keys = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
+    for start in range(0, len(counts), DRAWN_AT_ONCE):
+        stop = min(start + DRAWN_AT_ONCE, len(counts))
+        drawn = priorities(seed, start, stop)
+        mine = (drawn >= np.uint64(low)) & (drawn <= np.uint64(high - 1)) & (counts[start:stop] <= limit)
+        found.append(np.flatnonzero(mine) + start)
+        keys.append(drawn[mine])
+    groups = np.concatenate(found)
+    return groups[np.lexsort((groups, np.concatenate(keys)))]
+
+
+def choose(
+    buckets: np.ndarray, occurrences: Sequence[np.ndarray], chunk: int, room: Mapping[int, int], regions: Regions
+) -> list[int]:
+    """The rows that are taken, in order: those of a bucket with room left that overlap nothing taken before.
+
+    buckets: (rows,), 0 for none; occurrences: of every row in `chunk`. `regions` learns what is taken.
+    """
+    left, taken = dict(room), []
+    for row in np.flatnonzero(buckets):
+        bucket = int(buckets[row])
+        if left.get(bucket, 0) and not regions.overlaps(chunk, occurrences[row]):
+            regions.take(chunk, occurrences[row])
+            left[bucket] -= 1
+            taken.append(int(row))
+    return taken
+
+
+@njit(cache=True, nogil=True)
+def unique_tokens(windows: np.ndarray) -> np.ndarray:
+    """How many different tokens each row of (n, length) has: int64 (n,)."""
+    unique = np.empty(len(windows), np.int64)
+    for row in range(len(windows)):
+        ordered = np.sort(windows[row])
+        different = 1 if len(ordered) else 0
+        for i in range(1, len(ordered)):
+            different += ordered[i] != ordered[i - 1]
+        unique[row] = different
+    return unique
+
+
+def random_windows(offsets: Sequence[np.ndarray], length: int, seed: int) -> Iterator[tuple[int, int]]:
+    """(chunk, position) of windows drawn uniformly over all windows of all chunks, without end.
+
+    offsets: of every chunk, int64, documents + 1; windows lie inside documents. Raises TesseraError without any window.
+    """
+    per_document = [np.maximum(np.diff(bounds) - length + 1, 0) for bounds in offsets]
+    per_chunk = np.cumsum([int(windows.sum()) for windows in per_document])
+    if not len(per_chunk) or per_chunk[-1] == 0:
+        raise TesseraError(f"no document has {length} tokens, so there is no window to draw")
+    before = [np.cumsum(windows) for windows in per_document]
+    stream = generator(seed, "random targets")
+    while True:
+        drawn = int(stream.integers(0, per_chunk[-1]))
+        chunk = int(np.searchsorted(per_chunk, drawn, "right"))
+        drawn -= int(per_chunk[chunk - 1]) if chunk else 0
+        document = int(np.searchsorted(before[chunk], drawn, "right"))
+        inside = drawn - (int(before[chunk][document - 1]) if document else 0)
+        yield chunk, int(offsets[chunk][document]) + inside
+
+
+def choose_random(
+    tokens: Sequence[np.ndarray], offsets: Sequence[np.ndarray], length: int, n: int, min_unique: int, seed: int
+) -> list[tuple[int, int]]:  # fmt: skip
+    """(chunk, position) of n random windows with enough different tokens that do not overlap one another.
+
+    They know nothing of the targets in buckets, so that these move no draw. Raises TesseraError, saying what the
+    windows drawn lacked, when ATTEMPTS of them per target do not give n.
+    """
+    found: list[tuple[int, int]] = []
+    refused = {"too few different tokens": 0, "overlapping another": 0}
+    regions, draws = Regions(length), random_windows(offsets, length, seed)
+    while len(found) < n:
+        if sum(refused.values()) >= ATTEMPTS * n:
+            causes = ", ".join(f"{count} {cause}" for cause, count in refused.items())
+            raise TesseraError(
+                f"{len(found)} of {n} random targets after {ATTEMPTS * n} refused windows ({causes}); "
+                "lower n_random or min_unique_tokens"
+            )
+        chunk, position = next(draws)
+        if unique_tokens(np.array(tokens[chunk][None, position : position + length]))[0] < min_unique:
+            refused["too few different tokens"] += 1
+        elif regions.overlaps(chunk, np.array([position])):
+            refused["overlapping another"] += 1
+        else:
+            regions.take(chunk, np.array([position]))
+            found.append((chunk, position))
+    return found

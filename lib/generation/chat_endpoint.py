@@ -1,0 +1,154 @@
+"""An OpenAI-compatible chat endpoint: POST <url>/chat/completions, with bounded retries and whole-answer time limits.
+
+The key goes into one header and nowhere else: redirects are refused, and it is cut out of whatever an error quotes.
+"""
+
+import http.client
+import json
+import re
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from lib.base.errors import TesseraError, UsageError
+
+BUSY = (408, 409, 425, 429)  # and 5xx: worth another try
+LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
+MOST_BYTES = 1 << 23  # of an answer
+QUOTED = 200  # characters of a server's own words in an error
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:  # type: ignore[override]
+        return None  # which makes it an error: a redirect would take the key along
+
+
+class _TryAgainError(Exception):
+    def __init__(self, what: str, wait: float | None = None):
+        super().__init__(what)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """url: up to and without /chat/completions, such as http://localhost:8000/v1; model: its name there; timeout:
+    seconds for one whole answer; retries: further tries after the first; backoff: seconds before the first of them,
+    doubled each time (a server's Retry-After counts instead, up to LONGEST_WAIT)."""
+
+    url: str
+    model: str
+    key: str = field(default="", repr=False)
+    timeout: float = 120.0
+    retries: int = 5
+    backoff: float = 1.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address, or holds a password, and a key that no header can hold."""
+        check_url(self.url)
+        if self.key and not re.fullmatch("[!-~]+", self.key):  # an error about the header would quote it
+            raise UsageError("key_variable: white space, or a character beyond ASCII, in the key; export it alone")
+        if not self.model:
+            raise UsageError("the endpoint's model has no name; set model_name")
+
+    def ask(self, question: str, settings: Mapping[str, Any]) -> str:
+        """The answer to one question. settings: further fields of the request (temperature, max_tokens, ...).
+
+        Raises TesseraError when the server refuses, or when no try gave an answer.
+        """
+        body = {"model": self.model, "messages": [{"role": "user", "content": question}], **settings}
+        for number in range(self.retries + 1):
+            try:
+                return self._content(self._post(json.dumps(body).encode()))
+            except _TryAgainError as error:
+                if number == self.retries:
+                    raise TesseraError(
+                        f"{self.url}: no answer in {number + 1} tries; the last: {self._hidden(str(error))}; run again "
+                        "when it is up (what was answered is kept), or raise retries, backoff_seconds, timeout_seconds"
+                    ) from None
+                self.sleep(min(LONGEST_WAIT, self.backoff * 2**number if error.wait is None else error.wait))
+        raise AssertionError("unreachable")
+
+    def _post(self, body: bytes) -> bytes:
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        request = urllib.request.Request(self.url.rstrip("/") + "/chat/completions", body, headers)
+        try:
+            with urllib.request.build_opener(_NoRedirects).open(request, timeout=self.timeout) as response:
+                return _whole(response, time.monotonic() + self.timeout)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self._refused(error) from None
+        except (OSError, http.client.HTTPException) as error:  # URLError, timeouts, closed connections
+            raise _TryAgainError(f"{type(error).__name__}: {error}") from None
+
+    def _refused(self, error: urllib.error.HTTPError) -> Exception:
+        what = self._hidden(f"{error.code} {error.reason}: {self._said(error)}")
+        if error.code in BUSY or error.code >= 500:
+            return _TryAgainError(what, _seconds(error.headers.get("Retry-After")))
+        return TesseraError(f"{self.url}: refused ({what}); check url, model_name and the key in key_variable")
+
+    def _said(self, error: urllib.error.HTTPError) -> str:
+        """What came with an error, as far as it came."""
+        try:
+            return self._quoted(_whole(error, time.monotonic() + self.timeout))
+        except (OSError, http.client.HTTPException, _TryAgainError) as late:
+            return f"and no more ({late})"
+
+    def _content(self, body: bytes) -> str:
+        try:
+            content = json.loads(body)["choices"][0]["message"]["content"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise _TryAgainError(f"no chat completion ({type(error).__name__}): {self._quoted(body)!r}") from None
+        if content is None:  # a refusal in the model's own way
+            return ""
+        if not isinstance(content, str):
+            raise _TryAgainError(f"no chat completion: content is {type(content).__name__}")
+        return content
+
+    def _quoted(self, body: bytes) -> str:
+        """The beginning of a body; hidden before it is cut, which would leave a part of the key."""
+        return self._hidden(body.decode(errors="replace"))[:QUOTED].strip()
+
+    def _hidden(self, text: str) -> str:
+        return text.replace(self.key, "***") if self.key else text
+
+
+def check_url(url: str) -> None:
+    """Raise ValueError, which does not quote it, for what is no address, or could hold a secret."""
+    parts = urlsplit(url)
+    secret = parts.username or parts.password or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or secret or not _has_port(parts):
+        raise ValueError(
+            "url: http(s)://host[:port]/path is wanted, without user or password or query; the key has its place"
+        )
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether the port is a number, or not given."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
+def _whole(response: Any, deadline: float) -> bytes:
+    """The body, as long as it comes in time: a socket's own limit counts anew for each byte."""
+    parts, size = [], 0
+    while part := response.read1(1 << 16):
+        parts.append(part)
+        size += len(part)
+        if time.monotonic() > deadline:
+            raise _TryAgainError(f"the answer was not whole in time ({size} bytes came)")
+        if size > MOST_BYTES:
+            raise _TryAgainError(f"the answer has more than {MOST_BYTES} bytes")
+    return b"".join(parts)
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return max(0.0, float(header)) if header else None
+    except ValueError:  # a date
+        return None

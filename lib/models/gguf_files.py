@@ -1,0 +1,45 @@
+"""Models in GGUF files, unpacked to plain weights: packed ones stay slow."""
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForCausalLM, GgufConfig, PreTrainedTokenizerFast
+
+from lib.base.distributions import versions
+from lib.base.errors import TesseraError
+from lib.models.loading import DTYPES
+
+
+def find(package: str, file: str) -> Path:
+    """The path of a GGUF file that an installed distribution ships (the package itself is not imported).
+
+    Raises TesseraError when the distribution is missing or has another version than `name==version` says, or
+    when it has no such file.
+    """
+    name = package.partition("==")[0]
+    versions([package])
+    distribution = importlib.metadata.distribution(name)
+    shipped = [entry for entry in distribution.files or () if entry.suffix == ".gguf"]
+    for entry in shipped:
+        path = Path(str(distribution.locate_file(entry)))
+        if entry.name == file and path.is_file():
+            return path
+    known = ", ".join(sorted(entry.name for entry in shipped)) or "no GGUF file"
+    raise TesseraError(f"{package}: no file '{file}' (it ships {known}); name one of these, or install it again")
+
+
+def load(path: Path, dtype: str = "float32") -> tuple[Any, Any]:
+    """(causal model, tokenizer) of a GGUF file, all weights dense in `dtype`. Raises TesseraError naming the file."""
+    if dtype not in DTYPES:
+        raise TesseraError(f"unknown dtype '{dtype}'; one of {', '.join(DTYPES)}")
+    options: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True, "trust_remote_code": False}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            path.parent, dtype=dtype, quantization_config=GgufConfig(dequantize=True), **options
+        )
+        # AutoTokenizer ends at the same class after parsing all metadata once more (7 s)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(path.parent, **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise TesseraError(f"{path}: no GGUF model that can be read: {error}") from error
+    return model.eval(), tokenizer

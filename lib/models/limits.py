@@ -1,0 +1,26 @@
+"""What a model can read: how many token ids, how many positions."""
+
+import torch
+
+
+def vocabulary(model: torch.nn.Module) -> int:
+    """How many ids the model has an embedding for."""
+    return model.get_input_embeddings().weight.shape[0]
+
+
+def positions(model: torch.nn.Module) -> int | None:
+    """The longest sequence the model can take: its table of learned positions; None for one without such a table.
+
+    Rotary and recurrent models run beyond the length that they were trained for, and `score_tokens` warns of it.
+    """
+    learned = [
+        module
+        for module in model.modules()
+        if isinstance(module, torch.nn.Embedding) and module is not model.get_input_embeddings()
+    ]
+    return trained_length(model) if learned else None
+
+
+def trained_length(model: torch.nn.Module) -> int | None:
+    """The length of text that the model was made for; None when its configuration names none."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)

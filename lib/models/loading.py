@@ -1,0 +1,185 @@
+"""Models and tokenizers from a directory: one that transformers saved, or one with a pointer into the hub cache.
+
+Everything is read offline, from safetensors, without code from the repository. Type and device are always the
+caller's choice, so that a file's own type never decides them.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from lib.base import places
+from lib.base.errors import TesseraError
+
+# torch and transformers' Auto classes take seconds to import; stages that only tokenise do without (see below).
+DTYPES = ("float32", "bfloat16", "float16")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+_OFFLINE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+def load_causal_lm(directory: Path, dtype: str = "float32", device: str = "cpu") -> Any:
+    """A causal language model in evaluation mode.
+
+    `dtype` is float32, bfloat16 or float16. Raises TesseraError naming the directory when it holds no model, a
+    model of another kind, or weights that are missing, damaged or incomplete.
+    """
+    from transformers import AutoModelForCausalLM
+
+    return _load(AutoModelForCausalLM, "MaskedLM", Path(directory), dtype, device)
+
+
+def load_masked_lm(directory: Path, dtype: str = "float32", device: str = "cpu") -> Any:
+    """A masked language model in evaluation mode; otherwise as `load_causal_lm`."""
+    from transformers import AutoModelForMaskedLM
+
+    return _load(AutoModelForMaskedLM, "CausalLM", Path(directory), dtype, device)
+
+
+def load_tokenizer(directory: Path) -> Any:
+    """The tokenizer of a directory. Raises TesseraError naming the directory when it holds none."""
+    folder = source(directory)
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        # transformers would make an empty tokenizer from config.json without a word
+        raise TesseraError(f"{directory}: no tokenizer there (none of {', '.join(TOKENIZER_FILES)})")
+    try:
+        return _tokenizer_class(folder).from_pretrained(folder, **_OFFLINE)
+    except (OSError, ValueError, KeyError) as error:
+        raise TesseraError(f"{directory}: the tokenizer cannot be read: {error}") from error
+
+
+def source(directory: Path) -> Path:
+    """The folder that holds the files: the directory itself, or the hub snapshot that its hub.json names."""
+    pointer = Path(directory) / places.HUB
+    if not pointer.is_file():
+        return Path(directory)
+    from lib.models import hub
+
+    try:
+        entry = json.loads(pointer.read_text())
+        item = hub.HubItem("model", entry["repo"], entry["revision"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TesseraError(f"{pointer}: no pointer to a hub model ({error!r}); delete it and run again") from error
+    return hub.local_snapshot(item)
+
+
+def check(directory: Path) -> None:
+    """Read configuration, tokenizer and the header of every weight file, without loading the weights.
+
+    Raises TesseraError naming what is missing or damaged.
+    """
+    folder = source(directory)
+    _configuration(Path(directory), folder)
+    load_tokenizer(directory)
+    for file in _weight_files(directory, folder):
+        try:
+            with safe_open(file, framework="np") as weights:
+                weights.keys()
+        except (SafetensorError, OSError) as error:
+            raise TesseraError(f"{file}: missing or damaged weights ({error}); fetch or make it again") from error
+
+
+def save(model: Any, tokenizer: Any, directory: Path) -> None:
+    """Write a model (safetensors) and its tokenizer, as `load_causal_lm` and transformers read them."""
+    _no_progress_bars()
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+
+
+def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) -> Any:
+    folder = source(directory)
+    if dtype not in DTYPES:
+        raise TesseraError(f"unknown dtype '{dtype}'; one of {', '.join(DTYPES)}")
+    _check_kind(directory, _configuration(directory, folder), other_kind)
+    _weight_files(directory, folder)
+    _no_progress_bars()
+    try:
+        model, report = auto.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **_OFFLINE
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise TesseraError(f"{directory}: the model cannot be loaded: {error}") from error
+    _check_complete(directory, report)
+    return _on(model, _device(device)).eval()
+
+
+def _on(model: Any, device: Any) -> Any:
+    if model.config.model_type == "mamba":
+        from lib.models import mamba_scan
+
+        print(f"mamba: {mamba_scan.choose_path(model, device)}", flush=True)
+    return model.to(device)
+
+
+def _configuration(directory: Path, folder: Path) -> Any:
+    if not (folder / "config.json").is_file():
+        found = ", ".join(sorted(file.name for file in folder.iterdir())[:8]) if folder.is_dir() else "no such folder"
+        raise TesseraError(
+            f"{directory}: no model there (no config.json and no {places.HUB}; found: {found or 'nothing'}); "
+            "give a directory that transformers' save_pretrained wrote"
+        )
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, **_OFFLINE)
+    except (OSError, ValueError, KeyError) as error:
+        raise TesseraError(f"{folder / 'config.json'}: no model that transformers knows: {error}") from error
+
+
+def _check_kind(directory: Path, config: Any, other_kind: str) -> None:
+    # transformers turns a masked model into a causal one (and back) where a class exists; its values mean nothing
+    architectures = config.architectures or []
+    if any(name.endswith(other_kind) for name in architectures):
+        wanted = "causal" if other_kind == "MaskedLM" else "masked"
+        raise TesseraError(f"{directory}: holds {', '.join(architectures)}; a {wanted} language model is wanted")
+
+
+def _check_complete(directory: Path, report: dict[str, Any]) -> None:
+    lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if lacking:  # transformers would go on with random weights in their place
+        raise TesseraError(f"{directory}: the weights lack {', '.join(lacking[:4])}; this is no complete model")
+
+
+def _weight_files(directory: Path, folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    else:
+        files = ["model.safetensors"]
+    missing = [name for name in files if not (folder / name).is_file()]
+    if missing:
+        raise TesseraError(f"{directory}: no {missing[0]} there (pickled weights are not read)")
+    return [folder / name for name in files]
+
+
+def _tokenizer_class(folder: Path) -> Any:
+    file = folder / "tokenizer_config.json"
+    named = json.loads(file.read_text()).get("tokenizer_class") if file.is_file() else None
+    if named in ("TokenizersBackend", "PreTrainedTokenizerFast"):  # the class AutoTokenizer ends at, 5 s later
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
+
+
+def _no_progress_bars() -> None:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise TesseraError(f"device '{name}' is wanted, but this process sees no GPU; choose cpu or a GPU node")
+    return torch.device(name)
+
+
+def device(name: str) -> str:
+    """A device's name: "auto" is the first GPU where there is one, else the CPU."""
+    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"

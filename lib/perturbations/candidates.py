@@ -1,0 +1,31 @@
+"""Replacement candidates: what may stand in for each token of a canary."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What may stand at each of n x L canary positions.
+
+    sequences: every replacement there is, as one or more target ids. options: for position p of canary c, row
+    c * L + p holds the indices into `sequences` to choose from, likeliest first; None: any of them.
+    original: n x L int64, the index that spells the token that stands there, -1 when none does.
+    replaceable: n x L bool, False where the text cannot be cut around the token or no option is left.
+    """
+
+    sequences: Sequence[Sequence[int]]
+    options: Sequence[np.ndarray] | None
+    original: np.ndarray
+    replaceable: np.ndarray
+
+    def choose(self, canary: int, position: int, uniform: float) -> list[int]:
+        """The target ids that a uniform draw in [0, 1) picks; never the original."""
+        if self.options is not None:
+            row = self.options[canary * self.original.shape[1] + position]
+            return list(self.sequences[row[int(uniform * len(row))]])
+        original = int(self.original[canary, position])
+        index = int(uniform * (len(self.sequences) - (original >= 0)))
+        return list(self.sequences[index + (0 <= original <= index)])

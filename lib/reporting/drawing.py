@@ -1,0 +1,109 @@
+"""How every figure looks and is written.
+
+One style: text of 7-8 pt at a column's width, the colour-blind safe palette of Okabe and Ito. The same figure gives
+the same bytes.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lib.base import files
+
+# Inches. Two panels are narrower than two columns, so that they can still be read when shrunk to one (or to a phone).
+COLUMN_WIDTH, TWO_PANELS_WIDTH = 3.35, 5.2
+PANEL_HEIGHT = 2.0
+DPI = 200
+LEGEND_CHARACTERS = 17  # that fit into an inch, about
+GREY = "#6b6b6b"
+
+# Colour, marker and dash of lines without a style of their own.
+LINES = (
+    ("#0072B2", "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "^", "-."), ("#CC79A7", "D", ":"), ("#E69F00", "v", "-"),
+    ("#56B4E9", "P", "--"), ("#000000", "X", "-."), ("#7A6A00", "<", ":"),
+)  # fmt: skip
+
+STYLE = {
+    "font.family": "DejaVu Sans", "font.size": 7.5, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7,
+    "xtick.labelsize": 7, "ytick.labelsize": 7, "axes.linewidth": 0.6, "lines.linewidth": 1.1, "lines.markersize": 3.4,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.5, "axes.axisbelow": True, "legend.frameon": False, "pdf.fonttype": 42,
+    "errorbar.capsize": 1.2,
+}  # fmt: skip
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG, without dates or versions."""
+    return _render(figure, "png", {"Software": None})
+
+
+def save(figure: Figure, folder: Path, name: str) -> bytes:
+    """Write `<name>.png` and `<name>.pdf`; the same figure gives the same bytes. Returns those of the PNG."""
+    image = png(figure)
+    files.write_bytes(folder / f"{name}.png", image)
+    files.write_bytes(folder / f"{name}.pdf", _render(figure, "pdf", {"CreationDate": None}))
+    return image
+
+
+def settled(figure: Figure) -> Figure:
+    """The figure with its layout solved once: solving it again for every file costs most of the time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
+def _render(figure: Figure, format: str, metadata: dict[str, None]) -> bytes:
+    buffer = BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format=format, dpi=DPI, metadata=metadata)
+    return buffer.getvalue()
+
+
+def panels(titles: Sequence[str], draw: Callable[[Axes, str], None], x_label: str, y_label: str) -> Figure:
+    """A grid of panels with shared axes, one a title, and one legend below."""
+    if not titles:
+        raise ValueError("nothing to draw: no row of the tables fits the figure")
+    columns = min(2, len(titles))
+    rows = math.ceil(len(titles) / columns)
+    with matplotlib.rc_context(STYLE):
+        size = (COLUMN_WIDTH if columns == 1 else TWO_PANELS_WIDTH, PANEL_HEIGHT * rows + 0.7)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for i, axes in enumerate(grid.flat):
+            if i >= len(titles):
+                axes.set_visible(False)
+                continue
+            draw(axes, titles[i])
+            axes.set_title(titles[i])
+            if i + columns >= len(titles):  # nothing below it
+                axes.set_xlabel(x_label)
+                axes.tick_params(labelbottom=True)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(y_label)
+        legend(figure, grid.flat[: len(titles)])
+        return settled(figure)
+
+
+def legend(figure: Figure, panels: Iterable[Axes]) -> None:
+    """One legend below all panels, in as many columns as fit."""
+    entries = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
+    handles = [getattr(handle, "lines", (handle,))[0] for handle in entries.values()]  # the line without its bars
+    across = max(1, LEGEND_CHARACTERS * figure.get_figwidth() // (max(map(len, entries)) + 6))
+    rows = math.ceil(len(entries) / across)
+    figure.legend(handles, entries.keys(), loc="outside lower center", ncols=math.ceil(len(entries) / rows))
+
+
+def widen(axes: Axes, low: float, high: float, highest: float = math.inf) -> None:
+    """Show [low, high] at least, and everything that is drawn up to `highest`."""
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(bottom, low), min(max(top, high), highest))
+
+
+def colours(n: int) -> list[tuple[float, ...]]:
+    """n colours of viridis, dark to light, short of its pale end."""
+    return [tuple(matplotlib.colormaps["viridis"](0.9 * i / max(1, n - 1))) for i in range(n)]

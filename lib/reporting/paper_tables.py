@@ -1,0 +1,68 @@
+"""Tables as text for a paper: Markdown, and LaTeX with booktabs. Header and rows of cells in, text out."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.base import files
+
+ESCAPED = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "[": "{[}", "*": "{*}",  # after a line's end they would be its option
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "ρ": r"$\rho$", "ν": r"$\nu$", "τ": r"$\tau$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
+    "–": "--", "−": "$-$", "∞": r"$\infty$",
+}  # fmt: skip
+NUMBER = re.compile(r"\[[-−+\d., ]+\]|[-−+]?[\d.,]+(e[-+]?\d+)?\s*%?([ ±\[\](),\d.-]*)")
+
+
+def write(stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:
+    """Write `<stem>.md` and `<stem>.tex`; the same cells give the same bytes."""
+    files.write_bytes(stem.with_suffix(".md"), markdown(header, rows).encode())
+    files.write_bytes(stem.with_suffix(".tex"), latex(header, rows, caption, f"tab:{stem.name}").encode())
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of GitHub's Markdown; columns of numbers to the right. Raises ValueError for a row of another length."""
+    _check(header, rows)
+    marks = ["---:" if right else "---" for right in numeric_columns(header, rows)]
+    lines = [[_plain(cell) for cell in row] for row in (header, *rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], marks, *lines[1:]))
+
+
+def latex(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, label: str) -> str:
+    """A `table` environment for `\\usepackage{booktabs}`: every cell and the caption escaped, numbers to the right.
+
+    label: as it is. Raises ValueError for a row of another length.
+    """
+    _check(header, rows)
+    columns = "".join("r" if right else "l" for right in numeric_columns(header, rows))
+    lines = [" & ".join(map(escape, row)) + r" \\" for row in (header, *rows)]
+    return "\n".join(
+        [r"\begin{table}", r"\centering", rf"\caption{{{escape(caption)}}}", rf"\label{{{label}}}",
+         rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:],
+         r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    )  # fmt: skip
+
+
+def escape(text: str) -> str:
+    """`text` with every character that LaTeX takes for a command, or does not have, spelled out."""
+    return "".join(ESCAPED.get(character, character) for character in text)
+
+
+def _plain(cell: str) -> str:
+    """A cell that ends no column and opens no HTML, on one line."""
+    return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def numeric_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
+    """Which columns hold numbers (or intervals of them), or nothing, in every row, and one number at least."""
+    columns = list(zip(*rows)) or [()] * len(header)
+    return [any(column) and all(NUMBER.fullmatch(cell) for cell in column if cell) for column in columns]
+
+
+def _check(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for number, row in enumerate(rows):
+        if len(row) != len(header):
+            raise ValueError(f"row {number}: {len(row)} cells under a header of {len(header)}")

@@ -1,0 +1,145 @@
+"""What a scheduler's task runs: one stage, in a process of its own, with its log beside the artifact.
+
+The engine pickles two strings, the submit file and the digest; the code is the snapshot's.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from lib.artifacts import attempts, store
+from lib.artifacts.lock import exclusive
+from lib.base import mpi, places
+from lib.base.errors import TesseraError
+from lib.base.processes import die_with_parent
+from lib.plans import finished
+from lib.plans.plan import Task
+from lib.plans.resources import Resources
+from lib.running import submissions, warm_process
+from lib.running.submissions import Submit
+
+
+def run_task(submit_file: str, digest: str) -> None:
+    """Run the task unless it is done. Raises TesseraError naming the log when its stage fails."""
+    submit = submissions.read(Path(submit_file))
+    task = submit.tasks[digest]
+    directory = finished.directory(Path(submit.root), task)
+    directory.mkdir(parents=True, exist_ok=True)
+    with exclusive(directory):
+        if store.is_done(directory, digest):
+            print(f"{directory}: already done")
+            return
+        write_task(submit, task, directory)
+        _run(submit, task, directory)
+    if not store.is_done(directory, digest):
+        raise TesseraError(f"{directory}: {store.missing_reason(directory, digest)} after its stage has ended")
+
+
+def write_task(submit: Submit, task: Task, directory: Path) -> None:
+    """Write task.json, with which `python -m jobs <stage> --config task.json --out DIR` repeats the task by hand."""
+
+    def place(given: str | list[str]) -> str | list[str]:
+        if isinstance(given, list):
+            return [str(place(digest)) for digest in given]
+        return str(finished.directory(Path(submit.root), submit.tasks[given]))
+
+    inputs = {name: place(given) for name, given in task.inputs.items()}
+    store.write_json(directory / places.TASK, {**task.config, "inputs": inputs})
+
+
+def command(task: Task, directory: Path, number: int) -> list[str]:
+    """The command line of a task: under srun or mpirun where its stage has MPI ranks, torchrun where it trains on
+    several (one a GPU), else one process."""
+    stage = ["-m", "jobs", task.stage, "--config", str(directory / places.TASK), "--out", str(directory)]
+    stage += ["--attempt", str(number)]
+    if task.resources.mpi:
+        return [*launcher(task.resources), sys.executable, "-m", "mpi4py", *stage]
+    ranks = task.resources.gpus or task.resources.ranks
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
+    return [sys.executable, *torchrun, *stage]
+
+
+def launcher(resources: Resources) -> list[str]:
+    """srun inside a job, so that ranks start on all its nodes; mpirun elsewhere; nothing for one rank.
+
+    Ranks are not bound to cores: two tasks on one machine would be bound to the same ones.
+    """
+    ranks = ["-n", str(resources.ranks)]
+    if resources.ranks == 1:
+        return []
+    if mpi_type := os.environ.get(mpi.SRUN_TYPE):
+        return ["srun", f"--mpi={mpi_type}", "--kill-on-bad-exit=1", f"--cpus-per-task={resources.cpus}", *ranks]
+    mpirun = Path(sys.executable).with_name("mpirun")
+    return [str(mpirun) if mpirun.exists() else "mpirun", "--oversubscribe", "--bind-to", "none", *ranks]
+
+
+def as_root() -> dict[str, str]:
+    """What Open MPI wants to hear before root may start ranks; nothing for others."""
+    return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}
+
+
+def environment(submit: Submit, cpus: int, ranks: int = 1) -> dict[str, str]:
+    """A stage's environment: the snapshot's code, its share of the cores, the hub offline, as many ranks as asked."""
+    threads = str(cpus)
+    return {
+        **os.environ,
+        **as_root(),
+        mpi.RANKS: str(ranks),
+        "PYTHONPATH": submit.snapshot,
+        "TESSERA_CAMPAIGN": submit.campaign,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "NUMBA_NUM_THREADS": threads,
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _run(submit: Submit, task: Task, directory: Path) -> None:
+    number, log = attempts.reserve(directory)
+    line = command(task, directory, number)
+    with open(log, "ab") as output:
+        output.write(f"$ {shlex.join(line)}\n".encode())
+    attempts.begin(directory, number, submit.campaign)  # a stage that dies before it begins has failed all the same
+    code = _fork(task, line, log) if warm_process.suits(task.stage, task.resources.cpus, task.resources.gpus) else None
+    if code is None:
+        code = _process(submit, task, line, log)
+    if code != 0:
+        error = TesseraError(f"{task.stage} {task.digest} ended with {_spell(code)}; log: {log}")
+        attempts.close(directory, number, f"ended with {_spell(code)}")
+        raise error
+
+
+def _fork(task: Task, line: list[str], log: Path) -> int | None:
+    """The exit code of the stage in a fork of the warm process; None when that does not answer."""
+    try:
+        return warm_process.run(task.stage, line[line.index("--config") :], log)
+    except OSError as error:
+        print(f"no warm process ({error}): starting one of its own", file=sys.stderr)
+        return None
+
+
+def _process(submit: Submit, task: Task, line: list[str], log: Path) -> int:
+    with open(log, "ab") as output:
+        return subprocess.run(
+            line, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=submit.snapshot,
+            env=environment(submit, task.resources.cpus, task.resources.ranks), preexec_fn=die_with_parent,
+        ).returncode  # fmt: skip
+
+
+def _spell(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def run_controller(submit_file: str, _: str) -> None:
+    """Repeat the launcher's command from the snapshot. Raises TesseraError when it fails."""
+    submit = submissions.read(Path(submit_file))
+    line = [sys.executable, "launch.py", *submit.command, f"--campaign={submit.campaign}"]
+    line += [f"--controller={submit.controller}"]
+    code = subprocess.run(line, cwd=submit.snapshot, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent).returncode
+    if code != 0:
+        raise TesseraError(f"{shlex.join(line)} ended with {_spell(code)}")

@@ -1,0 +1,109 @@
+"""Cluster files (env/clusters/*.yaml) and the resources that a task asks for."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.base import config, places, yamls
+from lib.base.errors import UsageError, suggestion
+from lib.plans.resources import Resources
+
+FOLDER = places.CLUSTERS
+SITE = "site"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One site. Whatever is null is left to the site's defaults."""
+
+    name: str
+    partition: str | None = None
+    gpu_partition: str | None = None
+    account: str | None = None
+    gpu_account: str | None = None
+    wckey: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gres: str | None = None
+    mpi: str = "pmix"
+    max_hours: float | None = None
+    array_parallelism: int = 64
+    max_array_size: int | None = None
+    max_submit_jobs: int | None = None
+    setup: tuple[str, ...] = ()
+    env: dict[str, str] | None = None
+    cpus_per_node: int | None = None
+    ranks_per_node: int | None = None
+    memory_gb_per_node: float | None = None
+    gpus_per_node: int | None = None
+    poll_seconds: float = 30.0
+
+
+def load(name: str | None) -> Cluster | None:
+    """The cluster that `name` (a file, or a name in env/clusters) stands for; None means this machine.
+
+    Without a name: env/clusters/site.yaml, or the site's defaults, where sbatch is found; else this machine.
+    """
+    if name == "local" or (name is None and not _has_slurm()):
+        return None
+    if name is None:
+        site = FOLDER / f"{SITE}.yaml"
+        return read(site) if site.is_file() else Cluster(name="site defaults (no env/clusters/site.yaml)")
+    return read(_file(name))
+
+
+def read(file: Path) -> Cluster:
+    """The cluster in a YAML file. Raises UsageError naming file and key."""
+    values = yamls.read(file)
+    cluster = config.build(Cluster, {"name": file.stem, **values}, str(file))
+    for key, value in (cluster.env or {}).items():
+        if not isinstance(value, (str, int, float)):
+            raise UsageError(f"{file}: env: {key}: {value!r} is no string or number")
+    return cluster
+
+
+def check(resources: Resources, cluster: Cluster, where: str) -> None:
+    """Raise UsageError when a task asks for more than a node of the cluster has, or more time than allowed."""
+    limits = {
+        "cpus": cluster.cpus_per_node,
+        "memory_gb": cluster.memory_gb_per_node,
+        "gpus": cluster.gpus_per_node,
+        "hours": cluster.max_hours,
+    }
+    for key, limit in limits.items():
+        wanted = getattr(resources, key)
+        if key == "memory_gb" and wanted is not None:
+            wanted *= ranks_per_node(resources, cluster)[1]
+        if limit is not None and wanted is not None and wanted > limit:
+            raise UsageError(f"{where}: resources: {key} {wanted} is more than cluster '{cluster.name}' has ({limit})")
+
+
+def ranks_per_node(resources: Resources, cluster: Cluster) -> tuple[int, int]:
+    """(nodes, ranks a node) of a task: as few nodes as the cluster file allows, evenly filled."""
+    if not resources.mpi:
+        return 1, 1
+    room = cluster.ranks_per_node or (cluster.cpus_per_node or resources.cores) // resources.cpus
+    nodes = -(-resources.ranks // max(1, room))
+    return nodes, -(-resources.ranks // nodes)
+
+
+def _has_slurm() -> bool:
+    """Whether sbatch is found and belongs to a cluster: the bare packages, as slurm-down leaves them, do not."""
+    if shutil.which("sbatch") is None:
+        return False
+    if subprocess.run(["sbatch", "--version"], capture_output=True, timeout=60, check=False).returncode == 0:
+        return True
+    print("sbatch is found, but it is not configured for any cluster: running on this machine", file=sys.stderr)
+    return False
+
+
+def _file(name: str) -> Path:
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    known = [file.stem for file in FOLDER.glob("*.yaml")]
+    if name not in known:
+        raise UsageError(f"CLUSTER={name}: no {FOLDER / name}.yaml{suggestion(name, [*known, 'local'])}")
+    return FOLDER / f"{name}.yaml"

@@ -1,0 +1,201 @@
+"""Submission to SLURM: todo = wanted - done - live, in arrays of tasks with the same resources.
+
+Tasks whose inputs are not done yet are submitted by the controller, a job that runs after the arrays it waits for
+and does the same again. Every step is safe to repeat: what is submitted is frozen first, under names that the
+scheduler's own answers are matched with.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lib.base import places
+from lib.base.errors import TesseraError
+from lib.plans.plan import Plan, Task
+from lib.plans.resources import Resources
+from lib.running import runner, slurm, snapshot, submissions, survey, sweep_lock
+from lib.running.site import Cluster
+from lib.running.submissions import Array, Submit
+from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING
+
+CONTROLLER = Resources(cpus=1, memory_gb=4, hours=1)
+LOCK_WAIT_SECONDS = 300.0
+CONTROLLER_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """One wish to bring a sweep forward."""
+
+    root: Path
+    command: list[str]  # the launcher's arguments, which a controller repeats
+    campaign: str
+    controller: str | None = None  # the own job name of a controller
+    force: bool = False
+    max_failures: int = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a submission did."""
+
+    submitted: int
+    live: int
+    done: int
+    total: int
+
+
+def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
+    """Submit everything that is ready, and a controller for the rest.
+
+    Raises SchedulerUnavailable when SLURM cannot be asked, TesseraError when the fate of submitted tasks is unknown
+    or a task has failed the same way too often; nothing is submitted then.
+    """
+    with sweep_lock.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS if request.controller else 0.0):
+        found = _known(request, plan, cluster)
+        _stop_if_hopeless(request, plan, found)
+        ready = list(survey.ready(plan, found))
+        file, submit = _freeze(request, plan, cluster, ready, found)
+        if file:
+            found.jobs |= set(_send(file, submit, cluster, found).values())
+        live = len(found.having(RUNNING, QUEUED))
+        return Outcome(
+            sum(len(a.digests) for a in submit.arrays), live, len(found.having(survey.DONE)), len(plan.tasks)
+        )
+
+
+def _known(request: Request, plan: Plan, cluster: Cluster) -> survey.Survey:
+    """The survey, asked again for a while by a controller: the accounting lags behind the end of a job."""
+    tries = CONTROLLER_TRIES if request.controller else 1
+    for left in reversed(range(tries)):
+        try:
+            found = survey.cluster(request.root, plan)
+            unknown = found.having(UNKNOWN)
+            if unknown and not request.force:
+                raise TesseraError(_unknown_message(plan, unknown))
+            found.states.update(dict.fromkeys(unknown, FAILED))
+            _stop_if_full(plan, cluster, found)
+            return found
+        except TesseraError:
+            if not left:
+                raise
+            time.sleep(cluster.poll_seconds)
+    raise AssertionError("unreachable")
+
+
+def _stop_if_full(plan: Plan, cluster: Cluster, found: survey.Survey) -> None:
+    """Raise TesseraError when other jobs of the user leave no place for a task, and no job of the sweep comes back."""
+    if cluster.max_submit_jobs is None:
+        return
+    found.queued = slurm.queue_length()
+    if _room(cluster, found.queued) == 0 and not found.jobs and any(survey.ready(plan, found)):
+        raise TesseraError(
+            f"cluster '{cluster.name}': max_submit_jobs {cluster.max_submit_jobs} leaves no place for a task beside "
+            f"the {found.queued} jobs that you have; submit again when some of them have ended"
+        )
+
+
+def _room(cluster: Cluster, queued: int) -> int | None:
+    """How many tasks may be submitted beside `queued` jobs and a controller; None for as many as there are."""
+    return None if cluster.max_submit_jobs is None else max(0, cluster.max_submit_jobs - queued - 1)
+
+
+def _unknown_message(plan: Plan, unknown: list[str]) -> str:
+    first = plan.tasks[unknown[0]]
+    return (
+        f"{len(unknown)} submitted tasks are neither done, nor queued, nor ended by SLURM's accounting "
+        f"(first: {first.stage} {first.label} {first.digest}); nothing was submitted. "
+        "Ask again in some minutes, or give --force if you know that they are gone"
+    )
+
+
+def _stop_if_hopeless(request: Request, plan: Plan, found: survey.Survey) -> None:
+    for digest in found.having(FAILED):
+        task = plan.tasks[digest]
+        count, error = survey.failures(request.root, task, request.campaign)
+        if count >= request.max_failures:
+            log = survey.last_error(request.root, task)[1]
+            raise TesseraError(f"{task.stage} {task.label} {digest} failed {count} times: {error}; log: {log}")
+    _stop_if_jobs_die(request, plan, found)
+
+
+def _stop_if_jobs_die(request: Request, plan: Plan, found: survey.Survey) -> None:
+    """Raise TesseraError when jobs of this campaign end again and again before their task begins."""
+    mine = [(file, submit) for file, submit in submissions.all_of(request.root, plan.name)
+            if submit.campaign == request.campaign]  # fmt: skip
+    times = Counter(digest for _, submit in mine for array in submit.arrays for digest in array.digests)
+    for digest in found.having(FAILED, WAITING):
+        task = plan.tasks[digest]
+        if times[digest] >= request.max_failures and not survey.tried(request.root, task, request.campaign):
+            raise TesseraError(
+                f"{task.stage} {task.label} {digest}: {times[digest]} jobs ended before the task began (set-up lines "
+                f"of the cluster file, or the nodes' Python?); their output: {mine[-1][0].with_suffix('')}"
+            )
+
+
+def _freeze(
+    request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: survey.Survey
+) -> tuple[Path | None, Submit]:
+    """The submit file for the ready tasks and, where more will be to do, a controller."""
+    identity = submissions.new_id()
+    chunks = list(arrays(identity, cluster, ready, found.queued))
+    waits = bool(chunks or found.jobs)
+    others = [name for name, command in found.controllers.items()
+              if name != request.controller and command == request.command]  # fmt: skip
+    controller = places.job(identity, "controller") if waits and not others else None
+    submit = Submit(
+        identity, time.time(), request.campaign, str(request.root), str(snapshot.take(request.root)), request.command,
+        chunks, plan.tasks, controller,
+    )  # fmt: skip
+    if not chunks and not controller:
+        return None, submit
+    return submissions.write(request.root, plan.name, submit), submit
+
+
+def arrays(identity: str, cluster: Cluster, ready: list[Task], queued: int) -> Iterator[Array]:
+    """The ready tasks in arrays of equal resources, as many as MaxArraySize and MaxSubmitJobs allow now.
+
+    queued: the jobs that the user has already, of any kind.
+    """
+    ready = ready[: _room(cluster, queued)]
+    groups: dict[Resources, list[str]] = defaultdict(list)
+    for task in ready:
+        groups[replace(task.resources, expected_hours=0.0)].append(task.digest)
+    size = slurm.max_array_size(cluster) if ready else 1
+    number = 0
+    for resources, digests in groups.items():
+        for start in range(0, len(digests), size):
+            yield Array(places.job(identity, number), digests[start : start + size], resources)
+            number += 1
+
+
+def _send(file: Path, submit: Submit, cluster: Cluster, found: survey.Survey) -> dict[str, str]:
+    """sbatch every array, then the controller. Returns job ids by name, recorded as they come."""
+    folder = file.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    jobs: dict[str, str] = {}
+    for array in submit.arrays:
+        share = cluster.array_parallelism // len(submit.arrays)
+        parameters = slurm.parameters(cluster, array.resources, array.name, submit.snapshot, share)
+        arguments = [(str(file), digest) for digest in array.digests]
+        try:
+            jobs[array.name] = slurm.submit_array(folder, array, runner.run_task, arguments, parameters)
+        except TesseraError as error:
+            unsent = submit.arrays[len(jobs) + slurm.perhaps_sent(error) :]
+            submissions.record_jobs(file, {**jobs, **{array.name: submissions.REFUSED for array in unsent}})
+            if jobs and submit.controller:  # what was sent goes on without whoever reads the error
+                _send_controller(file, submit, cluster, sorted(jobs.values()))
+            raise
+        submissions.record_jobs(file, jobs)
+    if submit.controller:
+        waits = sorted({*jobs.values(), *found.jobs} - {""})
+        _send_controller(file, submit, cluster, waits)
+    return jobs
+
+
+def _send_controller(file: Path, submit: Submit, cluster: Cluster, waits: list[str]) -> None:
+    parameters = slurm.parameters(cluster, CONTROLLER, submit.controller, submit.snapshot, 1, after=waits)
+    array = Array(submit.controller, [], CONTROLLER)
+    slurm.submit_array(file.with_suffix(""), array, runner.run_controller, [(str(file), "")], parameters)

@@ -1,0 +1,134 @@
+"""A warm process: torch and transformers imported once, stages run in forks of it.
+
+Importing them costs some four seconds of a core, and a sweep on a laptop starts dozens of stages that need them and
+run for as many seconds. The local loop starts one such process (`server`); runners that find it in TESSERA_WARM
+ask it (`run`) and fall back, saying so, to a process of their own. A fork is a process as much as any other: it has its
+own log, it dies when its runner does, and nothing that it does reaches the next one.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lib.artifacts.command import main
+from lib.artifacts.stage import load
+
+VARIABLE = "TESSERA_WARM"
+START_SECONDS = 120.0
+LIMIT_BYTES = 1 << 20
+
+
+@contextlib.contextmanager
+def server(folder: Path, environment: dict[str, str], cwd: str) -> Iterator[None]:
+    """A warm process for the block; its address stands in the environment of this process and its children."""
+    folder.mkdir(parents=True, exist_ok=True)
+    address = str(folder / "warm.sock")
+    if len(address) > 100:  # a Unix socket's address has room for 107 bytes
+        address = f"/tmp/tessera-warm-{os.getpid()}.sock"
+    line = [sys.executable, "-m", "lib.running.warm_process", address]
+    process = subprocess.Popen(line, cwd=cwd, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    os.environ[VARIABLE] = address
+    try:
+        yield
+    finally:
+        del os.environ[VARIABLE]
+        process.kill()
+        process.wait()
+        Path(address).unlink(missing_ok=True)
+
+
+def suits(stage: str, cpus: int, gpus: int) -> bool:
+    """Whether a task gains by a fork (its module says IMPORTS_TORCH) and may have one.
+
+    It may with one thread, on which the warm process has settled, and without a GPU, which no fork can inherit.
+    """
+    return VARIABLE in os.environ and cpus == 1 and gpus == 0 and imports_torch(stage)
+
+
+def imports_torch(stage: str) -> bool:
+    """Whether a stage says that it imports torch and transformers."""
+    return getattr(load(stage).module, "IMPORTS_TORCH", False)
+
+
+def run(stage: str, argv: Sequence[str], log: Path) -> int:
+    """Run a stage in a fork of the warm process, its output appended to `log`. Returns the exit code.
+
+    A fork that dies without a word (killed, out of memory) gives -SIGKILL. Raises OSError when no warm process answers.
+    """
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.settimeout(START_SECONDS)
+        channel.connect(os.environ[VARIABLE])
+        channel.settimeout(None)
+        channel.sendall(json.dumps({"stage": stage, "argv": list(argv), "log": str(log)}).encode() + b"\n")
+        answer = channel.makefile().readline()
+    return int(answer) if answer else -signal.SIGKILL
+
+
+def serve(address: str) -> None:
+    """Import, then fork a stage for every connection, until standard input ends (the loop has gone).
+
+    There is no thread here: a fork of a process with threads may inherit a lock that nobody will release.
+    """
+    listener = socket.socket(socket.AF_UNIX)
+    Path(address).unlink(missing_ok=True)
+    listener.bind(address)
+    listener.listen(64)  # who asks during the imports waits for them
+    _import()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps: nobody here waits for a fork
+    while True:
+        readable, _, _ = select.select([listener, sys.stdin], [], [])
+        if sys.stdin in readable:
+            return
+        channel, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            _work(channel)
+        channel.close()
+
+
+def _import() -> None:
+    import torch._dynamo  # DeepSpeed imports it late  # noqa: F401
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXForCausalLM  # noqa: F401
+
+
+def _work(channel: socket.socket) -> None:
+    """One stage in this fork: its output in its log, its exit code to its runner."""
+    request = json.loads(channel.makefile().readline(LIMIT_BYTES))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    threading.Thread(target=_end_with_runner, args=(channel,), daemon=True).start()
+    code = 1
+    try:
+        sys.argv = [f"jobs/{request['stage']}.py", *request["argv"]]
+        code = main(request["stage"], request["argv"])
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()  # nobody above this frame would
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        channel.sendall(f"{code}\n".encode())
+        os._exit(code)
+
+
+def _end_with_runner(channel: socket.socket) -> None:
+    """A runner says nothing after its request; the end of its stream is its own."""
+    channel.recv(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

@@ -1,0 +1,156 @@
+"""Collection: from finished artifacts to a sweep's tables, figures and report.
+
+Each study has its collector, lib/studies/<study>/collect.py, named by the sweep's `tables:`; here is what they share.
+Every checksum is compared before a number is used, and leaves are taken in the order of their labels, so that the same
+artifacts give the same bytes, whatever ran where.
+"""
+
+import importlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from lib.artifacts import attempts, store
+from lib.base import files, hdf5, places
+from lib.base.config import canonical
+from lib.base.errors import TesseraError, UsageError, suggestion
+from lib.plans.finished import directory
+from lib.plans.plan import Leaf, Plan
+
+if TYPE_CHECKING:
+    from lib.reporting.results import Description
+
+STUDIES = Path(__file__).parent
+
+
+class NothingFinishedError(TesseraError):
+    """No leaf of a sweep is finished."""
+
+
+def run(root: Path, plan: Plan, console: Console) -> None:
+    """Write tables, figures and report of every finished leaf, and print the closing table; of every part for itself.
+
+    Raises TesseraError when no leaf is finished, or naming the first file that is not what was written.
+    """
+    collected = [_run_part(root, part, console) for part in plan.parts]
+    if not plan.parts:
+        _run_one(root, plan, console)
+    elif not any(collected):
+        raise NothingFinishedError(f"{plan.name}: nothing to collect: no setting of its sweeps is finished")
+
+
+def _run_part(root: Path, part: Plan, console: Console) -> bool:
+    """Whether there was something to collect: a sweep that has not begun does not hold up the others."""
+    try:
+        run(root, part, console)
+    except NothingFinishedError as error:
+        console.print(str(error), highlight=False, markup=False)
+        return False
+    return True
+
+
+def _run_one(root: Path, plan: Plan, console: Console) -> None:
+    known = [file.parent.name for file in STUDIES.glob("*/collect.py")]
+    if plan.tables not in known:
+        raise UsageError(f"sweep {plan.name}: tables: no study '{plan.tables}'{suggestion(plan.tables, known)}")
+    importlib.import_module(f"lib.studies.{plan.tables}.collect").run(root, plan, console)
+    for what, place in (("tables", places.tables), ("figures", places.figures), ("report", places.report)):
+        console.print(f"{what:8} {place(root, plan.name)}", highlight=False)
+
+
+def split(plan: Plan, finished: set[str], read: Iterable[str]) -> tuple[list[Leaf], list[Leaf]]:
+    """The leaves in order: those whose artifacts of the stages `read` are all there, and those that lack one.
+
+    Raises NothingFinishedError when none is whole.
+    """
+    leaves: tuple[list[Leaf], list[Leaf]] = ([], [])
+    for leaf in sorted(plan.leaves, key=_order):
+        needed = {digest for digest in leaf.nodes.values() if plan.tasks[digest].stage in read}
+        leaves[not needed <= finished].append(leaf)
+    if not leaves[0]:
+        raise NothingFinishedError(f"{plan.name}: nothing to collect: no setting is finished; submit the sweep")
+    return leaves
+
+
+def description(
+    root: Path, plan: Plan, leaves: Iterable[Leaf], missing: list[Leaf], warnings: Iterable[str] = ()
+) -> "Description":
+    """What a report says of every sweep: exact settings, where its numbers are from, what is missing."""
+    from lib.reporting.results import Description
+
+    return Description(
+        title=plan.title,
+        settings=settings(plan),
+        provenance=dict(provenance(root, plan, leaves)),
+        warnings=[*missing_words(plan, missing), *warnings],
+    )
+
+
+def print_table(console: Console, title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a closing table."""
+    table = Table(*header, box=box.SIMPLE_HEAD, padding=0, title=title)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def settings(plan: Plan) -> dict[str, str]:
+    """Stage -> its configuration as JSON; a value that differs between tasks is listed."""
+    configs: dict[str, list[dict]] = {}
+    for task in plan.tasks.values():
+        configs.setdefault(task.node, []).append(task.config)
+    return {f"settings of {node}": _common(found) for node, found in configs.items()}
+
+
+def _common(found: list[dict]) -> str:
+    merged = {}
+    for key in found[0]:
+        values = list(dict.fromkeys(canonical(config[key]) for config in found))
+        merged[key] = json.loads(values[0]) if len(values) == 1 else [json.loads(value) for value in values]
+    return canonical(merged)
+
+
+def verified_columns(file: Path, *columns: str) -> dict[str, Any]:
+    """What `hdf5.read_columns` gives, every checksum of the artifact compared and the file read only once."""
+    return hdf5.read_columns(file, store.read_verified(file.parent, file.name), *columns)
+
+
+def provenance(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator[tuple[str, str]]:
+    """(setting, the task, code, device and host that its last stage ran with) of every leaf."""
+    for leaf in leaves:
+        record = attempts.read(directory(root, plan.tasks[leaf.digest]))[-1]
+        place = f"{record.get('device')}, host {record.get('host')}"
+        yield spell(leaf), f"task {leaf.digest}, code {record.get('code')}, {place}"
+
+
+def missing_words(plan: Plan, missing: list[Leaf]) -> list[str]:
+    """The warning of a partial collection; nothing for a whole one."""
+    if not missing:
+        return []
+    labels = "; ".join(map(spell, missing))
+    return [f"Partial: {len(missing)} of {len(plan.leaves)} settings are missing: {labels}."]
+
+
+def spell(leaf: Leaf) -> str:
+    """A leaf's labels in words."""
+    return ", ".join(f"{key} {value}" for key, value in leaf.labels.items())
+
+
+def write_missing(root: Path, plan: Plan, missing: list[Leaf]) -> None:
+    """`missing.csv` beside the tables of a partial collection; a whole one has none."""
+    file = places.tables(root, plan.name) / "missing.csv"
+    if not missing:
+        file.unlink(missing_ok=True)
+        return
+    labels = list(dict.fromkeys(name for leaf in missing for name in leaf.labels))
+    rows = [",".join([*(str(leaf.labels.get(name, "")) for name in labels), leaf.digest]) for leaf in missing]
+    files.write_bytes(file, "\n".join([",".join([*labels, "task"]), *rows, ""]).encode())
+
+
+def _order(leaf: Leaf) -> tuple:
+    return tuple((isinstance(value, str), value) for value in leaf.labels.values())

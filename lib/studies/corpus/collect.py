@@ -1,0 +1,77 @@
+"""The slimpajama sweep: near-duplicates of every target become means by bucket and distance, and what survives."""
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from lib.artifacts import store
+from lib.base import hdf5, places
+from lib.base.errors import TesseraError
+from lib.plans.finished import directory, done
+from lib.plans.plan import Leaf, Plan
+from lib.studies import collect
+
+FILES = {
+    "targets": places.TARGETS,
+    "near_duplicates": places.NEAR_DUPLICATES,
+    "deduplication": places.DEDUPLICATION,
+    "exact_duplicates": places.GROUPS,
+    "counts": places.COUNTS,
+}
+READ = ("targets", "near_duplicates", "deduplication", "exact_duplicates", "count")
+
+
+def run(root: Path, plan: Plan, console: Console) -> None:
+    """Write tables, figures and report, and print the mean number of near-duplicates by bucket and distance."""
+    from lib.studies.corpus import reading, results
+
+    finished = done(root, plan)
+    leaves, missing = collect.split(plan, finished, READ)
+    scan = next((leaf for leaf in leaves if "deduplication" in leaf.nodes), None)
+    if scan is None:
+        raise TesseraError(f"{plan.name}: the scan for near-duplicates is not finished; submit the sweep")
+    data = reading.read(
+        *(_verified(root, plan, scan, node) for node in ("targets", "near_duplicates", "deduplication")),
+        groups=_groups(root, plan, leaves),
+        scanned_fraction=_scanned_fraction(plan, scan),
+    )
+    _compare_counts(root, plan, leaves, data.count)
+    description = collect.description(root, plan, leaves, missing)
+    found = results.write(root, plan.name, data, description)
+    collect.write_missing(root, plan, missing)
+    collect.print_table(console, "mean near-duplicates of a target by distance", *results.summary(found))
+
+
+def _verified(root: Path, plan: Plan, leaf: Leaf, node: str) -> Path:
+    """The artifact of a leaf's node, every checksum compared."""
+    place = directory(root, plan.tasks[leaf.nodes[node]])
+    store.verify(place)
+    return place / FILES[node]
+
+
+def _groups(root: Path, plan: Plan, leaves: list[Leaf]) -> dict[str, Path]:
+    """Chunk -> the groups of its exact duplicates."""
+    return {
+        str(leaf.labels["chunk"]): _verified(root, plan, leaf, "exact_duplicates")
+        for leaf in leaves
+        if "chunk" in leaf.labels
+    }
+
+
+def _compare_counts(root: Path, plan: Plan, leaves: list[Leaf], expected: np.ndarray) -> None:
+    """Raise TesseraError where targets, counted once more chunk by chunk, do not add up to what they were drawn by."""
+    for leaf in leaves:
+        if "counts" in leaf.nodes:
+            file = _verified(root, plan, leaf, "counts")
+            wrong = np.flatnonzero(hdf5.read(file, "counts").sum(1) != expected)
+            if len(wrong):
+                raise TesseraError(
+                    f"{file}: target {wrong[0]} does not occur {expected[wrong[0]]} times; a bug, please report it"
+                )
+
+
+def _scanned_fraction(plan: Plan, leaf: Leaf) -> float:
+    """How much of the corpus was scanned, in chunks, which are as even as the files allow."""
+    corpus = plan.tasks[leaf.nodes["near_duplicates"]].inputs["corpus"]
+    return len(corpus) / plan.tasks[corpus[0]].config["chunks"]

@@ -1,0 +1,213 @@
+"""The tables of the near-duplicates analysis, from targets and their near-duplicates. Columns are fixed here.
+
+A mean is over the targets of a bucket, those without any near-duplicate included. `mean` counts near-duplicates at
+distance 1 and above; `mean_with_exact` also the exact copies (distance 0, the target itself among them). Bucket 0 is
+that of random targets.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.base.errors import TesseraError
+
+HAMMING, LEVENSHTEIN = "hamming", "levenshtein"
+METRICS = (HAMMING, LEVENSHTEIN)
+SHORTEST_NGRAM, LONGEST_NGRAM = 10, 100
+
+CUMULATIVE_COLUMNS = (
+    "bucket", "metric", "distance", "mean", "standard_error", "mean_with_exact", "standard_error_with_exact",
+    "n_targets", "scanned_fraction", "mean_extrapolated",
+)  # fmt: skip
+METRICS_COLUMNS = (
+    "bucket", "distance", "hamming", "levenshtein", "ratio",
+    "hamming_with_exact", "levenshtein_with_exact", "ratio_with_exact",
+)  # fmt: skip
+SURVIVAL_COLUMNS = ("bucket", "metric", "n", "share", "n_near_duplicates")
+EXACT_COLUMNS = ("chunk", "count", "groups")
+TARGETS_COLUMNS = (
+    "bucket", "n_targets", "min_count", "mean_count", "max_count", "n_hamming", "n_levenshtein", "without_levenshtein",
+)  # fmt: skip
+TEXT = ("metric", "chunk")
+INTEGERS = (
+    "bucket", "distance", "n_targets", "n", "n_near_duplicates", "count", "groups", "min_count", "max_count",
+    "n_hamming", "n_levenshtein", "without_levenshtein",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """Those by one metric, arrays of equal length: row of the target, distance, longest common n-gram if known."""
+
+    target: np.ndarray
+    distance: np.ndarray
+    longest_common: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class SlimpajamaData:
+    """Everything that tables and figures are made of.
+
+    bucket, count: (targets,), the bucket (0 for random targets) and the exact occurrences in the corpus. length: tokens
+    of a target. near: metric -> near-duplicates up to max_distance. scanned_fraction: share of the corpus that was
+    scanned for them. histograms: name of a chunk -> (sizes of its groups of exact duplicates, how many groups).
+    """
+
+    bucket: np.ndarray
+    count: np.ndarray
+    length: int
+    max_distance: int
+    near: Mapping[str, NearDuplicates]
+    scanned_fraction: float = 1.0
+    histograms: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise TesseraError for near-duplicates of targets that are not there, or columns that do not fit."""
+        if set(self.near) != set(METRICS):
+            raise TesseraError(f"near-duplicates by {sorted(self.near)}; {list(METRICS)} are wanted")
+        if not 0 < self.scanned_fraction <= 1:
+            raise TesseraError(f"scanned_fraction {self.scanned_fraction}: above 0, at most 1 is wanted")
+        for metric, found in self.near.items():
+            _check(found, metric, len(self.bucket), self.max_distance)
+
+    @property
+    def buckets(self) -> list[int]:
+        """Those that have targets, ascending, the random one (0) last."""
+        found = sorted(set(self.bucket.tolist()))
+        return [bucket for bucket in found if bucket] + [bucket for bucket in found if not bucket]
+
+
+def make(data: SlimpajamaData) -> dict[str, pd.DataFrame]:
+    """All tables by name; `survival` and `exact` only when the data for them is there."""
+    cumulative = cumulative_table(data)
+    found = {"cumulative": cumulative, "metrics": metrics_table(cumulative), "targets": targets_table(data)}
+    if all(near.longest_common is not None for near in data.near.values()):
+        found["survival"] = survival_table(data)
+    if data.histograms:
+        found["exact"] = exact_table(data.histograms)
+    return found
+
+
+def cumulative_table(data: SlimpajamaData) -> pd.DataFrame:
+    """Near-duplicates at distance <= d, means over the targets of each bucket, in CUMULATIVE_COLUMNS.
+
+    standard_error: sample standard deviation (ddof 1) over the root of n; empty for one target. What was not scanned is
+    extrapolated in mean_extrapolated = mean / scanned_fraction, and there alone.
+    """
+    return _frame(_cumulative_rows(data), CUMULATIVE_COLUMNS)
+
+
+def metrics_table(cumulative: pd.DataFrame) -> pd.DataFrame:
+    """Hamming against Levenshtein: the means of `cumulative` side by side, and Levenshtein over Hamming.
+
+    The ratio is empty where Hamming finds none.
+    """
+    keys = ["bucket", "distance"]
+    sides = [cumulative[cumulative["metric"] == metric].reset_index(drop=True) for metric in METRICS]
+    table = sides[0][keys].copy()
+    for suffix in ("", "_with_exact"):
+        for metric, side in zip(METRICS, sides):
+            table[metric + suffix] = side[f"mean{suffix}"]
+        table[f"ratio{suffix}"] = (table[LEVENSHTEIN + suffix] / table[HAMMING + suffix]).where(
+            table[HAMMING + suffix] > 0
+        )
+    return table[list(METRICS_COLUMNS)]
+
+
+def survival_table(data: SlimpajamaData) -> pd.DataFrame:
+    """Share of near-duplicates (distance 1 and above, pooled over a bucket) without a common n-gram, SURVIVAL_COLUMNS.
+
+    n from 10 to 100, or to the length of a target. Empty where there is no near-duplicate.
+    """
+    return _frame(_survival_rows(data), SURVIVAL_COLUMNS)
+
+
+def exact_table(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """How many groups of exact duplicates have how many members, for each chunk, in EXACT_COLUMNS."""
+    rows = (
+        {"chunk": chunk, "count": int(count), "groups": int(groups)}
+        for chunk, histogram in sorted(histograms.items())
+        for count, groups in zip(*histogram)
+    )
+    return _frame(rows, EXACT_COLUMNS)
+
+
+def targets_table(data: SlimpajamaData) -> pd.DataFrame:
+    """The targets of every bucket: how many, their exact counts, near-duplicates (distance 1 and above) found."""
+    return _frame((_target_row(data, bucket) for bucket in data.buckets), TARGETS_COLUMNS)
+
+
+def per_target(data: SlimpajamaData, metric: str) -> np.ndarray:
+    """How many near-duplicates each target has at distance <= d, for d = 0 .. max_distance: int64 (targets, d)."""
+    found = data.near[metric]
+    counts = np.zeros((len(data.bucket), data.max_distance + 1), np.int64)
+    np.add.at(counts, (found.target.astype(np.int64), found.distance.astype(np.int64)), 1)
+    return counts.cumsum(axis=1)
+
+
+def _cumulative_rows(data: SlimpajamaData) -> Iterator[dict[str, Any]]:
+    counts = {metric: per_target(data, metric) for metric in METRICS}
+    for bucket in data.buckets:
+        mine = data.bucket == bucket
+        for metric in METRICS:
+            for distance, column in enumerate(counts[metric][mine].T):
+                yield {
+                    "bucket": bucket, "metric": metric, "distance": distance, "n_targets": len(column),
+                    **_mean(column - counts[metric][mine, 0], ""), **_mean(column, "_with_exact"),
+                    "scanned_fraction": data.scanned_fraction,
+                    "mean_extrapolated": float(np.mean(column - counts[metric][mine, 0])) / data.scanned_fraction,
+                }  # fmt: skip
+
+
+def _mean(values: np.ndarray, suffix: str) -> dict[str, float]:
+    error = float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    return {f"mean{suffix}": float(np.mean(values)), f"standard_error{suffix}": error}
+
+
+def _survival_rows(data: SlimpajamaData) -> Iterator[dict[str, Any]]:
+    lengths = range(min(SHORTEST_NGRAM, data.length), min(LONGEST_NGRAM, data.length) + 1)
+    for bucket in data.buckets:
+        for metric in METRICS:
+            near = data.near[metric]
+            assert near.longest_common is not None
+            mine = near.longest_common[(data.bucket[near.target.astype(np.int64)] == bucket) & (near.distance > 0)]
+            for n in lengths:
+                share = float(np.mean(mine < n)) if len(mine) else float("nan")
+                yield {"bucket": bucket, "metric": metric, "n": n, "share": share, "n_near_duplicates": len(mine)}
+
+
+def _target_row(data: SlimpajamaData, bucket: int) -> dict[str, Any]:
+    mine = data.bucket == bucket
+    last = {metric: (counts := per_target(data, metric)[mine])[:, -1] - counts[:, 0] for metric in METRICS}
+    counts = data.count[mine]
+    return {
+        "bucket": bucket, "n_targets": int(mine.sum()), "min_count": int(counts.min()),
+        "mean_count": float(np.mean(counts)), "max_count": int(counts.max()),
+        **{f"n_{metric}": int(found.sum()) for metric, found in last.items()},
+        "without_levenshtein": int((last[LEVENSHTEIN] == 0).sum()),
+    }  # fmt: skip
+
+
+def _check(found: NearDuplicates, metric: str, n_targets: int, max_distance: int) -> None:
+    columns = [found.target, found.distance, *([] if found.longest_common is None else [found.longest_common])]
+    if len({len(column) for column in columns}) > 1:
+        raise TesseraError(f"near-duplicates by {metric}: columns of {[len(c) for c in columns]} rows; make them again")
+    if len(found.target) and (int(found.target.max()) >= n_targets or int(found.distance.max()) > max_distance):
+        raise TesseraError(
+            f"near-duplicates by {metric}: target {found.target.max()} of {n_targets}, distance {found.distance.max()} "
+            f"of at most {max_distance}; they were made from other targets"
+        )
+
+
+def _frame(rows: Iterator[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame(list(rows), columns=list(columns))
+    return table.astype({name: _dtype(name) for name in columns})
+
+
+def _dtype(name: str) -> str:
+    if name in TEXT:
+        return "object"
+    return "Int64" if name in INTEGERS else "float64"

@@ -1,0 +1,163 @@
+"""The mosaic sweeps: membership scores of every setting become AUC, rho, their figures and the report."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+
+from lib.artifacts import store
+from lib.base import hdf5, places
+from lib.plans.finished import directory, done
+from lib.plans.plan import Leaf, Plan
+from lib.studies import collect
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lib.studies.mosaic.figures import TrainingCurve
+    from lib.studies.mosaic.measure import Record
+    from lib.studies.mosaic.published import Key, Reference
+
+BOOTSTRAP_SEED = 0
+READ = ("membership", "inject", "canaries")  # the stages that a leaf's numbers are read from
+
+
+def run(root: Path, plan: Plan, console: Console) -> None:
+    """Write tables, figures and report of every finished leaf, and print rho by kind, setting and level."""
+    from lib.studies.mosaic import measure, results
+
+    finished = done(root, plan)
+    leaves, missing = collect.split(plan, finished, READ)
+    records = list(read_records(root, plan, leaves))
+    description = replace(
+        collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished)),
+        published=_published(plan, leaves),
+    )
+    measurements = measure.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
+    training = _training(root, plan, leaves, finished)
+    found = results.write(root, plan.name, measurements, description, records, training, planned_curves(plan))
+    collect.write_missing(root, plan, missing)
+    _print_summary(found["auc"], found["rho"], console)
+
+
+def planned_curves(plan: Plan) -> dict[tuple[str, str], int]:
+    """(model, setting) -> the most exact copies, of every exact curve that the plan has, done or not."""
+    curves: dict[tuple[str, str], int] = {}
+    for leaf in plan.leaves:
+        if leaf.labels["kind"] == "exact" and leaf.labels["level"] >= 1:
+            key = leaf.labels["model"], leaf.setting()
+            curves[key] = max(curves.get(key, 0), leaf.labels["level"])
+    return curves
+
+
+def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:
+    """The scores of every leaf, with the copies that its injection left whole. Checks every checksum."""
+    from lib.studies.mosaic.measure import Record
+
+    for leaf in leaves:
+        scores, injected = (_artifact(root, plan, leaf, stage) for stage in ("membership", "inject"))
+        sides = collect.verified_columns(scores / places.SCORES, "members", "non_members")
+        copies = collect.verified_columns(injected / places.INJECTED, "effective_copies", "nominal_copies")
+        yield Record(leaf.point(), **sides, **{name: float(np.mean(column)) for name, column in copies.items()})
+
+
+def _baselines(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:
+    """How well a bag of words tells the canaries of each model and seed apart, without any model."""
+    from lib.studies.mosaic import bag_of_words
+
+    for (model, seed, *sides), setting in _canaries(plan, leaves).items():
+        folders = [directory(root, plan.tasks[side]) for side in sides]
+        for folder in folders:
+            store.verify(folder)
+        tokens = [hdf5.read(folder / places.CANARIES, "tokens") for folder in folders]
+        record = bag_of_words.record(model, seed, *tokens)
+        if record is not None:
+            yield replace(record, labels={**record.labels, "setting": setting})
+
+
+def _canaries(plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple[str, int, str, str], str]:
+    """(model, seed, members, non-members) -> the first setting that has these canaries, the default before others."""
+    found: dict[tuple[str, int, str, str], str] = {}
+    for leaf in sorted(leaves, key=lambda leaf: leaf.setting() != ""):
+        inputs = plan.tasks[leaf.digest].inputs
+        key = (leaf.labels["model"], leaf.labels["seed"], inputs["members"], inputs["non_members"])
+        found.setdefault(key, leaf.setting())
+    return found
+
+
+def _published(plan: Plan, leaves: Iterable[Leaf]) -> "dict[Key, Reference]":
+    """The published curve of each model, kind and setting whose duplicates were made as the published ones were."""
+    from lib.studies.mosaic import published
+
+    alike = {
+        (leaf.labels["model"], leaf.labels["kind"], leaf.setting()) for leaf in leaves if _made_as_published(plan, leaf)
+    }
+    return published.references(sorted(alike), published.STAND_IN)
+
+
+def _made_as_published(plan: Plan, leaf: Leaf) -> bool:
+    from lib.studies.mosaic import published
+
+    configs = {plan.tasks[digest].stage: plan.tasks[digest].config for digest in leaf.nodes.values()}
+    if (configs["canaries"]["length"], configs["inject"]["copies"]) != (published.LENGTH, published.COPIES):
+        return False
+    way = configs.get("duplicates")
+    if leaf.labels["kind"] != "replace":
+        return True
+    experiment = published.experiment_of("replace", leaf.setting())
+    ways = published.replacement_settings(way["strategy"], way["top_k"])
+    return experiment in ways and not (way["same_positions"] or way["spread"])
+
+
+def _artifact(root: Path, plan: Plan, leaf: Leaf, stage: str) -> Path:
+    """The artifact of a leaf's task of one stage."""
+    digest = next(digest for digest in leaf.nodes.values() if plan.tasks[digest].stage == stage)
+    return directory(root, plan.tasks[digest])
+
+
+def _training(
+    root: Path, plan: Plan, leaves: Iterable[Leaf], finished: set[str]
+) -> dict[tuple[str, int], "TrainingCurve"]:
+    """Held-out loss and AUC during the exact fine-tunings of the first seed of each model, as far as they are done."""
+    from lib.studies.mosaic.figures import TrainingCurve
+
+    curves = {}
+    for leaf, digest in _drawn_trainings(plan, leaves):
+        if digest not in finished:
+            continue
+        file = directory(root, plan.tasks[digest]) / places.METRICS
+        store.verify_file(file)
+        columns = [hdf5.read(file, name) for name in ("evaluation_step", "held_out_loss", "auc")]
+        curves[leaf.labels["model"], leaf.labels["level"]] = TrainingCurve(*columns)
+    return curves
+
+
+def _drawn_trainings(plan: Plan, leaves: Iterable[Leaf]) -> Iterator[tuple[Leaf, str]]:
+    """The leaves whose training is drawn, with the digest of their fine-tuning."""
+    seen: dict[str, int] = {}
+    for leaf in leaves:
+        model, seed = leaf.labels["model"], leaf.labels["seed"]
+        if leaf.labels["kind"] == "exact" and not leaf.setting() and seen.setdefault(model, seed) == seed:
+            yield leaf, next(d for d in leaf.nodes.values() if plan.tasks[d].stage == "finetune")
+
+
+def _without_curve(plan: Plan, leaves: Iterable[Leaf], finished: set[str]) -> list[str]:
+    """A warning where a fine-tuned model was removed after it had been scored."""
+    labels = [collect.spell(leaf) for leaf, digest in _drawn_trainings(plan, leaves) if digest not in finished]
+    return [f"Partial: the training curve is missing of: {'; '.join(labels)}."] if labels else []
+
+
+def _print_summary(auc: "pd.DataFrame", rho: "pd.DataFrame", console: Console) -> None:
+    """A table for each model and kind; where a kind has several settings, of one attack."""
+    from lib.studies.mosaic import summaries, words
+
+    for kind in sorted(set(rho["kind"])):
+        several = rho[rho["kind"] == kind]["setting"].nunique() > 1
+        attack = summaries.main_attack(auc) if several else None
+        header, rows = summaries.summary(rho, kind=kind, attack=attack)
+        for model in dict.fromkeys(row[0] for row in rows):
+            title = f"{model}: rho of {words.KINDS.get(kind, kind)} by {words.level_name(kind)} (isotonic estimator)"
+            collect.print_table(console, title, header[1:], [row[1:] for row in rows if row[0] == model])

@@ -1,0 +1,238 @@
+"""Figures of a sweep: AUC and rho against the level of each kind of duplicate, ROC, training curves.
+
+A line is an attack; where a kind has several settings, a line is a setting, of one attack. A marker, colour and dash
+stay with an attack through all figures (the style is that of `lib.reporting.drawing`). Tables in, matplotlib figures
+out; the same tables give the same bytes.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator
+
+from lib.reporting import drawing
+from lib.statistics import roc
+from lib.studies.mosaic.measure import Record
+from lib.studies.mosaic.published import Key, Reference
+from lib.studies.mosaic.words import CORRECTED, EXACT, label_of, level_name, ordered_settings, setting_name, split_score
+
+STYLES = {
+    "loss": ("#0072B2", "o", "-"), "ratio": ("#D55E00", "s", "-"), "zlib": ("#009E73", "^", "--"),
+    "lowercase": ("#E69F00", "v", "-."), "min_k": ("#56B4E9", "D", "--"), "minkprob": ("#56B4E9", "D", "--"),
+    "min_k_plus_plus": ("#CC79A7", "P", "-."), "recall": ("#000000", "X", ":"),
+    "zlib_bits": ("#7A6A00", "<", ":"), "wbc": ("#8C510A", ">", "--"), "ez": ("#5E3C99", "p", "-."),
+    "bag_of_words": (drawing.GREY, "x", ":"),
+}  # fmt: skip
+UNKNOWN_STYLE = (drawing.GREY, "*", "-")
+RHO_TOP = 2.0  # extrapolation has no bound; the axis must have one
+DODGE = 0.004  # of the axis, so that the bars of two attacks do not hide one another
+
+
+class Line(NamedTuple):
+    """What is drawn of an attack or a setting. points: columns level, centre, below, above (lengths of the bars)."""
+
+    label: str
+    style: tuple[str, str, str]
+    points: pd.DataFrame
+    setting: str
+
+
+@dataclass(frozen=True)
+class TrainingCurve:
+    """One fine-tuning: held-out loss (nats a token) and loss-attack AUC at some steps; arrays of equal length."""
+
+    steps: np.ndarray
+    held_out_loss: np.ndarray
+    auc: np.ndarray
+
+
+def auc_figure(auc: pd.DataFrame, kind: str = EXACT, variant: str = CORRECTED, attack: str | None = None) -> Figure:
+    """AUC against the level of `kind`, one panel a model, one line an attack, or a setting of the one `attack`.
+
+    Points: the AUC of one seed with its bootstrap interval, or the mean over seeds with one standard deviation.
+    """
+    rows = auc[(auc["kind"] == kind) & (auc["variant"] == variant) & (auc["level"] > 0)]
+
+    def draw(axes: Axes, model: str) -> None:
+        _lines(axes, _of(rows, model, "auc", attack))
+        drawing.widen(axes, 0.4, 1.02)
+        axes.axhline(0.5, color=drawing.GREY, linewidth=0.7, linestyle=":")
+
+    return drawing.panels(_names(rows["model"]), draw, level_name(kind), "AUC")
+
+
+def rho_figure(
+    rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace",
+    published: Mapping[Key, Reference] | None = None, attack: str | None = None,
+) -> Figure:  # fmt: skip
+    """rho against the level of `kind`, one panel a model; lines and points as in `auc_figure`.
+
+    published: the published curves by (model, kind, setting); those of the settings shown are drawn in grey, with the
+    marker of the setting where a line is one.
+    """
+    rows = rho[(rho["kind"] == kind) & (rho["variant"] == variant) & (rho["estimator"] == estimator)]
+    rows = rows[rows["seed"].notna() & rows["rho"].notna()]
+
+    def draw(axes: Axes, model: str) -> None:
+        lines = _of(rows, model, "rho", attack)
+        references = {line.setting: (published or {}).get((model, kind, line.setting)) for line in lines}
+        markers = {line.setting: line.style[1] if attack else "" for line in lines}
+        _published(axes, references, markers)
+        _lines(axes, lines)
+        drawing.widen(axes, -0.04, 1.05, RHO_TOP)
+
+    return drawing.panels(_names(rows["model"]), draw, level_name(kind), "ρ (exact equivalent)")
+
+
+def roc_figure(
+    records: Iterable[Record], kind: str = EXACT, level: int | None = None, variant: str = CORRECTED
+) -> Figure:
+    """ROC on log axes at one level (the largest of `kind` unless given): the mean TPR over seeds at each FPR.
+
+    Of the records of the default setting, or of the first one where there is no default.
+    """
+    records = _of_first_setting(records, kind)
+    level = roc_level(records, kind) if level is None else level
+    records = [record for record in records if record.labels["level"] == level]
+    floor = min(1 / len(scores) for record in records for scores in record.non_members.values()) / 2
+
+    def draw(axes: Axes, model: str) -> None:
+        axes.plot([floor, 1], [floor, 1], color=drawing.GREY, linewidth=0.7, linestyle=":")
+        _roc_lines(axes, [record for record in records if record.labels["model"] == model], variant, floor)
+        axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.1))
+
+    return drawing.panels(_names(record.labels["model"] for record in records), draw, "FPR", "TPR")
+
+
+def roc_level(records: Iterable[Record], kind: str = EXACT) -> float:
+    """The level at which `roc_figure` is drawn unless one is given. Raises ValueError for no record of `kind`."""
+    return max(record.labels["level"] for record in _of_first_setting(records, kind))
+
+
+def _of_first_setting(records: Iterable[Record], kind: str) -> list[Record]:
+    mine = [record for record in records if record.labels["kind"] == kind]
+    first = ordered_settings(record.labels.get("setting", "") for record in mine)[:1]
+    return [record for record in mine if [record.labels.get("setting", "")] == first]
+
+
+def training_figure(runs: Mapping[tuple[str, int], TrainingCurve]) -> Figure:
+    """Held-out loss and loss-attack AUC against the share of the epoch, for runs of (model, nu).
+
+    One row a model; one line a run, dark for few copies and light for many.
+    """
+    models, levels = _names(model for model, _ in runs), sorted({level for _, level in runs})
+    colours = dict(zip(levels, drawing.colours(len(levels))))
+    with matplotlib.rc_context(drawing.STYLE):
+        size = (drawing.TWO_PANELS_WIDTH, drawing.PANEL_HEIGHT * len(models) + 0.7)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(models), 2, sharex=True, squeeze=False)
+        for row, model in zip(grid, models):
+            curves = {level: runs[model, level] for level in levels if (model, level) in runs}
+            _training_row(row, model, curves, colours)
+        for axes in grid[-1]:
+            axes.set_xlabel("share of the epoch")
+        drawing.legend(figure, grid.flat)
+        return drawing.settled(figure)
+
+
+def _training_row(
+    row: Sequence[Axes], model: str, curves: Mapping[int, TrainingCurve], colours: Mapping[int, tuple[float, ...]]
+) -> None:
+    loss, auc = row
+    for level, curve in curves.items():
+        share = np.asarray(curve.steps) / max(1, np.max(curve.steps, initial=0))
+        loss.plot(share, curve.held_out_loss, color=colours[level], marker="o", label=f"ν = {level}")
+        auc.plot(share, curve.auc, color=colours[level], marker="o")
+    loss.set(ylabel="held-out loss (nats)", title=model)
+    auc.set(ylabel="AUC of the loss attack", title=model)
+    drawing.widen(auc, 0.4, 1.02)
+
+
+def _of(rows: pd.DataFrame, model: str, value: str, attack: str | None) -> list[Line]:
+    """The lines of one panel."""
+    mine = rows[rows["model"] == model]
+    if attack is None:
+        groups = sorted(
+            mine[mine["attack"] != "bag_of_words"].groupby(["attack", "setting"]), key=lambda g: _rank(g[0][0])
+        )
+        return [
+            Line(label_of(name), STYLES.get(name, UNKNOWN_STYLE), _centres(group, value), setting)
+            for (name, setting), group in groups
+        ]
+    settings = ordered_settings(rows["setting"])  # of all panels, so that a setting looks the same in each
+    styles = dict(zip(settings, itertools.cycle(drawing.LINES)))
+    groups_of = dict(list(mine[mine["attack"] == attack].groupby("setting")))
+    return [
+        Line(setting_name(setting), styles[setting], _centres(groups_of[setting], value), setting)
+        for setting in settings if setting in groups_of
+    ]  # fmt: skip
+
+
+def _centres(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+    levels = rows.groupby("level")
+    centre, spread = levels[value].mean(), levels[value].std(ddof=0)
+    low, high = levels[f"{value}_low"].first(), levels[f"{value}_high"].first()
+    single = levels.size() == 1
+    below = spread.where(~single, centre - low).fillna(0).clip(lower=0)
+    above = spread.where(~single, high - centre).fillna(0).clip(lower=0)
+    table = pd.DataFrame({"centre": centre, "below": below, "above": above})
+    return table.reset_index().astype(float)
+
+
+def _lines(axes: Axes, lines: Sequence[Line]) -> None:
+    levels = sorted({level for line in lines for level in line.points["level"]})
+    step = DODGE * ((levels[-1] - levels[0] or levels[-1] or 1) if levels else 1)
+    whole = all(level == round(level) for level in levels)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=whole) if len(levels) > 1 else FixedLocator(levels))
+    for i, line in enumerate(lines):
+        colour, marker, dash = line.style
+        level, centre, below, above = line.points[["level", "centre", "below", "above"]].to_numpy().T
+        axes.errorbar(
+            level + step * (i - (len(lines) - 1) / 2), centre, [below, above], color=colour, marker=marker,
+            linestyle=dash, elinewidth=0.5, label=line.label,
+        )  # fmt: skip
+
+
+def _published(axes: Axes, references: Mapping[str, Reference | None], markers: Mapping[str, str]) -> None:
+    """Each published curve once, however many settings share it."""
+    drawn: list[Reference] = []
+    for setting, reference in references.items():
+        if reference is None or any(reference is other for other in drawn):
+            continue
+        drawn.append(reference)
+        table = reference.rho
+        axes.errorbar(
+            table["value"], table["rho_mean"], table["rho_std"], color="#9a9a9a", alpha=0.6, capsize=0, elinewidth=2,
+            linewidth=2 if markers[setting] else 4, marker=markers[setting], markersize=5, label=reference.label,
+        )  # fmt: skip
+
+
+def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float) -> None:
+    scores = {
+        split_score(name)[0]: name for record in records for name in record.members if split_score(name)[1] == variant
+    }
+    for attack in sorted(scores, key=_rank):
+        curves = [roc.roc_points(r.members[scores[attack]], r.non_members[scores[attack]]) for r in records]
+        rates = np.unique(np.concatenate([curve.fpr for curve in curves]))
+        tpr = np.mean([[curve.tpr[curve.fpr <= rate].max() for rate in rates] for curve in curves], axis=0)
+        colour, _, dash = STYLES.get(attack, UNKNOWN_STYLE)
+        axes.step(
+            np.maximum(rates, floor), np.maximum(tpr, floor), where="post", color=colour, linestyle=dash,
+            label=label_of(attack),
+        )  # fmt: skip
+
+
+def _rank(attack: str) -> tuple[int, str]:
+    order = list(STYLES)
+    return (order.index(attack) if attack in order else len(order), attack)
+
+
+def _names(models: Iterable[str]) -> list[str]:
+    return sorted(set(models))

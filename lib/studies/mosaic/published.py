@@ -1,0 +1,142 @@
+"""The published figures of "The mosaic memory of large language models", as tables of this suite.
+
+sweeps/published/mosaic_aucs.csv: 1,800 AUCs (4 models, 5 seeds, 5 attacks by the published estimators, nu = 1..10 and
+R = 1..75). sweeps/published/mosaic_rho.csv: 113 means and standard deviations (ddof 0) of rho over the seeds.
+"""
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lib.base import places
+from lib.base.errors import TesseraError
+from lib.studies.mosaic.measure import Measurement
+from lib.studies.mosaic.words import EXACT, PAPER
+
+FOLDER = places.PUBLISHED
+AUCS, RHO = FOLDER / "mosaic_aucs.csv", FOLDER / "mosaic_rho.csv"
+KINDS = {"repetitions": EXACT, "replacements": "replace"}
+RHO_ATTACK = "ratio"  # the attack behind every published rho
+
+EXPERIMENTS = {"insert": "insertions", "scramble": "scrambled"}  # beside those of `replace` and `shuffle`
+WALK = ";method=paper"  # how the published shuffles were made, which their settings do not say
+COPIES, LENGTH = 10, 100  # of a canary, behind every published rho
+STAND_IN = "gptneo1B"  # the one model with all experiments
+BESIDE_COLUMNS = ("model", "kind", "setting", "level", "published_source", "published_mean", "published_std")
+
+# The models as the files name them, and what else a sweep may call them (letters and digits only).
+MODELS = {
+    "gptneo1B": ("gptneo1b", "gptneo13b"),
+    "gemma2B": ("gemma2b",),
+    "llama_3.2_1B": ("llama321b",),
+    "phi2": ("phi2",),
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published curve to draw beside ours: label, and a table with value, rho_mean, rho_std; the same object for
+    settings that share one."""
+
+    label: str
+    rho: pd.DataFrame
+
+
+Key = tuple[str, str, str]  # model, kind, setting
+
+
+def references(keys: Iterable[Key], stand_in: str | None = None) -> dict[Key, Reference]:
+    """The published curve of every key that has one, by the labels alone (see `experiment_of`).
+
+    stand_in: the published model whose curve, under its name, models get that have none of their own.
+    """
+    found = {}
+    for model, kind, setting in keys:
+        experiment = experiment_of(kind, setting)
+        names = {published_name(model): "published"} if published_name(model) else {}
+        names.setdefault(stand_in, f"published, {stand_in}")
+        curves = [_reference(*experiment, name, label) for name, label in names.items() if name and experiment]
+        if curve := next((curve for curve in curves if not curve.rho.empty), None):
+            found[model, kind, setting] = curve
+    return found
+
+
+def beside(found: Mapping[Key, Reference]) -> pd.DataFrame:
+    """References as a table in BESIDE_COLUMNS, a row for each level; published_source is the label."""
+    parts = [
+        reference.rho.set_axis(["level", "published_mean", "published_std"], axis=1).assign(
+            model=model, kind=kind, setting=setting, published_source=reference.label
+        )
+        for (model, kind, setting), reference in found.items()
+    ]
+    return pd.concat(parts, ignore_index=True)[list(BESIDE_COLUMNS)].astype({"level": float})
+
+
+@functools.cache
+def _reference(experiment: str, setting: str, model: str, label: str) -> Reference:
+    return Reference(label, rho(experiment, model, setting))
+
+
+def experiment_of(kind: str, setting: str) -> tuple[str, str] | None:
+    """The published (experiment, setting) of a kind and setting of our tables; None when there is none.
+
+    Published shuffles were made by the walk: at the same tau it keeps more n-grams in place than uniform ones do.
+    """
+    if kind == "replace":
+        return ("replacements", "") if not setting else ("top_k", setting) if setting.startswith("k=") else None
+    if kind == "shuffle":
+        return ("shuffle", setting.removesuffix(WALK)) if setting.endswith(WALK) else None
+    return (EXPERIMENTS[kind], setting) if kind in EXPERIMENTS else None
+
+
+def replacement_settings(strategy: str, top_k: int) -> list[tuple[str, str]]:
+    """The published (experiment, setting) of token replacement drawn this way: two names of one, or none."""
+    if strategy == "mlm_random":
+        return [("top_k", "k=random")]
+    found = [("top_k", f"k={top_k}")] if strategy == "mlm" and top_k in (10, 100, 1000) else []
+    return [*found, ("replacements", "")] if found and top_k == 10 else found
+
+
+def published_name(model: str) -> str | None:
+    """How the published files name `model` (`EleutherAI/gpt-neo-1.3B` is gptneo1B); None when they do not have it."""
+    plain = re.sub(r"[^a-z0-9]", "", model.rsplit("/", 1)[-1].lower())
+    return next((name for name, others in MODELS.items() if plain in others), None)
+
+
+def measurements(path: Path = AUCS) -> list[Measurement]:
+    """Every published AUC, sorted by key; no canaries, so no bootstrap samples and no counts.
+
+    Raises TesseraError naming the file and the column or value when it is no such table.
+    """
+    table = _read(path, ("model", "seed", "variable", "value", "attack", "auc"))
+    if unknown := set(table["variable"]) - set(KINDS):
+        raise TesseraError(f"{path}: unknown variable {sorted(unknown)[0]!r}; known: {', '.join(KINDS)}")
+    found = [
+        Measurement(row.model, int(row.seed), row.attack, PAPER, KINDS[row.variable], int(row.value), float(row.auc))
+        for row in table.itertuples()
+    ]
+    return sorted(found, key=lambda measured: measured.key)
+
+
+def rho(experiment: str, model: str, setting: str = "", path: Path = RHO) -> pd.DataFrame:
+    """The published rho of one setting: columns value, rho_mean, rho_std, by increasing value; empty if unknown.
+
+    experiment: replacements, insertions, scrambled, shuffle or top_k. Raises TesseraError for any other file.
+    """
+    table = _read(path, ("experiment", "model", "setting", "value", "rho_mean", "rho_std"))
+    match = table[["experiment", "model", "setting"]].fillna("") == [experiment, model, setting]
+    return table.loc[match.all(axis=1), ["value", "rho_mean", "rho_std"]].sort_values("value", ignore_index=True)
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise TesseraError(f"{path}: cannot be read as a table: {error}") from error
+    if missing := [name for name in columns if name not in table.columns]:
+        raise TesseraError(f"{path}: no column '{missing[0]}' (has: {', '.join(table.columns)})")
+    return table

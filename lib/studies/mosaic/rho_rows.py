@@ -1,0 +1,154 @@
+"""rho of every fuzzy setting, read off the exact curve of its model, and means over seeds."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.reporting.frames import FLAGS, frame
+from lib.statistics import intervals
+from lib.statistics.rho import ESTIMATORS
+from lib.studies.mosaic.measure import AUC_COLUMNS, KEY, TPR_COLUMNS, Measurement, auc_row, log, samples_interval
+from lib.studies.mosaic.words import EXACT, NO_INJECTION
+
+Curves = Mapping[tuple[str, str], int]  # (model, setting) -> nu_max of its exact curve
+RHO_COLUMNS = (
+    *AUC_COLUMNS, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std", "rho_seeds_low",
+    "rho_seeds_high", "clamped", "extrapolated", "flat", "non_monotone",
+)  # fmt: skip
+
+
+def rho_table(measurements: Iterable[Measurement], planned: Curves | None = None) -> pd.DataFrame:
+    """rho of every fuzzy setting by every estimator, in RHO_COLUMNS; and, with `seed` empty, means over seeds.
+
+    The curve is that of the exact records of the same model, seed, attack, variant and setting, or of the setting ""
+    where the model has no exact records of that setting; nu_max is its largest nu over all seeds. Where the curve does
+    not run from 1 to nu_max, rho stays empty and a warning says why. planned: the curves that there will be once
+    everything is done, so that a part of it is read off no other and off no shorter curve.
+    rho_low, rho_high: over canaries; of a mean, that of the mean of the seeds' samples. rho_std: standard deviation
+    over seeds (ddof 0); rho_seeds_low, rho_seeds_high: t interval of the mean over seeds, of two or more.
+    """
+    return rho_frame(rho_rows(measurements, planned))
+
+
+def rho_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table of `rho_rows`."""
+    return frame(rows, RHO_COLUMNS, (*KEY, "estimator"))
+
+
+def rho_rows(measurements: Iterable[Measurement], planned: Curves | None = None) -> list[dict[str, Any]]:
+    """The rows of `rho_table`, which have their bootstrap samples as well: `rho_samples` (draws,) or None; and `curve`,
+    the setting whose exact curve rho was read off. What could not be estimated has no key `rho`."""
+    curves = _Curves(measurements := list(measurements), planned or {})
+    rows = [row for measured in measurements if _is_fuzzy(measured) for row in _rho_rows(measured, curves)]
+    return rows + list(_mean_rows(rows))
+
+
+def _is_fuzzy(measured: Measurement) -> bool:
+    return measured.kind not in (EXACT, NO_INJECTION)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """The exact curve of one model, seed, score and setting; `samples` (draws, levels), and why rho is not computed,
+    if so."""
+
+    copies: list[int]
+    auc: np.ndarray
+    samples: np.ndarray | None
+    nu_max: int
+    fault: str
+
+
+class _Curves:
+    """The exact curves by (model, seed, attack, variant, setting)."""
+
+    def __init__(self, measurements: Sequence[Measurement], planned: Curves):
+        groups: dict[tuple[Any, ...], list[Measurement]] = {}
+        for measured in measurements:
+            if measured.kind == EXACT and measured.level >= 1:
+                groups.setdefault((*measured.key[:4], measured.setting), []).append(measured)
+        self.nu_max = dict(planned)
+        for (model, *_, setting), points in groups.items():
+            largest = int(max(point.level for point in points))
+            self.nu_max[model, setting] = max(self.nu_max.get((model, setting), 0), largest)
+        self.found = {key: _curve(points, self.nu_max[key[0], key[-1]]) for key, points in groups.items()}
+
+    def of(self, measured: Measurement) -> _Curve | None:
+        """The curve that a fuzzy setting is held against: its own, if the model has one, else the default."""
+        return self.found.get((*measured.key[:4], self.setting_of(measured)))
+
+    def setting_of(self, measured: Measurement) -> str:
+        """The setting of that curve."""
+        return measured.setting if (measured.model, measured.setting) in self.nu_max else ""
+
+
+def _curve(points: Sequence[Measurement], nu_max: int) -> _Curve:
+    points = sorted(points, key=lambda point: point.level)
+    copies = [int(point.level) for point in points]
+    sampled = all(point.samples is not None for point in points)
+    missing = sorted({1, nu_max} - set(copies))
+    fault = f"its exact curve lacks nu = {missing[0]}" if missing else ""
+    if nu_max < 2:
+        fault = "an exact curve wants nu = 1 and a larger nu"
+    samples = np.stack([point.samples for point in points], axis=-1) if sampled else None
+    return _Curve(copies, np.array([point.auc for point in points]), samples, nu_max, fault)
+
+
+def _rho_rows(measured: Measurement, curves: _Curves) -> Iterator[dict[str, Any]]:
+    """A row for each estimator; empty estimates, and a warning, where there is no whole exact curve."""
+    curve = curves.of(measured)
+    fault = "it has no exact records" if curve is None else curve.fault
+    if fault:
+        log.warning("rho of %s is left empty: %s", dict(zip(KEY, measured.key)), fault)
+    for estimator in ESTIMATORS:
+        row = {**auc_row(measured), "estimator": estimator, "n_seeds": 0 if fault else 1}
+        row["curve"] = curves.setting_of(measured)
+        yield row if curve is None or fault else {**row, **_rho_fields(measured, curve, estimator)}
+
+
+def _rho_fields(measured: Measurement, curve: _Curve, estimator: str) -> dict[str, Any]:
+    estimate = ESTIMATORS[estimator](curve.copies, curve.auc, measured.auc)
+    samples = None
+    if curve.samples is not None and measured.samples is not None:
+        samples = ESTIMATORS[estimator](curve.copies, curve.samples, measured.samples).rho
+    low, high = samples_interval(samples)
+    return {
+        "nu_max": curve.nu_max, "nu_eq": float(estimate.nu_eq), "rho": float(estimate.rho),
+        "rho_low": low, "rho_high": high, "rho_samples": samples,
+        **{flag: bool(getattr(estimate, flag)) for flag in FLAGS},
+    }  # fmt: skip
+
+
+def _mean_rows(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Means over the seeds whose rho is known, `seed` empty, for every other key."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in (*KEY, "estimator") if name != "seed")
+        groups.setdefault(key, []).append(row)
+    for group in groups.values():
+        if known := [row for row in group if "rho" in row]:
+            yield _mean_row(known)
+
+
+def _mean_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    means = ("auc", *TPR_COLUMNS, "nominal_copies", "effective_copies", "nu_eq", "rho")
+    auc_low, auc_high = samples_interval(_mean_samples(rows, "samples"))
+    rho_low, rho_high = samples_interval(samples := _mean_samples(rows, "rho_samples"))
+    seeds_low, seeds_high = intervals.seeds_interval([row["rho"] for row in rows])
+    sizes = {row["n_members"] for row in rows}
+    return {
+        **rows[0], **{name: float(np.mean([row[name] for row in rows])) for name in means},
+        "seed": None, "n_members": sizes.pop() if len(sizes) == 1 else None, "n_seeds": len(rows),
+        "auc_low": auc_low, "auc_high": auc_high, "rho_low": rho_low, "rho_high": rho_high,
+        "rho_samples": samples, "rho_std": float(np.std([row["rho"] for row in rows])),
+        "rho_seeds_low": seeds_low, "rho_seeds_high": seeds_high,
+        **{flag: any(row[flag] for row in rows) for flag in FLAGS},
+    }  # fmt: skip
+
+
+def _mean_samples(rows: Sequence[dict[str, Any]], name: str) -> np.ndarray | None:
+    samples = [row[name] for row in rows]
+    return None if any(sample is None for sample in samples) else np.mean(samples, axis=0)

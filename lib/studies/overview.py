@@ -1,0 +1,184 @@
+"""The report over all sweeps: what each one's collection left under `sweeps/`, in one self-contained HTML.
+
+It computes nothing anew and collects nothing: a sweep that is done but not collected is named in its warnings.
+`rho_over_all` is the one long table of rho, with the published mean and standard deviation beside ours where a sweep
+found that its duplicates were made as the published ones were.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from lib.base import files, places
+from lib.base.errors import TesseraError
+from lib.plans import documents
+from lib.reporting import frames, page, paper_tables
+from lib.reporting.page import Report, ReportTable
+from lib.studies.mosaic import published, rho_rows, words
+from lib.studies.mosaic.words import CORRECTED, PAPER
+
+TEMPLATE = "overview.html.j2"
+PUBLISHED = "published.csv"
+TITLE = "Tessera: every sweep"
+SETTING = list(published.BESIDE_COLUMNS[:4])
+PUBLISHED_COLUMNS = published.BESIDE_COLUMNS[4:]
+CAPTION = (
+    "ρ of every setting over all sweeps, ratio attack (of the sweep's own choice where there is none), corrected "
+    "variant, mean over seeds. Interval: 95 %, over canaries; s: standard deviation over seeds (ddof 0). Published: "
+    "mean and s of 5 seeds by the paper estimator, to be held against ours by the same estimator."
+)
+HEADER = [
+    "kind", "setting", "level", "model", "sweep", "seeds", "ρ isotonic", "interval", "s", "ρ paper",
+    "published", "published s", "published of",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the template shows: reports and settings of their own by sweep, methods and tables that are common."""
+
+    summary: Sequence[str]
+    warnings: Sequence[str]
+    sweeps: Mapping[str, Report]
+    settings: Mapping[str, Mapping[str, str]]
+    methods: Mapping[str, str]
+    tables: Sequence[ReportTable] = ()
+    title: str = field(default=TITLE)
+
+
+def write(root: Path) -> Path:
+    """Write report.html, rho.csv, rho.md and rho.tex under `<root>/report`; returns the HTML's path.
+
+    The same collected sweeps give the same bytes. Raises TesseraError when none is collected, or a file is damaged.
+    """
+    found = {path.parent.name: page.read(path) for path in sorted(root.glob(str(places.report_data(Path()))))}
+    if not found:
+        raise TesseraError(f"{root}: no sweep is collected; run one (`make sweep-<name>`) or `make tables-<name>`")
+    long = rho_over_all(root, found)
+    folder = places.overview(root)
+    if len(long):
+        files.write_bytes(folder / "rho.csv", frames.to_csv(long).encode())
+        paper_tables.write(folder / "rho", *shown(long), CAPTION)
+    html = page.environment().get_template(TEMPLATE).render(overview=_overview(root, found, long))
+    files.write_bytes(folder / "report.html", html.encode())
+    return folder / "report.html"
+
+
+def rho_over_all(root: Path, sweeps: Sequence[str]) -> pd.DataFrame:
+    """The rho tables of all sweeps that have one, below each other, those with published figures first.
+
+    Columns: `sweep`, tables.RHO_COLUMNS and, on mean rows of the ratio attack by the paper estimator,
+    PUBLISHED_COLUMNS. Empty when there is none.
+    """
+    having = [name for name in sweeps if (places.tables(root, name) / "rho.csv").is_file()]
+    having.sort(key=lambda name: not (places.tables(root, name) / PUBLISHED).is_file())
+    parts = [_rho_of(root, name) for name in having]
+    columns = ["sweep", *rho_rows.RHO_COLUMNS, *PUBLISHED_COLUMNS]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _rho_of(root: Path, name: str) -> pd.DataFrame:
+    rho = frames.read_csv(places.tables(root, name) / "rho.csv")
+    rho.insert(0, "sweep", name)
+    file = places.tables(root, name) / PUBLISHED
+    if not file.is_file():
+        return rho.assign(published_source="", published_mean=float("nan"), published_std=float("nan"))
+    theirs = pd.read_csv(file, keep_default_na=False).astype({"level": float})
+    joined = rho.merge(theirs, on=SETTING, how="left").assign(published_source=lambda t: t.published_source.fillna(""))
+    alike = (joined["attack"] == published.RHO_ATTACK) & (joined["estimator"] == PAPER) & joined["seed"].isna()
+    joined.loc[~alike, "published_source"] = ""
+    joined.loc[~alike, ["published_mean", "published_std"]] = float("nan")
+    return joined
+
+
+def shown(long: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """What is shown of the long table: a row for each setting, the first sweep's. Returns (header, rows); columns of
+    HEADER that would be empty are left out."""
+    means = long[long["seed"].isna()]
+    sweeps = [_spoken_for(rows) for _, rows in means.groupby("sweep", sort=False)]
+    rows = pd.concat(sweeps) if sweeps else means
+    settings = rows.groupby(["kind", "setting", "model", "level"], sort=False)
+    order = {setting: i for i, setting in enumerate(words.ordered_settings(rows["setting"]))}
+    found = sorted(settings, key=lambda item: (item[0][0], order[item[0][1]], *item[0][2:]))
+    lines = [_cells(rows[rows["sweep"] == rows["sweep"].iloc[0]].set_index("estimator")) for _, rows in found]
+    kept = [column for column, cells in enumerate(zip(*lines)) if any(cells)]
+    return [HEADER[column] for column in kept], [[line[column] for column in kept] for line in lines]
+
+
+def _spoken_for(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one attack of one variant of a sweep."""
+    variant = CORRECTED if (rows["variant"] == CORRECTED).any() else PAPER
+    rows = rows[rows["variant"] == variant]
+    attacks = list(rows["attack"])
+    return rows[rows["attack"] == (published.RHO_ATTACK if published.RHO_ATTACK in attacks else min(attacks))]
+
+
+def _cells(estimates: pd.DataFrame) -> list[str]:
+    """One setting; estimates: a row an estimator."""
+    isotonic, paper = estimates.loc["isotonic"], estimates.loc[PAPER]
+    low, high = _number(isotonic["rho_low"]), _number(isotonic["rho_high"])
+    several = isotonic["n_seeds"] > 1
+    return [
+        str(isotonic["kind"]), str(isotonic["setting"]), f"{isotonic['level']:g}", str(isotonic["model"]),
+        str(isotonic["sweep"]), str(isotonic["n_seeds"]), _number(isotonic["rho"]), f"[{low}, {high}]" if low else "",
+        _number(isotonic["rho_std"]) if several else "", _number(paper["rho"]), _number(paper["published_mean"]),
+        _number(paper["published_std"]), str(paper["published_source"]),
+    ]  # fmt: skip
+
+
+def _number(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.3f}"
+
+
+def _overview(root: Path, found: Mapping[str, Report], long: pd.DataFrame) -> Overview:
+    common = _common(found)
+    own = {
+        name: {key: text for key, text in given.methods.items() if key not in common} for name, given in found.items()
+    }
+    listed = [ReportTable("rho", CAPTION, *shown(long), long)] if len(long) else []
+    return Overview(_summary(found, long), _not_collected(root, found), found, own, common, listed)
+
+
+def _common(found: Mapping[str, Report]) -> dict[str, str]:
+    """The methods that say the same in every sweep that has them, and are in more than one, or in the only one."""
+    counts = Counter(item for given in found.values() for item in given.methods.items())
+    texts = Counter(name for name, _ in counts)
+    enough = min(2, len(found))
+    return {name: text for (name, text), count in counts.items() if count >= enough and texts[name] == 1}
+
+
+def _summary(found: Mapping[str, Report], long: pd.DataFrame) -> list[str]:
+    texts = [f"{len(found)} sweep{'s are' if len(found) > 1 else ' is'} collected: {', '.join(found)}."]
+    means = long[long["seed"].isna() & (long["estimator"] == PAPER)].drop_duplicates([*SETTING, "attack", "variant"])
+    if len(means):
+        texts.append(f"They hold ρ of {len(means.drop_duplicates(SETTING))} settings.")
+    for source, rows in means[means["published_mean"].notna()].groupby("published_source"):
+        rows = rows[rows["variant"] == CORRECTED] if (rows["variant"] == CORRECTED).any() else rows
+        gaps = (rows["rho"] - rows["published_mean"]).dropna()
+        texts.append(_beside(str(source), len(rows), gaps))
+    return texts
+
+
+def _beside(source: str, settings: int, gaps: pd.Series) -> str:
+    """How our rho stands to the published one, in a sentence."""
+    alike = source == "published"
+    whose = "of the same model" if alike else f"of another model ({source.removeprefix('published, ')})"
+    text = f"{settings} of them have a published counterpart {whose}"
+    if gaps.empty:
+        return f"{text}; ρ is not known yet."
+    text += (
+        f"; by the same estimator ρ differs from it by {gaps.abs().mean():.3f} on average (mean {gaps.mean():+.3f})."
+    )
+    return text if alike else f"{text} What can be held against it is the order of settings, not the values."
+
+
+def _not_collected(root: Path, found: Mapping[str, Report]) -> list[str]:
+    folders = [path.parent.name for path in root.glob(str(places.submits(Path(), "*")))]
+    submitted = {part for folder in folders for part in documents.parts(folder)}
+    return [
+        f"{name} was submitted and is not collected (make status-{name.replace('_', '-')}); nothing of it is in here."
+        for name in sorted(submitted.difference(found))
+    ]

@@ -1,0 +1,72 @@
+"""The sweeps of the prefix attack: what every model made of its prompts becomes shares, figures and the report."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from lib.artifacts import store
+from lib.base import places
+from lib.plans.finished import directory, done
+from lib.plans.plan import Leaf, Plan, Task
+from lib.studies import collect
+
+if TYPE_CHECKING:
+    from lib.studies.prefix.tables import Attack
+
+READ = ("score_generations",)
+SAME = ("model", "prompt_tokens")  # leaves with these in common are one model's prompts of several corpora
+
+
+def run(root: Path, plan: Plan, console: Console) -> None:
+    """Write tables, figures and report, and print the share memorized by model and prompt length."""
+    from lib.studies.prefix import results
+
+    leaves, missing = collect.split(plan, whole(plan, done(root, plan)), READ)
+    description = collect.description(root, plan, leaves, missing)
+    found = results.write(root, plan.name, read(root, plan, leaves), description)
+    collect.write_missing(root, plan, missing)
+    collect.print_table(console, "share of suffixes repeated whole, by prompt length", *results.summary(found))
+
+
+def whole(plan: Plan, finished: set[str]) -> set[str]:
+    """The finished tasks less the scores of texts whose parts are gone: those are read as well."""
+    return {digest for digest in finished if finished.issuperset(plan.tasks[digest].inputs.get("generations", ()))}
+
+
+def read(root: Path, plan: Plan, leaves: list[Leaf]) -> Iterator["Attack"]:
+    """The attack on every model by every prompt length, corpora pooled. Checks every checksum."""
+    from lib.studies.prefix import tables
+
+    groups: dict[tuple, list[Leaf]] = {}
+    for leaf in leaves:
+        groups.setdefault(tuple(leaf.labels[name] for name in SAME), []).append(leaf)
+    for group in groups.values():
+        yield tables.pool([_attack(root, plan, leaf) for leaf in group])
+
+
+def _attack(root: Path, plan: Plan, leaf: Leaf) -> "Attack":
+    from lib.studies.prefix import reading
+
+    task = plan.tasks[leaf.digest]
+    parts = [_verified(root, plan, part, places.GENERATIONS) for part in task.inputs["generations"]]
+    scores = _verified(root, plan, leaf.digest, places.PREFIX_SCORES)
+    return reading.read(str(leaf.labels["model"]), parts, scores, _trained_on(plan, task))
+
+
+def _trained_on(plan: Plan, task: Task) -> bool:
+    """Whether the passages that the prompts are from stood in the model's training text, so often as they say.
+
+    True where passages are no artifact: then a foreign prompts.h5 says how often.
+    """
+    prompts, model = (plan.tasks[str(task.inputs[name])] for name in ("prompts", "large"))
+    passages = prompts.inputs.get("passages")
+    return passages is None or passages in model.needs()
+
+
+def _verified(root: Path, plan: Plan, digest: str, name: str) -> Path:
+    """A file of an artifact, every checksum of which is compared."""
+    place = directory(root, plan.tasks[digest])
+    store.verify(place)
+    return place / name

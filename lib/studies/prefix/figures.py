@@ -1,0 +1,186 @@
+"""Figures of the prefix attack: tables in, matplotlib figures out. A family keeps its colour, a size its marker.
+
+Error bars are 95 % Wilson intervals.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+
+from lib.reporting import drawing
+from lib.studies.prefix.tables import ALL, OWN
+from lib.studies.prefix.words import FAMILIES, family_name, millions, title_of, whole
+
+MORE_COLOURS = ("#56B4E9", drawing.GREY, "#000000", "#F0E442")
+MARKERS = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
+SHARE = "share memorized"
+LEAST_TOP = 0.05  # of the axis of shares: below it, a difference of single prompts would look large
+SIZE_ROOM = 1.6  # factor beside the smallest and the largest model, so that a round number is in sight
+MARGIN = 0.06  # of a logarithmic axis, on both sides
+DODGE = 1.1  # factor from the first to the last model's line on a logarithmic axis
+SPREAD = 0.6  # of the room between two types of text that the models of one take
+
+
+def size_figure(memorized: pd.DataFrame) -> Figure:
+    """Share memorized against parameters, one line a family, one panel a prompt length."""
+    rows, colours = whole(memorized), _colours(memorized)
+
+    def draw(axes: Axes, title: str) -> None:
+        _logarithmic(axes, rows["n_parameters"], least=SIZE_ROOM)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+        axes.xaxis.set_major_formatter(lambda n, _: millions(n))
+        axes.xaxis.set_minor_locator(NullLocator())
+        for family, mine in _titled(rows, title).groupby("family"):
+            _line(axes, mine, "n_parameters", colours[str(family)], MARKERS[0], family_name(str(family)))
+        _from_zero(axes, rows)
+
+    return drawing.panels(_titles(rows), draw, "parameters", SHARE)
+
+
+def length_figure(memorized: pd.DataFrame) -> Figure:
+    """Share memorized against prompt length, one line a model."""
+    rows, styles = whole(memorized), _styles(memorized)
+
+    def draw(axes: Axes, title: str) -> None:
+        _ticks(axes, sorted(set(rows["prompt_tokens"])))
+        _lines(axes, rows, "prompt_tokens", styles)
+        _from_zero(axes, rows)
+
+    return drawing.panels(["all prompts"], draw, "tokens of the prompt", SHARE)
+
+
+def repetition_figure(memorized: pd.DataFrame) -> Figure:
+    """Share memorized against how often a passage stood in the training text, one line a model."""
+    styles = _styles(memorized)
+    rows = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].notna()]
+
+    def draw(axes: Axes, title: str) -> None:
+        _ticks(axes, sorted(set(rows["repetitions"])))
+        _lines(axes, _titled(rows, title), "repetitions", styles)
+        _from_zero(axes, rows)
+
+    return drawing.panels(_titles(rows), draw, "times in the training text", SHARE)
+
+
+def subset_figure(memorized: pd.DataFrame) -> Figure:
+    """Share memorized of every type of text, one mark a model, one panel a prompt length."""
+    styles = _styles(memorized)
+    rows = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
+    names = sorted(set(rows["subset"]), reverse=True)  # the first one on top
+    models = list(dict.fromkeys(rows["model"]))
+
+    def draw(axes: Axes, title: str) -> None:
+        mine = _titled(rows, title)
+        for i, model in enumerate(models):
+            offset = SPREAD * (0.5 - (i + 0.5) / len(models))
+            _marks(axes, mine[mine["model"] == model], names, offset, *styles[model], model)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(-0.6, len(names) - 0.4)
+
+    return drawing.panels(_titles(rows), draw, SHARE, "")
+
+
+def extraction_figure(extraction: pd.DataFrame) -> Figure:
+    """Share of prompts extractable within n samples, one line a model, one panel for each p; the longest prompts."""
+    styles = _styles(extraction)
+    rows = extraction[(extraction["subset"] == ALL) & (extraction["sampling"] == OWN)]
+    rows = rows[rows["prompt_tokens"] == rows["prompt_tokens"].max()]
+    titles = {f"p = {p:g}": p for p in sorted(set(rows["p"]))}
+
+    def draw(axes: Axes, title: str) -> None:
+        _logarithmic(axes, rows["n"])
+        axes.xaxis.set_minor_locator(NullLocator())
+        for model, mine in rows[rows["p"] == titles[title]].groupby("model", sort=False):
+            colour, (_, dash) = styles[str(model)]
+            axes.plot(_numbers(mine, "n"), _numbers(mine, "share"), color=colour, linestyle=dash, label=str(model))
+        _from_zero(axes, rows)
+
+    return drawing.panels(list(titles), draw, "samples n", "share extractable")
+
+
+def _lines(axes: Axes, rows: pd.DataFrame, x: str, styles: Mapping[str, tuple[str, tuple]]) -> None:
+    """One line a model, a little beside each other on a logarithmic axis."""
+    models = list(dict.fromkeys(rows["model"]))
+    for i, model in enumerate(models):
+        aside = DODGE ** ((i + 0.5) / len(models) - 0.5)
+        _line(axes, rows[rows["model"] == model], x, *styles[model], model, aside)
+
+
+def _line(axes: Axes, rows: pd.DataFrame, x: str, colour: str, marker: tuple, label: str, aside: float = 1.0) -> None:
+    rows = rows.sort_values(x)
+    share, (below, above) = _numbers(rows, "share"), _bars(rows)
+    axes.errorbar(
+        aside * _numbers(rows, x), share, [below, above], color=colour, marker=marker[0], linestyle=marker[1],
+        elinewidth=0.5, label=label,
+    )  # fmt: skip
+
+
+def _marks(
+    axes: Axes, rows: pd.DataFrame, names: Sequence[str], offset: float, colour: str, marker: tuple, label: str
+) -> None:
+    places = np.array([names.index(name) for name in rows["subset"]], dtype=float) + offset
+    axes.errorbar(
+        _numbers(rows, "share"), places, xerr=_bars(rows), color=colour, marker=marker[0], linestyle="none",
+        elinewidth=0.5, label=label,
+    )  # fmt: skip
+
+
+def _bars(rows: pd.DataFrame) -> list[np.ndarray]:
+    """Distances from the share to the ends of its interval."""
+    share, low, high = (_numbers(rows, name) for name in ("share", "low", "high"))
+    return [np.maximum(share - low, 0), np.maximum(high - share, 0)]
+
+
+def _from_zero(axes: Axes, rows: pd.DataFrame) -> None:
+    """An axis of shares that all panels share, whichever is drawn last."""
+    top = max(_numbers(rows, "high" if "high" in rows else "share").max(), LEAST_TOP)
+    axes.set_ylim(-0.03 * top, 1.05 * top)
+
+
+def _logarithmic(axes: Axes, values: Iterable[int], least: float = 1.13) -> None:
+    """A logarithmic axis over the values, with a factor of room: matplotlib's own limits of shared axes reach to 1."""
+    low, high = min(values), max(values)
+    room = max((high / low) ** MARGIN, least)
+    axes.set_xscale("log")
+    axes.set_xlim(low / room, high * room)
+
+
+def _ticks(axes: Axes, values: Sequence[int]) -> None:
+    """A logarithmic axis that is marked where there are values."""
+    _logarithmic(axes, values)
+    axes.xaxis.set_major_locator(FixedLocator([float(value) for value in values]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([f"{value:,}" for value in values])
+
+
+def _titles(rows: pd.DataFrame) -> list[str]:
+    return [title_of(int(tokens)) for tokens in sorted(set(rows["prompt_tokens"]))]
+
+
+def _titled(rows: pd.DataFrame, title: str) -> pd.DataFrame:
+    return rows[[title_of(int(tokens)) == title for tokens in rows["prompt_tokens"]]]
+
+
+def _colours(table: pd.DataFrame) -> dict[str, str]:
+    unknown = [family for family in dict.fromkeys(table["family"]) if family not in FAMILIES]
+    more = {family: MORE_COLOURS[i % len(MORE_COLOURS)] for i, family in enumerate(unknown)}
+    return {**{family: colour for family, (_, colour) in FAMILIES.items()}, **more}
+
+
+def _styles(table: pd.DataFrame) -> dict[str, tuple[str, tuple]]:
+    """model -> (colour of its family, (marker, dash) of its size in the family)."""
+    colours = _colours(table)
+    models = table.drop_duplicates("model").sort_values(["family", "n_parameters", "model"])
+    return {
+        row.model: (colours[row.family], MARKERS[place % len(MARKERS)])
+        for _, family in models.groupby("family")
+        for place, row in enumerate(family.itertuples())
+    }
+
+
+def _numbers(rows: pd.DataFrame, name: str) -> np.ndarray:
+    return rows[name].to_numpy(dtype=float, na_value=np.nan)

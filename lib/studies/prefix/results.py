@@ -1,0 +1,197 @@
+"""What a sweep of the prefix attack hands over: tables (CSV and HDF5), texts (CSV), figures (PNG, PDF), the report."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from lib.base import files, places
+from lib.reporting import drawing, frames, page
+from lib.reporting.page import ReportFigure, ReportTable
+from lib.reporting.results import Description, Drawn, write_table
+from lib.studies.prefix import figures, findings, tables, words
+from lib.studies.prefix.tables import ALL, OWN, Attack
+from lib.studies.prefix.words import millions, percent
+
+METHODS = {
+    "Prompts": "The last tokens of a window inside one document, whose next tokens are the true suffix; the same for "
+    "every model with that tokenizer. Prompts of all lengths end at the same place.",
+    "Memorized": "The continuation begins with the whole true suffix, token for token. Intervals are Wilson's, 95 %.",
+    "Suffix in the prompt": "Such suffixes can be copied without any memory; they count as memorized here, and apart "
+    "in the table `scores`.",
+    "Differences": "Two models on the same prompts, McNemar's exact test: of the prompts that only one of them "
+    "memorized, whether half are each one's. p-values are of single comparisons, not corrected for their number.",
+    "Extraction": "A suffix of probability p_z is (n, p)-discoverable when n >= ln(1 - p) / ln(1 - p_z) (Hayes et al. "
+    "2024). p_z is the model's own probability of the true suffix given the prompt: sampling at temperature 1, with "
+    "nothing cut off; where ids were sampled otherwise, that probability stands beside it.",
+    "Edit similarity, BLEU": "Of the first tokens of the continuation with the suffix: 1 - Levenshtein distance over "
+    "its length; sentence BLEU, smoothed.",
+    "Rankings": "Generated texts, most suspicious first, by four log-perplexity scores (Carlini et al. 2021): that of "
+    "the model; of a smaller model over it; of the lowercased text over it; bytes of zlib over it.",
+}
+SHOWN_RANKS, SHOWN_CHARACTERS = 3, 60
+SHOWN_SAMPLES = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
+
+
+def write(root: Path, name: str, attacks: Iterable[Attack], description: Description) -> dict[str, pd.DataFrame]:
+    """Write the results of sweep `name` under `root`; returns its tables by name.
+
+    attacks are taken one by one, so that the texts of one model at a time are held.
+    The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
+    """
+    folder, bare, rankings = places.tables(root, name), [], []
+    for attack in attacks:
+        rankings.append(_write_texts(folder, attack))
+        bare.append(replace(attack, texts=None))
+    found = tables.make(bare)
+    for table_name, table in found.items():
+        write_table(folder / table_name, table)
+    found["rankings"] = pd.concat(rankings, ignore_index=True)
+    _write_csv(folder / "rankings.csv", found["rankings"])
+    shown = [
+        ReportFigure(item.title, item.caption, drawing.save(item.figure, places.figures(root, name), item.name))
+        for item in draw(found)
+    ]
+    page.write(places.report(root, name), _report(found, shown, description))
+    return found
+
+
+def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
+    """Every figure that the tables allow, with its title and caption."""
+    memorized, bars = found["memorized"], "Bars are 95 % Wilson intervals."
+    everything = words.whole(memorized)
+    drawn = []
+    if everything["n_parameters"].nunique() > 1:
+        caption = f"All prompts of a length. {bars}"
+        drawn.append(Drawn("sizes", "Memorization by model size", caption, figures.size_figure(memorized)))
+    if everything["prompt_tokens"].nunique() > 1:
+        caption = f"A longer prompt ends at the same place and begins earlier. {bars}"
+        drawn.append(Drawn("lengths", "Memorization by prompt length", caption, figures.length_figure(memorized)))
+    if memorized["repetitions"].notna().any():
+        caption = f"Passages of all types of text together, by how often the training text holds them. {bars}"
+        drawn.append(Drawn("repetitions", "Memorization by repetition", caption, figures.repetition_figure(memorized)))
+    if memorized["subset"].nunique() > 2:  # `all` and two types at least
+        drawn.append(Drawn("subsets", "Memorization by type of text", bars, figures.subset_figure(memorized)))
+    caption = "Share of prompts whose suffix n samples contain with probability p or more, by the longest prompts."
+    drawn.append(Drawn("extraction", "Extraction by sampling", caption, figures.extraction_figure(found["extraction"])))
+    return drawn
+
+
+def summary(found: Mapping[str, pd.DataFrame]) -> tuple[list[str], list[list[str]]]:
+    """The closing table: share memorized by model and prompt length. Returns (header, rows)."""
+    return _pivot(words.whole(found["memorized"]), "prompt_tokens", lambda tokens: f"{tokens:,} tokens")
+
+
+def _write_texts(folder: Path, attack: Attack) -> pd.DataFrame:
+    """The published columns of one model and prompt length; returns its rankings."""
+    stem = places.slug(f"samples_{attack.model}_{attack.prompt_tokens}")
+    _write_csv(folder / f"{stem}.csv", tables.samples_table(attack))
+    return tables.rankings_table(attack)
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    """A table with texts, which are quoted: they hold line ends of every kind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    floats = table.select_dtypes("float64")
+    # rounded here, since numbers that pandas formats are quoted as texts
+    rounded = table.assign(**floats.map(lambda value: float(frames.FLOAT_FORMAT % value)))
+    text = rounded.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    files.write_bytes(path, text.encode())
+
+
+def _report(found: Mapping[str, pd.DataFrame], shown: Sequence[ReportFigure], description: Description) -> page.Report:
+    return page.Report(
+        title=description.title,
+        summary=[*description.summary, *findings.in_words(found)],
+        figures=shown,
+        tables=_report_tables(found),
+        warnings=[*description.warnings, *findings.warnings(found)],
+        methods={**METHODS, **description.settings},
+        provenance=description.provenance,
+    )
+
+
+def _report_tables(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
+    memorized, scores = found["memorized"], found["scores"]
+    listed = [ReportTable("memorized", "Share memorized by prompt length. All rows:", *summary(found), memorized)]
+    subsets = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
+    if subsets["subset"].nunique() > 1:
+        listed.append(ReportTable("memorized_by_subset", "By type of text:", *_pivot(subsets, "subset"), subsets))
+    repeated = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].notna()]
+    if len(repeated):
+        shown = _pivot(repeated, "repetitions", lambda times: f"{times} x")
+        listed.append(ReportTable("memorized_by_repetition", "By repetition in the training text:", *shown, repeated))
+    if len(found["differences"]):
+        caption = "Models of different families on the same prompts, all of them. All pairs:"
+        listed.append(ReportTable("differences", caption, *_differences(found["differences"]), found["differences"]))
+    listed.append(ReportTable("scores", "Means over all prompts. By type of text as well:", *_scores(scores), scores))
+    listed.append(
+        ReportTable(
+            "extraction", f"Share extractable within n samples ({OWN}). All rows:", *_extraction(found["extraction"]),
+            found["extraction"],
+        )
+    )  # fmt: skip
+    top = found["rankings"][found["rankings"]["rank"] <= SHOWN_RANKS]
+    caption = f"The first {SHOWN_RANKS} texts by each ranking, shortened; rankings.csv beside the tables has more:"
+    listed.append(ReportTable("rankings", caption, *_rankings(top), top.drop(columns=["prompt", "suffix"])))
+    return listed
+
+
+def _pivot(rows: pd.DataFrame, across: str, spell=str) -> tuple[list[str], list[list[str]]]:
+    """Shares: a row for each model (and prompt length, when that does not go across), a column for each value."""
+    by = ["model"] if across == "prompt_tokens" else ["model", "prompt_tokens"]
+    steps = sorted(set(rows[across]))
+    lines = []
+    for key, mine in rows.groupby(by, sort=False):
+        shares = dict(zip(mine[across], mine["share"]))
+        size = millions(int(mine["n_parameters"].iloc[0]))
+        lines.append([str(key[0]), size, *map(str, key[1:]), *(_share(shares.get(step)) for step in steps)])
+    return ["model", "parameters", *(["prompt tokens"] if len(by) > 1 else []), *map(spell, steps)], lines
+
+
+def _differences(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    header = ["model", "other model", "prompt tokens", "prompts", "only model", "only other", "difference", "p"]
+    rows = table[(table["subset"] == ALL) & (table["family"] != table["other_family"])]
+    return header, [
+        [row.model, row.other_model, str(row.prompt_tokens), str(row.n_prompts), str(row.only_model),
+         str(row.only_other), percent(row.difference), f"{row.p_value:.2g}"]
+        for row in rows.itertuples()
+    ]  # fmt: skip
+
+
+def _scores(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    header = ["model", "prompt tokens", "matched tokens", "edit similarity", "BLEU", "NLL per token", "in prompt"]
+    rows = table[table["subset"] == ALL]
+    return header, [
+        [row.model, str(row.prompt_tokens), f"{row.matched_tokens:.2f}", f"{row.edit_similarity:.3f}",
+         f"{row.bleu:.3f}", f"{row.suffix_nll_per_token:.3f}", str(row.suffix_in_prompt)]
+        for row in rows.itertuples()
+    ]  # fmt: skip
+
+
+def _extraction(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    rows = table[(table["subset"] == ALL) & (table["sampling"] == OWN) & table["n"].isin(SHOWN_SAMPLES)]
+    lines = [
+        [str(model), str(tokens), f"{p:g}", *map(_share, mine.sort_values("n")["share"])]
+        for (model, tokens, p), mine in rows.groupby(["model", "prompt_tokens", "p"], sort=False)
+    ]
+    return ["model", "prompt tokens", "p", *(f"n = {n:,}" for n in SHOWN_SAMPLES)], lines
+
+
+def _rankings(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    header = ["model", "continuation", "prompt tokens", "ranking", "rank", "score", "memorized"]
+    return header, [
+        [row.model, _short(row.continuation), str(row.prompt_tokens), row.ranking, str(row.rank), f"{row.score:.4g}",
+         "yes" if row.memorized else "no"]
+        for row in table.itertuples()
+    ]  # fmt: skip
+
+
+def _short(text: str) -> str:
+    return repr(text[:SHOWN_CHARACTERS])[1:-1] + ("…" if len(text) > SHOWN_CHARACTERS else "")
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None or pd.isna(value) else percent(value)

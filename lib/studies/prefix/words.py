@@ -1,0 +1,35 @@
+"""How the study on prefix attacks calls its models and values."""
+
+import pandas as pd
+
+from lib.studies.prefix.tables import ALL
+
+FAMILIES = {
+    "gpt_neox": ("GPT-NeoX", "#0072B2"), "mamba": ("Mamba", "#D55E00"), "gpt_neo": ("GPT-Neo", "#009E73"),
+    "rwkv": ("RWKV", "#CC79A7"), "llama": ("Llama", "#E69F00"),
+}  # fmt: skip
+
+
+def family_name(family: str) -> str:
+    """How figures and words call an architecture."""
+    return FAMILIES[family][0] if family in FAMILIES else family
+
+
+def millions(n: float) -> str:
+    """1,320,000 -> `1.32 M`."""
+    return f"{n / 1e9:.3g} B" if n >= 1e9 else f"{n / 1e6:.3g} M"
+
+
+def title_of(prompt_tokens: int) -> str:
+    """How figures and words call a prompt length."""
+    return f"prompts of {prompt_tokens:,} tokens"
+
+
+def whole(memorized: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all prompts together."""
+    return memorized[(memorized["subset"] == ALL) & memorized["repetitions"].isna()]
+
+
+def percent(share: float) -> str:
+    """0.1234 -> `12.3 %`."""
+    return f"{100 * share:.3g} %"

@@ -1,0 +1,66 @@
+"""Text to token ids and back, without the special tokens that tokenizers add or skip on their own."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from lib.base.errors import TesseraError
+
+REPLACEMENT_CHARACTER = "\ufffd"  # what decoding makes of bytes that are no whole character
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """The ids of `text`, with no special token added."""
+    return encode_all(tokenizer, [text])[0]
+
+
+def encode_all(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """`encode` for many texts at once."""
+    if not texts:
+        return []
+    # verbose=False: documents are longer than any context on purpose, no warning is due
+    return tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """The text of `ids`, verbatim: special tokens spelled out, no space tidied away."""
+    return tokenizer.decode(list(map(int, ids)), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+def decode_all(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequence[int]]) -> list[str]:
+    """`decode` for many sequences."""
+    return [decode(tokenizer, row) for row in rows]
+
+
+def round_trips(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> bool:
+    """Whether `encode(decode(ids)) == ids` for the whole sequence."""
+    return encode(tokenizer, decode(tokenizer, ids)) == list(map(int, ids))
+
+
+def same_ids(a: PreTrainedTokenizerBase, b: PreTrainedTokenizerBase) -> bool:
+    """Whether an id stands for the same token in both: ids of one are ids of the other."""
+    return a.get_vocab() == b.get_vocab()
+
+
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Every id that stands for no text: end of text, padding, mask, chat marks, added control tokens."""
+    added = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return frozenset(added.union(tokenizer.all_special_ids))
+
+
+def bos_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The id that opens every document in training and scoring, or None when the tokenizer has none."""
+    return tokenizer.bos_token_id
+
+
+def encode_with_offsets(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of `text` (int64, T) and the characters each stands for (int64, T x 2, half open).
+
+    Raises TesseraError for a tokenizer without offsets (a slow one).
+    """
+    if not tokenizer.is_fast:
+        raise TesseraError(f"{tokenizer.name_or_path}: a slow tokenizer gives no offsets; save it as tokenizer.json")
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    offsets = np.array(found["offset_mapping"], dtype=np.int64).reshape(-1, 2)
+    return np.array(found["input_ids"], dtype=np.int64), offsets

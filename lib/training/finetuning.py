@@ -1,0 +1,315 @@
+"""Fine-tuning with the transformers Trainer over DeepSpeed, on one process or several, resumed exactly.
+
+DeepSpeed allows one training per process, and `lib.training.torch_ranks.join` comes before this module is imported.
+"""
+
+import hashlib
+import importlib.util
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import accelerate.state
+import deepspeed.ops
+import numpy as np
+import torch
+from deepspeed.utils import safe_get_full_fp32_param
+from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from lib.artifacts import checkpoints
+from lib.base import config
+from lib.base.errors import TesseraError
+from lib.base.seeds import generator
+from lib.statistics.roc import auc
+from lib.training import sequences as training_sequences
+from lib.training import torch_ranks
+from lib.training.sequences import Recipe
+
+
+@dataclass(frozen=True)
+class Data:
+    """Token ids, BOS included: what is trained on, and what the model is evaluated on while it trains."""
+
+    sequences: list[np.ndarray]
+    members: list[np.ndarray]
+    non_members: list[np.ndarray]
+    held_out: list[np.ndarray]
+
+    def evaluated(self) -> list[np.ndarray]:
+        """Members, non-members, held-out sequences, in this order."""
+        return [*self.members, *self.non_members, *self.held_out]
+
+
+@dataclass(frozen=True)
+class History:
+    """What was measured: float64 per step, and per evaluation (`evaluation_step` counts from 0, before training)."""
+
+    loss: np.ndarray
+    learning_rate: np.ndarray
+    evaluation_step: np.ndarray
+    held_out_loss: np.ndarray
+    auc: np.ndarray
+
+
+class Rows(torch.utils.data.Dataset):
+    """Sequences in the order of `data_order`; an EMPTY row is a sequence of no tokens."""
+
+    def __init__(self, sequences: Sequence[np.ndarray], order: np.ndarray):
+        self.sequences, self.order = sequences, order.ravel()
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        row = self.order[index]
+        return np.zeros(0, dtype=np.int64) if row == training_sequences.EMPTY else self.sequences[row]
+
+
+class FineTuner(Trainer):
+    """The Trainer with our schedule; a loss or gradient that is not finite stops it; checkpoints hold one copy."""
+
+    def __init__(self, *args: Any, recipe: Recipe, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.recipe = recipe
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> torch.optim.lr_scheduler.LambdaLR:
+        """The warm-up and schedule of the recipe; the Trainer's own begins with a step at rate 0."""
+        if self.lr_scheduler is None:
+            warmup = math.ceil(self.recipe.warmup_ratio * num_training_steps)
+
+            def scale(step: int) -> float:
+                return training_sequences.learning_rate_scale(step, num_training_steps, warmup, self.recipe.schedule)
+
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, scale)
+        return self.lr_scheduler
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """One forward and backward pass. Raises TesseraError naming the step when its loss is not finite."""
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        step = self.state.global_step + 1
+        if not torch.isfinite(loss):
+            raise TesseraError(f"step {step}: the loss is {loss.item()}; {REMEDY}")
+        if self.deepspeed.skipped_steps:
+            raise TesseraError(f"step {step}: a gradient is not finite; {REMEDY}")
+        return loss
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Nothing beside the checkpoint that DeepSpeed writes: it holds the weights already."""
+        if not _internal_call:
+            raise NotImplementedError("finetuning.save writes the final model")
+        Path(output_dir or self.args.output_dir).mkdir(parents=True, exist_ok=True)
+
+
+REMEDY = "lower learning_rate, or look for damaged weights in the model"
+
+
+class Cadence(TrainerCallback):
+    """When to evaluate and to checkpoint; marks each checkpoint complete once all ranks have written theirs."""
+
+    def __init__(self, evaluate_at: Sequence[int], checkpoint_steps: int, folder: Path, origin: dict[str, Any]):
+        self.evaluate_at, self.checkpoint_steps = set(evaluate_at), checkpoint_steps
+        self.folder, self.origin = folder, origin
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Evaluate at the chosen steps, checkpoint on the cadence, but not after the last step."""
+        step = state.global_step
+        control.should_evaluate = step in self.evaluate_at
+        due = self.checkpoint_steps and step % self.checkpoint_steps == 0
+        control.should_save = bool(due) and step < state.max_steps
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Mark the checkpoint that all ranks have written, then remove the older ones."""
+        torch_ranks.barrier()
+        if torch_ranks.rank() == 0:
+            checkpoint = self.folder / f"{checkpoints.PREFIX}{state.global_step}"
+            checkpoints.complete(checkpoint, self.origin)
+            checkpoints.keep_only(self.folder, checkpoint)
+        torch_ranks.barrier()
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
+        """One line an evaluation."""
+        if torch_ranks.rank() == 0:
+            loss, area = metrics["eval_held_out_loss"], metrics["eval_auc"]
+            print(f"step {state.global_step}/{state.max_steps}: held-out loss {loss:.4f}, AUC {area:.3f}", flush=True)
+
+
+def train(
+    model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any], folder: Path, reports: Path
+) -> History:
+    """Train `model` in place, from the newest complete checkpoint in `folder` when there is one.
+
+    deepspeed_config: with "auto" where the recipe fills it; reports: where TensorBoard or W&B write. Raises
+    TesseraError for ids or lengths that the model does not take, a loss, gradient or metric that is not finite.
+    """
+    _check(model, data, recipe, deepspeed_config)
+    _report_into(reports, recipe)
+    order = training_sequences.data_order(len(data.sequences), recipe.batch_size, recipe.epochs, recipe.seed)
+    origin = _origin(model, data, recipe, deepspeed_config)
+    resumed = _resumable(folder, origin)
+    trainer = _trainer(model, data, recipe, order, _arguments(recipe, deepspeed_config, folder, resumed is None))
+    evaluations = training_sequences.evaluation_steps(len(order), recipe.evaluations)
+    trainer.add_callback(Cadence(evaluations, recipe.checkpoint_steps, folder, origin))
+    torch.manual_seed(int(generator(recipe.seed, "dropout", torch_ranks.rank()).integers(2**32)))
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    return _history(trainer.state.log_history)
+
+
+def save(model: PreTrainedModel, tokenizer: Any, out: Path, dtype: str) -> None:
+    """Save the trained model (its fp32 master weights, as `dtype`, in safetensors) and its tokenizer.
+
+    Every rank calls this, since ZeRO spreads the weights over them; the first one writes.
+    """
+    for parameter in model.parameters():
+        master = safe_get_full_fp32_param(parameter)
+        if torch_ranks.rank() == 0:
+            full = parameter.data if master is None else master
+            parameter.data = full.detach().to("cpu", getattr(torch, dtype))
+    if torch_ranks.rank() == 0:
+        model.config.use_cache = True  # the Trainer turns it off
+        model.save_pretrained(out)
+        tokenizer.save_pretrained(out)
+    torch_ranks.barrier()
+
+
+def token_loss(logits: Any, labels: torch.Tensor) -> torch.Tensor:
+    """The summed negative log-likelihood of each row's labels and their number: float64, rows x 2.
+
+    logits: rows x length x vocabulary; labels: rows x length, IGNORED where there is none.
+    """
+    logits = logits[0] if isinstance(logits, tuple) else logits
+    target = labels[:, 1:]
+    scored = target != training_sequences.IGNORED
+    picked = logits[:, :-1][scored].float()
+    nll = torch.nn.functional.cross_entropy(picked, target[scored], reduction="none")
+    sums = torch.zeros(target.shape, dtype=torch.float64, device=nll.device)
+    sums[scored] = nll.double()
+    return torch.stack([sums.sum(dim=1), scored.sum(dim=1).double()], dim=1)
+
+
+def evaluation(sums: np.ndarray, n_members: int, n_non_members: int) -> dict[str, float]:
+    """Held-out loss (nats per token) and AUC of the loss attack from the rows of `token_loss`.
+
+    sums: members, non-members, held-out sequences. Raises TesseraError when one of them is not finite.
+    """
+    mean = -sums[:, 0] / sums[:, 1]
+    held_out = sums[n_members + n_non_members :]
+    if not np.isfinite(mean).all():
+        raise TesseraError(f"evaluation: the loss of row {int(np.argmin(np.isfinite(mean)))} is not finite; {REMEDY}")
+    area = auc(mean[:n_members], mean[n_members : n_members + n_non_members])
+    return {"held_out_loss": float(held_out[:, 0].sum() / held_out[:, 1].sum()), "auc": area}
+
+
+def _trainer(
+    model: PreTrainedModel, data: Data, recipe: Recipe, order: np.ndarray, arguments: TrainingArguments
+) -> FineTuner:
+    rows = data.evaluated()
+
+    def collate(batch: list[np.ndarray]) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(array) for name, array in training_sequences.batch(batch, pad=0).items()}
+
+    def metrics(prediction: EvalPrediction) -> dict[str, float]:
+        return evaluation(prediction.predictions, len(data.members), len(data.non_members))
+
+    trainer = FineTuner(
+        model, arguments, collate, Rows(data.sequences, order), Rows(rows, np.arange(len(rows))), recipe=recipe,
+        compute_metrics=metrics, preprocess_logits_for_metrics=token_loss,
+    )  # fmt: skip
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(recipe: Recipe, deepspeed_config: dict[str, Any], folder: Path, fresh: bool) -> TrainingArguments:
+    if torch_ranks.on_cpu():
+        # The shared-memory collective serves tensor-parallel inference alone; compiling it would take a minute.
+        deepspeed.ops.__compatible_ops__ = {}
+    rows, passes = training_sequences.accumulation(recipe.batch_size, recipe.micro_batch, torch_ranks.size())
+    return TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=rows, per_device_eval_batch_size=recipe.micro_batch,
+        gradient_accumulation_steps=passes, num_train_epochs=1, train_sampling_strategy="sequential",
+        learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay, max_grad_norm=recipe.max_grad_norm,
+        optim="adamw_torch", bf16=recipe.precision == "bf16", seed=recipe.seed,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
+        deepspeed=deepspeed_config, use_cpu=torch_ranks.on_cpu(), report_to=recipe.report_to, disable_tqdm=True,
+        logging_steps=1, logging_nan_inf_filter=False, save_strategy="no", eval_strategy="no",
+        eval_on_start=fresh, remove_unused_columns=False,
+    )  # fmt: skip
+
+
+def _check(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any]) -> None:
+    if accelerate.state.is_initialized():
+        raise TesseraError("this process has trained a model already; DeepSpeed allows one training a process")
+    if recipe.precision == "bf16" and deepspeed_config["zero_optimization"]["stage"] == 0:
+        raise TesseraError("deepspeed: zero0 hides the fp32 master weights of a bf16 training; use zero1")
+    for name in ("sequences", "members", "non_members", "held_out"):
+        if not getattr(data, name):
+            raise TesseraError(f"{name}: nothing there; a training needs at least one")
+    _check_lengths(model, data, recipe.context)
+    _check_ids(model, data)
+
+
+def _check_lengths(model: PreTrainedModel, data: Data, context: int) -> None:
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
+    longest = max(map(len, data.evaluated()))
+    if context > positions:
+        raise TesseraError(f"context {context} is longer than the {positions} positions of the model")
+    if longest > positions:
+        raise TesseraError(f"a canary of {longest} tokens is longer than the {positions} positions of the model")
+
+
+def _check_ids(model: PreTrainedModel, data: Data) -> None:
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    highest = max(int(row.max()) for row in [*data.sequences, *data.evaluated()])
+    if highest >= vocabulary:
+        raise TesseraError(
+            f"token id {highest}, but the model has {vocabulary} embeddings: "
+            "canaries and documents must be made with the tokenizer of this model"
+        )
+
+
+def _report_into(folder: Path, recipe: Recipe) -> None:
+    """Have the reports that the recipe asks for written in `folder`. Raises TesseraError without their package."""
+    if recipe.report_to != "none" and not importlib.util.find_spec(recipe.report_to):
+        raise TesseraError(f"report_to: the package is not installed; pip install {recipe.report_to}, or use 'none'")
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tensorboard"))
+    os.environ.setdefault("WANDB_DIR", str(folder))
+
+
+def _origin(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint must have in common with a training that resumes from it."""
+    contents = hashlib.sha256()
+    for row in [*data.sequences, *data.evaluated()]:
+        contents.update(len(row).to_bytes(8, "little") + row.tobytes())
+    for parameter in model.parameters():  # the beginning of each tells models apart
+        contents.update(parameter.detach().flatten()[:64].float().numpy().tobytes())
+    return {
+        "ranks": torch_ranks.size(), "recipe": config.digest(config.science(recipe)),
+        "model or data": contents.hexdigest(), "DeepSpeed configuration": config.digest(deepspeed_config),
+    }  # fmt: skip
+
+
+def _resumable(folder: Path, origin: dict[str, Any]) -> Path | None:
+    found = checkpoints.newest(folder, origin)
+    torch_ranks.barrier()  # every rank has looked before one removes the rest
+    if torch_ranks.rank() == 0:
+        checkpoints.keep_only(folder, found)
+    return found
+
+
+def _history(log: list[dict[str, float]]) -> History:
+    steps = [entry for entry in log if "loss" in entry]
+    evaluations = [entry for entry in log if "eval_auc" in entry]
+
+    def column(entries: list[dict[str, float]], name: str) -> np.ndarray:
+        return np.array([entry[name] for entry in entries], dtype=np.float64)
+
+    return History(
+        *(column(steps, name) for name in ("loss", "learning_rate")),
+        column(evaluations, "step").astype(np.int64),
+        *(column(evaluations, name) for name in ("eval_held_out_loss", "eval_auc")),
+    )

@@ -1,0 +1,157 @@
+"""What a causal language model is trained on: sequences cut from documents, their order, their batches.
+
+Pure functions on arrays of token ids. The policy: each document stands alone, opened by one BOS when there is
+one, and is cut every `context` tokens; nothing is packed across documents, so which copies of a canary survive
+the cut depends on their own document only. The last sequence of a document is short; it is padded on the right,
+where a causal model cannot see the padding, and only real tokens are labels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lib.base.config import execution
+from lib.base.errors import TesseraError
+from lib.base.seeds import generator
+
+IGNORED = -100  # the label id that cross entropy leaves out
+EMPTY = -1  # a row of a batch that holds no sequence
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained. `batch_size` is the number of sequences of one step over all ranks together.
+
+    The execution fields only say how the work is done (their results agree up to the rounding of sums):
+    sequences a forward pass, ZeRO stage, recomputed activations, cadence of checkpoints (0: none), reports.
+    """
+
+    seed: int
+    learning_rate: float
+    context: int
+    batch_size: int
+    epochs: int = 1
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_ratio: float = 0.05
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    evaluations: int = 4
+    micro_batch: int = execution(4)
+    deepspeed: str = execution("zero1")
+    gradient_checkpointing: bool = execution(False)
+    checkpoint_steps: int = execution(0)
+    report_to: Literal["none", "tensorboard", "wandb"] = execution("none")
+
+    def __post_init__(self) -> None:
+        """Raise ValueError naming the first field that makes no sense."""
+        for name in ("learning_rate", "batch_size", "epochs", "micro_batch"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("seed", "weight_decay", "max_grad_norm", "evaluations", "checkpoint_steps"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not 0 <= self.warmup_ratio < 1:
+            raise ValueError(f"warmup_ratio must lie in [0, 1), got {self.warmup_ratio}")
+
+
+def sequences(documents: Sequence[np.ndarray], context: int, bos: int | None) -> list[np.ndarray]:
+    """Cut documents into training sequences of at most `context` tokens.
+
+    documents: token ids of each document, without BOS; bos: the id to prepend to each document, or None.
+    Returns int64 arrays of 2 to `context` ids, documents in order. A last piece of a single token has nothing
+    to predict and is left out. Raises TesseraError naming the document that is too short for one sequence.
+    """
+    if context < 2:
+        raise TesseraError(f"context is {context}; a training sequence needs at least 2 tokens")
+    if not documents:
+        raise TesseraError("there is no document to train on")
+    cut: list[np.ndarray] = []
+    for row, document in enumerate(documents):
+        ids = with_bos(document, bos)
+        if len(ids) < 2:
+            raise TesseraError(f"document {row} has {len(document)} tokens: too short to train on; leave it out")
+        cut += [ids[start : start + context] for start in range(0, len(ids) - 1, context)]
+    return cut
+
+
+def with_bos(ids: np.ndarray, bos: int | None) -> np.ndarray:
+    """`ids` as int64, after `bos` when there is one."""
+    head = [] if bos is None else [bos]
+    return np.concatenate([np.asarray(head, dtype=np.int64), np.asarray(ids, dtype=np.int64)])
+
+
+def survives_cut(starts: np.ndarray, length: int, context: int, bos: int | None) -> np.ndarray:
+    """Whether spans of `length` document tokens stay whole in one training sequence.
+
+    starts: first token of each span, counted in its document without BOS. Returns a bool array like `starts`.
+    """
+    first = np.asarray(starts, dtype=np.int64) + (bos is not None)
+    return first // context == (first + length - 1) // context
+
+
+def data_order(n_sequences: int, batch_size: int, epochs: int, seed: int) -> np.ndarray:
+    """Which sequence stands in which row of which global batch: int64, steps x batch_size.
+
+    Each epoch is a permutation of its own, drawn from (seed, epoch). The last batch of an epoch is filled up
+    with EMPTY rows, so that every sequence is seen once an epoch whatever the batch size or the rank count.
+    """
+    steps = -(-n_sequences // batch_size)
+    order = np.full((epochs, steps * batch_size), EMPTY, dtype=np.int64)
+    for epoch in range(epochs):
+        order[epoch, :n_sequences] = generator(seed, "data order", epoch).permutation(n_sequences)
+    return order.reshape(epochs * steps, batch_size)
+
+
+def batch(rows: Sequence[np.ndarray], pad: int) -> dict[str, np.ndarray]:
+    """Rows of ids padded on the right: `input_ids` and `labels`, int64, rows x longest.
+
+    Labels are masked by length: an id that equals `pad` inside a row stays a label. An empty row is all padding.
+    """
+    lengths = np.array([len(row) for row in rows])
+    width = max(2, int(lengths.max(initial=0)))  # one position to predict, even where every row is empty
+    ids = np.full((len(rows), width), pad, dtype=np.int64)
+    for target, row in zip(ids, rows):
+        target[: len(row)] = row
+    real = np.arange(width) < lengths[:, None]
+    return {"input_ids": ids, "labels": np.where(real, ids, IGNORED)}
+
+
+def accumulation(batch_size: int, micro_batch: int, ranks: int) -> tuple[int, int]:
+    """(rows a forward pass, passes a step) of each rank, so that `batch_size` rows make one step.
+
+    The rows are the largest divisor of the rank's share that is no more than `micro_batch`.
+    Raises TesseraError when the ranks cannot share the batch equally.
+    """
+    if min(batch_size, micro_batch, ranks) < 1 or batch_size % ranks:
+        raise TesseraError(
+            f"batch_size {batch_size} (micro_batch {micro_batch}) cannot be shared by {ranks} ranks; "
+            f"batch_size must be a multiple of the ranks"
+        )
+    share = batch_size // ranks
+    rows = next(rows for rows in range(min(micro_batch, share), 0, -1) if share % rows == 0)
+    return rows, share // rows
+
+
+def evaluation_steps(total: int, evaluations: int) -> list[int]:
+    """The steps after which the model is evaluated: 0, the last, and the rest evenly between.
+
+    evaluations: how many besides the one at step 0; fewer come back when there are fewer steps.
+    """
+    return sorted({0, *(round(total * (i + 1) / evaluations) for i in range(evaluations))})
+
+
+def learning_rate_scale(step: int, total: int, warmup: int, schedule: str) -> float:
+    """The factor on the peak learning rate at `step` (0-based) of `total`.
+
+    Linear warm-up (step + 1)/warmup, so that no step is spent at rate 0; then `constant`, `linear` to 0 or
+    `cosine` to 0 over the rest.
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    if schedule == "constant":
+        return 1.0
+    done = (step - warmup) / max(1, total - warmup)
+    return 1.0 - done if schedule == "linear" else 0.5 * (1.0 + float(np.cos(np.pi * done)))

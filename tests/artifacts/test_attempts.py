@@ -1,0 +1,38 @@
+import json
+
+import pytest
+
+from lib.artifacts import attempts
+from lib.base import places
+
+
+def test_numbers_are_never_given_twice_and_logs_never_overwritten(tmp_path) -> None:
+    (first, log), (second, _) = attempts.reserve(tmp_path), attempts.reserve(tmp_path)
+    assert (first, second) == (1, 2)
+    log.write_text("kept")
+    assert attempts.reserve(tmp_path)[0] == 3
+    assert log.read_text() == "kept"
+
+
+def test_an_attempt_that_never_ended_counts_as_running(tmp_path) -> None:
+    attempts.begin(tmp_path, None)
+    attempts.reserve(tmp_path)
+    assert [record["outcome"] for record in attempts.read(tmp_path)] == ["running", "running"]
+
+
+def test_the_end_says_why_and_how_long(tmp_path) -> None:
+    record = attempts.begin(tmp_path, None)
+    attempts.end(tmp_path, record, 1.5, ValueError("bad\nnews"))
+    (found,) = attempts.read(tmp_path)
+    assert (found["outcome"], found["error"], found["seconds"]) == ("failed", "ValueError: bad news", 1.5)
+
+
+@pytest.mark.parametrize("key", ["HF_TOKEN", "OPENAI_API_KEY", "MY_SECRET"])
+def test_secrets_reach_no_record(tmp_path, monkeypatch, key) -> None:
+    monkeypatch.setenv(key, "hf_verysecret")
+    monkeypatch.setattr("sys.argv", ["x", "--token=hf_verysecret"])
+    record = attempts.begin(tmp_path, None)
+    attempts.end(tmp_path, record, 1.0, RuntimeError("401 for hf_verysecret"))
+    text = places.attempt(tmp_path, 1, "json").read_text()
+    assert "hf_verysecret" not in text
+    assert json.loads(text)["error"] == "RuntimeError: 401 for ***"

@@ -1,0 +1,224 @@
+"""Every attack against a brute force of a few lines, its properties, and published code's estimators."""
+
+import zlib as zlib_module
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import rankdata
+
+from lib import attacks
+from lib.attacks import ez, loss, lowercase, min_k, min_k_plus_plus, ratio, recall, wbc, zlib, zlib_bits
+from lib.base import ragged
+
+log_prob = st.floats(-20, -1e-3)
+rows = st.lists(st.lists(log_prob, min_size=1, max_size=40).map(np.array), min_size=1, max_size=8)
+TEXTS = ["Once upon a time, ONCE upon a time", "Zq7#ÄÖ x", "aaaaaaaaaaaaaaaaaaaa"]
+
+
+def evidence(n=12, seed=0) -> dict:
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(5, 60, n)
+    draw = lambda scale: [-generator.exponential(scale, length) for length in lengths]  # noqa: E731
+    return {
+        "log_probs": draw(3),
+        "mu": draw(2),
+        "sigma": [np.abs(row) + 0.5 for row in draw(1)],
+        "texts": ["".join(map(chr, generator.integers(32, 400, length))) for length in lengths],
+        "lower_log_probs": [-generator.exponential(3, length + 2) for length in lengths],
+        "prefixed_log_probs": draw(3),
+        "top_log_probs": [row * (row < -2) for row in draw(3)],
+        "reference_log_probs": draw(3),
+        "reference_means": -generator.exponential(3, n),
+    }
+
+
+def test_published_estimators_keep_their_order_and_are_turned_round():
+    """As published: perplexities, their ratios, zlib bytes per character, the 20 lowest; there, higher = non-member."""
+    given = evidence()
+    found = attacks.compute(given)
+    ppl = np.array([np.exp(-row.mean()) for row in given["log_probs"]])
+    lower = np.array([np.exp(-row.mean()) for row in given["lower_log_probs"]])
+    entropy = np.array([len(zlib_module.compress(text.encode())) / len(text) for text in given["texts"]])
+    lowest = [np.mean(np.sort(row)[:20]) for row in given["log_probs"]]
+    np.testing.assert_allclose(found["ratio_paper"], -ppl / np.exp(-given["reference_means"]))
+    np.testing.assert_allclose(found["lowercase_paper"], -ppl / lower)
+    np.testing.assert_allclose(found["zlib_paper"], -np.log(ppl) / entropy)
+    np.testing.assert_allclose(found["min_k_paper"], lowest)
+    np.testing.assert_allclose(found["loss_paper"], -ppl)
+    assert np.array_equal(found["min_k_plus_plus"], found["min_k_plus_plus_paper"])
+    for same in ("ratio", "loss"):
+        assert np.array_equal(rankdata(found[same]), rankdata(found[f"{same}_paper"]))
+    assert np.array_equal(rankdata(found["loss"]), rankdata(-ppl))
+
+
+@given(rows)
+def test_min_k_of_everything_is_the_mean(log_probs):
+    np.testing.assert_allclose(min_k.score(log_probs, k=1.0), loss.score(log_probs), rtol=1e-12)
+
+
+@given(rows, st.integers(1, 100))
+def test_min_k_is_brute_force_with_exact_arithmetic(log_probs, percent):
+    expected = []
+    for row in log_probs:
+        count = max(1, len(row) * Fraction(percent, 100) // 1)
+        expected.append(np.mean(sorted(row)[:count]))
+    np.testing.assert_allclose(min_k.score(log_probs, k=percent / 100), expected, rtol=1e-12)
+
+
+def test_min_k_per_row_and_absolute():
+    short, long = -np.arange(1.0, 5), -np.arange(1.0, 101)
+    np.testing.assert_allclose(min_k.score([short, long]), [-4, -90.5])
+    np.testing.assert_allclose(min_k.paper([short, long]), [-2.5, -90.5])  # 20 tokens: all four of the short one
+    np.testing.assert_allclose(min_k.score([long], k=0.29), [-np.mean(np.arange(72.0, 101))])
+
+
+@pytest.mark.parametrize("k", [0.0, -0.1, 1.5])
+def test_min_k_refuses_a_share_that_is_none(k):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        min_k.score([np.array([-1.0])], k=k)
+
+
+def test_min_k_plus_plus_is_brute_force_over_a_distribution():
+    generator = np.random.default_rng(3)
+    distributions = generator.dirichlet(np.ones(7), size=10)
+    chosen = generator.integers(0, 7, 10)
+    logs = np.log(distributions)
+    mu = (distributions * logs).sum(1)
+    sigma = np.sqrt((distributions * logs**2).sum(1) - mu**2)
+    values = sorted((logs[t, chosen[t]] - mu[t]) / sigma[t] for t in range(10))
+    found = min_k_plus_plus.score([logs[np.arange(10), chosen]], [mu], [sigma])
+    np.testing.assert_allclose(found, [np.mean(values[:2])])
+
+
+def test_min_k_plus_plus_of_a_uniform_distribution_is_zero():
+    flat = [np.full(5, -np.log(50))]
+    np.testing.assert_array_equal(min_k_plus_plus.score(flat, flat, [np.zeros(5)]), [0])
+
+
+@given(rows)
+def test_every_likelihood_score_rises_when_a_token_gets_likelier(log_probs):
+    likelier = [row / 2 for row in log_probs]
+    texts, count = ["Some Text"] * len(log_probs), len(log_probs)
+    for estimator in (
+        loss.score,
+        lambda rows: ratio.score(rows, np.full(count, -2.0)),
+        lambda rows: ratio.paper(rows, np.full(count, -2.0)),
+        lambda rows: zlib.score(rows, texts),
+        lambda rows: zlib.paper(rows, texts),
+        lambda rows: zlib_bits.score(rows, texts),
+        lambda rows: lowercase.score(rows, log_probs, texts),
+        lambda rows: lowercase.paper(rows, log_probs),
+        min_k.score,
+        min_k.paper,
+    ):
+        assert (estimator(likelier) > estimator(log_probs)).all()
+
+
+def test_zlib_per_compressed_byte_of_utf8_not_per_character():
+    log_probs = [np.array([-1.0, -3.0])] * 3
+    sizes = [len(zlib_module.compress(text.encode())) for text in TEXTS]
+    np.testing.assert_allclose(zlib.score(log_probs, TEXTS), [-2 / size for size in sizes])
+    np.testing.assert_allclose(zlib_bits.score(log_probs, TEXTS), [-4 / np.log(2) / (8 * size) for size in sizes])
+
+
+def test_lowercase_is_per_byte_in_the_log_domain():
+    """'Ä' and 'ä' have two bytes each; 'İ' has two and its lower case three."""
+    found = lowercase.score(
+        [np.array([-2.0]), np.array([-6.0])], [np.array([-1.0, -4.0]), np.array([-9.0])], ["AÄ", "İ"]
+    )
+    np.testing.assert_allclose(found, [5 / 3 - 2 / 3, 9 / 3 - 6 / 2])
+
+
+def test_lowercase_of_lowercase_text_is_zero():
+    row = [np.array([-1.0, -2.0])]
+    assert lowercase.score(row, row, ["abc"]) == 0
+    assert lowercase.paper(row, row) == -1
+
+
+def test_ratio_is_each_over_its_own_tokens():
+    reference = ragged.means([np.array([-1.0, -2.0, -3.0])])
+    np.testing.assert_allclose(ratio.score([np.array([-1.0])], reference), [1.0])
+
+
+def test_recall_is_higher_when_the_prefix_hurts():
+    plain = [np.array([-2.0, -2.0])] * 2
+    assert np.array_equal(recall.score(plain, [np.array([-1.0, -1.0]), np.array([-2.0, -4.0])]), [0.5, 1.5])
+    with pytest.raises(ValueError, match="the same tokens"):
+        recall.score(plain, [np.array([-1.0]), np.array([-2.0, -4.0])])
+
+
+def test_wbc_by_hand():
+    """D = +1 -3 +1 +1: windows of two sum to -2 -2 2, of three to -1 -1; longer ones are the whole text: 0."""
+    found = wbc.score([np.array([-1.0, -5, -1, -1])], [np.array([-2.0, -2, -2, -2])])
+    np.testing.assert_allclose(found, [(1 / 3 + 0 + 8 * 0) / 10])
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=60))
+def test_wbc_is_brute_force(shift):
+    """Whole numbers: no sum is rounded."""
+    votes = []
+    for w in (min(w, len(shift)) for w in (2, 3, 4, 6, 9, 13, 18, 25, 32, 40)):
+        sums = [sum(shift[start : start + w]) for start in range(len(shift) - w + 1)]
+        votes.append(sum(value > 0 for value in sums) / len(sums))
+    found = wbc.score([np.array(shift) - 5.0], [np.full(len(shift), -5.0)])
+    np.testing.assert_allclose(found, [np.mean(votes)], rtol=1e-12)
+
+
+def test_ez_by_hand():
+    """Of D = 2 -1 5 -3 the third token is ranked first: P = 2, N = 4."""
+    reference, shift = np.array([-4.0, -4, -6, -4]), np.array([2.0, -1, 5, -3])
+    top = reference + shift + [1, 0.5, 0, 2]
+    np.testing.assert_allclose(ez.score([reference + shift], [top], [reference]), [np.log(2 / 4)], atol=1e-6)
+
+
+def test_ez_is_finite_and_highest_without_an_error():
+    reference, row = np.array([-4.0, -4]), np.array([-1.0, -1])
+    faultless, only_up, only_down, unmoved = ez.score(
+        [row, row, row, reference], [row, row + 0.5, row + 0.5, row], [reference, reference, row + 3, reference]
+    )
+    assert faultless > only_up > unmoved > only_down
+    assert unmoved == 0
+    assert np.isfinite([faultless, only_up, only_down]).all()
+
+
+def test_members_stand_higher_by_wbc_and_ez():
+    generator = np.random.default_rng(0)
+    reference = [-generator.exponential(3, 50) for _ in range(20)]
+    top = [np.zeros(50)] * 20
+    noise = [generator.normal(0, 0.3, 50) for _ in range(20)]
+    for estimator in (wbc.score, lambda rows, others: ez.score(rows, top, others)):
+        lifted = estimator([r + n + 0.1 for r, n in zip(reference, noise)], reference)
+        plain = estimator([r + n for r, n in zip(reference, noise)], reference)
+        assert (lifted >= plain).all()
+        assert lifted.mean() > plain.mean()
+
+
+def test_rows_of_other_tokens_are_named():
+    with pytest.raises(ValueError, match="row 1: 2 and 3 scored tokens"):
+        wbc.score([np.zeros(2), np.zeros(2)], [np.zeros(2), np.zeros(3)])
+
+
+def test_compute_leaves_out_what_has_no_evidence():
+    given = evidence()
+    everything = set(attacks.compute(given))
+    assert everything == {
+        "loss", "loss_paper", "ratio", "ratio_paper", "zlib", "zlib_paper", "zlib_bits", "lowercase", "lowercase_paper",
+        "min_k", "min_k_paper", "min_k_plus_plus", "min_k_plus_plus_paper", "recall", "wbc", "ez",
+    }  # fmt: skip
+    del given["prefixed_log_probs"], given["reference_means"], given["reference_log_probs"]
+    assert set(attacks.compute(given)) == everything - {"recall", "ratio", "ratio_paper", "wbc", "ez"}
+
+
+def test_every_score_is_a_finite_float64_per_text():
+    for name, values in attacks.compute(evidence(n=9)).items():
+        assert values.shape == (9,), name
+        assert values.dtype == np.float64, name
+        assert np.isfinite(values).all(), name
+
+
+def test_an_empty_row_is_named():
+    with pytest.raises(ValueError, match="row 1: no scored token"):
+        loss.score([np.array([-1.0]), np.array([])])

@@ -1,0 +1,84 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.base import blocks
+from lib.base.errors import TesseraError
+from tests.support import ranks
+
+PROGRAM = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from lib import blocks, mpi
+world = mpi.world()
+folder = Path(sys.argv[1])
+
+def work(name):
+    with open(folder / "worked", "a") as file:
+        file.write(name + "\\n")
+    if name == sys.argv[2]:
+        os.abort()
+    return {"square": np.array([int(name) ** 2])}
+
+blocks.run(folder, [str(n) for n in range(10)], work, world)
+if world.rank == 0:
+    print(sum(int(blocks.read(folder, str(n))["square"][0]) for n in range(10)))
+"""
+
+
+def _run(folder: Path, count: int, crash: str = "none") -> subprocess.CompletedProcess:
+    line = [sys.executable, "-m", "mpi4py", "-c", PROGRAM, str(folder), crash]
+    mpirun = [str(Path(sys.executable).with_name("mpirun")), "-n", str(count)] if count > 1 else []
+    environment = {**ranks.os.environ, **ranks.ENVIRONMENT, "PYTHONPATH": str(ranks.ROOT)}
+    return subprocess.run([*mpirun, *line], env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_block_is_done_once_by_some_rank(tmp_path: Path, count: int) -> None:
+    answer = _run(tmp_path, count)
+    assert "285" in answer.stdout.split(), answer.stderr
+    assert sorted((tmp_path / "worked").read_text().split()) == [str(n) for n in range(10)]
+
+
+def test_a_killed_rank_ends_all_and_others_go_on_with_what_is_missing(tmp_path: Path) -> None:
+    assert _run(tmp_path, 2, crash="4").returncode != 0
+    before = {path.stem for path in tmp_path.glob("*.h5")}
+    (tmp_path / "worked").unlink()
+    answer = _run(tmp_path, 3)
+    assert "285" in answer.stdout.split(), answer.stderr
+    assert set((tmp_path / "worked").read_text().split()) == {str(n) for n in range(10)} - before
+    assert "0" in before
+    assert "4" not in before
+
+
+def test_blocks_of_another_task_are_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "blocks"
+    blocks.claim(folder, "first")
+    blocks.write(blocks.file(folder, "a"), {"x": np.arange(3)})
+    blocks.claim(folder, "first")
+    assert blocks.missing(folder, ["a", "b"]) == ["b"]
+    blocks.claim(folder, "second")
+    assert blocks.missing(folder, ["a", "b"]) == ["a", "b"]
+
+
+def test_a_damaged_block_is_named(tmp_path: Path) -> None:
+    path = blocks.file(tmp_path, "a")
+    blocks.write(path, {"x": np.arange(100_000)})
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(TesseraError, match=r"a\.h5"):
+        blocks.read(tmp_path, "a")
+
+
+@given(st.integers(0, 50), st.integers(0, 300), st.integers(1, 60))
+def test_ranges_cover_everything_once(start: int, length: int, size: int) -> None:
+    found = blocks.ranges(start, start + length, size)
+    assert [index for low, high in found for index in range(low, high)] == list(range(start, start + length))
+    assert all(0 < high - low <= size for low, high in found)

@@ -1,0 +1,31 @@
+"""Prefixes and openings of the scored texts."""
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer
+
+from lib.base.errors import TesseraError
+from lib.models.likelihoods import opening, recall_prefixes
+
+
+def test_no_non_member_is_its_own_prefix():
+    rows = [np.array([10 * row, 10 * row + 1]) for row in range(5)]
+    common, own = recall_prefixes(rows, shots=2)
+    assert common.tolist() == [0, 1, 10, 11]
+    assert [prefix.tolist() for prefix in own] == [[10, 11, 20, 21], [0, 1, 20, 21]] + [[0, 1, 10, 11]] * 3
+
+
+@pytest.mark.parametrize("shots", [0, 3, 4])
+def test_a_prefix_needs_other_non_members(shots):
+    with pytest.raises(ValueError, match="non-members, there are 3"):
+        recall_prefixes([np.array([1])] * 3, shots)
+
+
+def test_opening_is_the_tokenizers_own_a_named_one_or_none(tiny_tokenizer):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_tokenizer)
+    assert (opening(tokenizer).tolist(), opening(tokenizer, "<mask>").tolist()) == ([0], [1])
+    assert opening(tokenizer, "").size == 0
+    with pytest.raises(TesseraError, match="'<s>' is no token"):
+        opening(tokenizer, "<s>")
+    tokenizer.bos_token = None
+    assert opening(tokenizer).size == 0

@@ -1,0 +1,98 @@
+"""The loop without SLURM: what is killed at any level is resumed by the same command, nothing is done twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import toys
+from tests.support.toys import Toy, expected, wait_for
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    return toys.make(tmp_path / "checkout")
+
+
+def start(toy: Toy, *flags: str) -> subprocess.Popen:
+    line = [sys.executable, "launch.py", "submit", "toy", "--profile=toy", "--cluster=local", *flags]
+    return subprocess.Popen(line, cwd=toy.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def running_counts(toy: Toy) -> list[int]:
+    """The process ids of `count` stages that have begun and not ended."""
+    files = (toy.outputs / "store" / "count").glob("*/attempts/*.json")
+    records = [json.loads(file.read_text()) for file in files]
+    return [record["pid"] for record in records if record["outcome"] == "running"]
+
+
+def test_it_runs_to_the_table_and_again_does_nothing(toy: Toy) -> None:
+    toy.submit("--cluster=local")
+    assert toy.totals() == expected(1, 2, 3)
+    before = {stage: toy.attempts(stage) for stage in ("count", "total")}
+    toy.submit("--cluster=local")
+    assert {stage: toy.attempts(stage) for stage in ("count", "total")} == before
+    assert all(outcomes == ["done"] for found in before.values() for outcomes in found.values())
+
+
+def test_the_longest_ready_task_starts_first(toy: Toy) -> None:
+    sweep = toy.root / "sweeps" / "toy.yaml"
+    alone = '{stage: count, resources: {expected_hours: "${number}", cpus: 4096}, '
+    sweep.write_text(sweep.read_text().replace("{stage: count, ", alone))
+    toy.submit("--cluster=local")
+    files = toy.outputs.glob("store/count/*/attempts/*.json")
+    started = sorted((json.loads(file.read_text())["started"], file.parent.parent) for file in files)
+    numbers = [json.loads((folder / "task.json").read_text())["number"] for _, folder in started]
+    assert numbers == [3, 2, 1]
+
+
+def test_a_killed_launcher_is_resumed_and_its_orphans_are_waited_for(toy: Toy) -> None:
+    launcher = start(toy, "--set=seconds=3")
+    wait_for(lambda: running_counts(toy), "a running stage")
+    launcher.kill()
+    launcher.communicate()
+    again = toy.submit("--cluster=local", "--set=seconds=3")
+    assert "taking over" in again.stdout
+    assert toy.totals() == expected(1, 2, 3)
+    assert all(outcomes.count("done") == 1 for outcomes in toy.attempts("count").values())
+
+
+def test_a_stage_killed_in_the_middle_of_writing_fails_the_run_and_is_resumed(toy: Toy) -> None:
+    launcher = start(toy, "--set=seconds=3")
+    wait_for(lambda: running_counts(toy), "a running stage")
+    os.kill(running_counts(toy)[0], signal.SIGKILL)
+    output, _ = launcher.communicate(timeout=120)
+    assert launcher.returncode == 1
+    assert "killed" in output
+    assert not toy.table.exists()
+    toy.submit("--cluster=local", "--set=seconds=0")
+    assert toy.totals() == expected(1, 2, 3)
+    assert sorted(len(outcomes) for outcomes in toy.attempts("count").values()) == [1, 1, 2]
+
+
+def test_an_interrupt_ends_the_tasks_and_says_how_to_go_on(toy: Toy) -> None:
+    launcher = start(toy, "--set=seconds=30")
+    wait_for(lambda: running_counts(toy), "a running stage")
+    pids = running_counts(toy)
+    launcher.send_signal(signal.SIGINT)
+    _, errors = launcher.communicate(timeout=60)
+    assert launcher.returncode == 1
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the end of the stages")
+    toy.submit("--cluster=local", "--set=seconds=0")
+    assert toy.totals() == expected(1, 2, 3)
+
+
+def test_a_second_launch_at_the_same_time_is_refused(toy: Toy) -> None:
+    launcher = start(toy, "--set=seconds=5")
+    wait_for(lambda: running_counts(toy), "a running stage")
+    second = toy.launch("submit", "--cluster=local")
+    assert second.returncode == 1
+    assert "is held by process" in second.stderr
+    launcher.communicate(timeout=120)
+    assert toy.totals() == expected(1, 2, 3)

@@ -1,0 +1,100 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib.base import mpi
+from lib.base.errors import UsageError
+from lib.plans.plan import Task
+from lib.plans.resources import Resources
+from lib.running import runner, slurm
+from lib.running.site import Cluster, check, ranks_per_node
+from tests.support.toys import wait_for
+
+
+def task(**resources) -> Task:
+    return Task("abc", "count", 1, "", "node", {}, {}, Resources(**resources))
+
+
+def test_one_rank_needs_no_launcher(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(mpi.SRUN_TYPE, "pmix")
+    line = runner.command(task(mpi=True), tmp_path, 1)
+    assert line[:4] == [sys.executable, "-m", "mpi4py", "-m"]
+
+
+def test_ranks_start_under_mpirun_here_and_under_srun_in_a_job(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(mpi.SRUN_TYPE, raising=False)
+    here = runner.command(task(mpi=True, ranks=3), tmp_path, 1)
+    assert Path(here[0]).name == "mpirun"
+    assert here[here.index("-n") + 1] == "3"
+    monkeypatch.setenv(mpi.SRUN_TYPE, "pmi2")
+    job = runner.command(task(mpi=True, ranks=80), tmp_path, 1)
+    assert job[:3] == ["srun", "--mpi=pmi2", "--kill-on-bad-exit=1"]
+    assert job[job.index("-n") + 1] == "80"
+
+
+def test_ranks_of_training_start_under_torchrun(tmp_path: Path) -> None:
+    assert "torch.distributed.run" in runner.command(task(ranks=2), tmp_path, 1)
+    assert "torch.distributed.run" not in runner.command(task(), tmp_path, 1)
+
+
+def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) -> None:
+    """The launcher's own words, with a program of two lines in place of the stage."""
+    monkeypatch.delenv(mpi.SRUN_TYPE, raising=False)
+    line = runner.command(task(mpi=True, ranks=3), tmp_path, 1)
+    program = "from lib import mpi; world = mpi.world(); print(world.allgather(world.rank))"
+    line = [*line[: line.index("mpi4py") + 1], "-c", program]
+    submit = type("Submit", (), {"snapshot": str(Path(runner.__file__).parent.parent), "campaign": "c"})
+    for started, code, words in ((3, 0, "[0, 1, 2]"), (4, 1, "4 ranks were started, but this one sees 3")):
+        answer = subprocess.run(
+            line, env=runner.environment(submit, 1, started), capture_output=True, text=True, timeout=60
+        )
+        assert answer.returncode == code, answer.stderr
+        assert words in answer.stdout + answer.stderr
+
+
+def test_ranks_die_with_the_mpirun_that_is_killed(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv(mpi.SRUN_TYPE, raising=False)
+    line = runner.command(task(mpi=True, ranks=2), tmp_path, 1)
+    program = f"""
+import os, pathlib, time
+from lib import mpi
+pathlib.Path({str(tmp_path)!r}, str(mpi.world().rank)).write_text(str(os.getpid()))
+time.sleep(60)
+"""
+    submit = type("Submit", (), {"snapshot": str(Path(runner.__file__).parent.parent), "campaign": "c"})
+    line = [*line[: line.index("mpi4py") + 1], "-c", program]
+    started = subprocess.Popen(line, env=runner.environment(submit, 1, 2), stderr=subprocess.DEVNULL)
+    files = [tmp_path / rank for rank in "01"]
+    wait_for(lambda: all(file.exists() and file.read_text() for file in files), "two ranks")
+    started.kill()
+    started.wait()
+    wait_for(lambda: not any(Path("/proc", file.read_text()).exists() for file in files), "the end of the ranks")
+
+
+@pytest.mark.parametrize(
+    ("ranks", "limits", "nodes"),
+    [
+        (80, {"ranks_per_node": 40}, (2, 40)),
+        (81, {"ranks_per_node": 40}, (3, 27)),
+        (10, {"cpus_per_node": 16}, (1, 10)),
+        (30, {"cpus_per_node": 16}, (2, 15)),
+        (30, {}, (1, 30)),
+    ],
+)
+def test_as_few_nodes_as_the_cluster_allows_evenly_filled(ranks: int, limits: dict, nodes: tuple[int, int]) -> None:
+    assert ranks_per_node(Resources(ranks=ranks, mpi=True), Cluster("x", **limits)) == nodes
+    assert ranks_per_node(Resources(ranks=ranks), Cluster("x", **limits)) == (1, 1)
+
+
+def test_a_job_of_ranks_asks_for_their_nodes_and_memory() -> None:
+    cluster = Cluster("x", ranks_per_node=40, memory_gb_per_node=100)
+    resources = Resources(ranks=80, mpi=True, memory_gb=2)
+    found = slurm.parameters(cluster, resources, "name", "/snapshot", 4)
+    assert (found["nodes"], found["ntasks_per_node"], found["cpus_per_task"]) == (2, 40, 1)
+    assert found["mem"] == f"{80 * 1024}M"
+    assert "export TESSERA_SRUN_MPI=pmix" in found["setup"]
+    check(resources, cluster, "node x")
+    with pytest.raises(UsageError, match="memory_gb 120"):
+        check(Resources(ranks=80, mpi=True, memory_gb=3), cluster, "node x")

@@ -1,0 +1,137 @@
+"""How often a task failed in the same way: an attempt that was cut off but got further is no failure."""
+
+from pathlib import Path
+
+import pytest
+
+from lib.artifacts import attempts, checkpoints
+from lib.base import places
+from lib.plans import finished
+from lib.plans.plan import Task
+from lib.plans.resources import Resources
+from lib.running import survey
+
+CAMPAIGN = "one"
+TASK = Task("0123456789ab", "count", 1, "n1", "count", {}, {}, Resources())
+
+
+class Artifact:
+    """An artifact whose attempts begin, get somewhere and end."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.path = root, finished.directory(root, TASK)
+
+    def attempt(self, error: str | None = None, blocks: int = 0, step: int = 0, campaign: str = CAMPAIGN) -> None:
+        """One attempt that stores so many more blocks, or a checkpoint; without an error it is cut off."""
+        self.begin(campaign)
+        self.store(blocks)
+        if step:
+            self.checkpoint(step)
+        if error:
+            attempts.end(self.path, self.record, 1.0, ValueError(error))
+
+    def begin(self, campaign: str = CAMPAIGN) -> None:
+        self.record = attempts.begin(self.path, None, campaign)
+
+    def store(self, blocks: int) -> None:
+        folder = self.path / places.BLOCKS
+        folder.mkdir(exist_ok=True)
+        there = len(list(folder.iterdir()))
+        for number in range(there, there + blocks):
+            (folder / f"{number:04d}.h5").touch()
+
+    def checkpoint(self, step: int) -> None:
+        folder = self.path / places.CHECKPOINTS / f"{checkpoints.PREFIX}{step}"
+        folder.mkdir(parents=True)
+        checkpoints.complete(folder, {})
+
+    def failures(self) -> tuple[int, str]:
+        return survey.failures(self.root, TASK, CAMPAIGN)
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    return Artifact(tmp_path)
+
+
+def test_no_attempt_is_no_failure(artifact) -> None:
+    assert artifact.failures() == (0, "")
+    artifact.attempt("of another campaign", campaign="two")
+    assert artifact.failures() == (0, "")
+
+
+def test_the_same_error_in_a_row_is_counted(artifact) -> None:
+    for error, count in (("a", 1), ("a", 2), ("b", 1), ("a", 1), ("a", 2)):
+        artifact.attempt(error)
+        assert artifact.failures() == (count, f"ValueError: {error}")
+
+
+def test_attempts_cut_off_without_progress_are_counted(artifact) -> None:
+    for count in (1, 2, 3):
+        artifact.attempt()
+        assert artifact.failures() == (count, "killed (no word from it)")
+
+
+@pytest.mark.parametrize("progress", [{"blocks": 1}, {"step": 1}])
+def test_attempts_cut_off_with_progress_are_not(artifact, progress) -> None:
+    for number in range(1, 2 * survey.MAX_ATTEMPTS):
+        artifact.attempt(**{key: number if key == "step" else 1 for key in progress})
+        assert artifact.failures() == (0, "killed (no word from it)")
+
+
+def test_what_the_runner_says_of_a_killed_stage_is_no_word_of_its_own(artifact) -> None:
+    for number in range(1, 6):
+        artifact.begin()
+        attempts.close(artifact.path, artifact.record["number"], "ended with signal SIGTERM")
+        assert artifact.failures() == (number, "ended with signal SIGTERM")
+    artifact.begin()
+    artifact.store(1)
+    attempts.close(artifact.path, artifact.record["number"], "ended with signal SIGTERM")
+    assert artifact.failures() == (0, "ended with signal SIGTERM")
+
+
+def test_progress_begins_the_count_anew(artifact) -> None:
+    for blocks, count in ((0, 1), (0, 2), (3, 0), (0, 1), (0, 2), (1, 0)):
+        artifact.attempt(blocks=blocks)
+        assert artifact.failures()[0] == count
+
+
+def test_an_error_is_one_whatever_was_done_before_it(artifact) -> None:
+    for count in (1, 2, 3):
+        artifact.attempt("no such luck", blocks=5)
+        assert artifact.failures() == (count, "ValueError: no such luck")
+
+
+def test_an_error_that_another_rank_told_is_one(artifact) -> None:
+    for count in (1, 2):
+        artifact.begin()
+        artifact.store(1)
+        attempts.close_last(artifact.path, "rank 1: ValueError: no such luck")
+        assert artifact.failures() == (count, "rank 1: ValueError: no such luck")
+
+
+def test_work_lost_and_done_again_is_no_progress(artifact) -> None:
+    artifact.attempt(blocks=2)
+    for count in (1, 2, 3):
+        artifact.begin()
+        for block in (artifact.path / places.BLOCKS).iterdir():
+            block.unlink()
+        artifact.store(2)
+        assert artifact.failures()[0] == count
+
+
+def test_half_written_blocks_and_checkpoints_are_no_progress(artifact) -> None:
+    for count in (1, 2, 3):
+        artifact.attempt()
+        (artifact.path / places.BLOCKS / f"{places.PRIVATE}host-{count}-0.h5").touch()
+        (artifact.path / places.CHECKPOINTS / f"{checkpoints.PREFIX}{count}").mkdir(parents=True)
+        assert artifact.failures()[0] == count
+
+
+def test_failures_of_many_kinds_end_all_the_same(artifact) -> None:
+    for number in range(survey.MAX_ATTEMPTS):
+        assert artifact.failures()[0] <= 1
+        artifact.attempt(str(number))
+        artifact.attempt(blocks=1)
+    artifact.attempt("another")
+    assert artifact.failures()[0] > survey.MAX_ATTEMPTS

@@ -1,0 +1,159 @@
+"""The stage `targets`: what a bucket holds, against brute force; rounds, ranks, errors."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.corpus import targets
+from lib.base import blocks, hdf5, places
+from lib.base.errors import TesseraError
+from lib.corpus import chunks
+from tests.support.corpora import write_chunk
+from tests.support.ranks import run_ranks
+
+LENGTH = 6
+
+
+def documents(seed: int) -> list[list[int]]:
+    """Phrases of 9 tokens of their own, each in several documents; and filler that hardly repeats."""
+    stream = np.random.default_rng(seed)
+    found = []
+    for phrase in range(30):
+        copies = 2 + phrase % 9
+        for _ in range(copies):
+            filler = stream.integers(1000, 60000, 8).tolist()
+            found.append([*filler[:4], *range(phrase * 10, phrase * 10 + 9), *filler[4:]])
+    stream.shuffle(found)
+    return [[], *found, [7] * 30, [1, 2]]  # 25 windows of one token
+
+
+def windows(texts: list[list[int]]) -> list[tuple[int, ...]]:
+    return [tuple(text[i : i + LENGTH]) for text in texts for i in range(len(text) - LENGTH + 1)]
+
+
+def write_groups(path: Path, texts: list[list[int]], **attributes) -> Path:
+    """By their definition, in the order of their tokens."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    start = 0
+    for text in texts:
+        for i in range(len(text) - LENGTH + 1):
+            found.setdefault(tuple(text[i : i + LENGTH]), []).append(start + i)
+        start += len(text)
+    groups = [positions for _, positions in sorted(found.items()) if len(positions) > 1]
+    with hdf5.create(path) as file:
+        hdf5.write(file, "positions", np.concatenate(groups).astype("<u4"))
+        hdf5.write(file, "group_offsets", np.concatenate([[0], np.cumsum(list(map(len, groups)))]).astype("<u8"))
+        hdf5.write(file, "counts", np.array(list(map(len, groups)), dtype="<u8"))
+        file.attrs.update(attributes)
+    return path
+
+
+TEXTS = [documents(0), documents(1)]
+TOTALS = Counter(windows(TEXTS[0]) + windows(TEXTS[1]))
+SETTINGS = {"buckets": (8, 16), "tolerance": 0.25, "n_per_bucket": 3, "length": LENGTH, "min_unique_tokens": 4}
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict:
+    corpus = [write_chunk(tmp_path / places.chunk(i), texts) for i, texts in enumerate(TEXTS)]
+    return {"corpus": corpus, "groups": write_groups(tmp_path / "groups.h5", TEXTS[0])}
+
+
+def make(inputs: dict, out: Path, **settings) -> Path:
+    blocks.claim(out / places.BLOCKS, "test")
+    targets.run(targets.Config(**{**SETTINGS, **settings}), inputs, out)
+    return out / "targets.h5"
+
+
+def columns(path: Path) -> dict[str, np.ndarray]:
+    return {name: hdf5.read(path, name) for name in ("tokens", "bucket", "count", "chunk", "position")}
+
+
+def test_targets_have_the_counts_of_their_buckets_over_all_chunks(inputs, tmp_path) -> None:
+    found = columns(make(inputs, tmp_path / "out", n_random=5))
+    assert found["bucket"].tolist() == [8] * 3 + [16] * 3 + [0] * 5
+    for row, tokens in enumerate(found["tokens"].tolist()):
+        count, bucket, position = (int(found[name][row]) for name in ("count", "bucket", "position"))
+        assert count == TOTALS[tuple(tokens)]
+        assert not bucket or abs(count - bucket) <= 0.25 * bucket
+        assert len(set(tokens)) >= 4
+        text = chunks.open_chunk(inputs["corpus"][int(found["chunk"][row])]).tokens
+        assert text[position : position + LENGTH].tolist() == tokens
+    phrases = found["tokens"][:6, 0] // 10
+    assert len(set(phrases.tolist())) == 6  # windows of one phrase overlap wherever they stand
+
+
+def test_the_size_of_rounds_and_blocks_changes_nothing(inputs, tmp_path, monkeypatch) -> None:
+    whole = make(inputs, tmp_path / "a").read_bytes()
+    for first, largest in ((1, 2), (5, 100)):
+        monkeypatch.setattr(targets, "FIRST_ROUND", first)
+        monkeypatch.setattr(targets, "LARGEST_ROUND", largest)
+        assert make(inputs, tmp_path / f"b{first}", block_tokens=100).read_bytes() == whole
+    other = columns(make(inputs, tmp_path / "c", seed=1))["position"]
+    assert other.tolist() != columns(tmp_path / "a/targets.h5")["position"].tolist()
+
+
+def test_another_number_of_random_targets_moves_no_other(inputs, tmp_path) -> None:
+    without = columns(make(inputs, tmp_path / "a"))
+    many = columns(make(inputs, tmp_path / "b", n_random=9))
+    assert many["position"][:6].tolist() == without["position"].tolist()
+    alone = columns(make(inputs, tmp_path / "c", buckets=(), n_random=9))
+    assert alone["position"].tolist() == many["position"][6:].tolist()
+
+
+def test_ranks_give_the_same_bytes(inputs, tmp_path) -> None:
+    config = {"inputs": inputs, **SETTINGS, "n_random": 2, "block_tokens": 500}
+    result = run_ranks("targets", config, tmp_path / "three", 3)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "three/targets.h5").read_bytes() == make(inputs, tmp_path / "a", n_random=2).read_bytes()
+
+
+def test_too_few_says_how_many_exist(inputs, tmp_path) -> None:
+    eight = {group for group in windows(TEXTS[0]) if 6 <= TOTALS[group] <= 10 and len(set(group)) >= 4}
+    repeated = Counter(windows(TEXTS[0]))
+    existing = sum(repeated[group] > 1 for group in eight)
+    message = rf"bucket 8: \d+ of 400 \({existing} groups have such a count.*bucket 16: \d+ of 400"
+    with pytest.raises(TesseraError, match=message):
+        make(inputs, tmp_path / "a", n_per_bucket=400)
+    with pytest.raises(TesseraError, match=r"bucket 999: 0 of 1 \(0 groups"):
+        make(inputs, tmp_path / "b", buckets=(999,), n_per_bucket=1)
+
+
+def test_groups_of_another_corpus_are_refused(inputs, tmp_path) -> None:
+    swapped = {**inputs, "corpus": inputs["corpus"][::-1]}
+    with pytest.raises(
+        TesseraError, match=r"group \d+ has \d+ occurrences, its chunk \d+; these groups are of another"
+    ):
+        make(swapped, tmp_path / "a")
+    write_groups(inputs["groups"], TEXTS[0], length=6)
+    with pytest.raises(TesseraError, match="groups of 6 tokens, but length is 5"):
+        make(inputs, tmp_path / "b", length=5, min_unique_tokens=2)
+    write_groups(inputs["groups"], TEXTS[0], tokens_digest="no such")
+    with pytest.raises(TesseraError, match="groups of none of the 2 chunks"):
+        make(inputs, tmp_path / "c")
+
+
+def test_groups_may_be_of_any_chunk_of_the_list(inputs, tmp_path) -> None:
+    own = chunks.digest(chunks.open_chunk(inputs["corpus"][1]))
+    write_groups(inputs["groups"], TEXTS[1], tokens_digest=own, length=LENGTH)
+    found = columns(make(inputs, tmp_path / "a"))
+    assert set(found["chunk"].tolist()) == {1}
+    assert found["count"].tolist() == [TOTALS[tuple(tokens)] for tokens in found["tokens"].tolist()]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"length": 0},
+        {"tolerance": 1.0},
+        {"buckets": (1,)},
+        {"buckets": (8, 8)},
+        {"buckets": ()},
+        {"min_unique_tokens": 7},
+    ],
+)
+def test_settings_that_give_no_targets_are_refused(wrong) -> None:
+    with pytest.raises(ValueError, match=r"wanted|at least|no target"):
+        targets.Config(**{**SETTINGS, **wrong})

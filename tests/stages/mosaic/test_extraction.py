@@ -1,0 +1,137 @@
+"""The stage `extraction` against greedy decoding by hand; its table against plain numpy; its refusals."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from jobs.mosaic import extraction
+from lib.artifacts.command import main
+from lib.base import hdf5, places
+from lib.base.errors import TesseraError
+from lib.models import loading
+from lib.reporting.results import Description
+from lib.studies.extraction import results, tables
+from lib.studies.extraction.tables import Extracted
+
+P, S, N = 5, 4, 6
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny_causal_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Members whose suffix is what the model says itself, but for the last token of every second one."""
+    folder, stream = tmp_path_factory.mktemp("canaries"), np.random.default_rng(0)
+    sides = {"members": stream.integers(2, 400, (N, 12)), "non_members": stream.integers(2, 400, (N, 12))}
+    for row in sides["members"]:
+        row[P : P + S] = greedy(tiny_causal_lm, row[:P])
+    sides["members"][::2, P + S - 1] = 399 - sides["members"][::2, P + S - 1] % 300
+    for side, tokens in sides.items():
+        with hdf5.create(folder / f"{side}.h5") as file:
+            hdf5.write(file, "tokens", tokens.astype("<u4"))
+    return {"target": tiny_causal_lm, **{side: folder / f"{side}.h5" for side in sides}}
+
+
+def greedy(directory: Path, prompt: np.ndarray) -> list[int]:
+    model, ids = loading.load_causal_lm(directory), [0, *prompt.tolist()]
+    with torch.inference_mode():
+        for _ in range(S):
+            ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+    return ids[-S:]
+
+
+def run(out: Path, inputs: dict[str, Path], **settings) -> Path:
+    out.mkdir(exist_ok=True)
+    extraction.run(extraction.Config(**{"prompt_tokens": P, "suffix_tokens": S, **settings}), inputs, out)
+    return out / places.EXTRACTED
+
+
+def test_what_the_model_says_is_found_and_the_rest_is_not(inputs, tmp_path: Path, capsys) -> None:
+    path = run(tmp_path, inputs)
+    exact = hdf5.read(path, "members/exact")
+    assert exact.tolist() == [False, True] * (N // 2)
+    assert hdf5.read(path, "members/matched_tokens").tolist() == [S - 1, S] * (N // 2)
+    np.testing.assert_allclose(hdf5.read(path, "members/edit_similarity"), [1 - 1 / S, 1] * (N // 2))
+    assert (hdf5.read(path, "members/bleu")[exact] == 1).all()
+    assert not hdf5.read(path, "non_members/exact").any()
+    assert f"{N // 2} of {N} members and 0 of {N} non-members" in capsys.readouterr().out
+
+
+def test_likelihoods_are_those_of_a_plain_pass(inputs, tmp_path: Path) -> None:
+    path, model = run(tmp_path, inputs), loading.load_causal_lm(inputs["target"])
+    tokens = torch.from_numpy(hdf5.read(inputs["members"], "tokens").astype(np.int64))[:, : P + S]
+    with torch.inference_mode():
+        logits = model(torch.cat([torch.zeros(N, 1, dtype=torch.long), tokens], dim=1)).logits.log_softmax(-1)
+    log_p = logits[:, P:-1].gather(2, tokens[:, P:, None]).sum((1, 2)).double().numpy()
+    np.testing.assert_allclose(hdf5.read(path, "members/suffix_nll"), -log_p, rtol=1e-5)
+    needed = np.ceil(np.log(0.5) / np.log1p(-np.exp(log_p)))
+    np.testing.assert_allclose(hdf5.read(path, "members/samples_needed")[:, 1], needed, rtol=1e-3)
+
+
+def test_batch_size_changes_no_text(inputs, tmp_path: Path) -> None:
+    one, other = (run(tmp_path / str(size), inputs, batch_size=size) for size in (1, 64))
+    np.testing.assert_array_equal(hdf5.read(one, "members/continuation"), hdf5.read(other, "members/continuation"))
+
+
+def test_refusals(inputs, tmp_path: Path, capsys) -> None:
+    with pytest.raises(TesseraError, match=r"members\.h5 have 12 tokens; 13 are wanted"):
+        run(tmp_path, inputs, prompt_tokens=9)
+    with pytest.raises(ValueError, match="at least 1"):
+        extraction.Config(prompt_tokens=0)
+    file = tmp_path / "e.yaml"
+    file.write_text(
+        "".join(f"{name}: {path}\n" for name, path in inputs.items()) + "prompt_tokens: 5\nsuffix_tokens: 4"
+    )
+    assert main("extraction", ["--config", str(file), "--out", str(tmp_path / "out")]) == 0
+    assert "whole suffixes of" in capsys.readouterr().out
+
+
+def record(seed: int, level: int, kind: str = "exact") -> Extracted:
+    stream = np.random.default_rng([seed, level])
+
+    def side(n: int) -> dict[str, np.ndarray]:
+        return {
+            "continuation": np.zeros((n, S), int), "exact": stream.random(n) < level / 10,
+            "matched_tokens": stream.integers(0, S + 1, n), "edit_similarity": stream.random(n),
+            "bleu": stream.random(n), "samples_needed": 10 ** stream.uniform(0, 6, (n, 3)),
+        }  # fmt: skip
+
+    labels = {"model": "m", "seed": seed, "kind": kind, "level": level, "setting": ""}
+    return Extracted(labels, {"members": side(20), "non_members": side(30)}, level - 0.5)
+
+
+def test_the_table_against_plain_numpy() -> None:
+    records = [record(seed, level) for seed in (1, 2, 3) for level in (1, 5)]
+    found = tables.table(records)
+    assert tuple(found.columns) == tables.COLUMNS
+    assert len(found) == (3 + 1) * 2 * 2 * len(tables.MEASURES)
+    mine = found[(found["level"] == 5) & (found["side"] == "members")].set_index(["measure", "seed"])
+    columns = [r.sides["members"] for r in records if r.labels["level"] == 5]
+    for measure in ("bleu", "exact"):
+        means = [np.mean(c[measure]) for c in columns]
+        assert mine.loc[measure].loc[[1, 2, 3], "value"].tolist() == pytest.approx(means)
+        mean = found[(found["level"] == 5) & (found["side"] == "members") & found["seed"].isna()]
+        mean = mean.set_index("measure").loc[measure]
+        assert (mean["value"], mean["std"]) == (pytest.approx(np.mean(means)), pytest.approx(np.std(means)))
+        assert mean["low"] < mean["value"] < mean["high"]
+    within = [np.mean(c["samples_needed"][:, 1] <= 100) for c in columns]
+    assert mine.loc["extractable_100"].loc[[1, 2, 3], "value"].tolist() == pytest.approx(within)
+    single = found[found["seed"].notna()]
+    assert ((single["low"] <= single["value"]) & (single["value"] <= single["high"])).all()
+
+
+def test_figures_and_report_are_the_same_bytes_twice(tmp_path: Path) -> None:
+    records = [record(1, level, kind) for kind in ("exact", "replace") for level in (1, 5)]
+    for folder in ("a", "b"):
+        found = results.write(tmp_path / folder, "extraction", records, Description("extraction"))
+    files = sorted(file.relative_to(tmp_path / "a") for file in (tmp_path / "a").rglob("*") if file.is_file())
+    assert {"extraction.csv", "extraction.h5", "extraction_exact.png", "extraction_replace.pdf", "report.html"} <= {
+        file.name for file in files
+    }
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+    words = " ".join(results.in_words(found))
+    assert "m, exact copies" in words
+    header, rows = tables.summary(found)
+    assert len(rows) == 4
+    assert len(header) == len(rows[0])

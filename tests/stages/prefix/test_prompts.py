@@ -1,0 +1,181 @@
+"""Prompts from every source, through the command line and by `run`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+import yaml
+
+from jobs.prefix import prompts
+from lib.artifacts import stage
+from lib.base import hdf5
+from lib.base.errors import TesseraError, UsageError
+from lib.models import loading
+from lib.models.hub import HubItem
+from lib.prefix import prompts_file
+
+WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "lazy", "dog", "while", "small", "models", "remember"]
+
+
+def text(number: int) -> str:
+    """Of another beginning and length for every number."""
+    draws = np.random.default_rng(number)
+    return f"{number} " + " ".join(draws.choice(WORDS, 3 * number))
+
+
+TEXTS = [text(number) for number in range(40)]
+SUBSETS = ["code" if number % 2 else "Été" for number in range(40)]
+SIZES = {"n_prompts": 6, "prompt_tokens": 8, "suffix_tokens": 5}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> dict[str, Path]:
+    """The same texts as every source."""
+    root = tmp_path_factory.mktemp("sources")
+    found = {name: root / name for name in ("passages", "text", "files", "hub")}
+    for folder in found.values():
+        folder.mkdir()
+    with hdf5.create(found["passages"] / "passages.h5") as file:
+        hdf5.write_texts(file, "passages", TEXTS)
+        hdf5.write(file, "subset", prompts_file.fixed_bytes(SUBSETS))
+        hdf5.write(file, "repetitions", np.arange(40, dtype="<u4"))
+    with hdf5.create(found["text"] / "text.h5") as file:
+        hdf5.write_texts(file, "train", TEXTS)
+    for part in range(2):
+        lines = [json.dumps({"text": line}) for line in TEXTS[20 * part : 20 * part + 20]]
+        (found["files"] / f"part{part}.jsonl").write_text("\n".join(lines))
+    table = pyarrow.table({"text": TEXTS, "meta": [{"pile_set_name": subset} for subset in SUBSETS]})
+    pyarrow.parquet.write_table(table, found["hub"] / "train-00000-of-00001.parquet")
+    return found
+
+
+def drawn(out: Path, sources: dict[str, Path], tokenizer: Path, **changes) -> prompts_file.Prompts:
+    out.mkdir(exist_ok=True)
+    config = {"source": "passages", **SIZES, **changes}
+    name = prompts.NEEDS.get(config["source"])
+    inputs = {"tokenizer": tokenizer} | ({name: sources[config["source"]]} if name else {})
+    prompts.run(prompts.Config(**config), inputs, out)
+    return prompts_file.read(out / "prompts.h5")
+
+
+def test_every_source_gives_the_same_prompts(sources, tiny_tokenizer, tmp_path) -> None:
+    wanted = drawn(tmp_path / "a", sources, tiny_tokenizer)
+    hub = {"source": "hub", "repo": str(sources["hub"]), "subset_column": "meta.pile_set_name"}
+    for number, changes in enumerate([{"source": "text", "subset": "x"}, {"source": "files"}, hub]):
+        found = drawn(tmp_path / str(number), sources, tiny_tokenizer, **changes)
+        np.testing.assert_array_equal(found.prompt, wanted.prompt)
+        np.testing.assert_array_equal(found.suffix, wanted.suffix)
+        np.testing.assert_array_equal(found.document, wanted.document)
+        subsets = {"text": [b"x"] * 6, "files": [b""] * 6, "hub": wanted.subset.tolist()}[changes["source"]]
+        assert found.subset.tolist() == subsets
+    assert wanted.repetitions.tolist() == wanted.document.tolist()
+
+
+def test_prompt_and_suffix_are_tokens_of_one_document_verbatim(sources, tiny_tokenizer, tmp_path) -> None:
+    found = drawn(tmp_path / "out", sources, tiny_tokenizer, n_prompts=0)
+    tokenizer = loading.load_tokenizer(tiny_tokenizer)
+    positions = hdf5.read(tmp_path / "out" / "prompts.h5", "position")
+    long = [n for n, line in enumerate(TEXTS) if len(tokenizer.encode(line, add_special_tokens=False)) >= 13]
+    assert found.document.tolist() == long
+    for row, number in enumerate(long):
+        ids = tokenizer.encode(TEXTS[number], add_special_tokens=False)
+        both = [*found.prompt[row], *found.suffix[row]]
+        assert ids[positions[row] : positions[row] + 13] == both
+
+
+def test_all_lengths_of_a_sweep_share_document_position_and_suffix(sources, tiny_tokenizer, tmp_path) -> None:
+    lengths = [
+        drawn(tmp_path / str(n), sources, tiny_tokenizer, prompt_tokens=n, max_prompt_tokens=20) for n in (3, 8, 20)
+    ]
+    for found in lengths:
+        np.testing.assert_array_equal(found.suffix, lengths[-1].suffix)
+        np.testing.assert_array_equal(found.document, lengths[-1].document)
+        np.testing.assert_array_equal(found.prompt, lengths[-1].prompt[:, -found.prompt.shape[1] :])
+
+
+def test_a_special_tokens_spelling_is_text(tiny_tokenizer, tmp_path) -> None:
+    with hdf5.create(tmp_path / "text.h5") as file:
+        hdf5.write_texts(file, "train", ["many <|endoftext|> small <|endoftext|> models"])
+    changes = {"source": "text", "n_prompts": 1, "prompt_tokens": 10, "suffix_tokens": 10}
+    found = drawn(tmp_path / "out", {"text": tmp_path}, tiny_tokenizer, **changes)
+    assert 0 not in found.prompt
+    assert 0 not in found.suffix
+
+
+def test_subsets_are_chosen_and_counted_apart(sources, tiny_tokenizer, tmp_path) -> None:
+    both = drawn(tmp_path / "both", sources, tiny_tokenizer, per_subset=True)
+    assert sorted(both.subset.tolist()) == [b"code"] * 6 + ["Été".encode()] * 6
+    one = drawn(tmp_path / "one", sources, tiny_tokenizer, subsets=("code",))
+    np.testing.assert_array_equal(one.document, both.document[both.subset == b"code"])
+
+
+def test_too_few_long_documents_are_counted(sources, tiny_tokenizer, tmp_path) -> None:
+    with pytest.raises(TesseraError, match=r"9 prompts are wanted, but of 9 documents only \d have 13 tokens"):
+        drawn(tmp_path / "out", sources, tiny_tokenizer, max_documents=9, n_prompts=9, max_prompt_tokens=8)
+    with pytest.raises(TesseraError, match=r"\(by subset: none\)"):
+        drawn(tmp_path / "out", sources, tiny_tokenizer, n_prompts=0, suffix_tokens=5000)
+    with pytest.raises(TesseraError, match=r"19 prompts of each subset .* code \d+, Été \d+"):
+        drawn(tmp_path / "out", sources, tiny_tokenizer, n_prompts=19, per_subset=True)
+    with pytest.raises(TesseraError, match="of 40 documents only 0 have"):
+        drawn(tmp_path / "out", sources, tiny_tokenizer, subsets=("prose",))
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_an_empty_corpus_is_an_error(tiny_tokenizer, tmp_path) -> None:
+    with hdf5.create(tmp_path / "text.h5") as file:
+        hdf5.write_texts(file, "train", [])
+    with pytest.raises(TesseraError, match="of 0 documents only 0"):
+        drawn(tmp_path / "out", {"text": tmp_path}, tiny_tokenizer, source="text")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"text_column": "body"}, "no column 'body'; it has text, meta"),
+        ({"subset_column": "meta.name"}, "no column 'meta.name'"),
+        ({"text_column": "meta"}, "column 'meta' holds dict, no text"),
+        ({"split": "test"}, "no data set with a split 'test'"),
+    ],
+)
+def test_a_data_set_without_the_columns_is_refused(sources, tiny_tokenizer, tmp_path, changes, message) -> None:
+    with pytest.raises(TesseraError, match=message):
+        drawn(tmp_path / "out", sources, tiny_tokenizer, source="hub", repo=str(sources["hub"]), **changes)
+
+
+def test_a_source_without_its_input_says_which(tiny_tokenizer, tmp_path) -> None:
+    with pytest.raises(UsageError, match="reads the input `corpus`"):
+        prompts.run(prompts.Config("files"), {"tokenizer": tiny_tokenizer}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"max_prompt_tokens": 7, "prompt_tokens": 8}, "less than prompt_tokens"),
+        ({"suffix_tokens": 0}, "at least 1"),
+        ({"source": "hub"}, "give repo"),
+        ({"source": "hub", "repo": "a/b", "streaming": True}, "may change; give a commit"),
+    ],
+)
+def test_wrong_settings_are_refused(wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        prompts.Config(**{"source": "text", **wrong})
+
+
+def test_what_the_hub_must_hold() -> None:
+    commit = "0" * 40
+    assert prompts.hub(prompts.Config("text")) == []
+    assert prompts.hub(prompts.Config("hub", "a/b")) == [HubItem("dataset", "a/b", "main")]
+    assert prompts.hub(prompts.Config("hub", "a/b", commit, streaming=True)) == []
+
+
+def test_the_command_line(sources, tiny_tokenizer, tmp_path, capsys) -> None:
+    config = {"inputs": {"tokenizer": str(tiny_tokenizer), "passages": str(sources["passages"])}, **SIZES}
+    for changes, code in (({"source": "passages"}, 0), ({"source": "passages", "sufix_tokens": 3}, 2)):
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | changes))
+        assert (
+            stage.main("prompts", ["--config", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")]) == code
+        )
+    assert "did you mean 'suffix_tokens'" in capsys.readouterr().err
+    assert (tmp_path / "out" / "DONE.json").is_file()

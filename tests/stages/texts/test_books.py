@@ -1,0 +1,114 @@
+import pyarrow.parquet
+import pytest
+
+from jobs.texts import books
+from lib.artifacts.command import main
+from lib.base import hdf5
+from lib.base.errors import TesseraError, UsageError
+from lib.models import loading
+from lib.models.hub import HubItem
+
+TITLES = [f"title {n}" for n in range(30)]
+TEXTS = [f"Book {n} is about rivers and mountains. " * (n + 1) for n in range(30)]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """A finished text artifact."""
+    path = tmp_path_factory.mktemp("text")
+    with hdf5.create(path / "text.h5") as file:
+        hdf5.write_texts(file, "books", TEXTS)
+        hdf5.write_texts(file, "books_names", TITLES)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data_set(tmp_path_factory):
+    """The same books as a data set directory in the hub's layout, with the published column names."""
+    path = tmp_path_factory.mktemp("gutenberg")
+    table = pyarrow.table({"book_title": TITLES, "original_publication_year": [1900] * 30, "text": TEXTS})
+    pyarrow.parquet.write_table(table, path / "train-00000-of-00001.parquet")
+    return path
+
+
+def run(out, inputs, **changes):
+    out.mkdir(exist_ok=True)
+    config = books.Config(**{"source": "text", "n_books": 5, "n_held_out": 2, **changes})
+    books.run(config, inputs, out)
+    assert [path.name for path in out.iterdir()] == ["books.h5"], "nothing is left behind"
+    return {name: hdf5.read_texts(out / "books.h5", name) for name in ("books", "held_out")}
+
+
+def test_books_and_held_out_documents_are_different_ones(text, tmp_path):
+    found = run(tmp_path / "out", {"text": text}, n_books=20, n_held_out=10)
+    assert sorted(found["books"] + found["held_out"]) == sorted(TEXTS)
+    named = hdf5.read_texts(tmp_path / "out" / "books.h5", "books_names")
+    assert named == [TITLES[TEXTS.index(book)] for book in found["books"]]
+
+
+def test_the_number_of_books_moves_no_held_out_document(text, tmp_path):
+    few, many = (run(tmp_path / str(n), {"text": text}, n_books=n) for n in (3, 9))
+    assert few["held_out"] == many["held_out"]
+    assert many["books"][:3] == few["books"]
+    assert run(tmp_path / "seed", {"text": text}, seed=1)["held_out"] != few["held_out"]
+
+
+def test_length_is_counted_and_cut_in_tokens_of_the_target(text, tiny_tokenizer, tmp_path):
+    inputs = {"text": text, "tokenizer": tiny_tokenizer}
+    found = run(tmp_path / "out", inputs, min_tokens=150, first_tokens=40)
+    tokenizer = loading.load_tokenizer(tiny_tokenizer)
+    for cut in found["books"] + found["held_out"]:
+        original = next(book for book in TEXTS if book.startswith(cut.split(" is")[0] + " "))
+        assert original.startswith(cut)
+        assert len(tokenizer.encode(original, add_special_tokens=False)) >= 150
+        assert tokenizer.decode(tokenizer.encode(original, add_special_tokens=False)[:40]) == cut
+
+
+def test_too_few_long_documents_says_how_many_there_are(text, tiny_tokenizer, tmp_path):
+    tokenizer = loading.load_tokenizer(tiny_tokenizer)
+    long = sum(len(tokenizer.encode(book)) >= 400 for book in TEXTS)
+    assert 0 < long < 7
+    with pytest.raises(TesseraError, match=f"only {long} of 30 have 400 tokens or more; lower n_books"):
+        run(tmp_path / "out", {"text": text, "tokenizer": tiny_tokenizer}, min_tokens=400)
+
+
+def test_a_data_set_folder_gives_the_books_of_the_same_draw(text, data_set, tmp_path):
+    from_text = run(tmp_path / "text", {"text": text})
+    from_folder = run(tmp_path / "hub", {}, source="hub", repo=str(data_set))
+    assert from_folder == from_text
+    assert books.hub(books.Config(source="hub", repo=str(data_set))) == []
+
+
+def test_a_repository_is_read_from_the_hub_cache(data_set, tmp_path, monkeypatch):
+    commit = "c" * 40
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    config = {"source": "hub", "repo": "lab/books", "revision": commit}
+    with pytest.raises(TesseraError, match=f"dataset lab/books at {commit} is not .* in the hub cache"):
+        run(tmp_path / "none", {}, **config)
+    snapshot = tmp_path / "cache" / "datasets--lab--books" / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (snapshot / "train-00000-of-00001.parquet").symlink_to(data_set / "train-00000-of-00001.parquet")
+    assert run(tmp_path / "out", {}, **config) == run(tmp_path / "folder", {}, source="hub", repo=str(data_set))
+    assert books.hub(books.Config(**config)) == [HubItem("dataset", "lab/books", commit)]
+
+
+def test_wrong_columns_are_named(data_set, tmp_path):
+    with pytest.raises(TesseraError, match="no column 'body'; it has book_title, original_publication_year, text"):
+        run(tmp_path / "out", {}, source="hub", repo=str(data_set), text_column="body")
+
+
+def test_what_is_missing_is_a_usage_error(text, tmp_path):
+    with pytest.raises(UsageError, match="give the input `text`"):
+        run(tmp_path / "out", {})
+    with pytest.raises(UsageError, match="give the input `tokenizer`"):
+        run(tmp_path / "out", {"text": text}, first_tokens=10)
+
+
+def test_by_hand(text, tmp_path, capsys):
+    (tmp_path / "books.yaml").write_text(f"source: text\nn_books: 4\nn_held_out: 1\ninputs: {{text: {text}}}\n")
+    arguments = ["--config", str(tmp_path / "books.yaml"), "--out", str(tmp_path / "out")]
+    assert main("books", arguments) == 0
+    first = (tmp_path / "out" / "books.h5").read_bytes()
+    (tmp_path / "out" / "DONE.json").unlink()
+    assert main("books", arguments) == 0
+    assert (tmp_path / "out" / "books.h5").read_bytes() == first

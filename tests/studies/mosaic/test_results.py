@@ -1,0 +1,333 @@
+"""Figures, findings and the report, on a small synthetic sweep."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+
+from lib.base import places
+from lib.reporting import drawing, frames
+from lib.reporting import results as reporting_results
+from lib.studies.mosaic import figures, findings, measure, rho_rows, summaries
+from lib.studies.mosaic import results as mosaic_results
+from lib.studies.mosaic import words as mosaic_words
+from lib.studies.mosaic.figures import TrainingCurve
+from lib.studies.mosaic.measure import Record
+from lib.studies.mosaic.published import Reference
+
+NAMES = ("loss", "ratio", "zlib", "lowercase", "min_k", "min_k_plus_plus", "loss_paper")
+
+
+def record(kind, level, strength, seed=1, model="tiny", setting=""):
+    stream = np.random.default_rng(seed)  # the same canaries at every level
+    members, others = stream.normal(size=(2, 30))
+    shifted = {name: members + strength * (1 - 0.05 * i) for i, name in enumerate(NAMES)}
+    labels = {"model": model, "seed": seed, "kind": kind, "level": level, "setting": setting}
+    return Record(labels, shifted, dict.fromkeys(NAMES, others), effective_copies=level * 0.95, nominal_copies=10)
+
+
+def records(seeds=(1,), model="tiny"):
+    exact = [record("exact", nu, 0.2 * nu, seed, model) for seed in seeds for nu in (1, 3, 5, 7, 10)]
+    return exact + [record("replace", r, 1.8 - 0.02 * r, seed, model) for seed in seeds for r in (1, 25, 75)]
+
+
+TRAINING = {
+    ("tiny", nu): TrainingCurve(np.arange(3), np.linspace(5, 4.5, 3), np.linspace(0.5, 0.6, 3)) for nu in (1, 10)
+}
+REFERENCE = Reference(
+    "published", pd.DataFrame({"value": [1, 25, 75], "rho_mean": [0.9, 0.4, 0.1], "rho_std": [0.02] * 3})
+)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    description = reporting_results.Description(
+        title="Tiny <sweep>", summary=("Two & two.",), settings={"Learning rate": "2e-5"},
+        provenance={"commit": "abc"}, warnings=("1 task is missing.",),
+        published={("tiny", "replace", ""): REFERENCE},
+    )  # fmt: skip
+    measured = measure.measure(records(), seed=1, n_bootstrap=50)
+    for name in ("one", "two"):
+        found = mosaic_results.write(root, name, measured, description, records(), TRAINING)
+    return root, found
+
+
+def files_of(root, name):
+    return {file.relative_to(places.sweep(root, name)): file for file in places.sweep(root, name).rglob("*.*")}
+
+
+def test_everything_is_written_where_programs_look_for_it(written):
+    root, _ = written
+    found = {str(path) for path in files_of(root, "one")}
+    stems = ("auc_exact", "auc_replace", "rho_replace_isotonic", "rho_replace_paper", "roc", "training")
+    assert found == (
+        {f"tables/{name}.{suffix}" for name in ("auc", "rho", "differences", "delong") for suffix in ("csv", "h5")}
+        | {f"figures/{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf")}
+        | {f"tables/{name}.{suffix}" for name in ("auc", "rho", "differences", "delong") for suffix in ("md", "tex")}
+        | {"tables/published.csv", "report.html", "report.json"}
+    )
+
+
+def test_the_same_inputs_give_the_same_bytes(written):
+    root, _ = written
+    one, two = files_of(root, "one"), files_of(root, "two")
+    assert [path for path in one if one[path].read_bytes() != two[path].read_bytes()] == []
+
+
+def test_figures_hold_no_date_and_no_version(written):
+    root, _ = written
+    folder = places.figures(root, "one")
+    assert b"CreationDate" not in (folder / "roc.pdf").read_bytes()
+    assert b"matplotlib" not in (folder / "roc.png").read_bytes().lower()
+
+
+class Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found, self.tags = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.found += [value for name, value in attributes if name in ("src", "href")]
+
+
+def test_the_report_needs_no_network_and_embeds_the_tables(written):
+    root, found = written
+    html = places.report(root, "one").read_text()
+    page = Links()
+    page.feed(html)
+    assert [link for link in page.found if not re.match(r"(data:|#)", link)] == []
+    assert "script" not in page.tags
+    assert "url(" not in html
+    images = [link for link in page.found if link.startswith("data:image/png;base64,")]
+    assert len(images) == 6
+    roc = base64.b64encode((places.figures(root, "one") / "roc.png").read_bytes()).decode()
+    assert f"data:image/png;base64,{roc}" in images
+    tables_ = [
+        base64.b64decode(link.split("base64,")[1]).decode() for link in page.found if link.startswith("data:text")
+    ]
+    assert tables_ == [frames.to_csv(found[name]) for name in ("auc", "rho", "differences", "delong")]
+    assert len(pd.read_csv(io.StringIO(tables_[1]))) == len(found["rho"])
+
+
+def test_the_report_says_what_was_done(written):
+    root, _ = written
+    html = places.report(root, "one").read_text()
+    for text in ("Tiny &lt;sweep&gt;", "Two &amp; two.", "Learning rate", "2e-5", "abc", "1 task is missing."):
+        assert text in html
+    assert "fewer copies than were injected" in html
+
+
+def drawn_lines(figure):
+    return {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+
+
+def test_figures_draw_the_numbers_of_the_table(written):
+    _, found = written
+    figure = figures.rho_figure(found["rho"], "isotonic", published={("tiny", "replace", ""): REFERENCE})
+    (axes,) = figure.axes
+    labels = [container.get_label() for container in axes.containers]
+    assert labels == ["published", "loss", "ratio", "zlib", "lowercase", "min-k", "min-k++"]
+    rho = found["rho"]
+    mine = rho[(rho["attack"] == "loss") & (rho["variant"] == "corrected") & (rho["estimator"] == "isotonic")]
+    expected = mine[mine["seed"].notna()].sort_values("level")["rho"]
+    np.testing.assert_allclose(axes.containers[1].lines[0].get_ydata(orig=False), expected)
+    low, high = axes.get_ylim()
+    assert low < 0 < 1 < high
+
+
+def test_several_seeds_are_drawn_as_mean_and_standard_deviation():
+    auc = measure.auc_table(measure.measure(records(seeds=(1, 2, 3)), seed=1, n_bootstrap=20))
+    (axes,) = figures.auc_figure(auc).axes
+    mine = auc[(auc["attack"] == "loss") & (auc["variant"] == "corrected") & (auc["kind"] == "exact")]
+    container = axes.containers[0]
+    np.testing.assert_allclose(container.lines[0].get_ydata(orig=False), mine.groupby("level")["auc"].mean())
+    bar = container.lines[2][0].get_segments()[2]
+    values = mine[mine["level"] == 5]["auc"].to_numpy()
+    assert bar[1][1] - bar[0][1] == pytest.approx(2 * values.std())
+
+
+def test_attacks_keep_a_colour_and_a_dash_of_their_own():
+    assert len({line[:2] for line in drawing.LINES}) == len(drawing.LINES)
+    shown = [name for name in figures.STYLES if name != "minkprob"]
+    assert len({to_hex(figures.STYLES[name][0]) for name in shown}) == len(shown)
+    assert len({figures.STYLES[name][1] for name in shown}) == len(shown)
+
+
+@pytest.mark.parametrize("models", [1, 3])
+def test_nothing_is_cut_off_or_overlaps(models):
+    labels = [f"model_{i}" for i in range(models)]
+    found = [r for model in labels for r in records(model=model)]
+    figure = figures.auc_figure(measure.auc_table(measure.measure(found, seed=1, n_bootstrap=10)))
+    figure.draw_without_rendering()
+    renderer, page = FigureCanvasAgg(figure).get_renderer(), figure.bbox
+    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes if axes.get_visible()]
+    (legend,) = [item.get_window_extent(renderer) for item in figure.legends]
+    for box in (*boxes, legend):
+        assert box.x0 >= page.x0 - 1
+        assert box.x1 <= page.x1 + 1
+        assert box.y0 >= page.y0 - 1
+        assert box.y1 <= page.y1 + 1
+    assert not any(box.overlaps(legend) for box in boxes)
+
+
+def test_the_roc_is_that_of_the_scores():
+    figure = figures.roc_figure(records(), level=10)
+    (axes,) = figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    line = drawn_lines(figure)["loss"]
+    chosen = next(r for r in records() if r.labels["kind"] == "exact" and r.labels["level"] == 10)
+    for fpr, tpr in zip(line.get_xdata()[1:], line.get_ydata()[1:]):
+        allowed = [np.mean(chosen.members["loss"] >= t) for t in [*chosen.non_members["loss"], *chosen.members["loss"]]
+                   if np.mean(chosen.non_members["loss"] >= t) <= fpr + 1e-12]  # fmt: skip
+        assert tpr == pytest.approx(max(allowed))
+
+
+SHUFFLED = ("ngram=2", "ngram=10", "ngram=2;method=paper")
+
+
+def shuffled(models=("tiny",)):
+    """Shuffles in three settings, and a learning rate with exact copies of its own."""
+    found = [r for model in models for r in records(model=model)]
+    for model in models:
+        found += [record("shuffle", tau, (1.8 - tau) / (1 + i), model=model, setting=setting)
+                  for i, setting in enumerate(SHUFFLED) for tau in (0.1, 0.5, 0.9)]  # fmt: skip
+        found += [record("exact", nu, 0.4 * nu, model=model, setting="learning_rate=0.1") for nu in (1, 4)]
+        found += [record("replace", 25, 1.0, model=model, setting="learning_rate=0.1")]
+    return found
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory):
+    root = tmp_path_factory.mktemp("grouped")
+    references = {("tiny", "shuffle", setting): REFERENCE for setting in SHUFFLED[::2]}
+    description = reporting_results.Description(title="Grouped", published=references)
+    found = mosaic_results.write(
+        root, "all", measure.measure(shuffled(), seed=1, n_bootstrap=20), description, shuffled()
+    )
+    return root, found
+
+
+def test_a_kind_with_several_settings_has_a_line_each(grouped):
+    root, found = grouped
+    stems = {file.stem for file in places.figures(root, "all").glob("*.png")}
+    assert {"rho_shuffle_isotonic", "auc_shuffle", "rho_replace_isotonic", "auc_exact"} <= stems
+    figure = figures.rho_figure(found["rho"], kind="shuffle", attack="ratio")
+    (axes,) = figure.axes
+    assert [line.get_label() for line in axes.containers] == ["n = 2", "n = 2, published walk", "n = 10"]
+    rows = found["rho"][found["rho"]["seed"].notna() & (found["rho"]["attack"] == "ratio")]
+    rows = rows[(rows["setting"] == "ngram=10") & (rows["estimator"] == "isotonic")]
+    np.testing.assert_allclose(axes.containers[2].lines[0].get_ydata(), rows.sort_values("level")["rho"])
+
+
+def test_a_published_curve_that_settings_share_is_drawn_once_with_their_marker(grouped):
+    _, found = grouped
+    references = {("tiny", "shuffle", setting): REFERENCE for setting in SHUFFLED[::2]}
+    (axes,) = figures.rho_figure(found["rho"], kind="shuffle", attack="ratio", published=references).axes
+    lines = {container.get_label(): container.lines[0] for container in axes.containers}
+    assert [container.get_label() for container in axes.containers].count("published") == 1
+    assert lines["published"].get_marker() == lines["n = 2"].get_marker()
+    assert lines["published"].get_color() not in {line.get_color() for name, line in lines.items() if name[0] == "n"}
+
+
+def test_settings_look_the_same_in_every_panel():
+    found = [r for r in shuffled(("a", "b")) if (r.labels["model"], r.labels["setting"]) != ("a", "ngram=2")]
+    rho = rho_rows.rho_table(measure.measure(found, seed=1, n_bootstrap=5))
+    first, second = figures.rho_figure(rho, kind="shuffle", attack="ratio").axes
+    colours = [{c.get_label(): c.lines[0].get_color() for c in axes.containers} for axes in (first, second)]
+    assert len(colours[1]) == 3
+    assert colours[0].items() <= colours[1].items()
+
+
+def test_the_report_has_a_table_for_each_kind(grouped):
+    root, found = grouped
+    html = places.report(root, "all").read_text()
+    for kind in ("replace", "shuffle"):
+        assert f'download="rho_{kind}.csv"' in html
+    (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
+    for words in ("(n = 2, published walk) is worth", "(rate = 0.1) is worth", "at τ = 0.1 and", "after ν = 10 exact"):
+        assert words in text
+
+
+def test_the_roc_is_of_the_default_setting(grouped):
+    default = [r for r in shuffled() if not r.labels["setting"]]
+    lines = [drawn_lines(figures.roc_figure(found, level=None))["loss"] for found in (shuffled(), default)]
+    np.testing.assert_array_equal(lines[0].get_ydata(), lines[1].get_ydata())
+
+
+def test_the_roc_is_drawn_where_another_setting_has_more_copies():
+    more = [record("exact", nu, 1.0, setting=setting) for nu, setting in ((1, ""), (4, ""), (10, "learning_rate=1"))]
+    drawn = mosaic_results._draw(
+        measure.auc_table([]), rho_rows.rho_table([]), reporting_results.Description("t"), more, {}
+    )
+    assert [item.title for item in drawn] == ["ROC after 4 exact copies"]
+
+
+def test_levels_are_marked_at_whole_numbers():
+    one_level = [r for r in records() if r.labels["kind"] == "exact" or r.labels["level"] == 25]
+    auc = measure.auc_table(measure.measure(one_level, seed=1, n_bootstrap=10))
+    for kind in ("exact", "replace"):
+        (axes,) = figures.auc_figure(auc, kind).axes
+        ticks = axes.get_xticks()
+        assert len(ticks) >= 1
+        assert (ticks == np.round(ticks)).all()
+
+
+def test_nothing_to_draw_is_an_error():
+    with pytest.raises(ValueError, match="nothing to draw"):
+        figures.auc_figure(measure.auc_table([]))
+
+
+def test_the_findings_name_the_attack_that_tells_copies_apart_and_its_numbers(written):
+    _, found = written
+    (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
+    auc = found["auc"].set_index(["attack", "variant", "kind", "level"])["auc"]
+    assert "(loss)" in text
+    assert f"{auc['loss', 'corrected', 'exact', 10]:.3f} after ν = 10" in text
+    assert "half of the effect is left near R =" in text
+
+
+def test_an_attack_that_finds_everything_after_one_copy_tells_nothing_of_copies():
+    rows = [
+        ("ez", 1, 0.95),
+        ("ez", 10, 1.0),
+        ("loss", 1, 0.7),
+        ("loss", 10, 0.99),
+        ("ratio", 1, 0.6),
+        ("ratio", 10, 0.8),
+    ]
+    assert summaries.telling_attack(pd.DataFrame(rows, columns=["attack", "level", "auc"])) == "loss"
+    assert summaries.telling_attack(pd.DataFrame(rows[1:4:2], columns=["attack", "level", "auc"])) == "ez"
+
+
+def test_warnings_count_the_flags_and_name_the_settings(written):
+    _, found = written
+    rho = found["rho"].copy()
+    assert not [text for text in findings.warnings(found["auc"], rho) if "clamped" in text]
+    row = rho.index[rho["seed"].notna()][0]
+    rho.loc[row, ["clamped", "extrapolated", "flat"]] = True
+    texts = " ".join(findings.warnings(found["auc"], rho))
+    setting = f"tiny {mosaic_words.label_of(rho.loc[row, 'attack'])} replace {rho.loc[row, 'level']:g}"
+    total = int(rho["seed"].notna().sum())
+    assert texts.count(f"1 of {total} estimates") == 3
+    assert texts.count(setting) == 3
+
+
+def test_a_baseline_away_from_one_half_is_a_warning():
+    apart = Record(
+        {"model": "tiny", "seed": 1, "kind": "none", "level": 0},
+        {"bag_of_words": np.arange(30.0) + 20}, {"bag_of_words": np.arange(30.0)},
+    )  # fmt: skip
+    measured = measure.measure([*records(), apart], seed=1, n_bootstrap=50)
+    auc, rho = measure.auc_table(measured), rho_rows.rho_table(measured)
+    assert "bag_of_words" not in set(rho["attack"])
+    assert any("differ by themselves" in text for text in findings.warnings(auc, rho))
+    auc.loc[auc["kind"] == "none", "setting"] = "length=50"
+    assert any(text.startswith("tiny, seed 1 (length = 50): ") for text in findings.warnings(auc, rho))

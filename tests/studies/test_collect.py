@@ -1,0 +1,187 @@
+"""Collection from artifacts made by hand: every byte that it reads is checked, and what is missing is said."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from lib.artifacts import attempts, store
+from lib.base import hdf5, places
+from lib.base.errors import TesseraError
+from lib.plans import documents, expansion, finished
+from lib.plans.plan import Leaf, Plan
+from lib.studies import collect
+from lib.studies.mosaic import collect as mosaic_collect
+
+ROWS = 20
+FILES = {
+    "membership": places.SCORES, "inject": places.INJECTED, "canaries": places.CANARIES, "finetune": places.METRICS,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return expansion.expand(documents.read("near_dupls", "smoke", []), "smoke")
+
+
+@pytest.fixture
+def root(tmp_path: Path, plan: Plan) -> Path:
+    """Every task of the plan done."""
+    for number, (digest, task) in enumerate(plan.tasks.items()):
+        place = finished.directory(tmp_path, task)
+        place.mkdir(parents=True)
+        write(place, task.stage, np.random.default_rng(number))
+        attempts.end(place, attempts.begin(place, None), 1.0, None)
+        store.write_done(place, digest, task.stage, task.version)
+    return tmp_path
+
+
+def write(place: Path, stage: str, stream: np.random.Generator) -> None:
+    (place / "readme.txt").write_text("a second file, which nobody reads")
+    if stage not in FILES:
+        return
+    with hdf5.create(place / FILES[stage]) as file:
+        if stage == "membership":
+            for side in ("members", "non_members"):
+                hdf5.write(file.create_group(side), "loss", stream.normal(size=ROWS))
+        elif stage == "inject":
+            hdf5.write(file, "effective_copies", np.arange(ROWS))
+            hdf5.write(file, "nominal_copies", np.arange(ROWS) + 1)
+        elif stage == "canaries":
+            hdf5.write(file, "tokens", stream.integers(0, 50, (ROWS, 9)))
+        else:
+            hdf5.write(file, "evaluation_step", np.arange(3))
+            hdf5.write(file, "held_out_loss", np.linspace(5, 4, 3))
+            hdf5.write(file, "auc", np.linspace(0.5, 0.6, 3))
+
+
+def artifact(root: Path, plan: Plan, leaf: Leaf, stage: str) -> Path:
+    return finished.directory(root, next(plan.tasks[d] for d in leaf.nodes.values() if plan.tasks[d].stage == stage))
+
+
+def test_records_are_what_the_artifacts_hold(root, plan) -> None:
+    for leaf, record in zip(plan.leaves, mosaic_collect.read_records(root, plan, plan.leaves), strict=True):
+        scores = artifact(root, plan, leaf, "membership") / places.SCORES
+        for side in ("members", "non_members"):
+            np.testing.assert_array_equal(getattr(record, side)["loss"], hdf5.read(scores, f"{side}/loss"))
+        assert record.labels == {**leaf.labels, "setting": ""}
+        assert (record.effective_copies, record.nominal_copies) == ((ROWS - 1) / 2, (ROWS + 1) / 2)
+
+
+@pytest.mark.parametrize("stage", ["membership", "inject"])
+@pytest.mark.parametrize("where", [0, 0.3, 0.5, 0.9, 1])
+def test_a_flipped_byte_anywhere_is_found(root, plan, stage, where) -> None:
+    file = artifact(root, plan, plan.leaves[-1], stage) / FILES[stage]
+    flip(file, where)
+    with pytest.raises(TesseraError, match=rf"{file.name}: not what was written"):
+        list(mosaic_collect.read_records(root, plan, plan.leaves))
+
+
+@pytest.mark.parametrize("stage", ["membership", "inject"])
+def test_a_flipped_byte_in_a_file_that_is_not_read_is_found(root, plan, stage) -> None:
+    flip(artifact(root, plan, plan.leaves[-1], stage) / "readme.txt", 0.5)
+    with pytest.raises(TesseraError, match=r"readme\.txt: not what was written"):
+        list(mosaic_collect.read_records(root, plan, plan.leaves))
+
+
+def flip(file: Path, where: float) -> None:
+    content = bytearray(file.read_bytes())
+    content[int(where * (len(content) - 1))] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(("stage", "gone"), [("inject", [1]), ("membership", [0, 1])])
+def test_a_setting_without_one_of_its_artifacts_is_missing(root, plan, stage, gone) -> None:
+    leaves = [plan.leaves[index] for index in gone]
+    for leaf in leaves:
+        (artifact(root, plan, leaf, stage) / places.DONE).unlink()
+    collect.run(root, plan, Console(quiet=True))
+    with open(places.tables(root, plan.name) / "missing.csv", newline="") as file:
+        assert [row["task"] for row in csv.DictReader(file)] == [leaf.digest for leaf in leaves]
+    assert f"{len(gone)} of 3 settings are missing" in places.report(root, plan.name).read_text()
+
+
+def test_settings_without_their_canaries_leave_nothing_to_collect(root, plan) -> None:
+    (artifact(root, plan, plan.leaves[0], "canaries") / places.DONE).unlink()
+    with pytest.raises(TesseraError, match="nothing to collect"):
+        collect.run(root, plan, Console(quiet=True))
+
+
+def test_a_finetuned_model_that_is_gone_costs_its_training_curve_only(root, plan) -> None:
+    (artifact(root, plan, plan.leaves[0], "finetune") / places.METRICS).unlink()
+    collect.run(root, plan, Console(quiet=True))
+    assert not (places.tables(root, plan.name) / "missing.csv").exists()
+    assert "training curve is missing" in places.report(root, plan.name).read_text()
+
+
+def test_a_sweep_of_sweeps_collects_each_of_them(plan, tmp_path, monkeypatch) -> None:
+    collected = []
+    monkeypatch.setattr(mosaic_collect, "run", lambda root, part, console: collected.append(part.name))
+    union = Plan("both", "smoke", "", "", plan.tasks, plan.leaves * 2, (plan, replace(plan, name="other")))
+    collect.run(tmp_path, union, Console(quiet=True))
+    assert collected == [plan.name, "other"]
+
+
+def test_a_sweep_without_anything_finished_does_not_hold_up_the_others(plan, tmp_path, monkeypatch, capsys) -> None:
+    collected = []
+
+    def run(root, part, console) -> None:
+        if part.name in ("empty", "bare"):
+            collect.split(part, set(), ("membership",))
+        collected.append(part.name)
+
+    monkeypatch.setattr(mosaic_collect, "run", run)
+    empty, bare = replace(plan, name="empty"), replace(plan, name="bare")
+    union = Plan("both", "smoke", "", "", plan.tasks, plan.leaves * 2, (empty, plan))
+    collect.run(tmp_path, union, Console())
+    assert collected == [plan.name]
+    assert "empty: nothing to collect" in capsys.readouterr().out
+    with pytest.raises(TesseraError, match="both: nothing to collect"):
+        collect.run(tmp_path, replace(union, parts=(empty, bare)), Console(quiet=True))
+
+
+def test_curves_are_those_of_the_plan_whatever_is_done(plan) -> None:
+    assert mosaic_collect.planned_curves(plan) == {
+        (leaf.labels["model"], ""): max(one.labels["level"] for one in plan.leaves if one.labels["kind"] == "exact")
+        for leaf in plan.leaves
+    }
+
+
+def test_what_misses_is_listed_whatever_its_labels(root, plan) -> None:
+    more = [Leaf({**plan.leaves[2].labels, "k": 10}, plan.leaves[2].digest, {})]
+    collect.write_missing(root, plan, [plan.leaves[0], *more])
+    with open(places.tables(root, plan.name) / "missing.csv", newline="") as file:
+        assert [row["k"] for row in csv.DictReader(file)] == ["", "10"]
+
+
+def test_the_bag_of_words_is_of_each_set_of_canaries_once(plan) -> None:
+    leaf = plan.leaves[0]
+    task = plan.tasks[leaf.digest]
+    other = replace(task, digest="f" * 12, inputs={**task.inputs, "members": "e" * 12})
+    added = [Leaf({**leaf.labels, "length": 50}, "f" * 12, {}), Leaf({**leaf.labels, "rate": 1}, leaf.digest, {})]
+    found = mosaic_collect._canaries(replace(plan, tasks={**plan.tasks, "f" * 12: other}), [*added, *plan.leaves])
+    assert sorted(found.values()) == ["", "length=50"]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("near_dupls", [], {("replace", "")}),
+        ("near_dupls", ["strategy=random"], set()),
+        ("near_dupls", ["spread=true"], set()),
+        ("near_dupls", ["length=50"], set()),
+        ("top_k", [], {("replace", f"k={k}") for k in (10, 100, 1000, "random")}),
+        ("top_k", ["ks=[20]"], {("replace", "k=random")}),
+        ("shuffles", [], {("shuffle", f"ngram={n};method=paper") for n in (2, 5, 10)}),
+        ("ablations", [], {("replace", "")}),
+        ("insertions", ["inserted=[1,7]"], {("insert", "inserted_tokens=1"), ("scramble", "inserted_tokens=inf")}),
+    ],
+)
+def test_published_curves_stand_beside_what_was_made_alike(name, settings, expected) -> None:
+    plan = expansion.expand(documents.read(name, "laptop", settings), "laptop")
+    found = mosaic_collect._published(plan, [leaf for leaf in plan.leaves if leaf.labels["model"] == "gpt_neox_1M"])
+    assert {key[1:] for key in found} == expected
+    assert {reference.label for reference in found.values()} <= {"published, gptneo1B"}

@@ -1,0 +1,26 @@
+"""Small tokenised corpora for tests, in the layout of a finished tokenize."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lib.base import hdf5
+from lib.corpus import chunks
+
+
+def write_chunk(
+    path: Path, documents: Sequence[Sequence[int]], vocab_size: int = 1 << 16, dtype: str | None = None,
+    checksums: bool = True,
+) -> Path:  # fmt: skip
+    """`chunk-NN.h5` with these documents."""
+    tokens = np.array([token for document in documents for token in document], dtype or chunks.token_dtype(vocab_size))
+    lengths = [len(document) for document in documents]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with hdf5.create(path) as file:
+        hdf5.write(file, "tokens", tokens, contiguous=True)
+        hdf5.write(file, "offsets", np.concatenate([[0], np.cumsum(lengths)]).astype("<u8"))
+        if checksums:
+            hdf5.write(file, "checksums", chunks.checksums(tokens))
+        file.attrs.update(vocab_size=vocab_size, tokenizer="toy", n_documents=len(documents), n_tokens=len(tokens))
+    return path

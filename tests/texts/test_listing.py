@@ -1,0 +1,82 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from lib.base.errors import TesseraError
+from lib.texts import listing
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text('{"text": "a"}')
+
+
+def names(found: listing.Listing, root: Path) -> list[str]:
+    return [str(file.relative_to(root)) for file in found.files]
+
+
+def test_a_folder_stands_for_what_can_be_read_in_it(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        "b/10.jsonl",
+        "b/9.jsonl",
+        "a.txt",
+        "README.md",
+        "info.json",
+        "DONE.json",
+        "attempts/1.txt",
+        ".x/a.txt",
+    )
+    assert names(listing.list_files(tmp_path), tmp_path) == ["a.txt", "b/9.jsonl", "b/10.jsonl"]
+
+
+def test_patterns_files_and_globs(tmp_path: Path) -> None:
+    touch(tmp_path, "train/chunk2/a.jsonl", "train/chunk10/a.jsonl", "test/a.jsonl", "rows.json")
+    assert names(listing.list_files(tmp_path, ("train/**/*.jsonl", "train/chunk2/*")), tmp_path) == [
+        "train/chunk2/a.jsonl", "train/chunk10/a.jsonl"
+    ]  # fmt: skip
+    assert names(listing.list_files(tmp_path, ("*.json",)), tmp_path) == ["rows.json"]
+    assert names(listing.list_files(tmp_path / "rows.json"), tmp_path) == ["rows.json"]
+    assert names(listing.list_files(tmp_path / "t*" / "a.jsonl"), tmp_path) == ["test/a.jsonl"]
+
+
+def test_nothing_there_and_unknown_kinds(tmp_path: Path) -> None:
+    touch(tmp_path, "a.csv")
+    with pytest.raises(TesseraError, match=r"no corpus file there \(none of \.json"):
+        listing.list_files(tmp_path)
+    with pytest.raises(TesseraError, match=r"nothing matches x/\*\.jsonl"):
+        listing.list_files(tmp_path, ("x/*.jsonl",))
+    with pytest.raises(TesseraError, match=r"a\.csv: unknown kind of file"):
+        listing.list_files(tmp_path, ("*",))
+    with pytest.raises(TesseraError, match="gone: no such file or folder"):
+        listing.list_files(tmp_path / "gone")
+    with pytest.raises(TesseraError, match="no corpus file there"):
+        listing.list_files(tmp_path / "*.jsonl")
+
+
+def test_fingerprint_and_check_see_every_change(tmp_path: Path) -> None:
+    touch(tmp_path, "a.txt", "b.txt")
+    before = listing.list_files(tmp_path)
+    listing.check_unchanged(before, 0)
+    os.utime(tmp_path / "a.txt", ns=(0, 1))
+    moved = listing.list_files(tmp_path)
+    with pytest.raises(TesseraError, match=r"a\.txt: changed since the corpus was listed"):
+        listing.check_unchanged(before, 0)
+    (tmp_path / "b.txt").write_text("longer than it was")
+    longer = listing.list_files(tmp_path)
+    touch(tmp_path, "c.txt")
+    more = listing.list_files(tmp_path)
+    assert len({listing.fingerprint(one) for one in (before, moved, longer, more)}) == 4
+    (tmp_path / "a.txt").unlink()
+    with pytest.raises(TesseraError, match=r"a\.txt: gone since"):
+        listing.check_unchanged(before, 0)
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    touch(tmp_path, "a.txt", "é.txt")
+    found = listing.list_files(tmp_path, text_key="body")
+    listing.write(tmp_path / "corpus.h5", found)
+    assert listing.open_input(tmp_path) == listing.open_input(tmp_path / "corpus.h5") == found
+    assert names(listing.open_input(tmp_path / "a.txt"), tmp_path) == ["a.txt"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import launch
+from lib.base.places import ROOT
 from lib.launcher import commands
 
-ROOT = Path(__file__).parent.parent
 COMMON = {"--profile", "--cluster", "--outputs", "--set", "--help", "-h"}
 FLAGS = {
     "plan": {"--scripts", "--power"},
@@ -21,6 +21,7 @@ FLAGS = {
     "logs": {"--stage", "--lines"},
     "collect": {"--partial"},
     "report": set(),
+    "demo": set(),
     "cancel": set(),
     "doctor": set(),
 }

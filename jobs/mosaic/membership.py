@@ -23,9 +23,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lib import attacks
 from lib.artifacts import store
-from lib.attacks import evidence, references
+from lib.attacks import evidence, references, scores
 from lib.base import hdf5, places
 from lib.base.config import execution
 from lib.canaries import canaries_file
@@ -162,6 +161,6 @@ def _write(path: Path, collected: dict[str, dict[str, Any]], policy: dict[str, A
     with hdf5.create(path) as file:
         file.attrs.update(policy)
         for side, given in collected.items():
-            for name, values in attacks.compute(given).items():
+            for name, values in scores.compute(given).items():
                 hdf5.write(file, f"{side}/{name}", values)
             evidence.write(file.create_group(f"evidence/{side}"), given)

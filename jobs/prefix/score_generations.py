@@ -141,13 +141,13 @@ def _under_large(
 
 def _min_k(rows: Any) -> dict[str, np.ndarray]:
     """The scores of texts with a scored token, NaN for the others."""
-    from lib import attacks
+    from lib.attacks import scores
 
     there = np.array([len(row) > 0 for row in rows.log_probs], dtype=bool)
     chosen = {
         name: [row for row, full in zip(getattr(rows, name), there) if full] for name in ("log_probs", "mu", "sigma")
     }
-    found = attacks.compute(chosen)
+    found = scores.compute(chosen)
     columns = {}
     for name in ("min_k", "min_k_paper", "min_k_plus_plus"):
         columns[name] = np.full(len(there), np.nan)

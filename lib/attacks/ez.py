@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from lib.base import ragged
 
+LABEL = "EZ"
+STYLE = ("#5E3C99", "p", "-.")  # colour, marker, dash in figures
 SMOOTHING = 1e-6  # nats
 FAULTLESS = float(np.log(1e9 / SMOOTHING))  # above any text with an error: P stays below 1e9 nats
 

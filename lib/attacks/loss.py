@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from lib.base import ragged
 
+LABEL = "loss"
+STYLE = ("#0072B2", "o", "-")  # colour, marker, dash in figures
+
 
 def score(log_probs: ragged.Rows) -> NDArray[np.float64]:
     """mean l, nats per token, shape (n,)."""

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from lib.base import ragged
 
+LABEL = "lowercase"
+STYLE = ("#E69F00", "v", "-.")  # colour, marker, dash in figures
+
 
 def score(log_probs: ragged.Rows, lower_log_probs: ragged.Rows, texts: Sequence[str]) -> NDArray[np.float64]:
     """NLL(lower(x)) / bytes(lower(x)) - NLL(x) / bytes(x), nats per UTF-8 byte, shape (n,).

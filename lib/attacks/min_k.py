@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from lib.base import ragged
 
+LABEL = "min-k"
+STYLE = ("#56B4E9", "D", "--")  # colour, marker, dash in figures
+
 
 def score(log_probs: ragged.Rows, k: float = 0.2) -> NDArray[np.float64]:
     """Mean of the lowest max(1, floor(k n)) of the n values l of each text, nats per token, shape (n texts,)."""

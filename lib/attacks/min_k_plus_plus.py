@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from lib.attacks.min_k import share
 from lib.base import ragged
 
+LABEL = "min-k++"
+STYLE = ("#CC79A7", "P", "-.")  # colour, marker, dash in figures
+
 
 def score(log_probs: ragged.Rows, mu: ragged.Rows, sigma: ragged.Rows, k: float = 0.2) -> NDArray[np.float64]:
     """Mean of the lowest max(1, floor(k n)) of the n values (l - mu) / sigma of each text, shape (n texts,)."""

@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from lib.base import ragged
 
+LABEL = "ratio"
+STYLE = ("#D55E00", "s", "-")  # colour, marker, dash in figures
+
 
 def score(log_probs: ragged.Rows, reference_means: NDArray[np.float64]) -> NDArray[np.float64]:
     """mean l - mean l of the reference, each over its own tokens (nats per token), shape (n,)."""

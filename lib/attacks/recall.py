@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from lib.base import ragged
 
+LABEL = "ReCaLL"
+STYLE = ("#000000", "X", ":")  # colour, marker, dash in figures
+
 
 def score(log_probs: ragged.Rows, prefixed_log_probs: ragged.Rows) -> NDArray[np.float64]:
     """LL(x | prefix) / LL(x) over the same target tokens, shape (n,).

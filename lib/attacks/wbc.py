@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from lib.base import ragged
 
+LABEL = "WBC"
+STYLE = ("#8C510A", ">", "--")  # colour, marker, dash in figures
 WINDOWS = (2, 3, 4, 6, 9, 13, 18, 25, 32, 40)
 
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from lib.base import ragged
 
+LABEL = "zlib"
+STYLE = ("#009E73", "^", "--")  # colour, marker, dash in figures
+
 
 def score(log_probs: ragged.Rows, texts: Sequence[str]) -> NDArray[np.float64]:
     """mean l / bytes of zlib(UTF-8), nats per token and byte, shape (n,)."""

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from lib.attacks.zlib import compressed_bytes
 from lib.base import ragged
 
+LABEL = "zlib bits"
+STYLE = ("#7A6A00", "<", ":")  # colour, marker, dash in figures
+
 
 def score(log_probs: ragged.Rows, texts: Sequence[str]) -> NDArray[np.float64]:
     """sum l / ln 2 / (8 bytes of zlib(UTF-8)), bits per bit (negative), shape (n,)."""

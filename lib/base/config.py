@@ -21,6 +21,18 @@ def execution(default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"execution": True})
 
 
+def added(default: Any) -> Any:
+    """A field that came later than artifacts that are to stay valid: at its default it is no part of the digest."""
+    return dataclasses.field(default=default, metadata={"added": True})
+
+
+def at_least(least: float, **values: float | None) -> None:
+    """Raise ValueError naming the first value that is smaller; one that is None is not given and passes."""
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise ValueError(f"{name} is {value}; it must be at least {least}")
+
+
 def build(cls: type, mapping: Mapping[str, Any], where: str) -> Any:
     """An instance of the dataclass `cls` from a mapping.
 
@@ -45,7 +57,11 @@ def build(cls: type, mapping: Mapping[str, Any], where: str) -> Any:
 
 def science(config: Any) -> dict[str, Any]:
     """The fields of a config that can change results, as a dict."""
-    return {name: _nested(science, getattr(config, name)) for name in _science_names(type(config))}
+    values = {name: getattr(config, name) for name in _science_names(type(config))}
+    later = _added(type(config))
+    return {
+        name: _nested(science, value) for name, value in values.items() if name not in later or value != later[name]
+    }
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -83,6 +99,12 @@ def _declared(cls: type) -> tuple[dict[str, Any], list[str]]:
 @functools.cache
 def _science_names(cls: type) -> list[str]:
     return [field.name for field in dataclasses.fields(cls) if not field.metadata.get("execution")]
+
+
+@functools.cache
+def _added(cls: type) -> dict[str, Any]:
+    """The fields that came later, with their defaults."""
+    return {field.name: field.default for field in dataclasses.fields(cls) if field.metadata.get("added")}
 
 
 def _nested(dump: Callable[[Any], dict[str, Any]], value: Any) -> Any:

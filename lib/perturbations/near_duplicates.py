@@ -1,10 +1,68 @@
-"""Near-duplicates of targets as a perturbation: which lie in a band of distance, and which targets have all bands."""
+"""Near-duplicates that a corpus holds, as fuzzy duplicates.
+
+They are windows at some distance of the target that a canary begins (see the stage corpus_canaries), taken in random
+order and cut to the canary's length.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
+from lib.artifacts import store
+from lib.base import hdf5, places
+from lib.base.config import at_least
+from lib.base.errors import TesseraError, UsageError
+from lib.base.seeds import generator
+from lib.corpus import chunks
+from lib.perturbations.settings import Settings, Vary
+from lib.perturbations.stored import in_turn
+
+LEVEL = "edits up to d"
+NAME = "near-duplicates of a corpus"
+PHRASE = "a near-duplicate that a corpus holds"
+INPUTS = ("near_duplicates", "corpus", "corpus_tokenizer")
+
 Band = tuple[int, int]  # the least and the largest distance
+
+
+@dataclass(frozen=True)
+class Keys(Settings):
+    """A band of distance to the target, in tokens of the corpus.
+
+    farthest: the largest distance
+    nearest: the least distance
+    metric: which distance
+    """
+
+    farthest: int | None = None
+    nearest: int | None = None
+    metric: Literal["levenshtein", "hamming"] = "levenshtein"
+
+
+def check(keys: Keys) -> None:
+    """Raise ValueError for a band that holds no distance."""
+    at_least(1, nearest=keys.nearest)
+    if keys.farthest < keys.nearest:
+        raise ValueError(f"nearest {keys.nearest} and farthest {keys.farthest}: no distance lies between them")
+
+
+def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
+    """The near-duplicates of each canary's target in turn. Raises TesseraError for a canary that has none."""
+    from lib.models import loading
+    from lib.tokens.tokenization import decode_all, encode_all
+
+    if missing := [name for name in INPUTS if name not in inputs]:
+        raise UsageError(f"kind near_duplicates needs the input {missing[0]}: what its targets were found with")
+    windows = _windows(keys, inputs, chunks.open_chunks(inputs["corpus"]))
+    corpus_tokenizer = loading.load_tokenizer(inputs["corpus_tokenizer"])
+    found = [
+        [ids[: len(canary)] for ids in encode_all(tokenizer, decode_all(corpus_tokenizer, rows))]
+        for canary, rows in zip(tokens, windows)
+    ]
+    return in_turn(found, keys.variations, "near-duplicates")
 
 
 def in_band(near: Mapping[str, np.ndarray], band: Band) -> dict[int, np.ndarray]:
@@ -30,3 +88,32 @@ def bands(edges: Sequence[int]) -> list[Band]:
     if not found or any(low > high for low, high in found):
         raise ValueError(f"the upper ends of bands rise, from 1 on; got {list(edges)}")
     return found
+
+
+def _windows(keys: Keys, inputs: dict[str, Any], corpus: list) -> list[list[list[int]]]:
+    """For each canary up to `variations` windows of the corpus in the band, in random order: ids of the corpus."""
+    path = store.find(inputs["near_duplicates"], places.NEAR_DUPLICATES)
+    near = {name: hdf5.read(path, f"{keys.metric}/{name}") for name in ("target", "chunk", "position", "distance")}
+    length, band = int(hdf5.attributes(path)["length"]), in_band(near, (keys.nearest, keys.farthest))
+    targets = _targets(store.find(inputs["canaries"], places.CANARIES))
+    if none := [row for row, target in enumerate(targets) if target not in band]:
+        raise TesseraError(
+            f"{path}: no near-duplicate at {keys.nearest} to {keys.farthest} of canaries {none}; name this band in "
+            "band_ends of the canaries"
+        )
+
+    def read(row: int) -> list[int]:
+        start = int(near["position"][row])
+        return corpus[int(near["chunk"][row])].tokens[start : start + length].tolist()
+
+    chosen = [
+        generator(keys.seed, "near-duplicates", target).permutation(band[target])[: keys.variations]
+        for target in targets
+    ]
+    return [[read(row) for row in rows] for rows in chosen]
+
+
+def _targets(canaries: Path) -> list[int]:
+    if "target" not in hdf5.rows(canaries):
+        raise TesseraError(f"{canaries}: no targets of a corpus; make them with the stage corpus_canaries")
+    return hdf5.read(canaries, "target").tolist()

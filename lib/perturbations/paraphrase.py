@@ -9,6 +9,21 @@ is left out, and further answers are asked for until there are enough.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lib.artifacts import store
+from lib.base import hdf5, places
+from lib.base.errors import TesseraError, UsageError
+from lib.canaries import canaries_file
+from lib.perturbations.settings import Settings, Vary
+from lib.perturbations.stored import in_turn
+
+LEVEL = "rephrasings N"
+NAME = "paraphrases"
+PHRASE = "a paraphrase"
+INPUTS = ("paraphrases",)
 
 Ask = Callable[[int], str]  # number of the attempt -> the answer
 
@@ -16,6 +31,26 @@ _MARK = r"[\s>#*_]*\(?(\d{1,3})[*_]*[.):][*_]*"
 _ITEM = re.compile(rf"{_MARK}(?:\s+(.*)|)$")
 _RULE = re.compile(rf"(?:^|(?<=\s))-{{3,}}[ \t]*(?=$|{_MARK})", re.MULTILINE)  # a line, or between two items
 _AROUND = (("**", "**"), ("__", "__"), ('"', '"'), ("\u201c", "\u201d"), ("'", "'"), ("`", "`"), ("*", "*"))
+
+
+@dataclass(frozen=True)
+class Keys(Settings):
+    """Paraphrases have no keys of their own: how they were asked for is a matter of the stage `paraphrases`."""
+
+
+def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
+    """The rephrasings of each canary in turn. Raises TesseraError for a canary that has none, or a file of others."""
+    if "paraphrases" not in inputs:
+        raise UsageError("kind paraphrase needs the input paraphrases: what the stage paraphrases wrote")
+    path = store.find(inputs["paraphrases"], places.PARAPHRASES)
+    if hdf5.attributes(path)["canaries"] != canaries_file.ids_digest(tokens):
+        raise TesseraError(f"{path}: rephrases other canaries than those of {inputs['canaries']}; make them again")
+    owners, rows = hdf5.read(path, "canary"), hdf5.read_ragged(path, "tokens")
+    found = [[ids.tolist() for ids, owner in zip(rows, owners) if owner == row] for row in range(len(tokens))]
+    if not all(found):
+        none = [row for row, several in enumerate(found) if not several]
+        raise TesseraError(f"{path}: no paraphrase of canaries {none}; raise attempts, or ask a larger model")
+    return in_turn(found, keys.variations, "paraphrases")
 
 
 @dataclass

@@ -8,49 +8,86 @@ replacements, and more variations keep the first ones.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
+from lib.artifacts import store
+from lib.base import places
+from lib.base.config import at_least, execution
 from lib.base.errors import UsageError
 from lib.base.seeds import generator
 from lib.perturbations.candidates import Candidates
+from lib.perturbations.settings import Settings, Vary
 
-STRATEGIES = ("mlm", "mlm_random", "random")
+LEVEL = "replaced tokens R"
+NAME = "replacement"
+PHRASE = "a duplicate with replaced tokens"
+INPUTS = ("masked_lm",)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How canaries are varied: `replaced_tokens` positions, drawn uniformly or one in each equal segment
-    (`spread`), anew for each variation or once for all of a canary (`same_positions`)."""
+class Keys(Settings):
+    """Replacement of tokens.
 
-    replaced_tokens: int
-    variations: int
+    replaced_tokens: R, the tokens of each variation that are replaced
+    strategy: what may replace a token. `mlm`: the `top_k` likeliest of a masked language model; `mlm_random`: any token
+        of its vocabulary; `random`: any token of the target's
+    top_k: how many candidates `mlm` has for a position
+    same_positions: whether all variations of a canary are changed at the same positions
+    spread: whether one position is drawn in each of R equal segments, instead of R anywhere
+    dtype: of the masked language model
+    device: of the masked language model
+    batch_size: masked texts at a time
+    """
+
+    replaced_tokens: int = 1
+    strategy: Literal["mlm", "mlm_random", "random"] = "mlm"
+    top_k: int = 10
     same_positions: bool = False
     spread: bool = False
-    seed: int = 0
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = execution("cpu")
+    batch_size: int = execution(128)
 
 
-def variation(canary: Sequence[int], index: int, number: int, candidates: Candidates, plan: Plan) -> list[int]:
+def check(keys: Keys) -> None:
+    """Raise ValueError for a count of nothing."""
+    at_least(1, replaced_tokens=keys.replaced_tokens, top_k=keys.top_k, batch_size=keys.batch_size)
+
+
+def vary(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
+    """Replace tokens by candidates; one attempt: another would break that a larger R keeps a smaller one's choices."""
+    found = _candidates(keys, inputs, tokens)
+    every = [(row, number) for row in range(len(tokens)) for number in range(keys.variations)]
+    short = sum(len(positions(found.replaceable[row], row, n, keys)) < keys.replaced_tokens for row, n in every)
+    if short:
+        print(f"{short} of {len(every)} variations have fewer than {keys.replaced_tokens} replaceable positions")
+    return lambda row, number, attempt: variation(tokens[row], row, number, found, keys), 1
+
+
+def variation(canary: Sequence[int], index: int, number: int, candidates: Candidates, keys: Keys) -> list[int]:
     """Variation `number` of the canary in row `index`: target ids, `replaced_tokens` of them replaced.
 
     Fewer are replaced where fewer positions are replaceable. Raises UsageError for R outside 1..L.
     """
-    chosen = positions(candidates.replaceable[index], index, number, plan)
-    draws = generator(plan.seed, "replacement choice", index, number).random(len(canary))
+    chosen = positions(candidates.replaceable[index], index, number, keys)
+    draws = generator(keys.seed, "replacement choice", index, number).random(len(canary))
     replacements = {int(p): candidates.choose(index, int(p), draws[p]) for p in chosen}
     return apply(canary, replacements)
 
 
-def positions(replaceable: np.ndarray, index: int, number: int, plan: Plan) -> np.ndarray:
+def positions(replaceable: np.ndarray, index: int, number: int, keys: Keys) -> np.ndarray:
     """The positions to replace, int64, ascending. replaceable: bool, one for each token of the canary."""
     length = len(replaceable)
-    if not 1 <= plan.replaced_tokens <= length:
-        raise UsageError(f"replaced_tokens is {plan.replaced_tokens}; canaries of {length} tokens allow 1 to {length}")
-    stream = generator(plan.seed, "replacement positions", index, 0 if plan.same_positions else number)
-    if plan.spread:
-        return _one_in_each_segment(replaceable, plan.replaced_tokens, stream.random(length))
+    if not 1 <= keys.replaced_tokens <= length:
+        raise UsageError(f"replaced_tokens is {keys.replaced_tokens}; canaries of {length} tokens allow 1 to {length}")
+    stream = generator(keys.seed, "replacement positions", index, 0 if keys.same_positions else number)
+    if keys.spread:
+        return _one_in_each_segment(replaceable, keys.replaced_tokens, stream.random(length))
     order = stream.permutation(length)
-    return np.sort(order[replaceable[order]][: plan.replaced_tokens])
+    return np.sort(order[replaceable[order]][: keys.replaced_tokens])
 
 
 def apply(canary: Sequence[int], replacements: dict[int, Sequence[int]]) -> list[int]:
@@ -59,6 +96,17 @@ def apply(canary: Sequence[int], replacements: dict[int, Sequence[int]]) -> list
     for position in sorted(replacements, reverse=True):  # right to left: positions further left stay valid
         ids[position : position + 1] = replacements[position]
     return ids
+
+
+def _candidates(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray) -> Candidates:
+    """Those of a finished file, else computed by the masked language model of a directory."""
+    from lib.perturbations import candidates_file
+
+    settings = candidates_file.Settings(keys.strategy, keys.top_k, keys.dtype, keys.device, keys.batch_size)
+    given = inputs.get("masked_lm")
+    if given is not None and (given.is_file() or (given / places.CANDIDATES).is_file()):
+        return candidates_file.read(store.find(given, places.CANDIDATES), tokens, settings)
+    return candidates_file.compute(tokens, inputs["target_tokenizer"], given, settings)
 
 
 def _one_in_each_segment(replaceable: np.ndarray, n_segments: int, draws: np.ndarray) -> np.ndarray:

@@ -13,16 +13,55 @@ rounded down to two digits, is the wanted one; a walk that goes past it begins a
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from math import comb
+from typing import Any, Literal
 
 import numpy as np
 
+from lib.base.config import at_least
 from lib.base.errors import UsageError
+from lib.base.seeds import generator
+from lib.perturbations.settings import ATTEMPTS, Settings, Vary
 
-METHODS = ("uniform", "paper")
+LEVEL = "Kendall distance τ"
+NAME = "shuffling"
+PHRASE = "a duplicate with its n-grams in another order"
+INPUTS = ()
 WALKS = 10_000  # after which the published walk is given up
 _BITS = 53  # of a random float
+
+
+@dataclass(frozen=True)
+class Keys(Settings):
+    """Another order of n-grams.
+
+    tau: the normalized Kendall distance of the tokens to the canary, above 0 and at most 1
+    ngram: n, the tokens that stay together
+    method: `uniform`: every order at that distance with the same probability; `paper`: the published random walk
+    """
+
+    tau: float | None = None
+    ngram: int | None = None
+    method: Literal["uniform", "paper"] = "uniform"
+
+
+def check(keys: Keys) -> None:
+    """Raise ValueError for a distance that no order has, or an n-gram of nothing."""
+    at_least(1, ngram=keys.ngram)
+    if not 0 < keys.tau <= 1:
+        raise ValueError(f"tau is {keys.tau}; it must be above 0 (the canary itself) and at most 1 (its reversal)")
+
+
+def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
+    """Shuffle n-grams, anew in every attempt."""
+
+    def varied(row: int, number: int, attempt: int) -> list[int]:
+        stream = generator(keys.seed, "shuffled n-grams", row, number, attempt)
+        return variation(tokens[row], keys.ngram, keys.tau, keys.method, stream)
+
+    return varied, ATTEMPTS
 
 
 def variation(canary: Sequence[int], ngram: int, tau: float, method: str, stream: np.random.Generator) -> list[int]:

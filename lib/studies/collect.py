@@ -23,7 +23,7 @@ from lib.plans.finished import directory
 from lib.plans.plan import Leaf, Plan
 
 if TYPE_CHECKING:
-    from lib.reporting.results import Description
+    from lib.reporting.writer import Description
 
 STUDIES = Path(__file__).parent
 
@@ -81,7 +81,7 @@ def description(
     root: Path, plan: Plan, leaves: Iterable[Leaf], missing: list[Leaf], warnings: Iterable[str] = ()
 ) -> "Description":
     """What a report says of every sweep: exact settings, where its numbers are from, what is missing."""
-    from lib.reporting.results import Description
+    from lib.reporting.writer import Description
 
     return Description(
         title=plan.title,

@@ -20,6 +20,7 @@ from lib.reporting.page import Report, ReportTable
 from lib.studies.mosaic import published, rho_rows, words
 from lib.studies.mosaic.words import CORRECTED, PAPER
 
+FOLDER = Path(__file__).parent
 TEMPLATE = "overview.html.j2"
 PUBLISHED = "published.csv"
 TITLE = "Tessera: every sweep"
@@ -62,7 +63,7 @@ def write(root: Path) -> Path:
     if len(long):
         files.write_bytes(folder / "rho.csv", frames.to_csv(long).encode())
         paper_tables.write(folder / "rho", *shown(long), CAPTION)
-    html = page.environment().get_template(TEMPLATE).render(overview=_overview(root, found, long))
+    html = page.environment(FOLDER).get_template(TEMPLATE).render(overview=_overview(root, found, long))
     files.write_bytes(folder / "report.html", html.encode())
     return folder / "report.html"
 

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from lib import attacks
-from lib.attacks import ez, loss, lowercase, min_k, min_k_plus_plus, ratio, recall, wbc, zlib, zlib_bits
+from lib.attacks import ez, loss, lowercase, min_k, min_k_plus_plus, ratio, recall, scores, wbc, zlib, zlib_bits
 from lib.base import ragged
 
 log_prob = st.floats(-20, -1e-3)
@@ -38,7 +37,7 @@ def evidence(n=12, seed=0) -> dict:
 def test_published_estimators_keep_their_order_and_are_turned_round():
     """As published: perplexities, their ratios, zlib bytes per character, the 20 lowest; there, higher = non-member."""
     given = evidence()
-    found = attacks.compute(given)
+    found = scores.compute(given)
     ppl = np.array([np.exp(-row.mean()) for row in given["log_probs"]])
     lower = np.array([np.exp(-row.mean()) for row in given["lower_log_probs"]])
     entropy = np.array([len(zlib_module.compress(text.encode())) / len(text) for text in given["texts"]])
@@ -203,17 +202,17 @@ def test_rows_of_other_tokens_are_named():
 
 def test_compute_leaves_out_what_has_no_evidence():
     given = evidence()
-    everything = set(attacks.compute(given))
+    everything = set(scores.compute(given))
     assert everything == {
         "loss", "loss_paper", "ratio", "ratio_paper", "zlib", "zlib_paper", "zlib_bits", "lowercase", "lowercase_paper",
         "min_k", "min_k_paper", "min_k_plus_plus", "min_k_plus_plus_paper", "recall", "wbc", "ez",
     }  # fmt: skip
     del given["prefixed_log_probs"], given["reference_means"], given["reference_log_probs"]
-    assert set(attacks.compute(given)) == everything - {"recall", "ratio", "ratio_paper", "wbc", "ez"}
+    assert set(scores.compute(given)) == everything - {"recall", "ratio", "ratio_paper", "wbc", "ez"}
 
 
 def test_every_score_is_a_finite_float64_per_text():
-    for name, values in attacks.compute(evidence(n=9)).items():
+    for name, values in scores.compute(evidence(n=9)).items():
         assert values.shape == (9,), name
         assert values.dtype == np.float64, name
         assert np.isfinite(values).all(), name

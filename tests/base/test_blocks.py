@@ -15,7 +15,7 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from lib import blocks, mpi
+from lib.base import blocks, mpi
 world = mpi.world()
 folder = Path(sys.argv[1])
 

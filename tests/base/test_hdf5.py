@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.base import hdf5
+from lib.base import hdf5, places
 from lib.base.errors import TesseraError
 
 
@@ -115,7 +115,7 @@ def test_a_missing_column_of_an_image_is_named_with_those_there(tmp_path) -> Non
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_disk_is_a_clear_error(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("lib.names.private", lambda path, owner: tmp_path / "full")
+    monkeypatch.setattr("lib.base.places.private", lambda path, owner: tmp_path / "full")
     (tmp_path / "full").symlink_to("/dev/full")
     with pytest.raises(TesseraError, match=r"a\.h5: could not be written"), hdf5.create(tmp_path / "a.h5") as file:
         hdf5.write(file, "x", np.arange(1_000_000))
@@ -155,7 +155,7 @@ FULL = """
 import os, resource, sys
 from pathlib import Path
 import numpy as np
-from lib import hdf5
+from lib.base import hdf5
 
 def limit(size):  # of any file, which stands for a full disk
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
@@ -174,7 +174,7 @@ for rows in (60_000, 100_000, 1_000_000):
 
 def test_a_full_disk_crashes_no_process(tmp_path: Path) -> None:
     line = [sys.executable, "-c", FULL, str(tmp_path / "a.h5")]
-    result = subprocess.run(line, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    result = subprocess.run(line, cwd=places.ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("a.h5: could not be written") == 3
     assert "Exception ignored" not in result.stderr

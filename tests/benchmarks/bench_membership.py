@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-from lib import attacks
+from lib.attacks import scores
 from lib.base import ragged
 from lib.models.token_scores import score_tokens
 
@@ -55,12 +55,12 @@ def plain_pass(model: GPTNeoXForCausalLM, ids: list[int], context: list[int]) ->
 
 def published_loop(target, reference, ids: Ids, lower: Ids, prefix: list[int], texts: list[str]) -> dict[str, Any]:
     """Every score by passes of its own, text by text."""
-    found: dict[str, list[float]] = {name: [] for name in attacks.estimators()}
+    found: dict[str, list[float]] = {name: [] for name in scores.estimators()}
     for x, low, text in zip(ids, lower, texts):
-        for name, estimator in attacks.estimators().items():
+        for name, estimator in scores.estimators().items():
             if name.endswith("_paper") or name == "zlib_bits":
                 continue  # a variant costs its attack no pass of its own
-            needed = attacks.needs(estimator)
+            needed = scores.needs(estimator)
             given: dict[str, Any] = {"texts": [text]}
             if "mu" in needed:
                 given |= {key: [row] for key, row in one_pass(target, x, [BOS]).items()}
@@ -91,7 +91,7 @@ def one_pass_per_text_and_model(
         "prefixed_log_probs": score_tokens(target, ids, prefixed, BATCH_SIZE).log_probs,
         "reference_means": ragged.means(score_tokens(reference, ids, first, BATCH_SIZE).log_probs),
     }
-    return attacks.compute(evidence)
+    return scores.compute(evidence)
 
 
 def fastest(rivals: dict[str, Callable[[], Any]], repeats: int = REPEATS) -> tuple[dict[str, float], dict[str, Any]]:

@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from lib.base.places import ROOT
+
 INNER = "from numba import njit\n\n\n@njit(cache=True)\ndef inner(x):\n    return x + {}\n"
 OUTER = """from numba import njit
 
@@ -21,7 +22,8 @@ PROGRAM = "from lib.outer import outer; print(outer(1), sum(outer.stats.cache_hi
 def checkout(folder: Path, constant: int) -> Path:
     """A lib/ of two kernels in two files, one calling the other."""
     (folder / "lib").mkdir(parents=True)
-    for name in ("__init__.py", "kernel_cache.py"):
+    for name in ("__init__.py", "kernels/__init__.py", "kernels/cache.py"):
+        (folder / "lib" / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / "lib" / name, folder / "lib" / name)
     (folder / "lib/inner.py").write_text(INNER.format(constant))
     (folder / "lib/outer.py").write_text(OUTER)

@@ -137,6 +137,8 @@ def test_the_tokenizer_is_the_one_that_transformers_chooses(tiny_tokenizer):
 
 
 def test_loading_a_tokenizer_does_not_import_torch(tiny_tokenizer):
-    code = "import sys; from lib import models; models.load_tokenizer(sys.argv[1]); print('torch' in sys.modules)"
+    code = (
+        "import sys; from lib.models import loading; loading.load_tokenizer(sys.argv[1]); print('torch' in sys.modules)"
+    )
     result = subprocess.run([sys.executable, "-c", code, tiny_tokenizer], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

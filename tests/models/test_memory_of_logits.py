@@ -17,9 +17,9 @@ import sys
 import numpy as np, torch
 from pathlib import Path
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
-from lib.decoding import Decoding
-from lib.generation import continue_prompts
-from lib.token_scores import score_tokens
+from lib.generation.decoding import Decoding
+from lib.generation.continuations import continue_prompts
+from lib.models.token_scores import score_tokens
 
 def peak():  # VmHWM: ru_maxrss would begin with that of the parent
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lib.base.errors import TesseraError
 from lib.models import loading
 from lib.perturbations import masked_lm
-from lib.perturbations.replace import Plan, variation
+from lib.perturbations.candidates import Candidates
+from lib.perturbations.replace import Keys, variation
 from lib.tokens.tokenization import REPLACEMENT_CHARACTER, decode, encode, special_ids
 from lib.tokens.vocabulary import spans
 
@@ -34,7 +35,7 @@ def pool(tokenizer) -> masked_lm.Pool:
     return masked_lm.vocabulary_pool(tokenizer, tokenizer)
 
 
-def offered(tokens, pool, tokenizer, model, **settings) -> masked_lm.Candidates:
+def offered(tokens, pool, tokenizer, model, **settings) -> Candidates:
     settings = {"top_k": 4, "batch_size": 7, **settings}
     return masked_lm.likely_candidates(tokens, pool, tokenizer, model, tokenizer, **settings)
 
@@ -66,7 +67,7 @@ def test_variations_are_clean_text_without_the_original(
 ) -> None:
     candidates = masked_lm.random_candidates(tokens, pool, tokenizer)
     for row, canary in enumerate(tokens.tolist()):
-        made = variation(canary, row, 0, candidates, Plan(r, 1, spread=spread, seed=seed))
+        made = variation(canary, row, 0, candidates, Keys(replaced_tokens=r, variations=1, spread=spread, seed=seed))
         assert REPLACEMENT_CHARACTER not in decode(tokenizer, made)
         assert not special_ids(tokenizer) & set(made)
         usable = int(candidates.replaceable[row].sum())

@@ -13,7 +13,7 @@ from lib.base.errors import TesseraError
 from lib.models import loading
 from lib.perturbations import variations
 from lib.perturbations.candidates import Candidates
-from lib.perturbations.replace import Plan, apply, positions, variation
+from lib.perturbations.replace import Keys, apply, positions, variation
 from lib.tokens.tokenization import decode, encode
 
 LENGTH = 20
@@ -26,6 +26,10 @@ def pool(n_sequences: int = 30, original: int = 4) -> Candidates:
     return Candidates(sequences, None, np.full((1, LENGTH), original), ANYWHERE[None])
 
 
+def keys(replaced_tokens: int, variations: int, **others) -> Keys:
+    return Keys(replaced_tokens=replaced_tokens, variations=variations, **others)
+
+
 CANARY = [104] * LENGTH
 replaceables = st.lists(st.booleans(), min_size=LENGTH, max_size=LENGTH).map(lambda flags: np.array(flags, dtype=bool))
 
@@ -35,7 +39,7 @@ replaceables = st.lists(st.booleans(), min_size=LENGTH, max_size=LENGTH).map(lam
 def test_positions_are_distinct_replaceable_and_as_many_as_there_can_be(
     replaceable: np.ndarray, replaced: int, seed: int, spread: bool
 ) -> None:
-    found = positions(replaceable, 0, 0, Plan(replaced, 1, spread=spread, seed=seed))
+    found = positions(replaceable, 0, 0, keys(replaced, 1, spread=spread, seed=seed))
     assert sorted(set(found.tolist())) == found.tolist()
     assert replaceable[found].all()
     if spread:
@@ -47,14 +51,14 @@ def test_positions_are_distinct_replaceable_and_as_many_as_there_can_be(
 
 @given(st.integers(1, LENGTH - 1), st.integers(0, 99), st.integers(0, 8))
 def test_positions_for_r_are_among_those_for_more(replaced: int, seed: int, number: int) -> None:
-    few = positions(ANYWHERE, 2, number, Plan(replaced, 9, seed=seed))
-    many = positions(ANYWHERE, 2, number, Plan(replaced + 1, 9, seed=seed))
+    few = positions(ANYWHERE, 2, number, keys(replaced, 9, seed=seed))
+    many = positions(ANYWHERE, 2, number, keys(replaced + 1, 9, seed=seed))
     assert set(few) < set(many)
 
 
 def test_positions_anew_or_the_same() -> None:
     def drawn(same: bool) -> set[tuple[int, ...]]:
-        plan = Plan(5, 9, same_positions=same, seed=1)
+        plan = keys(5, 9, same_positions=same, seed=1)
         return {tuple(positions(ANYWHERE, 0, number, plan)) for number in range(9)}
 
     assert len(drawn(same=True)) == 1
@@ -62,7 +66,7 @@ def test_positions_anew_or_the_same() -> None:
 
 
 def test_canaries_have_positions_of_their_own() -> None:
-    plan = Plan(5, 9, same_positions=True)
+    plan = keys(5, 9, same_positions=True)
     assert len({tuple(positions(ANYWHERE, canary, 0, plan)) for canary in range(20)}) == 20
 
 
@@ -70,7 +74,7 @@ def test_canaries_have_positions_of_their_own() -> None:
 def test_positions_are_uniform(spread: bool) -> None:
     counts = np.zeros(LENGTH)
     for number in range(2000):
-        counts[positions(ANYWHERE, 0, number, Plan(4, 2000, spread=spread))] += 1
+        counts[positions(ANYWHERE, 0, number, keys(4, 2000, spread=spread))] += 1
     assert counts.sum() == 8000
     assert stats.chisquare(counts).pvalue > 0.001
 
@@ -78,12 +82,12 @@ def test_positions_are_uniform(spread: bool) -> None:
 @pytest.mark.parametrize("replaced", [0, LENGTH + 1])
 def test_too_many_or_no_positions_are_refused(replaced: int) -> None:
     with pytest.raises(TesseraError, match=f"replaced_tokens is {replaced}; canaries of 20 tokens allow 1 to 20"):
-        positions(ANYWHERE, 0, 0, Plan(replaced, 1))
+        positions(ANYWHERE, 0, 0, keys(replaced, 1))
 
 
 @given(st.integers(1, LENGTH), st.integers(0, 99))
 def test_the_original_is_never_chosen(replaced: int, seed: int) -> None:
-    made = variation(CANARY, 0, 0, pool(n_sequences=6), Plan(replaced, 1, seed=seed))
+    made = variation(CANARY, 0, 0, pool(n_sequences=6), keys(replaced, 1, seed=seed))
     assert sum(index != 104 for index in made) == replaced
 
 
@@ -100,7 +104,7 @@ def test_choices_of_a_position_are_its_own_options() -> None:
     options = [np.array([2, 3])] * LENGTH
     options[7] = np.array([1])
     candidates = Candidates([[9, 9], [8], [7], [6, 6, 6]], options, np.full((1, LENGTH), -1), ANYWHERE[None])
-    made = variation(CANARY, 0, 0, candidates, Plan(LENGTH, 1))
+    made = variation(CANARY, 0, 0, candidates, keys(LENGTH, 1))
     rest = [index for index in made if index != 8]
     assert len(made) - len(rest) == 1  # position 7
     assert set(rest) == {7, 6}

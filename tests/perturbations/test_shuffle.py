@@ -48,7 +48,7 @@ def test_mahonian_numbers_are_those_of_brute_force() -> None:
         assert shuffle._mahonian(size, 99)[size] == [counted[k] for k in range(comb(size, 2) + 1)]
 
 
-@pytest.mark.parametrize("method", shuffle.METHODS)
+@pytest.mark.parametrize("method", ["uniform", "paper"])
 @pytest.mark.parametrize(("ngram", "tau"), [(2, 0.1), (2, 0.9), (5, 0.1), (5, 0.5), (10, 0.2), (10, 0.8), (7, 0.3)])
 def test_tau_is_the_wanted_one(method: str, ngram: int, tau: float) -> None:
     made = shuffle.variation(range(100), ngram, tau, method, generator(1, method, ngram))
@@ -80,7 +80,7 @@ def test_the_published_walk_leaves_most_bigrams_in_place_and_the_uniform_order_d
 
 @pytest.mark.parametrize(("ngram", "top"), [(2, "0.9899"), (5, "0.9596"), (10, "0.9091")])
 def test_a_tau_beyond_the_top_names_the_top(ngram: int, top: str) -> None:
-    for method in shuffle.METHODS:
+    for method in ("uniform", "paper"):
         with pytest.raises(UsageError, match=rf"tau is 1.0; .*{top} \(the top\)"):
             shuffle.variation(range(100), ngram, 1.0, method, np.random.default_rng(0))
     reverse = shuffle.variation(range(100), ngram, float(top), "uniform", np.random.default_rng(0))

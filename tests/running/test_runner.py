@@ -6,6 +6,7 @@ import pytest
 
 from lib.base import mpi
 from lib.base.errors import UsageError
+from lib.base.places import ROOT
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
 from lib.running import runner, slurm
@@ -43,9 +44,9 @@ def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) 
     """The launcher's own words, with a program of two lines in place of the stage."""
     monkeypatch.delenv(mpi.SRUN_TYPE, raising=False)
     line = runner.command(task(mpi=True, ranks=3), tmp_path, 1)
-    program = "from lib import mpi; world = mpi.world(); print(world.allgather(world.rank))"
+    program = "from lib.base import mpi; world = mpi.world(); print(world.allgather(world.rank))"
     line = [*line[: line.index("mpi4py") + 1], "-c", program]
-    submit = type("Submit", (), {"snapshot": str(Path(runner.__file__).parent.parent), "campaign": "c"})
+    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c"})
     for started, code, words in ((3, 0, "[0, 1, 2]"), (4, 1, "4 ranks were started, but this one sees 3")):
         answer = subprocess.run(
             line, env=runner.environment(submit, 1, started), capture_output=True, text=True, timeout=60
@@ -59,11 +60,11 @@ def test_ranks_die_with_the_mpirun_that_is_killed(tmp_path: Path, monkeypatch) -
     line = runner.command(task(mpi=True, ranks=2), tmp_path, 1)
     program = f"""
 import os, pathlib, time
-from lib import mpi
+from lib.base import mpi
 pathlib.Path({str(tmp_path)!r}, str(mpi.world().rank)).write_text(str(os.getpid()))
 time.sleep(60)
 """
-    submit = type("Submit", (), {"snapshot": str(Path(runner.__file__).parent.parent), "campaign": "c"})
+    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c"})
     line = [*line[: line.index("mpi4py") + 1], "-c", program]
     started = subprocess.Popen(line, env=runner.environment(submit, 1, 2), stderr=subprocess.DEVNULL)
     files = [tmp_path / rank for rank in "01"]

@@ -184,7 +184,7 @@ def test_no_place_left_for_any_job_is_said(toy: Toy, site: FakeSite) -> None:
 def test_code_edited_after_the_submission_does_not_run(toy: Toy, site: FakeSite) -> None:
     site.hold()
     toy.submit("--set=numbers=[3]")
-    for file in (toy.root / "jobs" / "count.py", toy.root / "lib" / "hdf5.py"):
+    for file in (toy.root / "jobs" / "toy" / "count.py", toy.root / "lib" / "hdf5.py"):
         file.write_text("raise SystemExit('edited after the submission')\n")
     site.release()
     assert toy.finish() == expected(3)
@@ -221,7 +221,7 @@ def test_cancelled_then_submitted_again(toy: Toy, site: FakeSite) -> None:
 
 
 def test_a_task_that_always_fails_stops_the_sweep_with_its_error(toy: Toy, site: FakeSite) -> None:
-    file = toy.root / "jobs" / "count.py"
+    file = toy.root / "jobs" / "toy" / "count.py"
     broken = 'def run(config, inputs, out):\n    raise ValueError("no such luck")\n'
     file.write_text(file.read_text().replace("def run(config, inputs, out):\n", broken, 1))
     toy.submit("--set=numbers=[1]", "--max-failures=2")
@@ -238,7 +238,7 @@ def _temporary(toy: Toy, number: int) -> Path:
 
 
 def test_a_stage_that_dies_before_it_begins_stops_the_sweep(toy: Toy, site: FakeSite) -> None:
-    count = toy.root / "jobs" / "count.py"
+    count = toy.root / "jobs" / "toy" / "count.py"
     death = 'import os\nif os.environ.get("TESSERA_CAMPAIGN"):\n    raise ImportError("libcuda.so is not there")\n'
     count.write_text(death + count.read_text())
     toy.submit()

@@ -26,7 +26,8 @@ def test_a_second_holder_is_refused_and_told_who_holds(tmp_path) -> None:
 def test_a_dead_holder_of_this_host_is_taken_over(tmp_path) -> None:
     file = tmp_path / "submit.lock"
     code = (
-        f"import os; from pathlib import Path; from lib import lock\nwith lock.hold(Path({str(file)!r})): os._exit(9)"
+        "import os; from pathlib import Path; from lib.running import sweep_lock\n"
+        f"with sweep_lock.hold(Path({str(file)!r})): os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
     assert file.exists()

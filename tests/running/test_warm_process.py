@@ -10,9 +10,8 @@ import pytest
 
 from lib.artifacts import attempts
 from lib.base import places
+from lib.base.places import ROOT
 from lib.running import warm_process
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def text(server, tmp_path_factory) -> Path:
 
 def test_a_fork_writes_what_a_process_of_its_own_writes(text, tmp_path) -> None:
     file = text.parent / "text.yaml"
-    line = [sys.executable, "-m", "jobs.text", "--config", str(file), "--out", str(tmp_path)]
+    line = [sys.executable, "-m", "jobs", "text", "--config", str(file), "--out", str(tmp_path)]
     subprocess.run(line, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     assert (tmp_path / places.TEXT).read_bytes() == (text / places.TEXT).read_bytes()
 
@@ -55,7 +54,10 @@ def test_a_fork_dies_with_its_runner(text, tmp_path) -> None:
     file = config(tmp_path / "c.yaml", objective="causal", vocab_size=300, steps=100_000, inputs={"text": str(text)})
     argv = ["--config", str(file), "--out", str(tmp_path / "out")]
     log = str(tmp_path / "log")
-    code = f"from lib import warm; from pathlib import Path; warm.run('pretrain', {argv!r}, Path({log!r}))"
+    code = (
+        "from lib.running import warm_process; from pathlib import Path; "
+        f"warm_process.run('pretrain', {argv!r}, Path({log!r}))"
+    )
     runner = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     pid = _wait(lambda: next((record["pid"] for record in attempts.read(tmp_path / "out") if "pid" in record), None))
     runner.send_signal(signal.SIGKILL)

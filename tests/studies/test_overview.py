@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from lib.base import places
 from lib.base.errors import TesseraError
-from lib.reporting import drawing, results
+from lib.reporting import drawing, writer
 from lib.reporting import frames as reporting_frames
 from lib.reporting import page as reporting_page
 from lib.studies import overview
@@ -40,11 +40,11 @@ SHUFFLED = [record("shuffle", tau, 2 - n * tau / 10, f"ngram={n}") for n in (10,
 
 
 def write_sweep(root, name, records, settings, warnings=()):
-    """What results.write leaves, but for its figures, which take seconds: one of 12 x 6 inches stands for them."""
+    """What a study leaves, but for its figures, which take seconds: one of 12 x 6 inches stands for them."""
     measured = measure.measure(records, seed=1, n_bootstrap=50)
     auc, rho = measure.auc_table(measured), rho_rows.rho_table(measured)
     for stem, table in (("auc", auc), ("rho", rho)):
-        results.write_table(places.tables(root, name) / stem, table)
+        writer.write_table(places.tables(root, name) / stem, table)
     figure = reporting_page.ReportFigure(f"Figure of {name}", "A caption.", drawing.png(Figure(figsize=(12, 6))))
     listed = [
         reporting_page.ReportTable("auc", "AUC. All rows:", *summaries.auc_summary(auc), auc),

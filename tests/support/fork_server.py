@@ -9,7 +9,7 @@ import sys
 
 import torch._dynamo  # DeepSpeed imports it late, in every training  # noqa: F401
 
-import lib.finetuning  # noqa: F401
+import lib.training.finetuning  # noqa: F401
 from lib.artifacts.command import main
 
 os.environ["DS_ACCELERATOR"] = "cpu"

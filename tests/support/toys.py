@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from lib.base.places import ROOT
+
 FAKES = ROOT / "tests" / "support" / "fakes"
 TIMEOUT_SECONDS = 120.0
 

@@ -1,14 +1,13 @@
 """What the near-duplicates sweep hands over: tables (CSV and HDF5), figures (PNG and PDF), the report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from lib.base import places
-from lib.reporting import drawing, frames, page
-from lib.reporting.page import ReportFigure, ReportTable
-from lib.reporting.results import Description, Drawn, write_table
+from lib.reporting import frames, writer
+from lib.reporting.page import ReportTable
+from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.corpus import figures, findings
 from lib.studies.corpus.tables import SlimpajamaData, make
 
@@ -41,13 +40,10 @@ def write(root: Path, name: str, data: SlimpajamaData, description: Description)
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
     found = make(data)
-    for table_name, table in found.items():
-        write_table(places.tables(root, name) / table_name, table)
-    folder = places.figures(root, name)
-    shown = [
-        ReportFigure(item.title, item.caption, drawing.save(item.figure, folder, item.name)) for item in draw(found)
-    ]
-    page.write(places.report(root, name), _report(found, data, shown, description))
+    results = Results(
+        found, draw(found), _shown(found), findings.in_words(data, found), findings.warnings(data), METHODS
+    )
+    writer.write(root, name, results, description)
     return found
 
 
@@ -76,21 +72,7 @@ def summary(found: Mapping[str, pd.DataFrame]) -> tuple[list[str], list[list[str
     return _pivot(found["cumulative"], "distance", "mean", "≤ ", "{:.3g}")
 
 
-def _report(
-    found: Mapping[str, pd.DataFrame], data: SlimpajamaData, shown: Sequence[ReportFigure], description: Description
-) -> page.Report:
-    return page.Report(
-        title=description.title,
-        summary=[*description.summary, *findings.in_words(data, found)],
-        figures=shown,
-        tables=_report_tables(found),
-        warnings=[*description.warnings, *findings.warnings(data)],
-        methods={**METHODS, **description.settings},
-        provenance=description.provenance,
-    )
-
-
-def _report_tables(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
+def _shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     ratios = _pivot(found["metrics"].assign(metric="ratio"), "distance", "ratio", "≤ ", "{:.3g}")
     listed = [
         ReportTable("targets", "Targets by bucket (0: random).", *_whole(found["targets"]), found["targets"]),

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from lib.perturbations.distances import MEASURES
 from lib.reporting import drawing
 from lib.studies.mosaic.figures import RHO_TOP
-from lib.studies.mosaic.words import CORRECTED, KINDS
+from lib.studies.mosaic.words import CORRECTED, kind_name
 
 NAMES = {
     "levenshtein": "Levenshtein (tokens)", "damerau": "Damerau (tokens)", "indel": "LCS / Indel (tokens)",
@@ -48,6 +48,6 @@ def rho_figure(
 def _points(axes: matplotlib.axes.Axes, rows: pd.DataFrame, measure: str) -> None:
     for (colour, marker), kind in zip(STYLES, sorted(set(rows["kind"]))):
         mine = rows[rows["kind"] == kind]
-        axes.plot(mine[measure], mine["rho"], linestyle="", marker=marker, color=colour, label=KINDS.get(kind, kind))
+        axes.plot(mine[measure], mine["rho"], linestyle="", marker=marker, color=colour, label=kind_name(kind))
     axes.set_xlabel(NAMES[measure])
     drawing.widen(axes, -0.04, 1.05, RHO_TOP)

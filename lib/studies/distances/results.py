@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base import places
-from lib.reporting import drawing, page
-from lib.reporting.page import ReportFigure, ReportTable
-from lib.reporting.results import Description, write_table
+from lib.reporting import page, writer
+from lib.reporting.page import ReportTable
+from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.distances import figures, tables
 from lib.studies.distances.tables import Means
 from lib.studies.mosaic import findings
@@ -39,12 +39,14 @@ def write(
     distances = tables.distances_table(rho, means)
     predictors = tables.predictors_table(distances, seed)
     found = {"distances": distances, "predictors": predictors, "auc": auc, "rho": rho}
-    for table_name, table in found.items():
-        write_table(places.tables(root, name) / table_name, table)
     attack = _attack(distances)
     known = distances[distances["seed"].isna() & (distances["attack"] == attack)]
-    drawn = [_figure(root, name, distances, model, attack) for model in dict.fromkeys(known["model"])]
-    page.write(places.report(root, name), _report(found, attack, drawn, description))
+    drawn = [_figure(distances, model, attack) for model in dict.fromkeys(known["model"])]
+    results = Results(
+        found, drawn, _shown(found, attack), _in_words(predictors, attack), findings.warnings(auc, rho),
+        {**page.METHODS, **METHODS},
+    )  # fmt: skip
+    writer.write(root, name, results, description)
     return found
 
 
@@ -59,31 +61,16 @@ def _attack(distances: pd.DataFrame) -> str:
     return RHO_ATTACK if RHO_ATTACK in known or not known else known[0]
 
 
-def _figure(root: Path, name: str, distances: pd.DataFrame, model: str, attack: str) -> ReportFigure:
+def _figure(distances: pd.DataFrame, model: str, attack: str) -> Drawn:
     figure = figures.rho_figure(distances, model, attack, ESTIMATOR)
-    image = drawing.save(figure, places.figures(root, name), f"rho_by_distance_{places.slug(model)}")
     caption = (
         f"ρ ({ESTIMATOR} estimator, {label_of(attack)} attack, mean over seeds) of every perturbation against the mean "
         "of each distance to the canary."
     )
-    return ReportFigure(f"ρ against distance, {model}", caption, image)
+    return Drawn(f"rho_by_distance_{places.slug(model)}", f"ρ against distance, {model}", caption, figure)
 
 
-def _report(
-    found: Mapping[str, pd.DataFrame], attack: str, drawn: list[ReportFigure], description: Description
-) -> page.Report:
-    return page.Report(
-        title=description.title,
-        summary=[*description.summary, *_in_words(found["predictors"], attack)],
-        figures=drawn,
-        tables=_tables(found, attack),
-        warnings=[*description.warnings, *findings.warnings(found["auc"], found["rho"])],
-        methods={**page.METHODS, **METHODS, **description.settings},
-        provenance=description.provenance,
-    )
-
-
-def _tables(found: Mapping[str, pd.DataFrame], attack: str) -> list[ReportTable]:
+def _shown(found: Mapping[str, pd.DataFrame], attack: str) -> list[ReportTable]:
     how = f"{label_of(attack)} attack, {ESTIMATOR} estimator"
     shown = tables.distances_summary(found["distances"], attack, ESTIMATOR)
     return [

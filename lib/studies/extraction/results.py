@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lib.base import places
-from lib.reporting import drawing, page
-from lib.reporting.results import Description, Drawn, write_table
+from lib.reporting import drawing, writer
+from lib.reporting.page import ReportTable
+from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.extraction.tables import LIKELY, Extracted, summary, table
 from lib.studies.mosaic import words
 
@@ -35,12 +36,10 @@ CAPTION = (
 def write(root: Path, name: str, records: Sequence[Extracted], description: Description) -> pd.DataFrame:
     """Write the results of sweep `name` under `root`; returns its table. The same arguments give the same bytes."""
     found = table(records)
-    write_table(places.tables(root, name) / "extraction", found)
-    shown = [
-        page.ReportFigure(item.title, item.caption, drawing.save(item.figure, places.figures(root, name), item.name))
-        for item in draw(found)
-    ]
-    page.write(places.report(root, name), _report(found, shown, description))
+    results = Results(
+        {"extraction": found}, list(draw(found)), _shown_tables(found), list(in_words(found)), warnings(found), METHODS
+    )
+    writer.write(root, name, results, description)
     return found
 
 
@@ -111,20 +110,11 @@ def warnings(found: pd.DataFrame) -> list[str]:
     ]
 
 
-def _report(found: pd.DataFrame, shown: Sequence[page.ReportFigure], description: Description) -> page.Report:
+def _shown_tables(found: pd.DataFrame) -> list[ReportTable]:
     caption = "Members, means over seeds. in n: extractable within n samples. All rows:"
     published = pd.read_csv(PUBLISHED)
     rows = [list(map(str, row)) for row in published.itertuples(index=False)]
-    listed = [
-        page.ReportTable("extraction", caption, *summary(found), found),
-        page.ReportTable("published", "Published, one seed:", list(published.columns), rows, published),
+    return [
+        ReportTable("extraction", caption, *summary(found), found),
+        ReportTable("published", "Published, one seed:", list(published.columns), rows, published),
     ]
-    return page.Report(
-        title=description.title,
-        summary=[*description.summary, *in_words(found)],
-        figures=shown,
-        tables=listed,
-        warnings=[*description.warnings, *warnings(found)],
-        methods={**METHODS, **description.settings},
-        provenance=description.provenance,
-    )

@@ -32,10 +32,8 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     finished = done(root, plan)
     leaves, missing = collect.split(plan, finished, READ)
     records = list(read_records(root, plan, leaves))
-    description = replace(
-        collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished)),
-        published=_published(plan, leaves),
-    )
+    described = collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished))
+    description = results.MosaicDescription(**vars(described), published=_published(plan, leaves))
     measurements = measure.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
     training = _training(root, plan, leaves, finished)
     found = results.write(root, plan.name, measurements, description, records, training, planned_curves(plan))
@@ -159,5 +157,5 @@ def _print_summary(auc: "pd.DataFrame", rho: "pd.DataFrame", console: Console) -
         attack = summaries.main_attack(auc) if several else None
         header, rows = summaries.summary(rho, kind=kind, attack=attack)
         for model in dict.fromkeys(row[0] for row in rows):
-            title = f"{model}: rho of {words.KINDS.get(kind, kind)} by {words.level_name(kind)} (isotonic estimator)"
+            title = f"{model}: rho of {words.kind_name(kind)} by {words.level_name(kind)} (isotonic estimator)"
             collect.print_table(console, title, header[1:], [row[1:] for row in rows if row[0] == model])

@@ -13,12 +13,11 @@ NAME = "demo"
 
 def run(root: Path) -> Path:
     """Make the demo's results under `root`; returns the path of the report."""
-    from lib.reporting import results as reporting_results
     from lib.studies.mosaic import published
     from lib.studies.mosaic import results as mosaic_results
 
     sources = (published.AUCS, published.RHO)
-    description = reporting_results.Description(
+    description = mosaic_results.MosaicDescription(
         title="ρ of four models, from published AUCs",
         summary=(
             "Recomputed from the 1,800 published AUCs of “The mosaic memory of large language models” (4 models, "

@@ -17,20 +17,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from lib.attacks.scores import NAMES
 from lib.reporting import drawing
 from lib.statistics import roc
 from lib.studies.mosaic.measure import Record
 from lib.studies.mosaic.published import Key, Reference
-from lib.studies.mosaic.words import CORRECTED, EXACT, label_of, level_name, ordered_settings, setting_name, split_score
+from lib.studies.mosaic.words import (
+    CORRECTED,
+    EXACT,
+    label_of,
+    level_name,
+    ordered_settings,
+    setting_name,
+    split_score,
+    style_of,
+)
 
-STYLES = {
-    "loss": ("#0072B2", "o", "-"), "ratio": ("#D55E00", "s", "-"), "zlib": ("#009E73", "^", "--"),
-    "lowercase": ("#E69F00", "v", "-."), "min_k": ("#56B4E9", "D", "--"), "minkprob": ("#56B4E9", "D", "--"),
-    "min_k_plus_plus": ("#CC79A7", "P", "-."), "recall": ("#000000", "X", ":"),
-    "zlib_bits": ("#7A6A00", "<", ":"), "wbc": ("#8C510A", ">", "--"), "ez": ("#5E3C99", "p", "-."),
-    "bag_of_words": (drawing.GREY, "x", ":"),
-}  # fmt: skip
-UNKNOWN_STYLE = (drawing.GREY, "*", "-")
 RHO_TOP = 2.0  # extrapolation has no bound; the axis must have one
 DODGE = 0.004  # of the axis, so that the bars of two attacks do not hide one another
 
@@ -163,8 +165,7 @@ def _of(rows: pd.DataFrame, model: str, value: str, attack: str | None) -> list[
             mine[mine["attack"] != "bag_of_words"].groupby(["attack", "setting"]), key=lambda g: _rank(g[0][0])
         )
         return [
-            Line(label_of(name), STYLES.get(name, UNKNOWN_STYLE), _centres(group, value), setting)
-            for (name, setting), group in groups
+            Line(label_of(name), style_of(name), _centres(group, value), setting) for (name, setting), group in groups
         ]
     settings = ordered_settings(rows["setting"])  # of all panels, so that a setting looks the same in each
     styles = dict(zip(settings, itertools.cycle(drawing.LINES)))
@@ -222,7 +223,7 @@ def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float
         curves = [roc.roc_points(r.members[scores[attack]], r.non_members[scores[attack]]) for r in records]
         rates = np.unique(np.concatenate([curve.fpr for curve in curves]))
         tpr = np.mean([[curve.tpr[curve.fpr <= rate].max() for rate in rates] for curve in curves], axis=0)
-        colour, _, dash = STYLES.get(attack, UNKNOWN_STYLE)
+        colour, _, dash = style_of(attack)
         axes.step(
             np.maximum(rates, floor), np.maximum(tpr, floor), where="post", color=colour, linestyle=dash,
             label=label_of(attack),
@@ -230,8 +231,8 @@ def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float
 
 
 def _rank(attack: str) -> tuple[int, str]:
-    order = list(STYLES)
-    return (order.index(attack) if attack in order else len(order), attack)
+    """The order of the list of attacks; what is not there comes last."""
+    return (NAMES.index(attack) if attack in NAMES else len(NAMES), attack)
 
 
 def _names(models: Iterable[str]) -> list[str]:

@@ -8,9 +8,9 @@ import pandas as pd
 from lib.statistics.rho import DECIMALS
 from lib.studies.mosaic.summaries import telling_attack
 from lib.studies.mosaic.words import (
-    DUPLICATES,
     EXACT,
     NO_INJECTION,
+    duplicate_of,
     label_of,
     ordered_settings,
     setting_name,
@@ -75,10 +75,7 @@ def _equivalence(rows: pd.DataFrame, kind: str, setting: str, estimator: str) ->
     if curve.empty:
         return ""
     symbol, told = symbol_of(kind), f" ({setting_name(setting)})" if setting else ""
-    text = (
-        f"{DUPLICATES.get(kind, f'a duplicate of kind {kind}')}{told} is worth "
-        f"ρ = {curve.iloc[0]:.2f} exact ones at {symbol} = {curve.index[0]:g}"
-    )
+    text = f"{duplicate_of(kind)}{told} is worth ρ = {curve.iloc[0]:.2f} exact ones at {symbol} = {curve.index[0]:g}"
     if len(curve) > 1:
         text += f" and {curve.iloc[-1]:.2f} at {symbol} = {curve.index[-1]:g} ({estimator} estimator)"
     half, gap = _crossing(curve, 0.5), _disagreement(rows)

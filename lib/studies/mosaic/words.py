@@ -2,21 +2,44 @@
 
 from collections.abc import Iterable
 
+from lib.attacks import scores
+from lib.perturbations import kinds
+from lib.reporting import drawing
+
 EXACT = "exact"
 NO_INJECTION = "none"
 CORRECTED, PAPER = "corrected", "paper"
 
-# What the levels of a kind count, ending in their symbol.
-LEVELS = {
-    EXACT: "exact copies ν", "replace": "replaced tokens R", "insert": "tokens that stay together n",
-    "scramble": "tokens that stay together n", "shuffle": "Kendall distance τ", "paraphrase": "rephrasings N",
-    "near_duplicates": "edits up to d",
+# How a canary comes into a book without a perturbation of its own: what its levels count, ending in their symbol; its
+# name in figures; what sentences call one of its duplicates. The kinds of perturbations say it of themselves.
+INJECTIONS = {
+    EXACT: ("exact copies ν", "exact copies", "an exact copy"),
+    "scramble": (
+        "tokens that stay together n", "scrambling", "a duplicate whose n-grams are scattered over the document",
+    ),
 }  # fmt: skip
 
 
 def level_name(kind: str) -> str:
     """What the levels of a kind count, ending in their symbol: `replaced tokens R`."""
-    return LEVELS.get(kind, f"{kind} level")
+    return _words(kind)[0]
+
+
+def kind_name(kind: str) -> str:
+    """What figures call a kind."""
+    return _words(kind)[1]
+
+
+def duplicate_of(kind: str) -> str:
+    """What sentences call one duplicate of a kind."""
+    return _words(kind)[2]
+
+
+def _words(kind: str) -> tuple[str, str, str]:
+    if kind in kinds.NAMES:
+        module = kinds.load(kind)
+        return module.LEVEL, module.NAME, module.PHRASE
+    return INJECTIONS.get(kind, (f"{kind} level", kind, f"a duplicate of kind {kind}"))
 
 
 def symbol_of(kind: str) -> str:
@@ -43,15 +66,9 @@ def split_score(name: str) -> tuple[str, str]:
     return (name.removesuffix(suffix), PAPER) if name.endswith(suffix) else (name, CORRECTED)
 
 
-LABELS = {
-    "loss": "loss", "ratio": "ratio", "zlib": "zlib", "lowercase": "lowercase", "min_k": "min-k", "minkprob": "min-k",
-    "min_k_plus_plus": "min-k++", "zlib_bits": "zlib bits", "recall": "ReCaLL", "bag_of_words": "bag of words",
-    "wbc": "WBC", "ez": "EZ",
-}  # fmt: skip
-KINDS = {
-    EXACT: "exact copies", "replace": "replacement", "insert": "insertion", "scramble": "scrambling",
-    "shuffle": "shuffling", "paraphrase": "paraphrases", "near_duplicates": "near-duplicates of a corpus",
-}  # fmt: skip
+PUBLISHED_NAMES = {"minkprob": "min_k"}  # of attacks that have another name here
+BASELINES = {"bag_of_words": ("bag of words", (drawing.GREY, "x", ":"))}  # which no model takes part in
+UNKNOWN_STYLE = (drawing.GREY, "*", "-")
 LABEL_NAMES = {"inserted_tokens": "X", "ngram": "n", "learning_rate": "rate"}
 LABEL_WORDS = {
     "": "default", "inserted_tokens=inf": "X = ∞", "method=paper": "published walk", "k=random": "any token",
@@ -61,7 +78,20 @@ LABEL_WORDS = {
 
 def label_of(attack: str) -> str:
     """The name of an attack in figures."""
-    return LABELS.get(attack, attack)
+    return _drawn(attack)[0]
+
+
+def style_of(attack: str) -> tuple[str, str, str]:
+    """The colour, marker and dash of an attack in figures."""
+    return _drawn(attack)[1]
+
+
+def _drawn(attack: str) -> tuple[str, tuple[str, str, str]]:
+    name = PUBLISHED_NAMES.get(attack, attack)
+    if name in scores.NAMES:
+        module = scores.load(name)
+        return module.LABEL, module.STYLE
+    return BASELINES.get(name, (attack, UNKNOWN_STYLE))
 
 
 def setting_name(setting: str) -> str:
@@ -72,11 +102,3 @@ def setting_name(setting: str) -> str:
 def _label_name(part: str) -> str:
     name, _, value = part.partition("=")
     return f"{LABEL_NAMES.get(name, name)} = {value}"
-
-
-DUPLICATES = {
-    "replace": "a duplicate with replaced tokens", "insert": "a duplicate with tokens inserted between its n-grams",
-    "scramble": "a duplicate whose n-grams are scattered over the document",
-    "shuffle": "a duplicate with its n-grams in another order", "paraphrase": "a paraphrase",
-    "near_duplicates": "a near-duplicate that a corpus holds",
-}  # fmt: skip

@@ -1,16 +1,16 @@
 """What a sweep of the prefix attack hands over: tables (CSV and HDF5), texts (CSV), figures (PNG, PDF), the report."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from lib.base import files, places
-from lib.reporting import drawing, frames, page
-from lib.reporting.page import ReportFigure, ReportTable
-from lib.reporting.results import Description, Drawn, write_table
+from lib.reporting import frames, writer
+from lib.reporting.page import ReportTable
+from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.prefix import figures, findings, tables, words
 from lib.studies.prefix.tables import ALL, OWN, Attack
 from lib.studies.prefix.words import millions, percent
@@ -45,16 +45,11 @@ def write(root: Path, name: str, attacks: Iterable[Attack], description: Descrip
     for attack in attacks:
         rankings.append(_write_texts(folder, attack))
         bare.append(replace(attack, texts=None))
-    found = tables.make(bare)
-    for table_name, table in found.items():
-        write_table(folder / table_name, table)
-    found["rankings"] = pd.concat(rankings, ignore_index=True)
+    made = tables.make(bare)
+    found = {**made, "rankings": pd.concat(rankings, ignore_index=True)}
     _write_csv(folder / "rankings.csv", found["rankings"])
-    shown = [
-        ReportFigure(item.title, item.caption, drawing.save(item.figure, places.figures(root, name), item.name))
-        for item in draw(found)
-    ]
-    page.write(places.report(root, name), _report(found, shown, description))
+    results = Results(made, draw(found), _shown(found), findings.in_words(found), findings.warnings(found), METHODS)
+    writer.write(root, name, results, description)
     return found
 
 
@@ -101,19 +96,7 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
     files.write_bytes(path, text.encode())
 
 
-def _report(found: Mapping[str, pd.DataFrame], shown: Sequence[ReportFigure], description: Description) -> page.Report:
-    return page.Report(
-        title=description.title,
-        summary=[*description.summary, *findings.in_words(found)],
-        figures=shown,
-        tables=_report_tables(found),
-        warnings=[*description.warnings, *findings.warnings(found)],
-        methods={**METHODS, **description.settings},
-        provenance=description.provenance,
-    )
-
-
-def _report_tables(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
+def _shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     memorized, scores = found["memorized"], found["scores"]
     listed = [ReportTable("memorized", "Share memorized by prompt length. All rows:", *summary(found), memorized)]
     subsets = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]

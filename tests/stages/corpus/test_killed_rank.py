@@ -43,7 +43,7 @@ def ranks_below(pid: int) -> list[int]:
     below = {pid}
     for _ in range(3):  # mpirun, perhaps a daemon of it, perhaps a shell
         below |= {int(child) for child, parent, _ in rows if int(parent) in below}
-    return sorted(int(child) for child, _, words in rows if int(child) in below - {pid} and "-m jobs." in words)
+    return sorted(int(child) for child, _, words in rows if int(child) in below - {pid} and "-m jobs " in words)
 
 
 def wait_for(what: Any, running: subprocess.Popen) -> None:

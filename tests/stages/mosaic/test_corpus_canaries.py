@@ -11,6 +11,7 @@ from jobs.mosaic import corpus_canaries, duplicates
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError, UsageError
 from lib.models import loading
+from lib.perturbations import near_duplicates
 from lib.perturbations.near_duplicates import bands, eligible, in_band
 from lib.tokens.tokenization import encode
 from tests.support.corpora import write_chunk
@@ -123,9 +124,11 @@ def test_remedies_are_those_of_this_stage(inputs, tiny_tokenizer, tmp_path):
     plain = tmp_path / "canaries.h5"
     with hdf5.create(plain) as file:
         hdf5.write(file, "tokens", np.array([encode(loading.load_tokenizer(tiny_tokenizer), "quick brown fox")[:3]]))
-    given = {name: inputs[name] for name in duplicates.CORPUS_INPUTS}
+    given = {name: inputs[name] for name in near_duplicates.INPUTS}
     config = duplicates.Config(kind="near_duplicates", nearest=1, farthest=6)
-    with pytest.raises(TesseraError, match=r"canaries\.h5: no targets of a corpus; make them with jobs\."):
+    with pytest.raises(
+        TesseraError, match=r"canaries\.h5: no targets of a corpus; make them with the stage corpus_canaries"
+    ):
         duplicates.run(config, {"canaries": plain, "target_tokenizer": tiny_tokenizer, **given}, tmp_path)
 
 

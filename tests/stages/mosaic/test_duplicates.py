@@ -130,7 +130,7 @@ def test_a_larger_r_keeps_the_replacements_of_a_smaller_one(inputs: dict[str, Pa
     ("line", "message"),
     [
         ("replaced_tokens: 15", "replaced_tokens is 15; canaries of 14 tokens allow 1 to 14"),
-        ("replaced_tokens: 0", "replaced_tokens is 0; at least 1"),
+        ("replaced_tokens: 0", "replaced_tokens is 0; it must be at least 1"),
         ("top_k: 500", "top_k is 500"),
         ("strategy: mml", "strategy: 'mml' is no one of 'mlm', 'mlm_random', 'random'"),
         ("kind: shufle", "kind: 'shufle'"),
@@ -234,12 +234,12 @@ def test_variations_that_cannot_all_differ_are_counted(
     [
         ("kind: insert", "kind insert needs ngram"),
         ("kind: insert\nngram: 2", "kind insert needs inserted_tokens"),
-        ("kind: insert\nngram: 2\ninserted_tokens: 0", "inserted_tokens is 0; at least 1"),
+        ("kind: insert\nngram: 2\ninserted_tokens: 0", "inserted_tokens is 0; it must be at least 1"),
         ("kind: insert\nngram: 2\ninserted_tokens: 1\ntau: 0.1", "tau is 0.1, but kind insert takes ngram, inserted_"),
         ("kind: insert\nngram: 14\ninserted_tokens: 1", "ngram is 14; canaries of 14 tokens allow 1 to 13"),
         ("kind: shuffle\nngram: 2", "kind shuffle needs tau"),
         ("kind: shuffle\nngram: 2\ntau: 0.1\nreplaced_tokens: 5", "replaced_tokens is 5, but kind shuffle takes"),
-        ("kind: shuffle\nngram: 2\ntau: 0", "tau is 0.0; above 0"),
+        ("kind: shuffle\nngram: 2\ntau: 0", "tau is 0.0; it must be above 0"),
         ("kind: shuffle\nngram: 7\ntau: 0.9", "0.5385 (the top)"),
         ("kind: replace\nngram: 2", "ngram is 2, but kind replace takes replaced_tokens, strategy"),
     ],

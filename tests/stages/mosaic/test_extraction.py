@@ -11,7 +11,7 @@ from lib.artifacts.command import main
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
 from lib.models import loading
-from lib.reporting.results import Description
+from lib.reporting.writer import Description
 from lib.studies.extraction import results, tables
 from lib.studies.extraction.tables import Extracted
 

@@ -15,9 +15,9 @@ import yaml
 
 from lib.artifacts import checkpoints
 from lib.base import hdf5, places
+from lib.base.places import ROOT
 from lib.training import sequences
 
-ROOT = Path(__file__).parent.parent.parent
 SEED, CONTEXT, BATCH, RATE, BOS = 5, 64, 4, 3e-3, 0
 
 
@@ -26,7 +26,7 @@ class Server:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
+            [sys.executable, str(ROOT / "tests" / "support" / "fork_server.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(),
         )  # fmt: skip
         assert self._answer() == "ready"
@@ -251,7 +251,7 @@ def test_two_ranks_give_the_losses_of_one(inputs, undisturbed, tmp_path):
     config, out = configure(tmp_path / "c.yaml", inputs), tmp_path / "out"
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run(
-        [sys.executable, *launcher, "-m", "jobs.finetune", *arguments(config, out)],
+        [sys.executable, *launcher, "-m", "jobs", "finetune", *arguments(config, out)],
         cwd=ROOT, env=environment(), check=True, timeout=200,
     )  # fmt: skip
     for name in ("loss", "held_out_loss", "auc", "learning_rate"):

@@ -11,9 +11,9 @@ import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from lib import attacks
-from lib.artifacts import stage
+from lib.artifacts import command
 from lib.attacks import evidence
+from lib.attacks.scores import compute, estimators
 from lib.base import hdf5
 from lib.canaries import canaries_file
 
@@ -81,7 +81,7 @@ def run(job: str, out: Path, config: dict) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     file = out.parent / f"{out.name}.yaml"
     file.write_text(yaml.safe_dump(config))
-    return stage.main(job, ["--config", str(file), "--out", str(out)])
+    return command.main(job, ["--config", str(file), "--out", str(out)])
 
 
 def membership_config(target: Path, reference: Path, canaries: dict[str, Path], **settings) -> dict:
@@ -141,7 +141,7 @@ def test_every_score_equals_its_formula_one_text_at_a_time(scores, tiny_causal_l
 
 def test_scores_are_float64_of_length_n_for_every_attack(scores):
     with h5py.File(scores) as file:
-        names = set(attacks.estimators())
+        names = set(estimators())
         assert set(file["members"]) == set(file["non_members"]) == names
         for side, texts in TEXTS.items():
             for name in names:
@@ -204,7 +204,7 @@ def test_a_reference_of_the_same_tokens_serves_as_well(tiny_causal_lm, pretraine
 
 def test_every_score_can_be_computed_again_from_the_evidence(scores):
     for side in canaries_file.SIDES:
-        for name, values in attacks.compute(evidence.read(scores, side)).items():
+        for name, values in compute(evidence.read(scores, side)).items():
             np.testing.assert_array_equal(hdf5.read(scores, f"{side}/{name}"), values)
 
 
@@ -249,7 +249,7 @@ def test_reference_scores_once_give_the_same_bytes_whatever_the_batches(
     shared["pretrained"] = str(tmp_path / "before")
     assert run("membership", tmp_path / "out", shared) == 0
     for side in canaries_file.SIDES:
-        for name in attacks.estimators():
+        for name in estimators():
             given = hdf5.read(tmp_path / "out" / "scores.h5", f"{side}/{name}")
             np.testing.assert_allclose(given, hdf5.read(scores, f"{side}/{name}"), atol=1e-5)
     assert run("membership", tmp_path / "again", shared) == 0

@@ -10,7 +10,7 @@ import yaml
 from transformers import AutoTokenizer, MambaConfig, MambaForCausalLM
 
 from jobs.prefix import generate
-from lib.artifacts import stage, store
+from lib.artifacts import command, store
 from lib.base import blocks, hdf5
 from lib.base.errors import TesseraError
 from lib.prefix import discoverable, prompts, prompts_file
@@ -49,7 +49,7 @@ def run(out: Path, model: Path, prompt_file: Path, **changes) -> int:
     config = {"inputs": {"model": str(model), "prompts": str(prompt_file)}, "continuation_tokens": C, **changes}
     file = out.with_suffix(".yaml")
     file.write_text(yaml.safe_dump({"decoding": SAMPLING, **config}))
-    return stage.main("generate", ["--config", str(file), "--out", str(out)])
+    return command.main("generate", ["--config", str(file), "--out", str(out)])
 
 
 def read(out: Path) -> dict[str, np.ndarray]:

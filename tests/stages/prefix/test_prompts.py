@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from jobs.prefix import prompts
-from lib.artifacts import stage
+from lib.artifacts import command
 from lib.base import hdf5
 from lib.base.errors import TesseraError, UsageError
 from lib.models import loading
@@ -175,7 +175,7 @@ def test_the_command_line(sources, tiny_tokenizer, tmp_path, capsys) -> None:
     for changes, code in (({"source": "passages"}, 0), ({"source": "passages", "sufix_tokens": 3}, 2)):
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | changes))
         assert (
-            stage.main("prompts", ["--config", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")]) == code
+            command.main("prompts", ["--config", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")]) == code
         )
     assert "did you mean 'suffix_tokens'" in capsys.readouterr().err
     assert (tmp_path / "out" / "DONE.json").is_file()

@@ -13,7 +13,7 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from jobs.prefix import generate, score_generations
-from lib.artifacts import stage, store
+from lib.artifacts import command, store
 from lib.base import hdf5
 from lib.generation.decoding import Decoding
 from lib.prefix import generated as prefix_generated
@@ -77,7 +77,7 @@ def run(out: Path, generated: dict, large: Path, small: Path | None = None, **ch
     inputs = {"generations": [str(path) for path in generated["generations"]], "prompts": str(generated["prompts"])}
     inputs |= {"large": str(large)} | ({"small": str(small)} if small else {})
     out.with_suffix(".yaml").write_text(yaml.safe_dump({"inputs": inputs, **changes}))
-    return stage.main("score_generations", ["--config", str(out.with_suffix(".yaml")), "--out", str(out)])
+    return command.main("score_generations", ["--config", str(out.with_suffix(".yaml")), "--out", str(out)])
 
 
 def read(out: Path) -> dict[str, np.ndarray]:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from lib.base import hdf5
 from lib.base.errors import TesseraError
-from lib.reporting import frames
-from lib.reporting import results as reporting_results
+from lib.reporting import frames, writer
 from lib.studies.corpus import findings, reading, tables
 from lib.studies.corpus import results as corpus_results
 
@@ -35,7 +34,7 @@ def data(**changes) -> tables.SlimpajamaData:
     return tables.SlimpajamaData(**{**values, **changes})
 
 
-DESCRIPTION = reporting_results.Description("Near-duplicates of a toy", provenance={"all": "by hand"})
+DESCRIPTION = writer.Description("Near-duplicates of a toy", provenance={"all": "by hand"})
 
 
 def row(table: pd.DataFrame, **key) -> pd.Series:

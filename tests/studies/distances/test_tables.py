@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from lib.base import places
 from lib.perturbations.distances import MEASURES
 from lib.reporting import frames
-from lib.reporting.results import Description
+from lib.reporting.writer import Description
 from lib.studies.distances import results, tables
 from lib.studies.mosaic import measure, rho_rows
 from lib.studies.mosaic.measure import Record

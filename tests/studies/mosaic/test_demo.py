@@ -1,13 +1,12 @@
 import csv
 import statistics
 import time
-from pathlib import Path
 
 import pytest
 
+import launch
+from lib.base.places import PUBLISHED
 from lib.studies.mosaic import demo
-
-PUBLISHED = Path(__file__).parents[2] / "sweeps" / "published"
 
 
 def rows_of(file):
@@ -19,7 +18,7 @@ def rows_of(file):
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("outputs")
     started = time.process_time()
-    assert demo.main(["--root", str(root)]) == 0
+    assert demo.run(root).is_file()
     assert time.process_time() - started < 60
     return root / "sweeps" / "demo"
 
@@ -65,5 +64,5 @@ def test_the_demo_writes_figures_and_a_report(folder):
 
 def test_a_root_that_cannot_be_written_is_an_error(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert demo.main(["--root", str(tmp_path / "file")]) == 1
+    assert launch.main(["demo", "--outputs", str(tmp_path / "file")]) == 1
     assert "file" in capsys.readouterr().err

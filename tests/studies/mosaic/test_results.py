@@ -11,12 +11,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
+from lib.attacks import scores
 from lib.base import places
 from lib.reporting import drawing, frames
-from lib.reporting import results as reporting_results
-from lib.studies.mosaic import figures, findings, measure, rho_rows, summaries
+from lib.studies.mosaic import figures, findings, measure, rho_rows, summaries, words
 from lib.studies.mosaic import results as mosaic_results
-from lib.studies.mosaic import words as mosaic_words
 from lib.studies.mosaic.figures import TrainingCurve
 from lib.studies.mosaic.measure import Record
 from lib.studies.mosaic.published import Reference
@@ -48,7 +47,7 @@ REFERENCE = Reference(
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
-    description = reporting_results.Description(
+    description = mosaic_results.MosaicDescription(
         title="Tiny <sweep>", summary=("Two & two.",), settings={"Learning rate": "2e-5"},
         provenance={"commit": "abc"}, warnings=("1 task is missing.",),
         published={("tiny", "replace", ""): REFERENCE},
@@ -156,9 +155,9 @@ def test_several_seeds_are_drawn_as_mean_and_standard_deviation():
 
 def test_attacks_keep_a_colour_and_a_dash_of_their_own():
     assert len({line[:2] for line in drawing.LINES}) == len(drawing.LINES)
-    shown = [name for name in figures.STYLES if name != "minkprob"]
-    assert len({to_hex(figures.STYLES[name][0]) for name in shown}) == len(shown)
-    assert len({figures.STYLES[name][1] for name in shown}) == len(shown)
+    shown = [words.style_of(name) for name in (*scores.NAMES, *words.BASELINES)]
+    assert len({to_hex(colour) for colour, _, _ in shown}) == len(shown)
+    assert len({marker for _, marker, _ in shown}) == len(shown)
 
 
 @pytest.mark.parametrize("models", [1, 3])
@@ -208,7 +207,7 @@ def shuffled(models=("tiny",)):
 def grouped(tmp_path_factory):
     root = tmp_path_factory.mktemp("grouped")
     references = {("tiny", "shuffle", setting): REFERENCE for setting in SHUFFLED[::2]}
-    description = reporting_results.Description(title="Grouped", published=references)
+    description = mosaic_results.MosaicDescription(title="Grouped", published=references)
     found = mosaic_results.write(
         root, "all", measure.measure(shuffled(), seed=1, n_bootstrap=20), description, shuffled()
     )
@@ -252,8 +251,8 @@ def test_the_report_has_a_table_for_each_kind(grouped):
     for kind in ("replace", "shuffle"):
         assert f'download="rho_{kind}.csv"' in html
     (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
-    for words in ("(n = 2, published walk) is worth", "(rate = 0.1) is worth", "at τ = 0.1 and", "after ν = 10 exact"):
-        assert words in text
+    for phrase in ("(n = 2, published walk) is worth", "(rate = 0.1) is worth", "at τ = 0.1 and", "after ν = 10 exact"):
+        assert phrase in text
 
 
 def test_the_roc_is_of_the_default_setting(grouped):
@@ -265,7 +264,7 @@ def test_the_roc_is_of_the_default_setting(grouped):
 def test_the_roc_is_drawn_where_another_setting_has_more_copies():
     more = [record("exact", nu, 1.0, setting=setting) for nu, setting in ((1, ""), (4, ""), (10, "learning_rate=1"))]
     drawn = mosaic_results._draw(
-        measure.auc_table([]), rho_rows.rho_table([]), reporting_results.Description("t"), more, {}
+        measure.auc_table([]), rho_rows.rho_table([]), mosaic_results.MosaicDescription("t"), more, {}
     )
     assert [item.title for item in drawn] == ["ROC after 4 exact copies"]
 
@@ -314,7 +313,7 @@ def test_warnings_count_the_flags_and_name_the_settings(written):
     row = rho.index[rho["seed"].notna()][0]
     rho.loc[row, ["clamped", "extrapolated", "flat"]] = True
     texts = " ".join(findings.warnings(found["auc"], rho))
-    setting = f"tiny {mosaic_words.label_of(rho.loc[row, 'attack'])} replace {rho.loc[row, 'level']:g}"
+    setting = f"tiny {words.label_of(rho.loc[row, 'attack'])} replace {rho.loc[row, 'level']:g}"
     total = int(rho["seed"].notna().sum())
     assert texts.count(f"1 of {total} estimates") == 3
     assert texts.count(setting) == 3

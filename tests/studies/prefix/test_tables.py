@@ -14,13 +14,12 @@ from scipy import stats
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
 from lib.prefix import discoverable, rankings
-from lib.reporting import frames
-from lib.reporting import results as reporting_results
+from lib.reporting import frames, writer
 from lib.studies.prefix import figures, findings, reading, tables
 from lib.studies.prefix import results as prefix_results
 from lib.studies.prefix.tables import ALL, OWN, Attack, Texts
 
-DESCRIPTION = reporting_results.Description("A toy attack", provenance={"all": "by hand"})
+DESCRIPTION = writer.Description("A toy attack", provenance={"all": "by hand"})
 NASTY = ["a,b", 'with "quotes"', "line\nend", "carriage\rreturn", "ünï ♞", " spaces ", "", "last"]
 
 

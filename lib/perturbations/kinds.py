@@ -1,0 +1,63 @@
+"""The kinds of fuzzy duplicates: one file each in this folder. A new kind is a new file and its name in NAMES.
+
+A kind's file declares:
+
+    LEVEL   what its levels count, ending in their symbol: "replaced tokens R"
+    NAME    what figures call it: "replacement"
+    PHRASE  what sentences call one of its duplicates: "a duplicate with replaced tokens"
+    INPUTS  the inputs of the stage `duplicates` that this kind alone reads
+    Keys    a dataclass over `Settings` with its keys, the level first; a kind without keys has its variations as levels
+    check   (optional) raises ValueError for keys that do not go together
+    vary    (keys, inputs, canaries: n x length ids, target tokenizer) -> how to vary, and the attempts a variation has
+"""
+
+import importlib
+from dataclasses import fields
+from types import ModuleType
+from typing import Any
+
+from lib.perturbations.settings import Settings
+
+NAMES = ("replace", "insert", "shuffle", "paraphrase", "near_duplicates")
+
+
+def load(name: str) -> ModuleType:
+    """The file of a kind."""
+    return importlib.import_module(f"lib.perturbations.{name}")
+
+
+def keys(name: str) -> list[str]:
+    """The keys that a kind has of its own, the level first. Those that cannot change the result are left out."""
+    common = {field.name for field in fields(Settings)}
+    own = [field for field in fields(load(name).Keys) if field.name not in common]
+    return [field.name for field in own if not field.metadata.get("execution")]
+
+
+def level_key(name: str) -> str:
+    """The key that a kind varies first (R, n of the n-gram, tau, the largest distance), else the number of
+    variations."""
+    return (*keys(name), "variations")[0]
+
+
+def inputs() -> dict[str, str]:
+    """Input of the stage -> the kind that reads it."""
+    return {given: name for name in NAMES for given in load(name).INPUTS}
+
+
+def check(name: str, config: Any) -> None:
+    """Raise ValueError for a key of another kind, one that this kind lacks, or keys that do not go together."""
+    own = keys(name)
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in own and value is None:
+            raise ValueError(f"kind {name} needs {field.name}")
+        if field.name not in own and value != field.default and _of_another(field.name):
+            raise ValueError(
+                f"{field.name} is {value}, but kind {name} takes {', '.join(own) or 'no keys'} only; leave it out"
+            )
+    if hasattr(load(name), "check"):
+        load(name).check(config)
+
+
+def _of_another(key: str) -> bool:
+    return any(key in keys(name) for name in NAMES)

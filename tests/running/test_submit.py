@@ -184,7 +184,7 @@ def test_no_place_left_for_any_job_is_said(toy: Toy, site: FakeSite) -> None:
 def test_code_edited_after_the_submission_does_not_run(toy: Toy, site: FakeSite) -> None:
     site.hold()
     toy.submit("--set=numbers=[3]")
-    for file in (toy.root / "jobs" / "toy" / "count.py", toy.root / "lib" / "hdf5.py"):
+    for file in (toy.root / "jobs" / "toy" / "count.py", toy.root / "lib" / "base" / "hdf5.py"):
         file.write_text("raise SystemExit('edited after the submission')\n")
     site.release()
     assert toy.finish() == expected(3)

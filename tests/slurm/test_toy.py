@@ -30,7 +30,7 @@ def test_more_tasks_than_the_site_allows_in_an_array(toy: Toy, cluster) -> None:
 def test_code_edited_after_the_submission_does_not_run(toy: Toy, drained) -> None:
     toy.submit()
     assert {row["state"] for row in drained.queue()} == {"PENDING"}
-    for file in (toy.root / "jobs" / "toy" / "count.py", toy.root / "lib" / "hdf5.py"):
+    for file in (toy.root / "jobs" / "toy" / "count.py", toy.root / "lib" / "base" / "hdf5.py"):
         file.write_text("raise SystemExit('edited after the submission')\n")
     drained.resume()
     assert toy.finish() == expected(1, 2, 3)

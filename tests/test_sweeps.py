@@ -2,11 +2,13 @@
 
 import importlib.metadata
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lib.base import yamls
 from lib.launcher import hub_needs
 from lib.perturbations import shuffle
 from lib.plans import documents, expansion
@@ -69,6 +71,20 @@ def test_every_hub_model_of_the_paper_profile_is_at_a_commit() -> None:
     models = [item for item in hub_needs.items(plan) if item.kind == "model"]
     assert len(models) == 6
     assert all(expansion.COMMIT.fullmatch(item.revision) for item in models)
+
+
+def test_models_of_the_hub_stand_in_one_list() -> None:
+    """No other YAML names a model's repository or commit; what is fine-tuned has a rate."""
+    listed = yamls.read(documents.FOLDER / "common" / "models.yaml")["vars"]["hub_models"]
+    others = [file for file in documents.FOLDER.rglob("*.yaml") if file.name != "models.yaml"]
+    for model in listed.values():
+        assert [file for file in others if model["repo"] in file.read_text()] == []
+        assert model["revision"] == "main" or expansion.COMMIT.fullmatch(model["revision"])
+    for file in others:
+        for stage_line in re.findall(r"stage: hub_model\n\s+config: (.*)", file.read_text()):
+            assert re.match(r'\{repo: "\$\{(hub_models\..*\.repo|repo)\}"', stage_line), file
+    targets = {leaf.labels["model"] for leaf in expanded("ablations", "paper").leaves}
+    assert all(listed[model]["learning_rate"] > 0 for model in targets)
 
 
 def test_the_laptop_needs_nothing_of_the_hub() -> None:

@@ -12,7 +12,7 @@ from lib.base.errors import UsageError, suggestion
 FOLDER = places.SWEEPS
 KEYS = {"name", "title", "tables", "include", "vars", "nodes", "leaves", "profiles"}
 UNION_KEYS = {"name", "title", "sweeps"}
-INCLUDED_KEYS = {"vars", "nodes", "profiles"}
+INCLUDED_KEYS = {"include", "vars", "nodes", "profiles"}
 PROFILE_KEYS = {"vars", "nodes"}
 
 
@@ -73,18 +73,18 @@ def _scaled(file: Path, profile: str) -> dict[str, Any]:
     return merge(merge(sweep, scale), own)
 
 
-def _included(file: Path) -> dict[str, Any]:
-    """The document of a file over that of the file it includes, if it does."""
+def _included(file: Path, keys: set[str] = KEYS, users: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The document of a file over that of the file it includes, if it does. `users`: the files that include it."""
     document = yamls.read(file)
-    check_keys(document, KEYS, str(file))
+    check_keys(document, keys, str(file))
     if "include" not in document:
         return document
-    base = file.parent / str(document.pop("include"))
+    base = (file.parent / str(document.pop("include"))).resolve()
     if not base.is_file():
         raise UsageError(f"{file}: include: no file {base}")
-    common = yamls.read(base)
-    check_keys(common, INCLUDED_KEYS, str(base))
-    return merge(common, document)
+    if base in (file.resolve(), *users):
+        raise UsageError(f"{file}: include: {base} includes this file; a circle has no beginning")
+    return merge(_included(base, INCLUDED_KEYS, (*users, file.resolve())), document)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
     vars:    names and values; `${seeds}` stands for one wherever it is written, `${rates.${model}}` for an entry
     nodes:   name -> {stage, config, inputs: {input: node}, resources}
-             the input `{each: node, chunk: "${chunks}"}` is the list of that node at every `chunk` (20: 0 to 19)
+             the input `{each: node, chunk: "${chunks}"}` is the list of that node at every `chunk` (20: 0 to 19);
+             a node `target_*` stands for every `target_<name>` that has no node of its own; `${*}` in it is that name
     leaves:  [{node, grid: {variable: values}, with: {variable: value}}]; the grid's product, and everything its nodes
              need, is the graph. What the grid binds labels the result; what `with` binds does not
-    include: a file of `vars`, `nodes` and `profiles`, relative to this one, that the sweep comes over
+    include: a file of `vars`, `nodes`, `profiles` (and an `include`), relative to this one, that the sweep comes over
     sweeps:  instead of all these, the names of sweeps that are run as one: a task that several need is run once, and
              each sweep's tables are collected for themselves
 
@@ -28,7 +29,7 @@ from lib.plans import rates
 from lib.plans.documents import check_keys
 from lib.plans.plan import Leaf, Plan, Task
 from lib.plans.resources import Resources
-from lib.plans.variables import EACH, as_list, each_point, hashable, resolve, single
+from lib.plans.variables import ANY, EACH, as_list, each_point, hashable, resolve, single, starred
 
 NODE_KEYS = {"stage", "config", "inputs", "resources"}
 LEAF_KEYS = {"node", "grid", "with"}
@@ -54,7 +55,7 @@ class _Expander:
 
     def __init__(self, document: Mapping[str, Any], pins: Mapping[str, str]):
         self.variables = document.get("vars") or {}
-        self.nodes = document.get("nodes") or {}
+        self.nodes = dict(document.get("nodes") or {})
         entries = document.get("leaves") or []
         self.bound = {name for entry in entries for key in ("grid", "with") for name in entry.get(key) or {}}
         self.pins = pins
@@ -148,8 +149,12 @@ class _Expander:
         return self.stages[name]
 
     def _node_name(self, name: Any, where: str) -> str:
+        """`name`, which is a node: of its own, or one that a node such as `target_*` stands for."""
         if name not in self.nodes:
-            raise UsageError(f"{where}: no node '{name}'{suggestion(name, self.nodes)}")
+            pattern = next((key for key in self.nodes if key.endswith(ANY) and str(name).startswith(key[:-1])), None)
+            if pattern is None:
+                raise UsageError(f"{where}: no node '{name}'{suggestion(name, self.nodes)}")
+            self.nodes[name] = starred(self.nodes[pattern], name.removeprefix(pattern[:-1]))
         return name
 
     def uses(self, name: str) -> set[str]:

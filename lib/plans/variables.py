@@ -54,6 +54,15 @@ def resolve(value: Any, scope: Mapping[str, Any], where: str, depth: int = 0) ->
     )
 
 
+def starred(value: Any, text: str) -> Any:
+    """`value` with every `${*}` replaced by `text`: what stands at the star of a node's name."""
+    if isinstance(value, Mapping):
+        return {key: starred(item, text) for key, item in value.items()}
+    if isinstance(value, list):
+        return [starred(item, text) for item in value]
+    return value.replace("${*}", text) if isinstance(value, str) else value
+
+
 def _look_up(path: str, scope: Mapping[str, Any], where: str) -> Any:
     """The value at a dotted path; a name may have dots itself (`learning_rates.llama_3.2_1B`).
 

@@ -292,7 +292,9 @@ def test_a_sweep_comes_over_what_it_includes_and_profiles_over_both(tmp_path, mo
     [
         (None, "include: no file .*common.yaml"),
         ("leaves: []\n", "common.yaml: unknown key 'leaves'"),
-        ("include: more.yaml\n", "common.yaml: unknown key 'include'"),
+        ("include: more.yaml\n", "common.yaml: include: no file .*more.yaml"),
+        ("include: common.yaml\n", "include: .*common.yaml includes this file"),
+        ("include: s.yaml\n", "include: .*s.yaml includes this file"),
     ],
 )
 def test_a_wrong_include_is_named(common, message, tmp_path, monkeypatch) -> None:
@@ -300,6 +302,30 @@ def test_a_wrong_include_is_named(common, message, tmp_path, monkeypatch) -> Non
     written(tmp_path, "name: s\ninclude: common.yaml\n", common)
     with pytest.raises(UsageError, match=message):
         documents.read("s", "p", [])
+
+
+def test_what_is_included_may_include(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(documents, "FOLDER", tmp_path)
+    written(tmp_path, "name: s\ninclude: common.yaml\nvars: {a: 1}\n", "include: below.yaml\nvars: {a: 2, b: 2}\n")
+    (tmp_path / "below.yaml").write_text("vars: {a: 3, b: 3, c: 3}\n")
+    assert documents.read("s", "p", [])["vars"] == {"a": 1, "b": 2, "c": 3, "seeds": [1]}
+
+
+def test_a_node_with_a_star_stands_for_every_name_that_has_none() -> None:
+    star = {"stage": "make", "config": {"seed": "${sizes.${*}.seed}"}}
+    own = {"stage": "make", "config": {"seed": 9}}
+    changed = document(vars={"sizes": {"small": {"seed": 1}}}, nodes={"data_*": star, "data_large": own})
+    for node in ("data_a", "data_b"):
+        del changed["nodes"][node]
+    changed["nodes"]["result"]["inputs"] = {"data": "data_${model}"}
+    plan = expansion.expand(changed, "p")
+    seeds = {(leaf.labels["model"], plan.tasks[plan.tasks[leaf.digest].inputs["data"]].config["seed"])
+             for leaf in plan.leaves}  # fmt: skip
+    assert seeds == {("small", 1), ("large", 9)}
+    assert {task.node for task in plan.tasks.values()} >= {"data_small", "data_large"}
+    changed["nodes"]["result"]["inputs"] = {"data": "data_other"}
+    with pytest.raises(UsageError, match=r"node data_other: no variable 'sizes.other.seed'"):
+        expansion.expand(changed, "p")
 
 
 def test_a_setting_reaches_a_node_whose_name_has_dots() -> None:

@@ -88,7 +88,7 @@ def _went_further(tries: list[dict[str, Any]], now: int) -> Iterator[bool]:
     starts = [record.get("progress", 0) for record in tries]
     best = starts[0]
     for record, after in zip(tries, [*starts[1:], now]):
-        yield not record.get("told") and after > best
+        yield not attempts.reported_by_stage(record) and after > best
         best = max(best, after)
 
 

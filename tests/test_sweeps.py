@@ -9,7 +9,7 @@ import pytest
 
 from lib.launcher import hub_needs
 from lib.perturbations import shuffle
-from lib.plans import documents, expansion
+from lib.plans import documents, expansion, tasks
 from lib.plans import plan as plans
 from lib.running import site as running_site
 
@@ -68,7 +68,7 @@ def test_every_hub_model_of_the_paper_profile_is_at_a_commit() -> None:
     plan = expanded("near_dupls", "paper", "models=[gptneo1B,gemma2B,llama_3.2_1B,phi2]")
     models = [item for item in hub_needs.items(plan) if item.kind == "model"]
     assert len(models) == 6
-    assert all(expansion.COMMIT.fullmatch(item.revision) for item in models)
+    assert all(tasks.COMMIT.fullmatch(item.revision) for item in models)
 
 
 def test_the_laptop_needs_nothing_of_the_hub() -> None:

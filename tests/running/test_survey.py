@@ -69,14 +69,14 @@ def test_the_same_error_in_a_row_is_counted(artifact) -> None:
 def test_attempts_cut_off_without_progress_are_counted(artifact) -> None:
     for count in (1, 2, 3):
         artifact.attempt()
-        assert artifact.failures() == (count, "killed (no word from it)")
+        assert artifact.failures() == (count, "killed: it ended without a message")
 
 
 @pytest.mark.parametrize("progress", [{"blocks": 1}, {"step": 1}])
 def test_attempts_cut_off_with_progress_are_not(artifact, progress) -> None:
     for number in range(1, 2 * survey.MAX_ATTEMPTS):
         artifact.attempt(**{key: number if key == "step" else 1 for key in progress})
-        assert artifact.failures() == (0, "killed (no word from it)")
+        assert artifact.failures() == (0, "killed: it ended without a message")
 
 
 def test_what_the_runner_says_of_a_killed_stage_is_no_word_of_its_own(artifact) -> None:

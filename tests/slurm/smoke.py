@@ -33,7 +33,7 @@ class Smoke:
 
     def slow_down_writes(self) -> None:
         """Have the queued code pause between writing a result and giving it its name, to be killed there."""
-        (file,) = self.outputs.glob("snapshots/*/lib/base/hdf5.py")
+        (file,) = self.outputs.glob("snapshots/*/lib/base/files.py")
         text = file.read_text()
         pause = "    if path.suffix == '.h5':\n        __import__('time').sleep(0.5)\n"
         assert text.count("    sync(temporary)\n") == 1

@@ -32,11 +32,11 @@ class Finding:
     remedy: str = ""
 
 
-def run(site: Cluster | None, graph: Plan | None, root: Path, console: Console) -> int:
+def run(site: Cluster | None, plan: Plan | None, root: Path, console: Console) -> int:
     """Print every finding. Returns 1 if one of them would stop a run, else 0."""
-    findings = [*_python(), *_disk(root), *_compiler(), *_gpu(graph, site), *_mpi()]
+    findings = [*_python(), *_disk(root), *_compiler(), *_gpu(plan, site), *_mpi()]
     findings += _slurm(site) if site else [Finding("ok", "SLURM: not used, tasks run on this machine")]
-    findings += _hub(graph)
+    findings += _hub(plan)
     for finding in findings:
         console.print(f"{MARKS[finding.level]} {finding.what}", highlight=False)
         if finding.level != "ok":
@@ -70,10 +70,10 @@ def _compiler() -> Iterator[Finding]:
     yield Finding("ok" if found else "warn", "C++ compiler", remedy)
 
 
-def _gpu(graph: Plan | None, site: Cluster | None) -> Iterator[Finding]:
+def _gpu(plan: Plan | None, site: Cluster | None) -> Iterator[Finding]:
     import torch
 
-    needed = graph is not None and any(task.resources.gpus for task in graph.tasks.values())
+    needed = plan is not None and any(task.resources.gpus for task in plan.tasks.values())
     if torch.cuda.is_available():
         yield Finding("ok", f"GPU: {torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
         yield _mamba_kernels()
@@ -144,11 +144,11 @@ def _partitions(site: Cluster) -> Iterator[Finding]:
         yield Finding("ok", "account: the site's default")
 
 
-def _hub(graph: Plan | None) -> Iterator[Finding]:
+def _hub(plan: Plan | None) -> Iterator[Finding]:
     from lib.launcher import hub_needs  # imports huggingface_hub
     from lib.models import hub
 
-    items = hub_needs.items(graph) if graph else []
+    items = hub_needs.items(plan) if plan else []
     if not items:
         yield Finding("ok", "hub: not needed")
         return

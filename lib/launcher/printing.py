@@ -19,19 +19,19 @@ from lib.running.survey import DONE, FAILED, STATES, Survey
 SHOWN = 10  # how many tasks or logs are listed
 
 
-def headline(graph: Plan, site: Cluster | None) -> str:
+def headline(plan: Plan, site: Cluster | None) -> str:
     """The sweep, its profile and where it runs."""
     place = f"this machine, {local.cores()} cores (no SLURM found, or CLUSTER=local)"
     if site:
         place = f"SLURM, cluster '{site.name}'"
-    return f"[bold]{graph.name}[/]: {graph.title}\nprofile '{graph.profile}' on {place}; {len(graph.tasks)} tasks"
+    return f"[bold]{plan.name}[/]: {plan.title}\nprofile '{plan.profile}' on {place}; {len(plan.tasks)} tasks"
 
 
-def plan_table(graph: Plan, finished_tasks: set[str]) -> Table:
+def plan_table(plan: Plan, finished_tasks: set[str]) -> Table:
     """Tasks, done and to do, and the expected hours of those to do, by stage."""
     table = Table("stage", *_right("tasks", "done", "to do", "expected hours", "GPU hours"))
     rows: dict[str, list[float]] = {}
-    for digest, task in graph.tasks.items():
+    for digest, task in plan.tasks.items():
         row = rows.setdefault(task.stage, [0, 0, 0, 0.0, 0.0])
         todo = digest not in finished_tasks
         hours = task.resources.expected_hours * todo
@@ -43,21 +43,21 @@ def plan_table(graph: Plan, finished_tasks: set[str]) -> Table:
     return table
 
 
-def parts_table(graph: Plan) -> Table:
+def parts_table(plan: Plan) -> Table:
     """The sweeps of a sweep of sweeps, and how many tasks each shares with those above it."""
     table = Table("sweep", *_right("results", "tasks", "shared with those above"))
     above: set[str] = set()
-    for part in graph.parts:
+    for part in plan.parts:
         table.add_row(part.name, str(len(part.leaves)), str(len(part.tasks)), str(len(above & set(part.tasks))))
         above |= set(part.tasks)
     return table
 
 
-def rates_table(graph: Plan) -> Table:
+def rates_table(plan: Plan) -> Table:
     """Hours and memory of the passes over a corpus, computed from measured rates."""
     columns = _right("tasks", "tokens a task", "ranks a task", "core ns/token", "hours a task", "GB a rank")
     table = Table("stage", *columns, title=f"computed from rates measured on {rates.MEASURED_ON}")
-    rows = Counter((task.stage, task.resources) for task in graph.tasks.values() if task.stage in rates.RATES)
+    rows = Counter((task.stage, task.resources) for task in plan.tasks.values() if task.stage in rates.RATES)
     for (stage, asked), tasks in rows.items():
         if asked.tokens:
             rate, hours, memory = rates.RATES[stage].core_ns, asked.expected_hours, asked.memory_gb
@@ -66,7 +66,7 @@ def rates_table(graph: Plan) -> Table:
     return table
 
 
-def print_power(graph: Plan, console: Console) -> None:
+def print_power(plan: Plan, console: Console) -> None:
     """The differences in rho that the canaries and seeds of a sweep can show (see lib/statistics/power.py)."""
     import pandas as pd
 
@@ -74,7 +74,7 @@ def print_power(graph: Plan, console: Console) -> None:
     from lib.studies.mosaic import published
 
     aucs = pd.read_csv(published.AUCS)
-    for (seeds, copies, sizes), sweeps in _scales(graph).items():
+    for (seeds, copies, sizes), sweeps in _scales(plan).items():
         typical = power.typical(aucs, copies)
         table = Table("canaries", *_right("seeds", "at rho", "AUC", "error of it", "same canaries", "others"))
         table.title = f"{', '.join(sweeps)}: the least difference in rho that is found"
@@ -90,24 +90,24 @@ def print_power(graph: Plan, console: Console) -> None:
         )
 
 
-def _scales(graph: Plan) -> dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]]:
+def _scales(plan: Plan) -> dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]]:
     """(seeds, exact copies, numbers of canaries) -> the sweeps of that scale that have an exact curve."""
     found: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]] = {}
-    for part in graph.parts or (graph,):
+    for part in plan.parts or (plan,):
         copies = sorted({leaf.labels["level"] for leaf in part.leaves if leaf.labels.get("kind") == "exact"})
         sizes = {task.config["n"] for task in part.tasks.values() if task.stage == "canaries"}
         if len(copies) > 1 and copies[0] == 1:
             seeds = len({leaf.labels["seed"] for leaf in part.leaves})
             found.setdefault((seeds, tuple(copies), tuple(sorted(sizes))), []).append(part.name)
     if not found:
-        raise UsageError(f"--power: {graph.name} has no curve of exact copies from 1 on, so it has no rho")
+        raise UsageError(f"--power: {plan.name} has no curve of exact copies from 1 on, so it has no rho")
     return found
 
 
-def status_table(graph: Plan, found: Survey) -> Table:
+def status_table(plan: Plan, found: Survey) -> Table:
     """How many tasks of each stage are in each state."""
     table = Table("stage", *_right(*STATES))
-    for stage, counts in survey.count_by_stage(graph, found.states).items():
+    for stage, counts in survey.count_by_stage(plan, found.states).items():
         table.add_row(stage, *[str(counts[state] or "") for state in STATES])
     return table
 
@@ -117,20 +117,20 @@ def _right(*names: str) -> list[Column]:
     return [Column(name, justify="right") for name in names]
 
 
-def print_status(graph: Plan, site: Cluster | None, found: Survey, console: Console) -> None:
+def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Console) -> None:
     """Print the states by stage, and what the table cannot tell if SLURM could not be asked."""
-    console.print(headline(graph, site))
-    console.print(status_table(graph, found))
+    console.print(headline(plan, site))
+    console.print(status_table(plan, found))
     if found.trouble:
         trouble = escape(found.trouble)
         console.print(f"[yellow]{trouble}[/]: queued and running tasks cannot be distinguished from failed ones")
 
 
-def print_failures(root: Path, graph: Plan, found: Survey, console: Console) -> None:
+def print_failures(root: Path, plan: Plan, found: Survey, console: Console) -> None:
     """Print error and log of the first failed tasks, and how many more there are."""
     failed = found.having(FAILED)
     for digest in failed[:SHOWN]:
-        task = graph.tasks[digest]
+        task = plan.tasks[digest]
         error, log = survey.last_error(root, task)
         console.print(
             f"failed: {task.stage} {task.label} {digest}: {error}\n        {log}", highlight=False, markup=False
@@ -161,14 +161,14 @@ def print_outcome(outcome: submit.Outcome, console: Console) -> None:
     )
 
 
-def print_scripts(graph: Plan, site: Cluster | None, root: Path, finished_tasks: set[str], console: Console) -> None:
+def print_scripts(plan: Plan, site: Cluster | None, root: Path, finished_tasks: set[str], console: Console) -> None:
     """Print the batch script of every array that can be submitted now."""
     if site is None:
         raise UsageError("--scripts: only a cluster has batch scripts; give --cluster")
-    found = Survey({digest: DONE if digest in finished_tasks else survey.WAITING for digest in graph.tasks})
-    arrays = list(submit.arrays("PLAN", site, list(survey.ready(graph, found)), 0))
+    found = Survey({digest: DONE if digest in finished_tasks else survey.WAITING for digest in plan.tasks})
+    arrays = list(submit.arrays("PLAN", site, list(survey.ready(plan, found)), 0))
     for array in arrays:
         share = site.array_parallelism // len(arrays)
         parameters = slurm.parameters(site, array.resources, array.name, str(snapshot.target(root)), share)
-        folder = places.submit_logs(root, graph.name, "PLAN")
+        folder = places.submit_logs(root, plan.name, "PLAN")
         console.print(slurm.script(folder, parameters, len(array.digests)), highlight=False, markup=False)

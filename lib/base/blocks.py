@@ -35,7 +35,7 @@ def claim(folder: Path, digest: str) -> None:
 
 
 def file(folder: Path, name: str) -> Path:
-    """Where the block `name` lies."""
+    """The file of the block `name`."""
     return folder / f"{name}.h5"
 
 

@@ -62,7 +62,7 @@ class _Expander:
             yield Leaf(point, made.digest, made.nodes)
 
     def _at(self, name: str, point: Point) -> _Made:
-        """A node at a point, made only if none of its variables has another value than before."""
+        """A node at a point. It is made once for each combination of values of its variables."""
         uses = self._nodes.variables_of(name)
         key = (name, *((variable, _hashable(value)) for variable, value in point.items() if variable in uses))
         if key not in self._made:

@@ -19,7 +19,7 @@ def test_done_needs_the_digest(artifact) -> None:
     assert "another task" in store.missing_reason(artifact, "abd")
 
 
-def test_records_are_no_results(artifact) -> None:
+def test_records_are_not_results(artifact) -> None:
     assert list(store.read_done(artifact)["files"]) == ["result.txt"]
 
 

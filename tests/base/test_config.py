@@ -58,7 +58,7 @@ def test_ints_are_floats_and_lists_are_tuples() -> None:
     assert isinstance(built.rate, float)
 
 
-def test_execution_fields_are_no_part_of_the_science() -> None:
+def test_execution_fields_are_not_part_of_the_science() -> None:
     small, large = Example(1, batch_size=1), Example(1, batch_size=64)
     assert config.digest(config.science(small)) == config.digest(config.science(large))
     assert config.digest(config.science(small)) != config.digest(config.science(Example(2)))

@@ -166,7 +166,7 @@ def test_work_grows_with_distinct_tasks_not_with_leaves(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("setting", ["vars=1", "nodes.result.config=5", "nodes.result.inputs=5", "seeds=[1,1]"])
-def test_settings_that_make_no_sweep_are_usage_errors(setting) -> None:
+def test_settings_that_break_a_sweep_are_usage_errors(setting) -> None:
     def use() -> None:
         changed = document()
         overrides.apply(changed, setting)
@@ -221,8 +221,9 @@ def test_a_mapping_without_each_is_refused() -> None:
 def test_the_stage_says_that_its_ranks_are_those_of_mpi() -> None:
     plan = joined({"each": "part", "chunk": 2})
     assert {task.stage: (task.resources.mpi, task.resources.cores) for task in plan.tasks.values()} == {
-        "make": (False, 1), "join": (True, 4),
-    }  # fmt: skip
+        "make": (False, 1),
+        "join": (True, 4),
+    }
 
 
 def test_hours_and_memory_of_a_pass_over_a_corpus_follow_from_its_rate(monkeypatch) -> None:
@@ -370,9 +371,12 @@ def test_a_setting_reaches_every_part_that_knows_it(tmp_path, monkeypatch) -> No
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("sweeps: [one, tow]", "no sweep 'tow'"), ("sweeps: [one]\nvars: {a: 1}", "unknown key 'vars'"),
-     ("sweeps: [one, both]", "unknown key 'sweeps'")],
-)  # fmt: skip
+    [
+        ("sweeps: [one, tow]", "no sweep 'tow'"),
+        ("sweeps: [one]\nvars: {a: 1}", "unknown key 'vars'"),
+        ("sweeps: [one, both]", "unknown key 'sweeps'"),
+    ],
+)
 def test_a_wrong_sweep_of_sweeps_is_named(text, message, tmp_path, monkeypatch) -> None:
     unions(tmp_path, monkeypatch)
     (tmp_path / "both.yaml").write_text(f"name: both\n{text}\n")

@@ -20,12 +20,7 @@ def plan(arguments: Namespace, console: Console) -> int:
     """Print tasks per stage, what is done, expected hours and, on request, the batch scripts."""
     sweep = load(arguments)
     done = sweep.done()
-    console.print(printing.headline(sweep.plan, sweep.site))
-    console.print(printing.plan_table(sweep.plan, done))
-    if sweep.plan.parts:
-        console.print(printing.parts_table(sweep.plan))
-    if any(task.resources.tokens for task in sweep.plan.tasks.values()):
-        console.print(printing.rates_table(sweep.plan))
+    printing.print_plan(sweep.plan, sweep.site, done, console)
     if arguments.power:
         printing.print_power(sweep.plan, console)
     if arguments.scripts:

@@ -19,6 +19,16 @@ from lib.running.survey import DONE, FAILED, STATES, Survey
 SHOWN = 10  # how many tasks or logs are listed
 
 
+def print_plan(plan: Plan, site: Cluster | None, finished_tasks: set[str], console: Console) -> None:
+    """Print all that is known of a plan before it runs."""
+    console.print(headline(plan, site))
+    console.print(plan_table(plan, finished_tasks))
+    if plan.parts:
+        console.print(parts_table(plan))
+    if any(task.resources.tokens for task in plan.tasks.values()):
+        console.print(rates_table(plan))
+
+
 def headline(plan: Plan, site: Cluster | None) -> str:
     """The sweep, its profile and where it runs."""
     place = f"this machine, {local.cores()} cores (no SLURM found, or CLUSTER=local)"

@@ -60,9 +60,11 @@ def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
         file, submit = _freeze(request, plan, cluster, ready, found)
         if file:
             found.jobs |= set(_send(file, submit, cluster, found).values())
-        live = len(found.having(RUNNING, QUEUED))
         return Outcome(
-            sum(len(a.digests) for a in submit.arrays), live, len(found.having(survey.DONE)), len(plan.tasks)
+            submitted=sum(len(array.digests) for array in submit.arrays),
+            live=len(found.having(RUNNING, QUEUED)),
+            done=len(found.having(survey.DONE)),
+            total=len(plan.tasks),
         )
 
 

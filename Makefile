@@ -1,8 +1,8 @@
-# make sweep-near-dupls            run the main sweep: on SLURM where sbatch is found, else on this machine
-# make test                        the tests
+# make sweep-near-dupls            run the main sweep: on SLURM if sbatch is found, else on this machine
+# make test                        run the tests
 #
 # PROFILE=paper|laptop|smoke   CLUSTER=<file in env/clusters>|local   OUTPUTS=<folder>   SET="seeds=[1,2] key=value"
-# PYTHON=<python 3.10-3.12> makes the environment.  FLAGS=<more flags of launch.py>
+# PYTHON=<python 3.10-3.12> is used to make the environment.  FLAGS=<other flags of launch.py>
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -43,6 +43,7 @@ report: env
 
 demo: env
 	@$(RUN) demo --outputs "$(OUTPUTS)"
+
 test: env
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q . && .venv/bin/python -m pytest tests -m "not slurm" -n 2 --dist worksteal
 bench: env

@@ -11,7 +11,7 @@ import pytest
 from lib.base import yamls
 from lib.launcher import hub_needs
 from lib.perturbations import shuffle
-from lib.plans import documents, expansion
+from lib.plans import documents, expansion, tasks
 from lib.plans import plan as plans
 from lib.running import site as running_site
 
@@ -58,8 +58,10 @@ def test_the_paper_profile_is_the_published_study() -> None:
     plan = expanded("near_dupls", "paper", "models=[gptneo1B,gemma2B,llama_3.2_1B,phi2]")
     rates = {leaf.labels["model"]: plan.tasks[leaf.nodes["finetuned"]].config["learning_rate"] for leaf in plan.leaves}
     assert rates == {"gptneo1B": 2e-5, "gemma2B": 3e-5, "llama_3.2_1B": 2e-5, "phi2": 6e-5}
-    levels = {kind: sorted({leaf.labels["level"] for leaf in plan.leaves if leaf.labels["kind"] == kind})
-              for kind in ("exact", "replace")}  # fmt: skip
+    levels = {
+        kind: sorted({leaf.labels["level"] for leaf in plan.leaves if leaf.labels["kind"] == kind})
+        for kind in ("exact", "replace")
+    }
     assert levels == {"exact": list(range(1, 11)), "replace": [1, 5, 10, 15, 20, 25, 50, 75]}
     canaries = [task.config for task in plan.tasks.values() if task.stage == "canaries"]
     assert {(config["n"], config["length"]) for config in canaries} == {(100, 100)}
@@ -70,7 +72,7 @@ def test_every_hub_model_of_the_paper_profile_is_at_a_commit() -> None:
     plan = expanded("near_dupls", "paper", "models=[gptneo1B,gemma2B,llama_3.2_1B,phi2]")
     models = [item for item in hub_needs.items(plan) if item.kind == "model"]
     assert len(models) == 6
-    assert all(expansion.COMMIT.fullmatch(item.revision) for item in models)
+    assert all(tasks.COMMIT.fullmatch(item.revision) for item in models)
 
 
 def test_models_of_the_hub_stand_in_one_list() -> None:
@@ -79,7 +81,7 @@ def test_models_of_the_hub_stand_in_one_list() -> None:
     others = [file for file in documents.FOLDER.rglob("*.yaml") if file.name != "models.yaml"]
     for model in listed.values():
         assert [file for file in others if model["repo"] in file.read_text()] == []
-        assert model["revision"] == "main" or expansion.COMMIT.fullmatch(model["revision"])
+        assert model["revision"] == "main" or tasks.COMMIT.fullmatch(model["revision"])
     for file in others:
         for stage_line in re.findall(r"stage: hub_model\n\s+config: (.*)", file.read_text()):
             assert re.match(r'\{repo: "\$\{(hub_models\..*\.repo|repo)\}"', stage_line), file
@@ -123,7 +125,7 @@ def own_exact(leaf: plans.Leaf, models: set[str]) -> bool:
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", MOSAIC)
-def test_no_two_results_of_a_sweep_are_told_by_the_same_words(name: str, profile: str) -> None:
+def test_no_two_results_of_a_sweep_have_the_same_labels(name: str, profile: str) -> None:
     leaves = expanded(name, profile).leaves
     words = [(*(leaf.labels[key] for key in plans.POINT), leaf.setting()) for leaf in leaves]
     assert len(set(words)) == len(words) == len({leaf.digest for leaf in leaves})
@@ -156,8 +158,9 @@ def test_every_shuffle_that_is_asked_for_can_be_had(profile: str) -> None:
     (length,) = {task.config["length"] for task in plan.tasks.values() if task.stage == "canaries"}
     asked = {
         (task.config["ngram"], task.config["tau"], task.config["method"])
-        for task in plan.tasks.values() if task.stage == "duplicates"
-    }  # fmt: skip
+        for task in plan.tasks.values()
+        if task.stage == "duplicates"
+    }
     for ngram, tau, method in asked:
         order = shuffle.variation(range(length), ngram, tau, method, np.random.default_rng(0))
         inverted = shuffle.inverted_pairs(order) / math.comb(length, 2)

@@ -1,4 +1,4 @@
-# What `up` and `down` share: where the cluster lives and which processes are its own.
+# Shared by `up` and `down`: where the cluster's files are, and which processes belong to it.
 DIR=${TESSERA_SLURM_DIR:-/var/lib/tessera-slurm}
 CONF=$DIR/etc/slurm.conf
 SITE_CONF=/etc/slurm/slurm.conf
@@ -9,10 +9,10 @@ say() { echo "slurm: $*"; }
 die() { echo "slurm: $*" >&2; exit 1; }
 
 need_root() {
-    [ "$(id -u)" = 0 ] || die "the daemons need root: run it as 'sudo env/slurm/$(basename "$0")'"
+    [ "$(id -u)" = 0 ] || die "the daemons need root: run 'sudo env/slurm/$(basename "$0")'"
 }
 
-# The cluster's daemons hold files under $DIR open; its jobs carry its SLURM_CONF and a job id.
+# The cluster's daemons have files under $DIR open. Its jobs have its SLURM_CONF and a job id in their environment.
 own_processes() {
     { own_daemons; own_jobs; } | sort -un
 }
@@ -40,7 +40,7 @@ own_jobs() {
     done
 }
 
-# wait_for SECONDS WHAT COMMAND...: until the command succeeds, or say what never came.
+# wait_for SECONDS WHAT COMMAND...: wait until the command succeeds, or end with an error that names WHAT.
 wait_for() {
     local until=$((SECONDS + $1)) what=$2
     shift 2

@@ -1,4 +1,8 @@
-"""Attempts: the record and the log of every time a task was started, with its provenance."""
+"""Attempts: a record and a log for every start of a task, with its provenance.
+
+A record says in `reported_by_stage` whether the stage reported its error itself. If not, it was cut off (killed,
+preempted, out of time), and the error is what the runner saw.
+"""
 
 import hashlib
 import importlib.metadata
@@ -22,7 +26,7 @@ ROOT = places.ROOT
 
 
 def reserve(directory: Path) -> tuple[int, Path]:
-    """The next attempt's number and its log file, created so that no other attempt can take it."""
+    """The number of the next attempt, and its log file, which is created so that no other attempt takes the number."""
     (directory / places.ATTEMPTS).mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
@@ -35,7 +39,7 @@ def reserve(directory: Path) -> tuple[int, Path]:
 
 
 def begin(directory: Path, number: int | None, campaign: str | None = None) -> dict[str, Any]:
-    """Write the record of an attempt that begins now; without a `number` the next free one is taken."""
+    """Write the record of an attempt that begins now. Without a `number` it takes the next free one."""
     number = number or reserve(directory)[0]
     record = {"number": number, "outcome": "running", "started": time.time(), "progress": progress(directory)}
     record |= provenance()
@@ -47,37 +51,39 @@ def begin(directory: Path, number: int | None, campaign: str | None = None) -> d
 def end(directory: Path, record: dict[str, Any], seconds: float, error: BaseException | None) -> None:
     """Complete the record of an attempt."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    failed = {"outcome": "failed", "error": redact(describe(error)), "told": True} if error else None
-    outcome = failed or {"outcome": "done"}
+    outcome: dict[str, Any] = {"outcome": "done"}
+    if error:
+        outcome = {"outcome": "failed", "error": redact(describe(error)), "reported_by_stage": True}
     record = {**record, **outcome, "seconds": round(seconds, 3), "peak_memory_mb": round(peak), **_device()}
     store.write_json(places.attempt(directory, record["number"], "json"), record)
 
 
-def close(directory: Path, number: int, error: str, told: bool = False) -> None:
-    """Complete the record of an attempt whose stage ended without a word of its own (`told`: with one)."""
+def close(directory: Path, number: int, error: str, reported_by_stage: bool = False) -> None:
+    """Complete the record of an attempt whose stage could not do so itself."""
     file = places.attempt(directory, number, "json")
     record = json.loads(file.read_bytes())
     if record["outcome"] == "running":
-        store.write_json(file, {**record, "outcome": "failed", "error": error, "told": told})
+        failed = {"outcome": "failed", "error": error, "reported_by_stage": reported_by_stage}
+        store.write_json(file, {**record, **failed})
 
 
 def close_last(directory: Path, error: str) -> None:
-    """Complete the record of the attempt that runs now, for a rank that does not keep it."""
+    """Complete the record of the running attempt, on behalf of a rank that does not keep it."""
     running = [record for record in read(directory) if record["outcome"] == "running"]
     if running:
-        close(directory, running[-1]["number"], redact(error), told=True)
+        close(directory, running[-1]["number"], redact(error), reported_by_stage=True)
 
 
 def close_killed(directory: Path) -> None:
-    """Complete the records of earlier attempts that could not: of a killed rank's world, say."""
+    """Complete the records of earlier attempts that were killed before they could."""
     for record in read(directory):
         if record["outcome"] == "running":
             file = places.attempt(directory, record["number"], "json")
-            store.write_json(file, {**record, "outcome": "failed", "error": "killed: it ended without a word"})
+            store.write_json(file, {**record, "outcome": "failed", "error": "killed: it ended without a message"})
 
 
 def read(directory: Path) -> list[dict[str, Any]]:
-    """All attempts, oldest first; one killed before its record was whole counts as running."""
+    """All attempts, oldest first. One that was killed before its record was complete counts as running."""
     records = []
     for log in sorted((directory / places.ATTEMPTS).glob("*.log")):
         try:
@@ -87,15 +93,20 @@ def read(directory: Path) -> list[dict[str, Any]]:
     return records
 
 
+def reported_by_stage(record: dict[str, Any]) -> bool:
+    """Whether the stage reported its error itself; older records call the key `told`."""
+    return bool(record.get("reported_by_stage", record.get("told")))
+
+
 def progress(directory: Path) -> int:
-    """How far an unfinished artifact has got: the step of its last whole checkpoint, or the number of its blocks."""
+    """How far an unfinished artifact has got: the step of its last complete checkpoint, or the number of its blocks."""
     blocks = (directory / places.BLOCKS).glob("*.h5")
     count = sum(not block.name.startswith(places.PRIVATE) for block in blocks)
     return count + checkpoints.last_step(directory / places.CHECKPOINTS)
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: message`, one line."""
+    """`ValueError: message`, on one line."""
     return re.sub(r"\s+", " ", f"{type(error).__name__}: {error}").strip()
 
 
@@ -108,7 +119,7 @@ def redact(text: str) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Who runs what where: code, packages, command, host, job. No environment but the job's ids."""
+    """What runs where: code, packages, command, host, job. Of the environment only the ids of job and campaign."""
     return {
         "code": code_version(),
         "python": platform.python_version(),
@@ -122,7 +133,7 @@ def provenance() -> dict[str, Any]:
 
 
 def code_version() -> str:
-    """The snapshot's hash, or the commit with `+<hash of the changes>` where the checkout differs from it."""
+    """The snapshot's hash, or the commit, with `+<hash of the changes>` if the checkout differs from it."""
     if ROOT.parent.name == "snapshots":
         return f"snapshot {ROOT.name}"
     try:
@@ -145,7 +156,7 @@ def _version(package: str) -> str | None:
 
 
 def _device() -> dict[str, str]:
-    torch = sys.modules.get("torch")  # a stage without torch does not import it for this
+    torch = sys.modules.get("torch")  # a stage that does not use torch must not import it here
     if torch is None or not torch.cuda.is_available():
         return {"device": "cpu"}
     return {"device": torch.cuda.get_device_name()}

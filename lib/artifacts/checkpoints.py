@@ -1,7 +1,7 @@
-"""Checkpoints that count only when they are complete: a marker, written last, lists every file and its size.
+"""Checkpoints. One counts only if it is complete: a marker, written last, lists every file and its size.
 
 <folder>/checkpoint-<step>/...            written by all ranks
-<folder>/checkpoint-<step>/COMPLETE.json  written by one, when all are done
+<folder>/checkpoint-<step>/COMPLETE.json  written by one rank, when all are done
 """
 
 import json
@@ -16,7 +16,7 @@ PREFIX = "checkpoint-"
 
 
 def complete(checkpoint: Path, origin: dict) -> None:
-    """Make a checkpoint durable and mark it; `origin` says what training it belongs to."""
+    """Make a checkpoint durable and mark it as complete. `origin` says which training it belongs to."""
     listed = [file for file in sorted(checkpoint.rglob("*")) if file.is_file() and file.name != MARKER]
     for file in listed:
         files.sync(file)
@@ -25,7 +25,7 @@ def complete(checkpoint: Path, origin: dict) -> None:
 
 
 def newest(folder: Path, origin: dict) -> Path | None:
-    """The complete checkpoint of the highest step that belongs to `origin`; says which ones it passes over."""
+    """The complete checkpoint of the highest step that belongs to `origin`. Prints which ones it skips, and why."""
     for checkpoint in reversed(_all(folder)):
         reason = _unfit(checkpoint, origin)
         if not reason:
@@ -35,12 +35,12 @@ def newest(folder: Path, origin: dict) -> Path | None:
 
 
 def last_step(folder: Path) -> int:
-    """The highest step of a complete checkpoint, whatever training it belongs to; 0 without one."""
+    """The highest step of any complete checkpoint, of whichever training; 0 if there is none."""
     return max((_step(path) for path in _all(folder) if (path / MARKER).is_file()), default=0)
 
 
 def keep_only(folder: Path, kept: Path | None) -> None:
-    """Remove every checkpoint but `kept` (all of them when it is None)."""
+    """Remove every checkpoint except `kept` (all of them if it is None)."""
     for checkpoint in _all(folder):
         if checkpoint != kept:
             _remove(checkpoint)
@@ -63,7 +63,7 @@ def _step(checkpoint: Path) -> int:
 
 
 def _unfit(checkpoint: Path, origin: dict) -> str:
-    """Why a checkpoint cannot be resumed from; empty when it can."""
+    """Why training cannot resume from a checkpoint; empty if it can."""
     try:
         marker = json.loads((checkpoint / MARKER).read_bytes())
     except FileNotFoundError:
@@ -78,5 +78,5 @@ def _unfit(checkpoint: Path, origin: dict) -> str:
 
 
 def _remove(checkpoint: Path) -> None:
-    (checkpoint / MARKER).unlink(missing_ok=True)  # first, so that a half-removed checkpoint is no checkpoint
+    (checkpoint / MARKER).unlink(missing_ok=True)  # first, so that a half-removed checkpoint does not count
     shutil.rmtree(checkpoint)

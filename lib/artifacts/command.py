@@ -19,7 +19,7 @@ FOLLOWER_SECONDS = 1.0
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the stage that the first argument names; without one, list the stages. Returns 0 done, 1 failed, 2 usage."""
+    """Run the stage that the first argument names, or list the stages. Returns 0 done, 1 failed, 2 usage."""
     if not argv or argv[0] in ("-h", "--help"):
         print(manual.overview())
         return 0
@@ -41,16 +41,16 @@ def _guarded(name: str, argv: Sequence[str] | None) -> int:
         values, inputs = execution.read_config(stage, arguments.config)
         return execution.run(stage, values, inputs, arguments.out.resolve(), arguments.attempt)
     except UsageError as error:
-        return _say(error, 2)
+        return _report(error, 2)
     except (TesseraError, OSError) as error:
-        return _say(error, 1)
+        return _report(error, 1)
     except Exception:
         traceback.print_exc()
         return 1
 
 
-def _say(error: Exception, code: int) -> int:
-    if not mpi.leading():  # what every rank finds, the leading one says for all, and ends all
+def _report(error: Exception, code: int) -> int:
+    if not mpi.leading():  # if every rank has the same error, the leading one prints it first and ends all
         time.sleep(FOLLOWER_SECONDS)
     print(f"error: {error}", file=sys.stderr)
     return code
@@ -58,9 +58,10 @@ def _say(error: Exception, code: int) -> int:
 
 def _parser(stage: Stage) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"python -m jobs {stage.name}", description=manual.page(stage),
+        prog=f"python -m jobs {stage.name}",
+        description=manual.page(stage),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("--config", type=Path, required=True, help="YAML: configuration and inputs")
     parser.add_argument("--out", type=Path, required=True, help="the artifact directory")
     parser.add_argument("--attempt", type=int, help=argparse.SUPPRESS)

@@ -1,12 +1,13 @@
-"""One stage run to its end: its configuration read, its inputs found, every attempt on record, DONE.json written last.
+"""Running one stage: read its configuration, find its inputs, record the attempt, write DONE.json last.
 
-The YAML (or JSON) file is flat: the stage's configuration, and `inputs:` that maps names to paths of artifact
-directories or files, from the current folder. An input may also stand at the top level.
+The YAML (or JSON) file is flat: the stage's configuration, and `inputs:`, which maps names to paths of artifact
+directories or files, relative to the current folder. An input may also stand at the top level.
 """
 
 import os
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,13 @@ from lib.base.errors import UsageError
 
 
 def read_config(stage: Stage, file: Path) -> tuple[Any, dict[str, Any]]:
-    """The configuration and the input paths that a YAML file gives (a list of paths for the stage's LISTS)."""
+    """The configuration in a YAML file, and its input paths (a list of paths for an input in the stage's LISTS)."""
     values = yamls.read(file)
     given = values.pop("inputs", None) or {}
     if not isinstance(given, dict):
-        raise UsageError(f"{file}: inputs: a mapping of names to paths is wanted, found {given!r}")
-    given = dict(given)
-    for name in stage.inputs + stage.optional_inputs:
-        if name in values:
-            given[name] = values.pop(name)
+        raise UsageError(f"{file}: inputs: must be a mapping of names to paths, found {given!r}")
+    at_top = {name: values.pop(name) for name in stage.inputs + stage.optional_inputs if name in values}
+    given = {**given, **at_top}
     check_inputs(stage, given, str(file))
     inputs = {
         name: _paths(stage, name, value, f"{file}: input '{name}'")
@@ -39,37 +38,117 @@ def _paths(stage: Stage, name: str, value: Any, where: str) -> Path | list[Path]
     if name in stage.lists:
         found = [_existing(path, where) for path in (value if isinstance(value, list) else [value])]
         if not found:
-            raise UsageError(f"{where}: the list is empty")
+            raise UsageError(f"{where}: the list is empty; give at least one path")
         return found
     if isinstance(value, list):
-        raise UsageError(f"{where}: one path is wanted, found a list of {len(value)}")
+        raise UsageError(f"{where}: must be one path, found a list of {len(value)}")
     return _existing(value, where)
 
 
+def _existing(value: Any, where: str) -> Path:
+    path = Path(str(value)).expanduser()
+    if not path.exists():
+        raise UsageError(f"{where}: {path} does not exist (paths are relative to the current folder, {Path.cwd()})")
+    return path.resolve()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One stage with its configuration and inputs, to be run into the directory `out`."""
+
+    stage: Stage
+    values: Any
+    inputs: dict[str, Any]
+    out: Path
+    world: Any  # the ranks of an MPI stage, else None
+
+    def is_leading(self) -> bool:
+        """Whether this process keeps the records. The other ranks only work."""
+        return self.world.rank == 0 if self.world else _is_first_process()
+
+    def work(self) -> None:
+        """Run the stage's own code."""
+        self.stage.module.run(self.values, self.inputs, self.out)
+        if self.world:
+            self.world.barrier()  # the stage is done only when every rank is
+
+
+@dataclass(frozen=True)
+class _Status:
+    """The digest of a task, and whether its artifact is done already."""
+
+    digest: str
+    done: bool
+
+
 def run(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, number: int | None) -> int:
-    """Run a stage into `out` unless it is done there; `number`: the attempt that a runner has reserved. Returns 0."""
-    world = mpi.world() if stage.mpi else None
-    leading = world.rank == 0 if world else _leading()
-    state = _prepare(stage, values, inputs, out) if leading or not world else None
-    record = _begin(out, number) if leading and not state[1] else {}  # before any rank works
-    digest, finished = world.bcast(state) if world else state
-    if finished:
-        if leading:
-            print(f"{out}: already done ({stage.name} {digest})")
-        return 0
-    if not leading:  # one rank keeps the records; the others only work
-        return _follow(stage, values, inputs, out, world)
+    """Run a stage into `out` unless it is done there. Returns 0.
+
+    number: the attempt that a runner has reserved; None if the stage was started by hand.
+    """
+    job = _Job(stage, values, inputs, out, mpi.world() if stage.mpi else None)
+    status, record = _begin(job, number)
+    if not status.done and job.is_leading():
+        _lead(job, status.digest, record)
+    elif not status.done:
+        _follow(job)
+    elif job.is_leading():
+        print(f"{out}: already done ({stage.name} {status.digest})")
+    return 0
+
+
+def _begin(job: _Job, number: int | None) -> tuple[_Status, dict[str, Any]]:
+    """The status, the same on every rank, and the leading rank's record, which is written before any rank works."""
+    status, record = None, {}
+    if job.is_leading() or not job.world:
+        status = _prepare(job)
+    if job.is_leading() and not status.done:
+        record = _begin_attempt(job.out, number)
+    return job.world.bcast(status) if job.world else status, record
+
+
+def _prepare(job: _Job) -> _Status:
+    """The status of the task. If it is not done, its directory is made ready."""
+    digests = {name: _input_digests(path) for name, path in job.inputs.items()}
+    digest = task_digest(job.stage, job.values, digests)
+    if store.is_done(job.out, digest):
+        return _Status(digest, done=True)
+    job.out.mkdir(parents=True, exist_ok=True)
+    if job.stage.mpi:
+        blocks.claim(job.out / places.BLOCKS, digest)
+    if _is_first_process():
+        (job.out / places.DONE).unlink(missing_ok=True)  # damaged, or of another configuration
+    return _Status(digest, done=False)
+
+
+def _begin_attempt(out: Path, number: int | None) -> dict[str, Any]:
+    if number is None:  # started by hand: no runner has closed the records of earlier attempts
+        attempts.close_killed(out)
+    return attempts.begin(out, number)
+
+
+def _lead(job: _Job, digest: str, record: dict[str, Any]) -> None:
+    """Do the work, complete the record of the attempt, and mark the artifact as done."""
     started = time.monotonic()
     try:
-        _work(stage, values, inputs, out, world)
-        store.write_done(out, digest, stage.name, stage.version)
+        job.work()
+        store.write_done(job.out, digest, job.stage.name, job.stage.version)
     except BaseException as error:
-        attempts.end(out, record, time.monotonic() - started, error)
+        attempts.end(job.out, record, time.monotonic() - started, error)
         raise
-    attempts.end(out, record, time.monotonic() - started, None)
-    _remove_scratch(out)
-    print(f"{out}: done ({stage.name} {digest})")
-    return 0
+    attempts.end(job.out, record, time.monotonic() - started, None)
+    _remove_scratch(job.out)
+    print(f"{job.out}: done ({job.stage.name} {digest})")
+
+
+def _follow(job: _Job) -> None:
+    """Do the work of a rank that keeps no record."""
+    try:
+        job.work()
+    except Exception as error:
+        if job.world:  # the leading rank will be ended before it can report the error
+            attempts.close_last(job.out, f"rank {job.world.rank}: {attempts.describe(error)}")
+        raise
 
 
 def _remove_scratch(out: Path) -> None:
@@ -79,52 +158,10 @@ def _remove_scratch(out: Path) -> None:
         shutil.rmtree(out / scratch, ignore_errors=True)
 
 
-def _begin(out: Path, number: int | None) -> dict[str, Any]:
-    if number is None:  # by hand: nobody waited for an earlier attempt
-        attempts.close_killed(out)
-    return attempts.begin(out, number)
-
-
-def _follow(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, world: Any) -> int:
-    try:
-        _work(stage, values, inputs, out, world)
-    except Exception as error:
-        if world:  # which ends the leading rank before it can say why
-            attempts.close_last(out, f"rank {world.rank}: {attempts.describe(error)}")
-        raise
-    return 0
-
-
-def _prepare(stage: Stage, values: Any, inputs: dict[str, Any], out: Path) -> tuple[str, bool]:
-    """The task's digest and whether it is done; if not, its directory is made ready."""
-    digest = task_digest(stage, values, {name: _input_digests(path) for name, path in inputs.items()})
-    if store.is_done(out, digest):
-        return digest, True
-    out.mkdir(parents=True, exist_ok=True)
-    if stage.mpi:
-        blocks.claim(out / places.BLOCKS, digest)
-    if _leading():
-        (out / places.DONE).unlink(missing_ok=True)  # of another configuration, or damaged
-    return digest, False
-
-
-def _work(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, world: Any) -> None:
-    stage.module.run(values, inputs, out)
-    if world:
-        world.barrier()  # done means done on every rank
-
-
 def _input_digests(path: Path | list[Path]) -> str | list[str]:
     return [store.input_digest(one) for one in path] if isinstance(path, list) else store.input_digest(path)
 
 
-def _leading() -> bool:
-    """Whether this process is the first rank (torchrun sets RANK, MPI launchers their own)."""
+def _is_first_process() -> bool:
+    """Whether this process is the first rank (torchrun sets RANK, MPI launchers set their own variables)."""
     return mpi.leading() and os.environ.get("RANK", "0") == "0"
-
-
-def _existing(value: Any, where: str) -> Path:
-    path = Path(str(value)).expanduser()
-    if not path.exists():
-        raise UsageError(f"{where}: {path} does not exist (paths are from the current folder, {Path.cwd()})")
-    return path.resolve()

@@ -11,17 +11,17 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """One runner an artifact on this machine: a second one waits, then finds the task done."""
+    """Hold the lock of an artifact. A second runner on this machine waits, and then finds the task done."""
     with open(directory / LOCK, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:  # some parallel file systems have no flock; the scheduler keeps tasks apart there
-            print(f"{directory}: not locked ({error}); relying on the scheduler", file=sys.stderr)
+        except OSError as error:  # not on every parallel file system; there the scheduler starts a task only once
+            print(f"{directory}: cannot be locked ({error}); relying on the scheduler", file=sys.stderr)
         yield
 
 
 def held(directory: Path) -> bool:
-    """Whether a runner on this machine holds the artifact."""
+    """Whether a runner on this machine holds the lock of an artifact."""
     if not (directory / LOCK).exists():
         return False
     with open(directory / LOCK) as file:

@@ -1,4 +1,4 @@
-"""Stages: what a file in jobs/ declares, and the digest that names a task of it."""
+"""Stages: what a file in jobs/ declares, and the digests of its tasks."""
 
 import functools
 import importlib
@@ -18,9 +18,9 @@ class Stage:
     version: int
     inputs: tuple[str, ...]
     optional_inputs: tuple[str, ...]
-    lists: tuple[str, ...]  # inputs that may be several
-    mpi: bool  # whether all ranks of an MPI world run it together
-    slug: tuple[str, ...]
+    lists: tuple[str, ...]  # inputs that may be lists of artifacts
+    mpi: bool  # whether MPI ranks run it together
+    slug: tuple[str, ...]  # fields that the folder's name shows
     config_class: type
     module: Any
 
@@ -30,25 +30,32 @@ class Stage:
 
 
 def load(name: str) -> Stage:
-    """The stage in `jobs/<study>/<name>.py`. Raises UsageError for a name that no file has."""
+    """The stage in `jobs/<study>/<name>.py`. Raises UsageError if there is no such file."""
     known = studies()
     if name not in known:
         raise UsageError(f"unknown stage '{name}'{suggestion(name, known)}")
     module = importlib.import_module(f"jobs.{known[name]}.{name}")
     return Stage(
-        name, module.VERSION, tuple(module.INPUTS), tuple(getattr(module, "OPTIONAL_INPUTS", ())),
-        tuple(getattr(module, "LISTS", ())), getattr(module, "MPI", False), tuple(getattr(module, "SLUG", ())),
-        module.Config, module,
-    )  # fmt: skip
+        name=name,
+        version=module.VERSION,
+        inputs=tuple(module.INPUTS),
+        optional_inputs=tuple(getattr(module, "OPTIONAL_INPUTS", ())),
+        lists=tuple(getattr(module, "LISTS", ())),
+        mpi=getattr(module, "MPI", False),
+        slug=tuple(getattr(module, "SLUG", ())),
+        config_class=module.Config,
+        module=module,
+    )
 
 
 def _short(field: str) -> str:
+    """The initials of a field: `learning_rate` -> `lr`."""
     return "".join(word[0] for word in field.split("_"))
 
 
 @functools.cache
 def studies() -> dict[str, str]:
-    """Every stage and the study that it belongs to, by the files in jobs/."""
+    """Stage -> study, for every file in jobs/."""
     files = sorted(places.JOBS.glob("*/*.py"))
     return {file.stem: file.parent.name for file in files if not file.stem.startswith("_")}
 
@@ -61,7 +68,7 @@ def task_digest(stage: Stage, values: Any, inputs: Mapping[str, str | list[str]]
 
 
 def check_inputs(stage: Stage, given: Mapping[str, Any], where: str) -> None:
-    """Raise UsageError for an input that the stage does not know, or one it lacks."""
+    """Raise UsageError for an unknown input, or a missing one."""
     known = stage.inputs + stage.optional_inputs
     for name in given:
         if name not in known:

@@ -1,7 +1,7 @@
-"""Artifacts: when a directory of results is done, and what it holds.
+"""Artifacts: directories of results, and whether they are done.
 
-An artifact is done when its DONE.json parses, its digest is the task's, and every file it lists has the listed
-size. `verify` compares the checksums as well.
+An artifact is done if its DONE.json can be read, has the digest of the task, and every file that it lists has the
+listed size. `verify` compares the checksums, too.
 """
 
 import hashlib
@@ -17,22 +17,22 @@ from lib.base.errors import TesseraError
 
 
 def find(path: Path, filename: str) -> Path:
-    """An input's file: `path` itself when it is one, else `filename` inside the directory `path`."""
+    """The file of an input: `path` itself if it is a file, else `filename` in the directory `path`."""
     file = path if path.is_file() else path / filename
     if not file.is_file():
-        raise TesseraError(f"{path}: no {filename} there; give the file itself or a finished artifact directory")
+        raise TesseraError(f"{path}: there is no {filename}; give the file itself or a finished artifact directory")
     return file
 
 
 def missing_reason(directory: Path, digest: str) -> str:
-    """Why the artifact is not done, in words; empty when it is done."""
+    """Why the artifact is not done; empty if it is done."""
     try:
         record = json.loads((directory / places.DONE).read_bytes())
         if record["digest"] != digest:
             return f"made by another task ({record['digest']})"
         for name, entry in record["files"].items():
             if os.stat(directory / name).st_size != entry["size"]:
-                return f"{name} has lost its size"
+                return f"{name} does not have the size that was written"
     except FileNotFoundError as error:
         return "not there" if Path(error.filename).name == places.DONE else f"{Path(error.filename).name} is gone"
     except NotADirectoryError:
@@ -43,12 +43,12 @@ def missing_reason(directory: Path, digest: str) -> str:
 
 
 def is_done(directory: Path, digest: str) -> bool:
-    """Whether the artifact of `digest` stands finished in `directory`."""
+    """Whether `directory` holds the finished artifact of the task `digest`."""
     return not missing_reason(directory, digest)
 
 
 def verify(directory: Path) -> dict[str, Any]:
-    """DONE.json of a finished artifact, after comparing every checksum. Raises TesseraError naming the file."""
+    """DONE.json of a finished artifact, after comparing every checksum. Raises TesseraError naming a damaged file."""
     record = read_done(directory)
     for name, entry in record["files"].items():
         _compare(directory / name, entry, directory)
@@ -56,9 +56,9 @@ def verify(directory: Path) -> dict[str, Any]:
 
 
 def read_verified(directory: Path, name: str) -> bytes:
-    """One file of a finished artifact, after comparing every checksum: its own with that of the bytes returned.
+    """The bytes of one file of a finished artifact, after comparing every checksum of the artifact.
 
-    Raises TesseraError naming the file that is missing or not what was written.
+    Raises TesseraError naming a file that is missing or damaged.
     """
     entries = read_done(directory)["files"]
     for other, entry in entries.items():
@@ -86,7 +86,7 @@ def _damaged(file: Path, directory: Path) -> TesseraError:
 
 
 def read_done(directory: Path) -> dict[str, Any]:
-    """The parsed DONE.json. Raises TesseraError when there is none or it is damaged."""
+    """The content of DONE.json. Raises TesseraError if it is missing or damaged."""
     try:
         return json.loads((directory / places.DONE).read_bytes())
     except (FileNotFoundError, ValueError) as error:
@@ -94,22 +94,22 @@ def read_done(directory: Path) -> dict[str, Any]:
 
 
 def write_done(directory: Path, digest: str, stage: str, version: int) -> None:
-    """Make every result durable, then write DONE.json, the last file of an artifact."""
+    """Make every result durable, then write DONE.json, always the last file of an artifact."""
     entries = {str(file.relative_to(directory)): _entry(file) for file in results(directory)}
     if not entries:
-        raise TesseraError(f"{directory}: the stage {stage} wrote nothing")
+        raise TesseraError(f"{directory}: the stage {stage} wrote nothing; it must write at least one file")
     write_json(directory / places.DONE, {"stage": stage, "version": version, "digest": digest, "files": entries})
 
 
 def remove_private(directory: Path) -> None:
-    """Remove what killed attempts left half-written; for an artifact that is done."""
+    """Remove the half-written files of killed attempts, once the artifact is done."""
     for file in directory.glob(f"{places.PRIVATE}*"):
         if file.is_file():
             file.unlink(missing_ok=True)
 
 
 def results(directory: Path) -> Iterator[Path]:
-    """The result files of an artifact, sorted: all but records and private files."""
+    """The result files of an artifact, sorted: all except records and private files."""
     for file in sorted(directory.rglob("*")):
         top = file.relative_to(directory).parts[0]
         if file.is_file() and top not in places.RECORDS and not top.startswith("."):
@@ -117,7 +117,7 @@ def results(directory: Path) -> Iterator[Path]:
 
 
 def made_from(version: int, config: Any, inputs: Mapping[str, Path]) -> str:
-    """A digest of all that a stage rests on: what an earlier attempt left is of use where that is the same."""
+    """A digest of version, configuration and inputs. Partial results of an attempt with the same one can be used."""
     given = {name: input_digest(path) for name, path in inputs.items()}
     return digest({"version": version, "config": science(config), "inputs": given})
 
@@ -125,7 +125,7 @@ def made_from(version: int, config: Any, inputs: Mapping[str, Path]) -> str:
 def input_digest(path: Path) -> str:
     """What identifies an input: the digest of a finished artifact, else the SHA-256 of its bytes.
 
-    Raises TesseraError for an artifact that has lost a file, or a part of one.
+    Raises TesseraError if the artifact is incomplete.
     """
     if (path / places.DONE).is_file():
         digest = str(read_done(path)["digest"])
@@ -135,7 +135,7 @@ def input_digest(path: Path) -> str:
     if path.is_file():
         return sha256(path)[:DIGEST_LENGTH]
     if not path.is_dir():
-        raise TesseraError(f"{path}: no such input")
+        raise TesseraError(f"{path}: does not exist; give a file or a finished artifact directory")
     lines = [f"{file.relative_to(path)} {sha256(file)}" for file in results(path)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:DIGEST_LENGTH]
 
@@ -152,7 +152,7 @@ def sha256(path: Path) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON durably: whole or not at all."""
+    """Write JSON durably, whole or not at all."""
     files.write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
 
 

@@ -1,7 +1,7 @@
-"""Blocks: a stage's work in fixed pieces, each stored whole, so that any ranks can go on where others were stopped.
+"""Blocks: a stage's work in fixed pieces, each stored whole, so that any number of ranks can resume it.
 
-A block is the file `<folder>/<name>.h5`. Its name says which part of the work it is (a range, never a rank), so what
-is found there holds whatever the number of ranks was.
+A block is the file `<folder>/<name>.h5`. Its name says which part of the work it is (a range, never a rank), so it
+stays valid when the number of ranks changes.
 """
 
 import shutil
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
 OWNER = "owner"
-SAY_SECONDS = 10.0
+PROGRESS_SECONDS = 10.0  # between two lines of progress
 
 Arrays = Mapping[str, np.ndarray]
 
 
 def claim(folder: Path, digest: str) -> None:
-    """Make `folder` the blocks of task `digest`; what another task left there is removed."""
+    """Reserve `folder` for the blocks of task `digest`; blocks that another task left there are removed."""
     owner = folder / OWNER
     if folder.exists() and not (owner.is_file() and owner.read_text() == digest):
         shutil.rmtree(folder)
@@ -35,12 +35,12 @@ def claim(folder: Path, digest: str) -> None:
 
 
 def file(folder: Path, name: str) -> Path:
-    """Where the block `name` lies."""
+    """The file of the block `name`."""
     return folder / f"{name}.h5"
 
 
 def missing(folder: Path, names: Sequence[str]) -> list[str]:
-    """The blocks that are still to do, in the order given."""
+    """The blocks that do not exist yet, in the order given."""
     there = {path.stem for path in folder.glob("*.h5")} if folder.is_dir() else set()
     return [name for name in names if name not in there]
 
@@ -48,28 +48,28 @@ def missing(folder: Path, names: Sequence[str]) -> list[str]:
 def run(
     folder: Path, names: Sequence[str], work: Callable[[str], Arrays], comm: "Intracomm", what: str = "blocks"
 ) -> None:
-    """Do the missing blocks, shared among the ranks, and wait for all; `work` gives the datasets of one block."""
+    """Compute the missing blocks on all ranks and wait for them. `work` returns the datasets of one block."""
     make_all(folder, names, lambda name: write(file(folder, name), work(name)), comm, what)
 
 
 def make_all(
     folder: Path, names: Sequence[str], make: Callable[[str], None], comm: "Intracomm", what: str = "blocks"
 ) -> None:
-    """`run` for blocks that no memory holds: `make` writes one as `file(folder, name)`, whole or not at all.
+    """Like `run`, for blocks that do not fit in memory: `make` writes one as `file(folder, name)`, whole or not at all.
 
-    Now and then every rank prints a line of progress.
-    Raises TesseraError when a block of another rank is not there in the end (a node that lost the file system).
+    Every rank prints a line of progress from time to time.
+    Raises TesseraError when another rank's block is missing at the end (its node may have lost the file system).
     """
     todo = mpi.share(comm.bcast(missing(folder, names)), comm)
-    said = time.monotonic()
+    reported = time.monotonic()
     for count, name in enumerate(todo):
         make(name)
-        if time.monotonic() - said >= SAY_SECONDS or count + 1 == len(todo):
-            said = time.monotonic()
+        if time.monotonic() - reported >= PROGRESS_SECONDS or count + 1 == len(todo):
+            reported = time.monotonic()
             print(f"rank {comm.rank}: {count + 1} of {len(todo)} {what}", flush=True)
     comm.barrier()
     if comm.rank == 0 and (lost := missing(folder, names)):
-        raise TesseraError(f"{file(folder, lost[0])}: not there though its rank is done; run the same command again")
+        raise TesseraError(f"{file(folder, lost[0])}: missing although its rank has ended; run the command again")
 
 
 def write(path: Path, arrays: Arrays) -> None:
@@ -80,7 +80,7 @@ def write(path: Path, arrays: Arrays) -> None:
 
 
 def read(folder: Path, name: str) -> dict[str, np.ndarray]:
-    """The datasets of one block. Raises TesseraError naming the file when it is damaged."""
+    """The datasets of one block. Raises TesseraError naming the file if it is damaged."""
     with hdf5.opened(file(folder, name)) as opened:
         return {key: opened[key][()] for key in opened if isinstance(opened[key], h5py.Dataset)}
 

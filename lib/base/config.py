@@ -17,17 +17,17 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 def execution(default: Any) -> Any:
-    """A field that cannot change results (batch size, cadence): no part of the digest."""
+    """A field that cannot change results, such as a batch size. It is not part of the digest."""
     return dataclasses.field(default=default, metadata={"execution": True})
 
 
 def added(default: Any) -> Any:
-    """A field that came later than artifacts that are to stay valid: at its default it is no part of the digest."""
+    """A field that is newer than artifacts that must stay valid. At its default it is not part of the digest."""
     return dataclasses.field(default=default, metadata={"added": True})
 
 
 def at_least(least: float, **values: float | None) -> None:
-    """Raise ValueError naming the first value that is smaller; one that is None is not given and passes."""
+    """Raise ValueError naming the first value below `least`. None means that a value was not given, and passes."""
     for name, value in values.items():
         if value is not None and value < least:
             raise ValueError(f"{name} is {value}; it must be at least {least}")
@@ -40,7 +40,7 @@ def build(cls: type, mapping: Mapping[str, Any], where: str) -> Any:
     the message begins with `where` (a file or node name).
     """
     if not isinstance(mapping, Mapping):
-        raise UsageError(f"{where}: a mapping of keys to values is wanted, found {mapping!r}")
+        raise UsageError(f"{where}: must be a mapping of keys to values, found {mapping!r}")
     hints, required = _declared(cls)
     for key in mapping:
         if key not in hints:
@@ -70,12 +70,12 @@ def plain(config: Any) -> dict[str, Any]:
 
 
 def kinds(cls: type) -> dict[str, str]:
-    """Every field of a config and its type, as an error message spells it."""
-    return {name: _spell(hint) for name, hint in _declared(cls)[0].items()}
+    """Every field of a config and the name of its type, as in error messages."""
+    return {name: _type_name(hint) for name, hint in _declared(cls)[0].items()}
 
 
 def spelled(value: Any) -> str:
-    """A value as YAML's flow style has it: `true`, not `True`; `null`, not `None`."""
+    """A value in YAML's flow style: `true`, not `True`; `null`, not `None`."""
     return json.dumps(plain(value) if dataclasses.is_dataclass(value) else value, ensure_ascii=False)
 
 
@@ -121,7 +121,7 @@ def _stable(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
-            raise UsageError(f"no stable form: the mapping {value!r} has keys that are no strings")
+            raise UsageError(f"no stable form: the mapping {value!r} has keys that are not strings")
         return {key: _stable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_stable(item) for item in value]
@@ -133,14 +133,14 @@ def _stable(value: Any) -> Any:
 
 
 def _coerce(value: Any, hint: Any, where: str, key: str) -> Any:
-    """`value` as `hint` says: YAML's ints are good floats, lists become tuples; nothing else is converted."""
+    """`value` as the type `hint`. An int may stand for a float, a list for a tuple; nothing else is converted."""
     if type(value) is hint:
         return value
     for option in typing.get_args(hint) if _is_union(hint) else (hint,):
         fits, result = _fit(value, option, where, key)
         if fits:
             return result
-    raise UsageError(f"{where}: {key}: {value!r} is no {_spell(hint)}")
+    raise UsageError(f"{where}: {key} is {value!r}; it must be {_type_name(hint)}")
 
 
 def _is_union(hint: Any) -> bool:
@@ -148,6 +148,7 @@ def _is_union(hint: Any) -> bool:
 
 
 def _fit(value: Any, hint: Any, where: str, key: str) -> tuple[bool, Any]:
+    """Whether `value` is of the type `hint`, and the value converted to it."""
     origin = typing.get_origin(hint)
     if origin is tuple and isinstance(value, (list, tuple)):
         return True, tuple(_coerce(item, typing.get_args(hint)[0], where, key) for item in value)
@@ -166,7 +167,8 @@ def _fit(value: Any, hint: Any, where: str, key: str) -> tuple[bool, Any]:
     return False, None
 
 
-def _spell(hint: Any) -> str:
+def _type_name(hint: Any) -> str:
+    """How error messages and the help of a stage name a type."""
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(hint)))
     return getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)

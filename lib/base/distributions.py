@@ -9,18 +9,19 @@ from lib.base.errors import TesseraError
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """The installed version of every distribution in `packages` (`name` or `name==version`).
 
-    Raises TesseraError for one that is not installed, or is there in another version than the pinned one.
+    Raises TesseraError if one is not installed, or is installed in another version than the pinned one.
     """
     found = {}
     for package in packages:
         name, _, pin = package.partition("==")
         found[name] = installed(name, pin).version
         if pin and found[name] != pin:
-            raise TesseraError(f"{name} {found[name]} is installed, {pin} is wanted; pip install {name}=={pin}")
+            raise TesseraError(f"{name} {found[name]} is installed, but {pin} is required; pip install {name}=={pin}")
     return found
 
 
 def installed(name: str, pin: str = "") -> importlib.metadata.Distribution:
+    """An installed distribution. Raises TesseraError with the pip command if there is none; `pin` is its version."""
     try:
         return importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as error:

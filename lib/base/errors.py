@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class TesseraError(Exception):
-    """Something the user can mend; the message names the file, key or row and the remedy. Exit code 1."""
+    """Something the user can fix. The message names the file, key or row, and the remedy. Exit code 1."""
 
 
 class UsageError(TesseraError):
@@ -13,7 +13,7 @@ class UsageError(TesseraError):
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, or the list of what is known when nothing is near."""
+    """`; did you mean 'x'?`, or the list of known names if none is similar."""
     known = sorted(known)
     near = difflib.get_close_matches(str(wrong), known, n=1)
     if near:

@@ -7,7 +7,7 @@ from lib.base import places
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` durably and atomically; missing folders are made."""
+    """Write `data` to `path` durably and atomically. Missing folders are created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = places.private(path, str(os.getpid()))
     try:

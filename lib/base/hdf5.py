@@ -1,7 +1,7 @@
 """HDF5 files that are whole or absent.
 
 A file is written under a private name, closed, reopened and checked, fsynced and renamed. Every dataset
-carries its row count as an attribute, so that a truncated or foreign file is told from a good one.
+carries its row count as an attribute, so that a truncated or foreign file can be recognised.
 """
 
 import os
@@ -18,15 +18,15 @@ from lib.base import places
 from lib.base.errors import TesseraError
 from lib.base.files import publish
 
-CHUNK_BYTES = 1 << 20  # within the 0.25-2 MiB that parallel file systems and the chunk cache like
-SLICE_BYTES = 1 << 23  # read at a time where a dataset may be larger than the memory
+CHUNK_BYTES = 1 << 20  # parallel file systems and HDF5's chunk cache work well with 0.25 to 2 MiB
+SLICE_BYTES = 1 << 23  # read at a time if a dataset may be larger than memory
 
 
 @contextmanager
 def create(path: Path) -> Iterator[h5py.File]:
     """A new HDF5 file that appears as `path` only when the block ends well.
 
-    Raises TesseraError naming the file when the disk is full or what was written does not read back.
+    Raises TesseraError naming the file if the disk is full or the written data cannot be read back.
     """
     temporary = places.private(path, f"{socket.gethostname()}-{os.getpid()}")
     try:
@@ -43,7 +43,7 @@ def create(path: Path) -> Iterator[h5py.File]:
 
 @contextmanager
 def _abandoned_on_error(file: h5py.File) -> Iterator[None]:
-    """HDF5 crashes or hangs over a file that it cannot flush as it closes it: after an error it may do so in memory."""
+    """After an error, let HDF5 flush into memory: it crashes or hangs if it cannot flush a file that it closes."""
     try:
         yield
     except BaseException:
@@ -56,7 +56,7 @@ def _abandoned_on_error(file: h5py.File) -> Iterator[None]:
 def _flush(item: h5py.File | h5py.Dataset) -> None:
     try:
         item.flush()
-    except RuntimeError as error:  # h5py's, where a write that fails is an OSError
+    except RuntimeError as error:  # h5py raises this here, and OSError if a write fails
         raise OSError(str(error)) from error
 
 
@@ -68,12 +68,12 @@ def write(parent: h5py.Group, name: str, array: np.ndarray, contiguous: bool = F
     else:
         dataset = parent.create_dataset(name, data=array, chunks=_chunks(array), fletcher32=True, track_times=False)
     dataset.attrs["rows"] = len(array) if array.ndim else 1
-    _flush(dataset)  # what cannot be written is an error here; h5py ignores it when the dataset is let go
+    _flush(dataset)  # raises if the data cannot be written; h5py ignores that when it frees the dataset
     return dataset
 
 
 def append(parent: h5py.Group, name: str, array: np.ndarray) -> None:
-    """Put rows behind those of `name`, which is made when it is not there (fletcher32, chunks of about 1 MiB)."""
+    """Append rows to the dataset `name`, which is created if missing (fletcher32, chunks of about 1 MiB)."""
     if name not in parent:
         rows = max(1, CHUNK_BYTES // max(1, array.dtype.itemsize * int(np.prod(array.shape[1:]))))
         shape, chunks = (0, *array.shape[1:]), (rows, *array.shape[1:])
@@ -88,10 +88,10 @@ def append(parent: h5py.Group, name: str, array: np.ndarray) -> None:
 
 
 def reserve(path: Path, datasets: Mapping[str, tuple[int, np.dtype]], attributes: Mapping[str, Any]) -> dict[str, int]:
-    """Make `path` with empty, contiguous 1-D datasets of these lengths and types, for many processes to fill in place.
+    """Create `path` with contiguous 1-D datasets of these lengths and types, for many processes to fill in place.
 
-    Returns the byte at which each that is not empty begins (`np.memmap(path, dtype, "r+", offset, shape)`).
-    The caller gives a private path, and `publish`es it when all is written.
+    Returns the byte at which each non-empty dataset begins (`np.memmap(path, dtype, "r+", offset, shape)`).
+    The caller passes a private path and calls `publish` when everything is written.
     """
     path.unlink(missing_ok=True)
     with h5py.File(path, "w", libver=("v108", "v108"), track_order=False) as file:
@@ -110,7 +110,7 @@ def reserve(path: Path, datasets: Mapping[str, tuple[int, np.dtype]], attributes
 def write_ragged(
     parent: h5py.Group, name: str, rows: Sequence[np.ndarray], offsets: str = "offsets", dtype: str = "<u4"
 ) -> None:
-    """Write rows of unequal length: all values in `name`, where they begin in `offsets` (uint64, rows + 1)."""
+    """Write rows of unequal length: all values in `name`, and where each row begins in `offsets` (uint64, rows + 1)."""
     lengths = [len(row) for row in rows]
     write(parent, offsets, np.concatenate([[0], np.cumsum(lengths)]).astype("<u8"))
     values = np.concatenate([np.asarray(row) for row in rows]) if sum(lengths) else np.zeros(0)
@@ -124,15 +124,15 @@ def write_texts(parent: h5py.Group, name: str, texts: Sequence[str]) -> None:
 
 
 def read(path: Path, name: str) -> np.ndarray:
-    """One whole dataset. Raises TesseraError naming file and dataset when it is absent, cut or damaged."""
+    """One whole dataset. Raises TesseraError naming file and dataset if it is missing, truncated or damaged."""
     with opened(path) as file:
         return _dataset(file, name, path)
 
 
 def read_columns(path: Path, image: bytes, *names: str) -> dict[str, Any]:
-    """Datasets by name, a group as a dict of its own, from the bytes of `path`, whose checksum was compared already.
+    """Datasets by name (a group is a dict of its own) from the bytes of `path`, whose checksum was compared already.
 
-    Raises TesseraError naming file and dataset when one is absent or damaged.
+    Raises TesseraError naming file and dataset if one is missing or damaged.
     """
     with opened(path, image) as file:
         for name in names:
@@ -163,25 +163,25 @@ def attributes(path: Path) -> dict[str, object]:
 
 @contextmanager
 def opened(path: Path, image: bytes | None = None) -> Iterator[h5py.File]:
-    """`path`, or the `image` of it in memory, for reading; what HDF5 has against it is an error that names the file."""
+    """`path` (or its `image` in memory), open for reading. Raises TesseraError naming the file if it is unreadable."""
     try:
         with h5py.File(path, "r") if image is None else _of_image(image) as file:
             yield file
     except FileNotFoundError as error:
         raise TesseraError(f"{path}: no such file") from error
     except OSError as error:
-        raise TesseraError(f"{path}: truncated, damaged or no HDF5 file ({error}); delete it and run again") from error
+        raise TesseraError(f"{path}: truncated, damaged or not HDF5 ({error}); delete it and run again") from error
 
 
 def _of_image(image: bytes) -> h5py.File:
     try:
         return h5py.File(h5py.h5f.open_file_image(image))
-    except ValueError as error:  # h5py's, where a file on disk is an OSError
+    except ValueError as error:  # h5py raises this here, and OSError for a file on disk
         raise OSError(str(error)) from error
 
 
 def check(path: Path) -> None:
-    """Read every dataset of `path` (checksums included). Raises TesseraError on the first that is not whole."""
+    """Read every dataset of `path` and compare its checksums. Raises TesseraError for the first damaged one."""
     with opened(path) as file:
         found: list[str] = []
         file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
@@ -223,20 +223,20 @@ def _checked(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
         raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
     dataset = file[name]
     if not isinstance(dataset, h5py.Dataset):
-        raise TesseraError(f"{path}: '{name}' is a group; a dataset is wanted")
+        raise TesseraError(f"{path}: '{name}' is a group, but must be a dataset; delete the file and run again")
     actual = len(dataset) if dataset.ndim else 1
     expected = int(dataset.attrs.get("rows", actual))
     if expected != actual:
-        raise TesseraError(f"{path}: '{name}' has {actual} rows, {expected} were written")
+        raise TesseraError(f"{path}: '{name}' has {actual} rows, {expected} were written; delete it and run again")
     return dataset
 
 
 def _values(item: h5py.h5d.DatasetID | h5py.h5g.GroupID) -> Any:
-    """What lies there, by h5py's lower level: its objects and type conversions cost several times a small read."""
+    """The values of a dataset or group, read with h5py's low-level API: the high-level one is several times slower."""
     if isinstance(item, h5py.h5g.GroupID):
         return {name.decode(): _values(h5py.h5o.open(item, name)) for name in item}
     stored = item.get_type()
-    usual = stored.equal(h5py.h5t.IEEE_F64LE)  # asked first: to find the dtype takes h5py ten times as long
+    usual = stored.equal(h5py.h5t.IEEE_F64LE)  # tested first: looking up the dtype takes ten times as long
     array = np.empty(item.shape, "<f8" if usual else stored.dtype)
     item.read(h5py.h5s.ALL, h5py.h5s.ALL, array, mtype=stored)
     return array

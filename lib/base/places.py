@@ -1,4 +1,4 @@
-"""Every file and folder name, made in one place.
+"""The names of all files and folders.
 
 <root>/store/<stage>/<slug>-<digest>/     one artifact
 <root>/sweeps/<name>/{tables,figures,report.html,submits,controller}
@@ -8,7 +8,7 @@
 import re
 from pathlib import Path
 
-# The checkout, or the snapshot of one, that this code lies in.
+# The checkout (or snapshot of one) that contains this code.
 ROOT = Path(__file__).parents[2]
 JOBS = ROOT / "jobs"
 SWEEPS = ROOT / "sweeps"
@@ -36,7 +36,7 @@ SCORES = "scores.h5"
 EXTRACTED = "extracted.h5"
 PROMPTS = "prompts.h5"
 GENERATIONS = "generations.h5"
-MEASURED = ("log_probs", "mu", "sigma")  # columns of generations.h5: of every id, as the generating model found it
+MEASURED = ("log_probs", "mu", "sigma")  # columns of generations.h5: for every id, under the generating model
 PREFIX_SCORES = "prefix_scores.h5"
 HUB = "hub.json"
 CORPUS = "corpus.h5"
@@ -49,7 +49,7 @@ TARGETS = "targets.h5"
 NEAR_DUPLICATES = "near_duplicates.h5"
 DEDUPLICATION = "deduplication.h5"
 
-# Hidden: no results, and removed once the artifact is done.
+# Hidden: not results, and removed once the artifact is done.
 CHECKPOINTS = ".checkpoints"
 BLOCKS = ".blocks"
 
@@ -61,17 +61,17 @@ PRIVATE = ".tmp-"
 
 
 def private(path: Path, owner: str) -> Path:
-    """The temporary sibling that `owner` writes before it is renamed to `path`."""
+    """The temporary file beside `path` that `owner` writes and then renames."""
     return path.with_name(f"{PRIVATE}{owner}-{path.name}")
 
 
 def chunk(index: int) -> str:
-    """The file of one chunk of a corpus."""
+    """The name of one chunk of a corpus."""
     return f"chunk-{index:02d}.h5"
 
 
 def slug(text: str) -> str:
-    """`text` with everything but letters, digits, dot, dash and underscore made a dash."""
+    """`text` with a dash for everything but letters, digits, dots, dashes and underscores."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")
 
 
@@ -106,7 +106,7 @@ def report(root: Path, name: str) -> Path:
 
 
 def report_data(root: Path, name: str = "*") -> Path:
-    """What a sweep's report is made of, for the report over all sweeps."""
+    """The data of a sweep's report, read by the report over all sweeps."""
     return report(root, name).with_suffix(".json")
 
 
@@ -116,27 +116,27 @@ def overview(root: Path) -> Path:
 
 
 def submits(root: Path, name: str) -> Path:
-    """The folder of a sweep's frozen submit files."""
+    """The folder of a sweep's submit files."""
     return sweep(root, name) / "submits"
 
 
 def submit_file(root: Path, name: str, submit_id: str) -> Path:
-    """One frozen submit: index -> digest of every array."""
+    """One frozen submission: its tasks, and index -> digest for every array."""
     return submits(root, name) / f"{submit_id}.json"
 
 
 def submit_logs(root: Path, name: str, submit_id: str) -> Path:
-    """The engine's own folder (batch scripts, its logs) for one submit."""
+    """submitit's own folder (batch scripts and logs) for one submission."""
     return submits(root, name) / submit_id
 
 
 def job(submit_id: str, array: int | str) -> str:
-    """A scheduler job name that no other submit uses."""
+    """A job name that no other submission uses."""
     return f"tessera-{submit_id}-{array}"
 
 
 def lock(root: Path, name: str) -> Path:
-    """Held by whoever plans and submits a sweep."""
+    """The lock file of the process that plans and submits a sweep."""
     return sweep(root, name) / "submit.lock"
 
 
@@ -146,5 +146,5 @@ def snapshot(root: Path, code_hash: str) -> Path:
 
 
 def hub_lock(root: Path) -> Path:
-    """Branch names resolved to commits, once."""
+    """Branch names of the hub and the commits that they were resolved to."""
     return root / "hub.lock.json"

@@ -1,4 +1,4 @@
-"""What ties a process to the one that started it."""
+"""End a process together with the one that started it."""
 
 import ctypes
 import signal

@@ -36,6 +36,6 @@ def differences(rows: Rows, others: Rows) -> list[NDArray[np.float64]]:
     found = []
     for number, (row, other) in enumerate(zip(rows, others, strict=True)):
         if len(row) != len(other) or len(row) == 0:
-            raise ValueError(f"row {number}: {len(row)} and {len(other)} scored tokens; the same ones are wanted")
+            raise ValueError(f"row {number}: {len(row)} and {len(other)} scored tokens; both must have the same ones")
         found.append(np.asarray(row, dtype=np.float64) - np.asarray(other, dtype=np.float64))
     return found

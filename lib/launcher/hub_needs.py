@@ -1,4 +1,4 @@
-"""What a sweep needs of the hub: checked, pinned and brought into the cache before anything is queued."""
+"""What a sweep needs from the hub: checked, pinned and downloaded into the cache before anything is queued."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from lib.plans.plan import Plan
 
 
 def items(plan: Plan) -> list[HubItem]:
-    """The hub models and data sets of a plan, each once."""
+    """The hub models and data sets that a plan needs, each once."""
     found: dict[HubItem, None] = {}
     for task in plan.tasks.values():
         declared = stage.load(task.stage)
@@ -22,16 +22,16 @@ def items(plan: Plan) -> list[HubItem]:
 
 
 def run(plan: Plan, lock: Path, console: Console) -> bool:
-    """Fetch everything; returns whether branch names were pinned, so that the plan must be made again.
+    """Download everything. Returns whether branches were pinned to commits, so that the plan must be made again.
 
-    Raises TesseraError naming every repository that cannot be read, before the first download.
+    Before the first download it raises TesseraError naming every repository that cannot be read.
     """
-    wanted = items(plan)
-    if not wanted:
+    needed = items(plan)
+    if not needed:
         return False
-    check_access(wanted)
-    pinned = pin(wanted, lock)
+    check_access(needed)
+    pinned = pin(needed, lock)
     for item in pinned:
         console.print(f"fetch {item}", highlight=False)
         fetch([item])
-    return pinned != wanted
+    return pinned != needed

@@ -1,35 +1,47 @@
-"""What the launcher's commands print: tables of a plan and of a status, failures, batch scripts."""
+"""What the launcher's commands print: tables of a plan and of a status, failures, logs, batch scripts."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from lib.base import places
 from lib.base.errors import UsageError
 from lib.plans import rates
-from lib.plans.plan import Plan
+from lib.plans.plan import Plan, Task
 from lib.running import local, slurm, snapshot, submit, survey
 from lib.running.site import Cluster
 from lib.running.survey import DONE, FAILED, STATES, Survey
 
-SHOWN = 10  # failed tasks that are listed before the rest is counted
+SHOWN = 10  # how many tasks or logs are listed
 
 
-def headline(graph: Plan, site: Cluster | None) -> str:
-    place = (
-        f"SLURM, cluster '{site.name}'"
-        if site
-        else f"this machine, {local.cores()} cores (no SLURM found, or CLUSTER=local)"
-    )
-    return f"[bold]{graph.name}[/]: {graph.title}\nprofile '{graph.profile}' on {place}; {len(graph.tasks)} tasks"
+def print_plan(plan: Plan, site: Cluster | None, finished_tasks: set[str], console: Console) -> None:
+    """Print all that is known of a plan before it runs."""
+    console.print(headline(plan, site))
+    console.print(plan_table(plan, finished_tasks))
+    if plan.parts:
+        console.print(parts_table(plan))
+    if any(task.resources.tokens for task in plan.tasks.values()):
+        console.print(rates_table(plan))
 
 
-def plan_table(graph: Plan, finished_tasks: set[str]) -> Table:
-    table = Table("stage", *[_right(name) for name in ("tasks", "done", "to do", "expected hours", "GPU hours")])
+def headline(plan: Plan, site: Cluster | None) -> str:
+    """The sweep, its profile and where it runs."""
+    place = f"this machine, {local.cores()} cores (no SLURM found, or CLUSTER=local)"
+    if site:
+        place = f"SLURM, cluster '{site.name}'"
+    return f"[bold]{plan.name}[/]: {plan.title}\nprofile '{plan.profile}' on {place}; {len(plan.tasks)} tasks"
+
+
+def plan_table(plan: Plan, finished_tasks: set[str]) -> Table:
+    """Tasks, done and to do, and the expected hours of those to do, by stage."""
+    table = Table("stage", *_right("tasks", "done", "to do", "expected hours", "GPU hours"))
     rows: dict[str, list[float]] = {}
-    for digest, task in graph.tasks.items():
+    for digest, task in plan.tasks.items():
         row = rows.setdefault(task.stage, [0, 0, 0, 0.0, 0.0])
         todo = digest not in finished_tasks
         hours = task.resources.expected_hours * todo
@@ -41,41 +53,40 @@ def plan_table(graph: Plan, finished_tasks: set[str]) -> Table:
     return table
 
 
-def parts_table(graph: Plan) -> Table:
-    """The sweeps of a sweep of sweeps, and what each has of those above it."""
-    table = Table("sweep", *[_right(name) for name in ("results", "tasks", "shared with those above")])
+def parts_table(plan: Plan) -> Table:
+    """The sweeps of a sweep of sweeps, and how many tasks each shares with those above it."""
+    table = Table("sweep", *_right("results", "tasks", "shared with those above"))
     above: set[str] = set()
-    for part in graph.parts:
+    for part in plan.parts:
         table.add_row(part.name, str(len(part.leaves)), str(len(part.tasks)), str(len(above & set(part.tasks))))
         above |= set(part.tasks)
     return table
 
 
-def rates_table(graph: Plan) -> Table:
+def rates_table(plan: Plan) -> Table:
     """Hours and memory of the passes over a corpus, computed from measured rates."""
-    columns = ("tasks", "tokens a task", "ranks a task", "core ns/token", "hours a task", "GB a rank")
-    table = Table("stage", *map(_right, columns), title=f"computed from rates measured on {rates.MEASURED_ON}")
-    rows = Counter((task.stage, task.resources) for task in graph.tasks.values() if task.stage in rates.RATES)
+    columns = _right("tasks", "tokens a task", "ranks a task", "core ns/token", "hours a task", "GB a rank")
+    table = Table("stage", *columns, title=f"computed from rates measured on {rates.MEASURED_ON}")
+    rows = Counter((task.stage, task.resources) for task in plan.tasks.values() if task.stage in rates.RATES)
     for (stage, asked), tasks in rows.items():
         if asked.tokens:
-            table.add_row(
-                stage, str(tasks), f"{asked.tokens:.3g}", str(asked.ranks), f"{rates.RATES[stage].core_ns:g}",
-                f"{asked.expected_hours:.2g}", f"{asked.memory_gb:.1f}",
-            )  # fmt: skip
+            rate, hours, memory = rates.RATES[stage].core_ns, asked.expected_hours, asked.memory_gb
+            numbers = (f"{asked.tokens:.3g}", str(asked.ranks), f"{rate:g}", f"{hours:.2g}", f"{memory:.1f}")
+            table.add_row(stage, str(tasks), *numbers)
     return table
 
 
-def print_power(graph: Plan, console: Console) -> None:
-    """What difference in rho the canaries and seeds of a sweep can show (see lib.statistics.power)."""
+def print_power(plan: Plan, console: Console) -> None:
+    """The differences in rho that the canaries and seeds of a sweep can show (see lib/statistics/power.py)."""
     import pandas as pd
 
     from lib.statistics import power
     from lib.studies.mosaic import published
 
     aucs = pd.read_csv(published.AUCS)
-    for (seeds, copies, sizes), sweeps in _scales(graph).items():
+    for (seeds, copies, sizes), sweeps in _scales(plan).items():
         typical = power.typical(aucs, copies)
-        table = Table("canaries", *map(_right, ("seeds", "at rho", "AUC", "error of it", "same canaries", "others")))
+        table = Table("canaries", *_right("seeds", "at rho", "AUC", "error of it", "same canaries", "others"))
         table.title = f"{', '.join(sweeps)}: the least difference in rho that is found"
         for canaries in sizes:
             for found in power.detectable(canaries, canaries, seeds, typical):
@@ -89,37 +100,47 @@ def print_power(graph: Plan, console: Console) -> None:
         )
 
 
-def _scales(graph: Plan) -> dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]]:
-    """How many seeds, which exact copies, which numbers of canaries -> the sweeps of that scale that have a curve."""
+def _scales(plan: Plan) -> dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]]:
+    """(seeds, exact copies, numbers of canaries) -> the sweeps of that scale that have an exact curve."""
     found: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]] = {}
-    for part in graph.parts or (graph,):
+    for part in plan.parts or (plan,):
         copies = sorted({leaf.labels["level"] for leaf in part.leaves if leaf.labels.get("kind") == "exact"})
         sizes = {task.config["n"] for task in part.tasks.values() if task.stage == "canaries"}
         if len(copies) > 1 and copies[0] == 1:
             seeds = len({leaf.labels["seed"] for leaf in part.leaves})
             found.setdefault((seeds, tuple(copies), tuple(sorted(sizes))), []).append(part.name)
     if not found:
-        raise UsageError(f"--power: {graph.name} has no curve of exact copies from 1 on that rho could be read off")
+        raise UsageError(f"--power: {plan.name} has no curve of exact copies from 1 on, so it has no rho")
     return found
 
 
-def status_table(graph: Plan, found: Survey) -> Table:
-    table = Table("stage", *[_right(state) for state in STATES])
-    for stage, counts in survey.count_by_stage(graph, found.states).items():
+def status_table(plan: Plan, found: Survey) -> Table:
+    """How many tasks of each stage are in each state."""
+    table = Table("stage", *_right(*STATES))
+    for stage, counts in survey.count_by_stage(plan, found.states).items():
         table.add_row(stage, *[str(counts[state] or "") for state in STATES])
     return table
 
 
-def _right(name: str):
-    from rich.table import Column
+def _right(*names: str) -> list[Column]:
+    """Columns whose cells are set to the right."""
+    return [Column(name, justify="right") for name in names]
 
-    return Column(name, justify="right")
+
+def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Console) -> None:
+    """Print the states by stage, and what the table cannot tell if SLURM could not be asked."""
+    console.print(headline(plan, site))
+    console.print(status_table(plan, found))
+    if found.trouble:
+        trouble = escape(found.trouble)
+        console.print(f"[yellow]{trouble}[/]: queued and running tasks cannot be distinguished from failed ones")
 
 
-def print_failures(root: Path, graph: Plan, found: Survey, console: Console) -> None:
+def print_failures(root: Path, plan: Plan, found: Survey, console: Console) -> None:
+    """Print error and log of the first failed tasks, and how many more there are."""
     failed = found.having(FAILED)
     for digest in failed[:SHOWN]:
-        task = graph.tasks[digest]
+        task = plan.tasks[digest]
         error, log = survey.last_error(root, task)
         console.print(
             f"failed: {task.stage} {task.label} {digest}: {error}\n        {log}", highlight=False, markup=False
@@ -128,13 +149,36 @@ def print_failures(root: Path, graph: Plan, found: Survey, console: Console) -> 
         console.print(f"... and {len(failed) - SHOWN} more failed")
 
 
-def print_scripts(graph: Plan, site: Cluster | None, root: Path, finished_tasks: set[str], console: Console) -> None:
+def print_missing(missing: Sequence[Task], console: Console) -> None:
+    """Print the first missing tasks."""
+    for task in missing[:SHOWN]:
+        console.print(f"missing: {task.stage} {task.label} {task.digest}", highlight=False)
+
+
+def print_logs(files: Sequence[Path], lines: int, console: Console) -> None:
+    """Print the last lines of each log."""
+    for file in files:
+        console.print(f"[bold]{file}[/]", highlight=False)
+        text = file.read_text(errors="replace").splitlines()[-lines:]
+        console.print("\n".join(text), highlight=False, markup=False)
+
+
+def print_outcome(outcome: submit.Outcome, console: Console) -> None:
+    """Print what a submission did."""
+    console.print(
+        f"{outcome.done} of {outcome.total} tasks done, {outcome.live} were running or queued, "
+        f"{outcome.submitted} submitted now; a controller job submits the rest when their inputs are done"
+    )
+
+
+def print_scripts(plan: Plan, site: Cluster | None, root: Path, finished_tasks: set[str], console: Console) -> None:
+    """Print the batch script of every array that can be submitted now."""
     if site is None:
-        raise UsageError("--scripts: there are batch scripts only for a cluster; give --cluster")
-    found = Survey({digest: DONE if digest in finished_tasks else survey.WAITING for digest in graph.tasks})
-    arrays = list(submit.arrays("PLAN", site, list(survey.ready(graph, found)), 0))
+        raise UsageError("--scripts: only a cluster has batch scripts; give --cluster")
+    found = Survey({digest: DONE if digest in finished_tasks else survey.WAITING for digest in plan.tasks})
+    arrays = list(submit.arrays("PLAN", site, list(survey.ready(plan, found)), 0))
     for array in arrays:
         share = site.array_parallelism // len(arrays)
         parameters = slurm.parameters(site, array.resources, array.name, str(snapshot.target(root)), share)
-        folder = places.submit_logs(root, graph.name, "PLAN")
+        folder = places.submit_logs(root, plan.name, "PLAN")
         console.print(slurm.script(folder, parameters, len(array.digests)), highlight=False, markup=False)

@@ -1,13 +1,36 @@
-"""A sweep's YAML with what it includes, its profile and `--set` values merged into one document."""
+"""Reading a sweep: its YAML file, what it includes, a profile and `--set` values become one document.
+
+A sweep (sweeps/<name>.yaml) has these keys:
+
+    name, title  the first names its folder of results, the second is the heading of its report
+    tables       the study whose tables and figures are made (lib/studies/<study>)
+    vars         names and values. `${seeds}` stands for the value wherever it is written, `${rates.${model}}` for an
+                 entry of it
+    nodes        name -> {stage, config, inputs, resources}. `inputs` maps an input of the stage to a node; the input
+                 `{each: node, chunk: "${chunks}"}` is the list of that node at every `chunk` (the number 20 stands
+                 for 0 to 19). A node `target_*` stands for every `target_<name>` that has no node of its own, and
+                 `${*}` in it is that name
+    leaves       the results asked for, a list of {node, grid: {variable: values}, with: {variable: value}}. Each point
+                 of the grid's product is one result. The grid's variables label it in the tables; those of `with` do
+                 not
+    include      a file, relative to this one, with `vars`, `nodes`, `profiles` and perhaps an `include` of its own;
+                 this file adds to it
+    profiles     profile -> {vars, nodes} that apply to this sweep alone
+
+or, for a sweep of sweeps, `name`, `title` and `sweeps`, a list of names. These sweeps are run as one: a task that
+several of them need is run once, and each has its own tables.
+
+A profile (sweeps/profiles/<profile>.yaml) has `vars` and `nodes` that set the scale. Later values replace earlier ones,
+in this order: the included file, the sweep, the profile, the sweep's own `profiles: {<profile>: ...}`, `--set`.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lib.base import places, yamls
 from lib.base.errors import UsageError, suggestion
+from lib.plans import overrides
 
 FOLDER = places.SWEEPS
 KEYS = {"name", "title", "tables", "include", "vars", "nodes", "leaves", "profiles"}
@@ -17,64 +40,56 @@ PROFILE_KEYS = {"vars", "nodes"}
 
 
 def names() -> list[str]:
-    """The sweeps that exist."""
+    """All sweeps, by name."""
     return sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
 
 def parts(name: str) -> list[str]:
-    """The sweeps that `name` stands for: those of a sweep of sweeps; itself, also where its file is gone."""
+    """The sweeps of a sweep of sweeps. For any other name, also one without a file, the name itself."""
     file = FOLDER / f"{name}.yaml"
     return list(yamls.read(file).get("sweeps", [name])) if file.is_file() else [name]
 
 
 def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
-    """The sweep's document with its profile merged and `key=value` settings applied.
+    """The document of a sweep, with its profile and the `key=value` settings applied.
 
-    Of a sweep of sweeps it has those documents under `sweeps`; a setting goes to all that know what it sets.
+    For a sweep of sweeps, `sweeps` holds the documents of its parts, and a setting goes to every part that knows it.
     """
-    file = _existing(FOLDER / f"{name.replace('-', '_')}.yaml", name, names(), "sweep")
+    file = _sweep_file(name.replace("-", "_"))
     document = yamls.read(file)
     if "sweeps" in document:
-        return _union(file, document, profile, settings)
-    document = _scaled(file, profile)
-    for setting in settings:
-        _set(document, setting)
+        check_keys(document, UNION_KEYS, str(file))
+        documents = [_with_profile(_sweep_file(part), profile) for part in document["sweeps"]]
+        overrides.apply_to_all(documents, settings)
+        return {**document, "sweeps": documents}
+    document = _with_profile(file, profile)
+    overrides.apply_to_all([document], settings)
     return document
 
 
-def _union(file: Path, document: dict[str, Any], profile: str, settings: list[str]) -> dict[str, Any]:
-    check_keys(document, UNION_KEYS, str(file))
-    parts = [
-        _scaled(_existing(FOLDER / f"{name}.yaml", name, names(), "sweep"), profile) for name in document["sweeps"]
-    ]
-    for setting in settings:
-        errors = [error for part in parts if (error := _refused(part, setting))]
-        if len(errors) == len(parts):
-            raise errors[0]
-    return {**document, "sweeps": parts}
+def _sweep_file(name: str) -> Path:
+    return _existing(FOLDER / f"{name}.yaml", name, names(), "sweep")
 
 
-def _refused(document: dict[str, Any], setting: str) -> UsageError | None:
-    try:
-        _set(document, setting)
-    except UsageError as error:
-        return error
-    return None
+def _existing(file: Path, name: str, known: list[str], kind: str) -> Path:
+    if not file.is_file():
+        raise UsageError(f"no {kind} '{name}'{suggestion(name, known)}")
+    return file
 
 
-def _scaled(file: Path, profile: str) -> dict[str, Any]:
-    """The document of a file with what it includes below it and its profile over it."""
+def _with_profile(file: Path, profile: str) -> dict[str, Any]:
+    """The document in a file, merged with the file that it includes and with its profile."""
     profiles = [path.stem for path in (FOLDER / "profiles").glob("*.yaml")]
     profile_file = _existing(FOLDER / "profiles" / f"{profile}.yaml", profile, profiles, "profile")
-    sweep, scale = _included(file), yamls.read(profile_file)
+    sweep, scale = _with_included(file), yamls.read(profile_file)
     check_keys(scale, PROFILE_KEYS, str(profile_file))
     own = (sweep.pop("profiles", None) or {}).get(profile) or {}
     check_keys(own, PROFILE_KEYS, f"{file}: profiles: {profile}")
     return merge(merge(sweep, scale), own)
 
 
-def _included(file: Path, keys: set[str] = KEYS, users: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The document of a file over that of the file it includes, if it does. `users`: the files that include it."""
+def _with_included(file: Path, keys: set[str] = KEYS, users: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The document in a file, merged with the file that it includes, if any. users: the files that include it."""
     document = yamls.read(file)
     check_keys(document, keys, str(file))
     if "include" not in document:
@@ -84,11 +99,11 @@ def _included(file: Path, keys: set[str] = KEYS, users: tuple[Path, ...] = ()) -
         raise UsageError(f"{file}: include: no file {base}")
     if base in (file.resolve(), *users):
         raise UsageError(f"{file}: include: {base} includes this file; a circle has no beginning")
-    return merge(_included(base, INCLUDED_KEYS, (*users, file.resolve())), document)
+    return merge(_with_included(base, INCLUDED_KEYS, (*users, file.resolve())), document)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the entries of `over`, mappings merged, everything else replaced."""
+    """`base` with the entries of `over`: mappings are merged, everything else is replaced."""
     result = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
@@ -96,47 +111,10 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _set(document: dict[str, Any], setting: str) -> None:
-    """Apply `key=value`: a variable's name, or a dotted path such as nodes.target.config.steps."""
-    path, separator, text = setting.partition("=")
-    if not separator:
-        raise UsageError(f"--set {setting}: key=value is wanted")
-    if path.split(".")[0] not in ("nodes", "vars"):
-        path = f"vars.{path}"
-    place, folder, rest = document, "", path
-    while rest not in place and "." in rest:  # a name may have dots itself
-        folder = _first_name(rest, place)
-        if folder not in place:
-            raise UsageError(f"--set {setting}: no '{folder}'{suggestion(folder, place)}")
-        place, rest = place[folder], rest[len(folder) + 1 :]
-        if not isinstance(place, dict):
-            raise UsageError(f"--set {setting}: '{folder}' has no entries")
-    if not folder:
-        raise UsageError(f"--set {setting}: name an entry of it, such as {rest}.<name>=...")
-    free = folder in ("config", "resources", "inputs")  # the stage knows which keys these may have
-    if rest not in place and not free:
-        raise UsageError(f"--set {setting}: no '{rest}'{suggestion(rest, place)}")
-    try:
-        place[rest] = yamls.parse(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {setting}: no valid YAML value: {error}") from error
-
-
-def _first_name(path: str, known: Mapping[str, Any]) -> str:
-    """The known name that a dotted path begins with, else what stands before its first dot."""
-    return next((str(key) for key in known if path.startswith(f"{key}.")), path.split(".")[0])
-
-
-def _existing(file: Path, name: str, known: list[str], kind: str) -> Path:
-    if not file.is_file():
-        raise UsageError(f"no {kind} '{name}'{suggestion(name, known)}")
-    return file
-
-
 def check_keys(mapping: Any, keys: set[str] | None, where: str) -> None:
-    """Raise UsageError for what is no mapping, or has a key that is not one of `keys` (None: any)."""
+    """Raise UsageError unless `mapping` is a mapping and all its keys are among `keys` (None allows any)."""
     if not isinstance(mapping, Mapping):
-        raise UsageError(f"{where}: a mapping is wanted, found {mapping!r}")
+        raise UsageError(f"{where}: must be a mapping of keys to values, found {mapping!r}")
     for key in mapping if keys is not None else ():
         if key not in keys:
             raise UsageError(f"{where}: unknown key '{key}'{suggestion(key, keys)}")

@@ -1,48 +1,29 @@
-"""Sweeps: a YAML file, a profile and `--set` values become a graph of tasks.
-
-    vars:    names and values; `${seeds}` stands for one wherever it is written, `${rates.${model}}` for an entry
-    nodes:   name -> {stage, config, inputs: {input: node}, resources}
-             the input `{each: node, chunk: "${chunks}"}` is the list of that node at every `chunk` (20: 0 to 19);
-             a node `target_*` stands for every `target_<name>` that has no node of its own; `${*}` in it is that name
-    leaves:  [{node, grid: {variable: values}, with: {variable: value}}]; the grid's product, and everything its nodes
-             need, is the graph. What the grid binds labels the result; what `with` binds does not
-    include: a file of `vars`, `nodes`, `profiles` (and an `include`), relative to this one, that the sweep comes over
-    sweeps:  instead of all these, the names of sweeps that are run as one: a task that several need is run once, and
-             each sweep's tables are collected for themselves
-
-A profile (sweeps/profiles/<profile>.yaml) has the same `vars` and `nodes`, holds the scale and comes over the sweep;
-the sweep's own `profiles: {<profile>: ...}` comes over it, `--set` last.
-"""
+"""From a document to a plan: each leaf's grid is multiplied out, and every node below its points becomes a task."""
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from lib.artifacts.stage import Stage, check_inputs, load, task_digest
 from lib.base import config
-from lib.base.errors import UsageError, suggestion
-from lib.plans import rates
+from lib.base.errors import UsageError
+from lib.plans import tasks
 from lib.plans.documents import check_keys
+from lib.plans.nodes import EACH, Nodes
 from lib.plans.plan import Leaf, Plan, Task
-from lib.plans.resources import Resources
-from lib.plans.variables import ANY, EACH, as_list, each_point, hashable, resolve, single, starred
+from lib.plans.variables import resolve
 
-NODE_KEYS = {"stage", "config", "inputs", "resources"}
 LEAF_KEYS = {"node", "grid", "with"}
-COMMIT = re.compile(r"[0-9a-f]{40}")
+Point = Mapping[str, Any]  # variable -> value
 
 
 def expand(document: Mapping[str, Any], profile: str, pins: Mapping[str, str] | None = None) -> Plan:
-    """The graph of tasks of a document; `pins` maps hub items at branches to commits (the hub lock)."""
+    """The plan of a document (see documents.py). pins: hub items at branches -> commits (the hub lock)."""
     name, title = document.get("name", ""), document.get("title", "")
     if "sweeps" in document:
         parts = tuple(expand(part, profile, pins) for part in document["sweeps"])
-        tasks = {digest: task for part in parts for digest, task in part.tasks.items()}
-        return Plan(name, profile, title, "", tasks, [leaf for part in parts for leaf in part.leaves], parts)
+        shared = {digest: task for part in parts for digest, task in part.tasks.items()}
+        return Plan(name, profile, title, "", shared, [leaf for part in parts for leaf in part.leaves], parts)
     expander = _Expander(document, pins or {})
     leaves = [leaf for entry in document.get("leaves") or [] for leaf in expander.leaves(entry)]
     if not leaves:
@@ -50,150 +31,94 @@ def expand(document: Mapping[str, Any], profile: str, pins: Mapping[str, str] | 
     return Plan(name, profile, title, document.get("tables", ""), expander.tasks, leaves)
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A node made at one point: the digest of its task, and of every node it needs (and its own) by name."""
+
+    digest: str
+    nodes: dict[str, str]
+
+
 class _Expander:
-    """Instantiates nodes at grid points, each distinct one once."""
+    """Makes nodes at points, each distinct one once, and collects their tasks (inputs before users)."""
 
     def __init__(self, document: Mapping[str, Any], pins: Mapping[str, str]):
-        self.variables = document.get("vars") or {}
-        self.nodes = dict(document.get("nodes") or {})
-        entries = document.get("leaves") or []
-        self.bound = {name for entry in entries for key in ("grid", "with") for name in entry.get(key) or {}}
-        self.pins = pins
         self.tasks: dict[str, Task] = {}
-        self.stages: dict[str, Stage] = {}
-        self.free: dict[str, set[str]] = {}
-        self.made: dict[tuple, tuple[str, dict[str, str]]] = {}
-        self.open: list[str] = []
+        self._variables = document.get("vars") or {}
+        entries = document.get("leaves") or []
+        free = {name for entry in entries for key in ("grid", "with") for name in entry.get(key) or {}}
+        self._nodes = Nodes(document.get("nodes") or {}, self._variables, free)
+        self._pins = pins
+        self._made: dict[tuple, _Made] = {}
 
     def leaves(self, entry: Mapping[str, Any]) -> Iterator[Leaf]:
+        """The leaves of one entry: one for each point of its grid."""
         check_keys(entry, LEAF_KEYS, f"leaf {entry.get('node')}")
-        grid = {key: resolve(value, self.variables, "grid") for key, value in (entry.get("grid") or {}).items()}
-        columns = [value if isinstance(value, list) else [value] for value in grid.values()]
-        for key, column in zip(grid, columns):
-            if len(set(map(hashable, column))) < len(column):
-                raise UsageError(f"grid: {key}: a value stands twice in {column}")
-        for values in itertools.product(*columns):
-            point = dict(zip(grid, values))
-            node = resolve(entry["node"], {**self.variables, **point}, "leaf")
-            unlabelled = resolve(entry.get("with") or {}, {**self.variables, **point}, "with")
-            digest, nodes = self.node(node, {**point, **unlabelled})
-            yield Leaf(point, digest, nodes)
+        for point in _points(resolve(entry.get("grid") or {}, self._variables, "grid")):
+            scope = {**self._variables, **point}
+            node = resolve(entry["node"], scope, "leaf")
+            unlabelled = resolve(entry.get("with") or {}, scope, "with")
+            made = self._at(node, {**point, **unlabelled})
+            yield Leaf(point, made.digest, made.nodes)
 
-    def node(self, name: str, point: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-        """The digest of a node at a grid point, and of every node below it."""
-        uses = self.uses(name)
-        key = (name, *((variable, hashable(point[variable])) for variable in point if variable in uses))
-        if key not in self.made:
-            self.made[key] = self._make(name, point)
-        return self.made[key]
+    def _at(self, name: str, point: Point) -> _Made:
+        """A node at a point. It is made once for each combination of values of its variables."""
+        uses = self._nodes.variables_of(name)
+        key = (name, *((variable, _hashable(value)) for variable, value in point.items() if variable in uses))
+        if key not in self._made:
+            self._made[key] = self._make(name, point)
+        return self._made[key]
 
-    def _make(self, name: str, point: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-        template, scope = self.nodes[name], {**self.variables, **point}
-        where = f"node {name}"
+    def _make(self, name: str, point: Point) -> _Made:
+        template, where = self._nodes.template(name, "leaf"), f"node {name}"
+        inputs: dict[str, str | list[str]] = {}
         below: dict[str, str] = {}
-        inputs = {}
         for key, reference in (template.get("inputs") or {}).items():
-            found, nodes = self._input(reference, point, where)
-            if found:
-                inputs[key] = found
-            below.update(nodes)
-        task = self._task(name, template, scope, inputs)
+            if isinstance(reference, Mapping):
+                inputs[key] = self._each(reference, point, where)
+            elif made := self._input(reference, point, where):
+                inputs[key] = made.digest
+                below.update(made.nodes)
+        given = {key: value for key, value in inputs.items() if value}
+        task = tasks.make(name, template, {**self._variables, **point}, given, self._pins)
         self.tasks.setdefault(task.digest, task)
-        return task.digest, {**below, name: task.digest}
+        return _Made(task.digest, {**below, name: task.digest})
 
-    def _input(
-        self, reference: Any, point: Mapping[str, Any], where: str
-    ) -> tuple[str | list[str] | None, dict[str, str]]:
-        """The digest (or, for `each`, the digests) that an input stands for, and of the nodes below it."""
-        scope = {**self.variables, **point}
-        if isinstance(reference, Mapping):
-            points = [{**point, **bound} for bound in each_point(reference, scope, where)]
-            node = reference[EACH]
-            return [digest for one in points for digest in [self._input(node, one, where)[0]]], {}
-        target = resolve(reference, scope, where)
-        return self.node(self._node_name(target, where), point) if target is not None else (None, {})
+    def _input(self, reference: Any, point: Point, where: str) -> _Made | None:
+        """The node that an input refers to; None if the reference resolves to null."""
+        name = resolve(reference, {**self._variables, **point}, where)
+        if name is None:
+            return None
+        self._nodes.template(name, where)  # raises, with this node's name, if there is none
+        return self._at(name, point)
 
-    def _task(self, name: str, template: Mapping, scope: Mapping, inputs: dict[str, Any]) -> Task:
-        where = f"node {name}"
-        stage = self._stage(template["stage"])
-        check_inputs(stage, inputs, where)
-        inputs = {
-            key: as_list(value) if key in stage.lists else single(value, f"{where}: input '{key}'")
-            for key, value in inputs.items()
-        }
-        values = config.build(stage.config_class, resolve(template.get("config") or {}, scope, where), where)
-        values = self._pin(stage, values)
-        resources = config.build(
-            Resources, resolve(template.get("resources") or {}, scope, where), f"{where}: resources"
-        )
-        resources = rates.applied(stage.name, replace(resources, mpi=stage.mpi))
-        digest = task_digest(stage, values, inputs)
-        return Task(
-            digest, stage.name, stage.version, stage.label(values), name, config.plain(values), inputs, resources
-        )
+    def _each(self, reference: Mapping[str, Any], point: Point, where: str) -> list[str]:
+        """The digests of the node in `{each: node, variable: values, ...}` at every combination of the values."""
+        if EACH not in reference:
+            raise UsageError(
+                f"{where}: an input must be a node's name or {{each: node, variable: values}}, found {reference!r}"
+            )
+        scope = {**self._variables, **point}
+        values = {name: resolve(value, scope, where) for name, value in reference.items() if name != EACH}
+        ranges = {name: list(range(value)) if type(value) is int else value for name, value in values.items()}
+        found = [self._input(reference[EACH], {**point, **bound}, where) for bound in _product(ranges)]
+        return [made.digest for made in found if made]
 
-    def _pin(self, stage: Stage, values: Any) -> Any:
-        """`values` with a branch of the hub replaced by the commit that it was resolved to, if it was, and with
-        whatever else the stage reads off the world now (`pin`: what lies in a local folder)."""
-        if hasattr(stage.module, "pin"):
-            values = stage.module.pin(values)
-        revision = getattr(values, "revision", None)
-        if not self.pins or not revision or COMMIT.fullmatch(revision):
-            return values
-        commits = [self.pins[str(item)] for item in stage.module.hub(values) if str(item) in self.pins]
-        return replace(values, revision=commits[0]) if commits else values
 
-    def _stage(self, name: str) -> Stage:
-        if name not in self.stages:
-            self.stages[name] = load(name)
-        return self.stages[name]
+def _points(grid: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The points of a grid. Raises UsageError for a value that is given twice."""
+    for name, values in grid.items():
+        if isinstance(values, list) and len(set(map(_hashable, values))) < len(values):
+            raise UsageError(f"grid: {name}: a value is given twice in {values}")
+    return _product(grid)
 
-    def _node_name(self, name: Any, where: str) -> str:
-        """`name`, which is a node: of its own, or one that a node such as `target_*` stands for."""
-        if name not in self.nodes:
-            pattern = next((key for key in self.nodes if key.endswith(ANY) and str(name).startswith(key[:-1])), None)
-            if pattern is None:
-                raise UsageError(f"{where}: no node '{name}'{suggestion(name, self.nodes)}")
-            self.nodes[name] = starred(self.nodes[pattern], name.removeprefix(pattern[:-1]))
-        return name
 
-    def uses(self, name: str) -> set[str]:
-        """The variables that a node, or any node below it, mentions."""
-        if name in self.open:
-            raise UsageError(f"nodes need each other in a circle: {' -> '.join([*self.open, name])}")
-        if name not in self.free:
-            self._node_name(name, "leaf")
-            check_keys(self.nodes[name], NODE_KEYS, f"node {name}")
-            for key in ("inputs", "config", "resources"):
-                check_keys(self.nodes[name].get(key) or {}, None, f"node {name}: {key}")
-            if "stage" not in self.nodes[name]:
-                raise UsageError(f"node {name}: missing key 'stage'")
-            self.open.append(name)
-            text = yaml.safe_dump(self.nodes[name])
-            found = self._mentioned(text)
-            for reference in (self.nodes[name].get("inputs") or {}).values():
-                bound = set(reference) if isinstance(reference, Mapping) else set()
-                for below in self._matching(reference.get(EACH) if bound else reference):
-                    found |= self.uses(below) - bound
-            self.free[name] = found
-            self.open.pop()
-        return self.free[name]
+def _product(columns: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every combination of the values; what is not a list is a single value."""
+    lists = [value if isinstance(value, list) else [value] for value in columns.values()]
+    return (dict(zip(columns, values)) for values in itertools.product(*lists))
 
-    def _mentioned(self, text: str) -> set[str]:
-        """The variables in a text, and those in their values."""
-        found, new = set(), set(re.findall(r"\$\{(\w+)", text))
-        while new:
-            found |= new
-            texts = [yaml.safe_dump(self.variables[name]) for name in new if name in self.variables]
-            new = {name for text in texts for name in re.findall(r"\$\{(\w+)", text)} - found
-        return found
 
-    def _matching(self, reference: Any) -> list[str]:
-        """The nodes that an input such as `injected_${kind}` can stand for."""
-        if not isinstance(reference, str):
-            return []
-        if not self._mentioned(reference) & self.bound:
-            known = resolve(reference, self.variables, "inputs")
-            return [known] if known in self.nodes else []
-        pattern = ".*".join(map(re.escape, re.split(r"\$\{.*\}", reference)))
-        return [name for name in self.nodes if re.fullmatch(pattern, name)]
+def _hashable(value: Any) -> Any:
+    """A key that tells 1, 1.0, True and "1" apart."""
+    return (type(value), value) if type(value) in (str, int, float, bool) else config.canonical(value)

@@ -1,4 +1,4 @@
-"""Which tasks of a plan are done, by what lies on disk."""
+"""Which tasks of a plan are done: those whose artifacts on disk are complete."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from lib.plans.plan import Plan, Task
 
 
 def directory(root: Path, task: Task) -> Path:
-    """Where a task's artifact lies."""
+    """The directory of a task's artifact."""
     return places.artifact(root, task.stage, task.label, task.digest)
 
 
 def done(root: Path, plan: Plan) -> set[str]:
-    """The digests whose artifacts are done."""
+    """The digests of the tasks that are done."""
     return {digest for digest, task in plan.tasks.items() if store.is_done(directory(root, task), digest)}

@@ -1,11 +1,11 @@
-"""What a sweep expands to: tasks, leaves (the results asked for), and the plan that holds both."""
+"""A plan: the tasks of a sweep, and its leaves (the results asked for)."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from lib.plans.resources import Resources
 
-POINT = ("model", "seed", "kind", "level")  # labels with a column of their own in the tables; the others are a setting
+POINT = ("model", "seed", "kind", "level")  # labels with their own columns in the tables; the others are a setting
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,24 @@ class Task:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A wanted result: the grid point it belongs to and the task of every node it needs."""
+    """A result asked for: its point of the grid, its task, and the task of every node that it needs."""
 
     labels: dict[str, Any]
     digest: str
     nodes: dict[str, str]
 
     def point(self) -> dict[str, Any]:
-        """Model, seed, kind, level and setting: what tells a result of a mosaic sweep in the tables."""
+        """Model, seed, kind, level and setting, which identify a result of a mosaic sweep in the tables."""
         return {**{name: self.labels[name] for name in POINT}, "setting": self.setting()}
 
     def setting(self) -> str:
-        """The labels beyond model, seed, kind and level: `ngram=2;method=paper`; empty where there are none."""
-        return ";".join(f"{name}={_spelled(value)}" for name, value in self.labels.items() if name not in POINT)
+        """The labels beyond model, seed, kind and level: `ngram=2;method=paper`; empty if there are none."""
+        return ";".join(f"{name}={_label_text(value)}" for name, value in self.labels.items() if name not in POINT)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep expanded: its tasks (inputs before users) and leaves."""
+    """An expanded sweep: its tasks, inputs before their users, and its leaves."""
 
     name: str
     profile: str
@@ -53,9 +53,9 @@ class Plan:
     tables: str
     tasks: dict[str, Task]
     leaves: list[Leaf]
-    parts: tuple["Plan", ...] = ()  # of a sweep of sweeps, whose tables are those of its parts
+    parts: tuple["Plan", ...] = ()  # the plans of a sweep of sweeps, each with its own tables
 
 
-def _spelled(value: Any) -> str:
-    """As YAML has it: `true`, not `True`."""
+def _label_text(value: Any) -> str:
+    """A value as in YAML: `true`, not `True`."""
     return str(value).lower() if isinstance(value, bool) else str(value)

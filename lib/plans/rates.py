@@ -1,8 +1,8 @@
 """How long the passes over a corpus take: measured rates, from which `plan` computes hours and memory.
 
-Core nanoseconds a token, by `make bench` (300 targets and 10,000 queries of 100 tokens); waiting for a parallel file
-system, which many ranks may have to, is not in them. Bytes are of working memory a token of a rank's share; every rank
-has BASE_GB besides.
+The rates are core nanoseconds per token from `make bench` (300 targets, and 10,000 queries of 100 tokens). They do not
+include waiting for a parallel file system, which many ranks may have to do. Memory is in bytes per token of a rank's
+share, and every rank needs BASE_GB besides.
 """
 
 from dataclasses import dataclass, replace
@@ -11,12 +11,12 @@ from lib.plans.resources import Resources
 
 MEASURED_ON = "two cores of an AMD EPYC (AVX2)"
 BASE_GB = 0.75
-SAFETY = 3.0  # of the limit over the expected hours
+SAFETY = 3.0  # time limit divided by expected hours
 
 
 @dataclass(frozen=True)
 class Rate:
-    """core_ns: nanoseconds of one core a token; memory_bytes: a token of the rank's share."""
+    """core_ns: nanoseconds of one core per token; memory_bytes: per token of a rank's share."""
 
     core_ns: float
     memory_bytes: float = 0.0
@@ -24,16 +24,16 @@ class Rate:
 
 RATES = {
     "tokenize": Rate(190),
-    "suffix_array": Rate(420, 10),  # of 8,192 ranges, which a large chunk has; 300 with 64
+    "suffix_array": Rate(420, 10),  # with 8,192 ranges, as in a large chunk; 300 ns with 64 ranges
     "exact_duplicates": Rate(200),
-    "targets": Rate(8),  # two rounds of counting
+    "targets": Rate(8),  # it counts twice
     "count": Rate(4),
     "near_duplicates": Rate(30),
 }
 
 
 def applied(stage: str, resources: Resources) -> Resources:
-    """`resources` with hours and memory computed where the task says its tokens and the stage has a rate."""
+    """`resources` with hours and memory computed, if the stage has a rate and the task gives its number of tokens."""
     rate = RATES.get(stage)
     if rate is None or resources.tokens is None:
         return resources

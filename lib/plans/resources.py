@@ -1,15 +1,15 @@
-"""What one task asks of a machine."""
+"""What one task needs of a machine."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one task needs. `hours` is its limit, `expected_hours` what `plan` adds up.
+    """What one task needs. `hours` is its time limit; `expected_hours` is what `plan` adds up.
 
-    All on one node, but for the `ranks` of an MPI stage: cpus and memory_gb are of one rank there, and the cluster
-    says how many ranks a node takes. `tokens`: how many the task works on, from which lib/plans/rates.py computes the
-    rest.
+    A task runs on one node, unless its stage uses MPI. Then it has `ranks` processes, `cpus` and `memory_gb` are those
+    of one rank, and the cluster file says how many ranks fit on a node.
+    tokens: how many tokens the task works on; lib/plans/rates.py computes hours and memory from it.
     """
 
     cpus: int = 1
@@ -19,9 +19,9 @@ class Resources:
     hours: float = 1.0
     expected_hours: float = 0.0
     tokens: float | None = None
-    mpi: bool = False  # said by the stage
+    mpi: bool = False  # set by the stage, not in YAML
 
     @property
     def cores(self) -> int:
-        """The cores it keeps busy."""
+        """The number of cores that the task keeps busy."""
         return self.cpus * self.ranks if self.mpi else self.cpus

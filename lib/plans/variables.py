@@ -1,43 +1,21 @@
-"""`${...}` references, replaced by the values they stand for."""
+"""`${...}` references: replaced by the values of variables, and listed."""
 
-import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from lib.base import config
+import yaml
+
 from lib.base.errors import UsageError, suggestion
 
 REFERENCE = re.compile(r"\$\{([^${}]+)\}")
-EACH = "each"
-ANY = "*"
+FIRST_NAME = re.compile(r"\$\{(\w+)")
+ANY = "*"  # the entry of a mapping for every name that has no entry of its own
 MAX_DEPTH = 20  # of variables that refer to variables
 
 
-def each_point(reference: Mapping[str, Any], scope: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
-    """The points that `{each: node, variable: values, ...}` goes through; a number n stands for 0 to n - 1."""
-    if EACH not in reference:
-        raise UsageError(f"{where}: an input is a node's name or {{each: node, variable: values}}, found {reference!r}")
-    columns = {key: resolve(value, scope, where) for key, value in reference.items() if key != EACH}
-    lists = [list(range(value)) if type(value) is int else as_list(value) for value in columns.values()]
-    for values in itertools.product(*lists):
-        yield dict(zip(columns, values))
-
-
-def single(value: str | list[str], where: str) -> str:
-    if isinstance(value, list):
-        if len(value) != 1:
-            raise UsageError(f"{where}: one node is wanted, {{each: ...}} gives {len(value)}")
-        return value[0]
-    return value
-
-
-def as_list(value: Any) -> list:
-    return value if isinstance(value, list) else [value]
-
-
 def resolve(value: Any, scope: Mapping[str, Any], where: str, depth: int = 0) -> Any:
-    """`value` with every `${...}` replaced; one that is the whole string keeps its type."""
+    """`value` with every `${...}` replaced. A reference that is the whole string keeps the type of its value."""
     if depth > MAX_DEPTH:
         raise UsageError(f"{where}: {value!r} refers to itself")
     if isinstance(value, Mapping):
@@ -49,9 +27,8 @@ def resolve(value: Any, scope: Mapping[str, Any], where: str, depth: int = 0) ->
         return value
     found = _look_up(match.group(1), scope, where)
     whole = match.group(0) == value
-    return resolve(
-        found if whole else value[: match.start()] + str(found) + value[match.end() :], scope, where, depth + 1
-    )
+    text = found if whole else value[: match.start()] + str(found) + value[match.end() :]
+    return resolve(text, scope, where, depth + 1)
 
 
 def starred(value: Any, text: str) -> Any:
@@ -64,15 +41,12 @@ def starred(value: Any, text: str) -> Any:
 
 
 def _look_up(path: str, scope: Mapping[str, Any], where: str) -> Any:
-    """The value at a dotted path; a name may have dots itself (`learning_rates.llama_3.2_1B`).
-
-    Where a mapping has an entry `*`, it stands for every name that has none.
-    """
+    """The value at a dotted path. A name may contain dots itself (`learning_rates.llama_3.2_1B`)."""
     value: Any = scope
     rest = path
     while rest:
         if not isinstance(value, Mapping):
-            raise UsageError(f"{where}: no variable '{path}': what stands before '{rest}' is no mapping")
+            raise UsageError(f"{where}: no variable '{path}': what comes before '{rest}' is not a mapping")
         keys = {str(key): key for key in value} if rest not in value else {rest: rest}
         name = next((key for key in keys if rest == key or rest.startswith(f"{key}.")), None)
         if name is None and ANY in value:
@@ -83,6 +57,15 @@ def _look_up(path: str, scope: Mapping[str, Any], where: str) -> Any:
     return value
 
 
-def hashable(value: Any) -> Any:
-    """A key that tells 1, 1.0, True and "1" apart."""
-    return (type(value), value) if type(value) in (str, int, float, bool) else config.canonical(value)
+def mentioned(value: Any, variables: Mapping[str, Any]) -> set[str]:
+    """The variables that a value mentions, and those that their values mention."""
+    found: set[str] = set()
+    new = _names_in(value)
+    while new:
+        found |= new
+        new = {name for known in new & set(variables) for name in _names_in(variables[known])} - found
+    return found
+
+
+def _names_in(value: Any) -> set[str]:
+    return set(FIRST_NAME.findall(value if isinstance(value, str) else yaml.safe_dump(value)))

@@ -1,4 +1,7 @@
-"""The loop that runs a sweep on this machine, without SLURM: submitit's local executor, a core budget, progress."""
+"""The loop that runs a sweep on this machine, without SLURM.
+
+It starts tasks through submitit's local executor as cores and memory become free, and shows progress.
+"""
 
 import contextlib
 import os
@@ -25,13 +28,13 @@ from lib.running.submissions import Submit
 from lib.running.survey import DONE, WAITING, Survey
 
 POLL_SECONDS = 0.1
-DEFAULT_MEMORY_GB = 1.0  # of a task that does not say
-TIMEOUT_MINUTES = 60 * 24 * 30  # nobody but the user ends a local run
+DEFAULT_MEMORY_GB = 1.0  # for a task without memory_gb
+TIMEOUT_MINUTES = 60 * 24 * 30  # only the user ends a local run
 
 
 @dataclass
 class _Run:
-    """The loop's state: what runs, what is done, what has failed for good."""
+    """The state of the loop: what is running, what is done, what has failed for good."""
 
     root: Path
     plan: Plan
@@ -42,30 +45,30 @@ class _Run:
     memory_gb: float
     max_failures: int
     running: dict[str, Any] = field(default_factory=dict)
-    hopeless: dict[str, str] = field(default_factory=dict)
+    failed_for_good: dict[str, str] = field(default_factory=dict)
 
 
 def run(
     root: Path, plan: Plan, campaign: str, command: list[str], max_failures: int, console: Console
 ) -> dict[str, str]:
-    """Run every task that is not done. Returns digest -> error of those that failed `max_failures` times.
+    """Run every task that is not done. Returns digest -> error for the tasks that failed `max_failures` times.
 
-    An interrupt ends the running tasks; what is done stays done, and the same command goes on from there.
+    An interrupt ends the running tasks. What is done stays done, and the same command continues from there.
     """
     with sweep_lock.hold(places.lock(root, plan.name)):
         found = survey.local(root, plan)
         found.states.update({digest: WAITING for digest, state in found.states.items() if state != DONE})
         if found.all_done():
             return {}
-        file, submit = _freeze(root, plan, campaign, command, found)
+        file, submit = _freeze(root, plan, campaign, command)
         state = _Run(root, plan, file, submit, found, cores(), available_gb(), max_failures)
         with _warm(state):
             _loop(state, console)
-        return state.hopeless
+        return state.failed_for_good
 
 
 def _warm(state: _Run) -> contextlib.AbstractContextManager:
-    """A warm process where some task to do imports torch."""
+    """A warm process, if any task that is left to do imports torch."""
     stages = {state.plan.tasks[digest].stage for digest in state.found.having(WAITING)}
     if not any(map(warm_process.imports_torch, stages)):
         return contextlib.nullcontext()
@@ -73,7 +76,8 @@ def _warm(state: _Run) -> contextlib.AbstractContextManager:
     return warm_process.server(state.file.with_suffix(""), environment, state.submit.snapshot)
 
 
-def _freeze(root: Path, plan: Plan, campaign: str, command: list[str], found: Survey) -> tuple[Path, Submit]:
+def _freeze(root: Path, plan: Plan, campaign: str, command: list[str]) -> tuple[Path, Submit]:
+    """The submit file of this run, and its content."""
     identity = submissions.new_id()
     submit = Submit(identity, time.time(), campaign, str(root), str(snapshot.take(root)), command, [], plan.tasks)
     return submissions.write(root, plan.name, submit), submit
@@ -96,13 +100,15 @@ def _loop(state: _Run, console: Console) -> None:
 
 
 def _startable(state: _Run) -> Iterator[Task]:
-    """Ready tasks for which there are cores and memory, the longest first, so that none is left to run alone at the
-    end; one that wants more than there is runs alone."""
+    """The ready tasks for which cores and memory are free, longest first, so that no long task is left to the end.
+
+    A task that needs more than the machine has runs alone.
+    """
     running = [state.plan.tasks[digest].resources for digest in state.running]
     busy = sum(resources.cores for resources in running)
     memory = sum(map(_memory_gb, running))
     for task in sorted(survey.ready(state.plan, state.found), key=lambda task: -task.resources.expected_hours):
-        if task.digest in state.running or task.digest in state.hopeless:
+        if task.digest in state.running or task.digest in state.failed_for_good:
             continue
         needed = _memory_gb(task.resources)
         if busy and (busy + task.resources.cores > state.cores or memory + needed > state.memory_gb):
@@ -128,13 +134,13 @@ def _finish(state: _Run, digest: str, console: Console) -> None:
         f"[red]failed[/] {task.stage} {task.label} {digest}: {escape(error)}\n       log: {log}", highlight=False
     )
     if count >= state.max_failures or not error:
-        state.hopeless[digest] = error or "its runner failed before its stage began"
+        state.failed_for_good[digest] = error or "its runner failed before the stage began"
 
 
 def _executor(state: _Run) -> Any:
     import submitit
 
-    os.environ["PYTHONPATH"] = state.submit.snapshot  # the engine's own processes run the snapshot too
+    os.environ["PYTHONPATH"] = state.submit.snapshot  # submitit's own processes run the snapshot, too
     executor = submitit.LocalExecutor(folder=state.file.with_suffix(""))
     executor.update_parameters(timeout_min=TIMEOUT_MINUTES, stderr_to_stdout=True)
     return executor
@@ -142,8 +148,10 @@ def _executor(state: _Run) -> Any:
 
 @contextlib.contextmanager
 def _errors_to(file: Path) -> Iterator[None]:
-    """Let processes that start in the block write their errors to `file`: an interrupt hits the engine's own processes
-    too, and their tracebacks say nothing to the user."""
+    """Let processes that start in the block write their errors to `file`.
+
+    An interrupt also reaches submitit's own processes, and their tracebacks do not help the user.
+    """
     saved = os.dup(2)
     with open(file, "ab") as log:
         os.dup2(log.fileno(), 2)
@@ -156,6 +164,7 @@ def _errors_to(file: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interruptible(state: _Run) -> Iterator[None]:
+    """Cancel the running tasks if the block is interrupted or fails."""
     try:
         yield
     except BaseException:
@@ -166,11 +175,14 @@ def _interruptible(state: _Run) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _progress(state: _Run, console: Console) -> Iterator[Any]:
-    """A bar a stage; without a terminal, a line whenever a stage has moved."""
+    """A progress bar for each stage. Without a terminal, a line whenever a task of a stage is done."""
     columns = (
-        TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description:<18}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[now]}"),
-    )  # fmt: skip
+    )
     bars: dict[str, Any] = {}
     shown: dict[str, int] = {}
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -194,10 +206,10 @@ def _running_labels(state: _Run, stage: str) -> list[str]:
 
 
 def cancel(root: Path, sweep: str) -> str:
-    """Interrupt the loop that holds the sweep on this machine. Returns what was done, in words."""
+    """Interrupt the loop that holds the sweep on this machine. Returns a message that says what was done."""
     found = sweep_lock.holder(places.lock(root, sweep))
     if found is None:
-        return "nothing runs"
+        return "nothing is running"
     if not sweep_lock.alive_here(found):
         raise TesseraError(f"the sweep is held by process {found['pid']} on {found['host']}; cancel it there")
     os.kill(found["pid"], signal.SIGINT)
@@ -205,7 +217,7 @@ def cancel(root: Path, sweep: str) -> str:
 
 
 def available_gb() -> float:
-    """The memory that may be used now, in GB: what the kernel says is available (Linux), else all there is."""
+    """The memory available now, in GB, by the Linux kernel; on other systems all memory."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         lines = dict(line.split(":") for line in meminfo.read_text().splitlines())

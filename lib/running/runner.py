@@ -1,6 +1,6 @@
-"""What a scheduler's task runs: one stage, in a process of its own, with its log beside the artifact.
+"""What SLURM or the local loop starts for a task: one stage in its own process, with its log beside the artifact.
 
-The engine pickles two strings, the submit file and the digest; the code is the snapshot's.
+submitit passes only two strings, the submit file and the digest. The code is that of the snapshot.
 """
 
 import os
@@ -23,7 +23,7 @@ from lib.running.submissions import Submit
 
 
 def run_task(submit_file: str, digest: str) -> None:
-    """Run the task unless it is done. Raises TesseraError naming the log when its stage fails."""
+    """Run a task unless it is done. Raises TesseraError naming the log if its stage fails."""
     submit = submissions.read(Path(submit_file))
     task = submit.tasks[digest]
     directory = finished.directory(Path(submit.root), task)
@@ -35,7 +35,8 @@ def run_task(submit_file: str, digest: str) -> None:
         write_task(submit, task, directory)
         _run(submit, task, directory)
     if not store.is_done(directory, digest):
-        raise TesseraError(f"{directory}: {store.missing_reason(directory, digest)} after its stage has ended")
+        reason = store.missing_reason(directory, digest)
+        raise TesseraError(f"{directory}: not done although its stage has ended: {reason}")
 
 
 def write_task(submit: Submit, task: Task, directory: Path) -> None:
@@ -51,8 +52,11 @@ def write_task(submit: Submit, task: Task, directory: Path) -> None:
 
 
 def command(task: Task, directory: Path, number: int) -> list[str]:
-    """The command line of a task: under srun or mpirun where its stage has MPI ranks, torchrun where it trains on
-    several (one a GPU), else one process."""
+    """The command line of a task.
+
+    An MPI stage starts under srun or mpirun, training on several ranks (one for each GPU) under torchrun, and
+    everything else as one process.
+    """
     stage = ["-m", "jobs", task.stage, "--config", str(directory / places.TASK), "--out", str(directory)]
     stage += ["--attempt", str(number)]
     if task.resources.mpi:
@@ -63,9 +67,9 @@ def command(task: Task, directory: Path, number: int) -> list[str]:
 
 
 def launcher(resources: Resources) -> list[str]:
-    """srun inside a job, so that ranks start on all its nodes; mpirun elsewhere; nothing for one rank.
+    """srun inside a SLURM job, so that ranks start on all its nodes; mpirun elsewhere; nothing for one rank.
 
-    Ranks are not bound to cores: two tasks on one machine would be bound to the same ones.
+    Ranks are not bound to cores, because two tasks on one machine would be bound to the same cores.
     """
     ranks = ["-n", str(resources.ranks)]
     if resources.ranks == 1:
@@ -77,12 +81,12 @@ def launcher(resources: Resources) -> list[str]:
 
 
 def as_root() -> dict[str, str]:
-    """What Open MPI wants to hear before root may start ranks; nothing for others."""
+    """The variables with which Open MPI lets root start ranks; empty for other users."""
     return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}
 
 
 def environment(submit: Submit, cpus: int, ranks: int = 1) -> dict[str, str]:
-    """A stage's environment: the snapshot's code, its share of the cores, the hub offline, as many ranks as asked."""
+    """The environment of a stage: the snapshot's code, its number of cores and ranks, and the hub offline."""
     threads = str(cpus)
     return {
         **os.environ,
@@ -104,42 +108,47 @@ def _run(submit: Submit, task: Task, directory: Path) -> None:
     line = command(task, directory, number)
     with open(log, "ab") as output:
         output.write(f"$ {shlex.join(line)}\n".encode())
-    attempts.begin(directory, number, submit.campaign)  # a stage that dies before it begins has failed all the same
+    attempts.begin(directory, number, submit.campaign)  # so that a stage that dies at once has a record
     code = _fork(task, line, log) if warm_process.suits(task.stage, task.resources.cpus, task.resources.gpus) else None
     if code is None:
         code = _process(submit, task, line, log)
     if code != 0:
-        error = TesseraError(f"{task.stage} {task.digest} ended with {_spell(code)}; log: {log}")
-        attempts.close(directory, number, f"ended with {_spell(code)}")
-        raise error
+        reason = f"ended with {_exit_reason(code)}"
+        attempts.close(directory, number, reason)
+        raise TesseraError(f"{task.stage} {task.digest} {reason}; log: {log}")
 
 
 def _fork(task: Task, line: list[str], log: Path) -> int | None:
-    """The exit code of the stage in a fork of the warm process; None when that does not answer."""
+    """The exit code of the stage in a fork of the warm process; None if that does not answer."""
     try:
         return warm_process.run(task.stage, line[line.index("--config") :], log)
     except OSError as error:
-        print(f"no warm process ({error}): starting one of its own", file=sys.stderr)
+        print(f"the warm process does not answer ({error}); starting the stage in a new process", file=sys.stderr)
         return None
 
 
 def _process(submit: Submit, task: Task, line: list[str], log: Path) -> int:
     with open(log, "ab") as output:
         return subprocess.run(
-            line, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=submit.snapshot,
-            env=environment(submit, task.resources.cpus, task.resources.ranks), preexec_fn=die_with_parent,
-        ).returncode  # fmt: skip
+            line,
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            cwd=submit.snapshot,
+            env=environment(submit, task.resources.cpus, task.resources.ranks),
+            preexec_fn=die_with_parent,
+        ).returncode
 
 
-def _spell(code: int) -> str:
+def _exit_reason(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def run_controller(submit_file: str, _: str) -> None:
-    """Repeat the launcher's command from the snapshot. Raises TesseraError when it fails."""
+    """Repeat the launcher's command from the snapshot. Raises TesseraError if it fails."""
     submit = submissions.read(Path(submit_file))
     line = [sys.executable, "launch.py", *submit.command, f"--campaign={submit.campaign}"]
     line += [f"--controller={submit.controller}"]
     code = subprocess.run(line, cwd=submit.snapshot, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent).returncode
     if code != 0:
-        raise TesseraError(f"{shlex.join(line)} ended with {_spell(code)}")
+        raise TesseraError(f"{shlex.join(line)} ended with {_exit_reason(code)}")

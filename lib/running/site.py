@@ -1,4 +1,4 @@
-"""Cluster files (env/clusters/*.yaml) and the resources that a task asks for."""
+"""Cluster files (env/clusters/*.yaml), and whether the resources of a task fit."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ SITE = "site"
 
 @dataclass(frozen=True)
 class Cluster:
-    """One site. Whatever is null is left to the site's defaults."""
+    """One cluster; env/README.md explains the keys. None leaves a choice to the site's default."""
 
     name: str
     partition: str | None = None
@@ -42,9 +42,9 @@ class Cluster:
 
 
 def load(name: str | None) -> Cluster | None:
-    """The cluster that `name` (a file, or a name in env/clusters) stands for; None means this machine.
+    """The cluster called `name` (a file, or a name in env/clusters). Returns None for this machine.
 
-    Without a name: env/clusters/site.yaml, or the site's defaults, where sbatch is found; else this machine.
+    Without a name: if sbatch is found, env/clusters/site.yaml or the site's defaults; else this machine.
     """
     if name == "local" or (name is None and not _has_slurm()):
         return None
@@ -60,12 +60,12 @@ def read(file: Path) -> Cluster:
     cluster = config.build(Cluster, {"name": file.stem, **values}, str(file))
     for key, value in (cluster.env or {}).items():
         if not isinstance(value, (str, int, float)):
-            raise UsageError(f"{file}: env: {key}: {value!r} is no string or number")
+            raise UsageError(f"{file}: env: {key}: must be a string or a number, found {value!r}")
     return cluster
 
 
 def check(resources: Resources, cluster: Cluster, where: str) -> None:
-    """Raise UsageError when a task asks for more than a node of the cluster has, or more time than allowed."""
+    """Raise UsageError if a task asks for more than a node of the cluster has, or for more time than allowed."""
     limits = {
         "cpus": cluster.cpus_per_node,
         "memory_gb": cluster.memory_gb_per_node,
@@ -73,15 +73,15 @@ def check(resources: Resources, cluster: Cluster, where: str) -> None:
         "hours": cluster.max_hours,
     }
     for key, limit in limits.items():
-        wanted = getattr(resources, key)
-        if key == "memory_gb" and wanted is not None:
-            wanted *= ranks_per_node(resources, cluster)[1]
-        if limit is not None and wanted is not None and wanted > limit:
-            raise UsageError(f"{where}: resources: {key} {wanted} is more than cluster '{cluster.name}' has ({limit})")
+        asked = getattr(resources, key)
+        if key == "memory_gb" and asked is not None:
+            asked *= ranks_per_node(resources, cluster)[1]
+        if limit is not None and asked is not None and asked > limit:
+            raise UsageError(f"{where}: resources: {key} {asked} is more than cluster '{cluster.name}' has ({limit})")
 
 
 def ranks_per_node(resources: Resources, cluster: Cluster) -> tuple[int, int]:
-    """(nodes, ranks a node) of a task: as few nodes as the cluster file allows, evenly filled."""
+    """(nodes, ranks per node) of a task: as few nodes as the cluster file allows, evenly filled."""
     if not resources.mpi:
         return 1, 1
     room = cluster.ranks_per_node or (cluster.cpus_per_node or resources.cores) // resources.cpus
@@ -90,12 +90,12 @@ def ranks_per_node(resources: Resources, cluster: Cluster) -> tuple[int, int]:
 
 
 def _has_slurm() -> bool:
-    """Whether sbatch is found and belongs to a cluster: the bare packages, as slurm-down leaves them, do not."""
+    """Whether sbatch is found and belongs to a cluster. Without one (after slurm-down) `sbatch --version` fails."""
     if shutil.which("sbatch") is None:
         return False
     if subprocess.run(["sbatch", "--version"], capture_output=True, timeout=60, check=False).returncode == 0:
         return True
-    print("sbatch is found, but it is not configured for any cluster: running on this machine", file=sys.stderr)
+    print("sbatch is found, but not configured for any cluster: running on this machine", file=sys.stderr)
     return False
 
 
@@ -105,5 +105,5 @@ def _file(name: str) -> Path:
         return path
     known = [file.stem for file in FOLDER.glob("*.yaml")]
     if name not in known:
-        raise UsageError(f"CLUSTER={name}: no {FOLDER / name}.yaml{suggestion(name, [*known, 'local'])}")
+        raise UsageError(f"CLUSTER={name}: no file {FOLDER / name}.yaml{suggestion(name, [*known, 'local'])}")
     return FOLDER / f"{name}.yaml"

@@ -1,4 +1,4 @@
-"""Everything that speaks to SLURM: sbatch (through submitit), squeue, sacct, scancel, scontrol."""
+"""Everything that talks to SLURM: sbatch (through submitit), squeue, sacct, scancel, scontrol."""
 
 import getpass
 import os
@@ -20,22 +20,30 @@ from lib.running.submissions import REFUSED, Array
 
 Element = tuple[str, int]  # array name, index
 TERMINAL = {
-    "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
-    "REVOKED", "TIMEOUT",
-}  # fmt: skip
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "REVOKED",
+    "TIMEOUT",
+}
 DEFAULT_MAX_ARRAY_SIZE = 1001  # SLURM's own default
 ANSWER_SECONDS = 60.0
 LIVE, FINISHED, UNKNOWN = "live", "finished", "unknown"
 
 
 class SchedulerUnavailable(TesseraError):
-    """SLURM did not answer; nothing may be concluded from its silence."""
+    """SLURM did not answer. Nothing may be concluded from that."""
 
 
 def queue() -> dict[Element, tuple[str, str]]:
-    """(array name, index) -> (job id, state) of every job of ours that waits or runs.
+    """(array name, index) -> (job id, state) of every waiting or running job of the user.
 
-    Raises SchedulerUnavailable when squeue fails.
+    Raises SchedulerUnavailable if squeue fails.
     """
     jobs = {}
     for line in _queue_lines():
@@ -45,9 +53,9 @@ def queue() -> dict[Element, tuple[str, str]]:
 
 
 def queue_length() -> int:
-    """How many jobs of ours wait or run, whatever they are for, as MaxSubmitJobs counts them: array elements singly.
+    """How many jobs of the user wait or run, counted as MaxSubmitJobs does: every array element is a job.
 
-    Raises SchedulerUnavailable when squeue fails.
+    Raises SchedulerUnavailable if squeue fails.
     """
     return len(_queue_lines())
 
@@ -58,7 +66,7 @@ def _queue_lines() -> list[str]:
 
 
 def history(array_names: Sequence[str], since: float) -> dict[Element, str]:
-    """(array name, index) -> state by the accounting. Raises SchedulerUnavailable when sacct fails."""
+    """(array name, index) -> state in the accounting. Raises SchedulerUnavailable if sacct fails."""
     if not array_names:
         return {}
     start = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since - 3600))
@@ -70,14 +78,14 @@ def history(array_names: Sequence[str], since: float) -> dict[Element, str]:
         try:
             states.update({(name, index): word for index in indices(job)})
         except ValueError as error:
-            raise SchedulerUnavailable(f"sacct answered what cannot be read: {line!r}") from error
+            raise SchedulerUnavailable(f"cannot read this line of sacct: {line!r}") from error
     return states
 
 
 def indices(job: str) -> list[int]:
     """The array indices in a job id: 7 -> [0], 7_3 -> [3], 7_[1-3,8%2] -> [1, 2, 3, 8].
 
-    A job that is no array stands for index 0, as submitit submits single tasks.
+    A job that is not an array has index 0: submitit submits a single task like that.
     """
     _, separator, text = job.partition("_")
     if not separator:
@@ -92,9 +100,9 @@ def indices(job: str) -> list[int]:
 def judge(element: Element, queued: dict[Element, Any], states: dict[Element, str], job: str | None, age: float) -> str:
     """Whether a submitted, unfinished array element is LIVE, FINISHED or UNKNOWN.
 
-    `job` is the id that sbatch gave, REFUSED, or None when its answer was never recorded; `age` in seconds.
-    FINISHED needs a positive word: a terminal state in the accounting, a refusal, or an sbatch that never answered
-    and left nothing in the queue for longer than it may take. Silence is UNKNOWN, never a reason to submit again.
+    job: the id that sbatch gave, REFUSED, or None if its answer was never recorded; age: of the submission, in seconds.
+    FINISHED needs evidence: a terminal state in the accounting, a refusal, or an sbatch that never answered and has
+    left nothing in the queue for longer than it may take. No information means UNKNOWN, never a reason to resubmit.
     """
     if element in queued:
         return LIVE
@@ -102,13 +110,13 @@ def judge(element: Element, queued: dict[Element, Any], states: dict[Element, st
     if state in TERMINAL:
         return FINISHED
     if state is not None:
-        return UNKNOWN  # the accounting lags behind, or holds a job that is gone for running
+        return UNKNOWN  # the accounting lags behind, or lists a lost job as running
     unsent = job == REFUSED or (job is None and age > 10 * ANSWER_SECONDS)
     return FINISHED if unsent else UNKNOWN
 
 
 def submit_array(folder: Path, array: Array, call: Any, arguments: list[tuple], parameters: dict[str, Any]) -> str:
-    """Submit `call(*arguments[i])` as index i of one array through submitit. Returns the job id."""
+    """Submit `call(*arguments[i])` as index i of an array, through submitit. Returns the job id."""
     import submitit
 
     executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=0)
@@ -121,14 +129,14 @@ def submit_array(folder: Path, array: Array, call: Any, arguments: list[tuple], 
 
 
 def perhaps_sent(error: TesseraError) -> bool:
-    """Whether an sbatch that failed may have been heard all the same."""
+    """Whether SLURM may have taken the job although sbatch failed."""
     return bool(re.search(r"timed out|unable to contact", str(error), re.IGNORECASE))
 
 
 def parameters(
     cluster: Cluster, resources: Resources, name: str, snapshot: str, parallelism: int, after: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """submitit's parameters for an array of tasks with these resources; None leaves a choice to the site."""
+    """submitit's parameters for an array of tasks with these resources; without what the cluster file leaves open."""
     gpu = resources.gpus > 0
     nodes, ranks = site.ranks_per_node(resources, cluster)
     gres = cluster.gres.format(gpus=resources.gpus) if gpu and cluster.gres else None
@@ -157,14 +165,14 @@ def parameters(
 
 
 def setup_lines(cluster: Cluster, snapshot: str) -> list[str]:
-    """The shell lines before a task: the site's own, its environment, the snapshot's code."""
+    """The shell lines before a task: set-up and variables of the cluster file, then the snapshot's code."""
     environment = {mpi.SRUN_TYPE: cluster.mpi, **(cluster.env or {})}
     exports = [f"export {key}={shlex.quote(str(value))}" for key, value in environment.items()]
     return [*cluster.setup, *exports, f"export PYTHONPATH={shlex.quote(snapshot)}", f"cd {shlex.quote(snapshot)}"]
 
 
 def script(folder: Path, parameters: dict[str, Any], count: int) -> str:
-    """The sbatch script that an array of `count` tasks is submitted with."""
+    """The sbatch script of an array of `count` tasks."""
     from submitit.slurm import slurm
 
     command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
@@ -172,7 +180,7 @@ def script(folder: Path, parameters: dict[str, Any], count: int) -> str:
 
 
 def max_array_size(cluster: Cluster) -> int:
-    """How many indices an array may have, by the cluster file or by SLURM's own word."""
+    """How many indices an array may have, by the cluster file or by SLURM's configuration."""
     if cluster.max_array_size:
         return cluster.max_array_size
     for line in _ask(["scontrol", "show", "config"]):
@@ -182,26 +190,26 @@ def max_array_size(cluster: Cluster) -> int:
 
 
 def cancel(job_ids: Iterable[str]) -> None:
-    """scancel jobs."""
+    """Cancel jobs."""
     if job_ids := sorted(job_ids):
         _ask(["scancel", *job_ids])
 
 
 def _table(command: list[str], header: str) -> list[str]:
-    """The lines below the header of what a SLURM command prints; without a header its silence means nothing."""
+    """The lines below the header of a SLURM command's table. Raises SchedulerUnavailable if there is no header."""
     lines = _ask(command)
     if header not in lines:
-        raise SchedulerUnavailable(f"{command[0]} did not print its table; its answer began with {lines[:1]}")
+        raise SchedulerUnavailable(f"{command[0]} did not print its table; its output began with {lines[:1]}")
     return lines[lines.index(header) + 1 :]
 
 
 def _ask(command: list[str]) -> list[str]:
-    """The lines a SLURM command prints."""
+    """The lines that a SLURM command prints. Raises SchedulerUnavailable if it fails."""
+    environment = {**os.environ, "SLURM_BITSTR_LEN": "0"}  # else long lists of indices are cut with "..."
     try:
         answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False,
-            env={**os.environ, "SLURM_BITSTR_LEN": "0"},  # else long index lists are cut with "..."
-        )  # fmt: skip
+            command, env=environment, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SchedulerUnavailable(f"{command[0]} did not answer: {error}") from error
     if answer.returncode != 0:
@@ -212,5 +220,5 @@ def _ask(command: list[str]) -> list[str]:
 def _fields(line: str, count: int, command: str) -> list[str]:
     fields = line.split("|")
     if len(fields) != count:
-        raise SchedulerUnavailable(f"{command} answered what cannot be read: {line!r}")
+        raise SchedulerUnavailable(f"cannot read this line of {command}: {line!r}")
     return fields

@@ -1,4 +1,4 @@
-"""Snapshots: the code that queued tasks run, copied when they are submitted."""
+"""Snapshots: copies of the code, made at submission, which queued tasks run."""
 
 import hashlib
 import os
@@ -12,9 +12,9 @@ PARTS = ("jobs", "lib", "sweeps", "env", "launch.py")
 
 
 def take(root: Path) -> Path:
-    """Copy the code under `root/snapshots/<hash of its bytes>`; the same code is copied once."""
+    """Copy the code to `root/snapshots/<hash of its bytes>`. The same code is copied only once."""
     if ROOT.parent.name == "snapshots":
-        return ROOT  # a controller runs from a snapshot already
+        return ROOT  # a controller already runs from a snapshot
     files = _code()
     place = places.snapshot(root, code_hash(files))
     if not place.exists():
@@ -23,12 +23,12 @@ def take(root: Path) -> Path:
 
 
 def target(root: Path) -> Path:
-    """Where `take` puts the present code."""
+    """Where `take` copies the code to."""
     return places.snapshot(root, code_hash(_code()))
 
 
 def code_hash(files: list[Path]) -> str:
-    """12 hex digits of the SHA-256 over the files' names and bytes."""
+    """The first 12 hex digits of the SHA-256 over names and bytes of the files."""
     hasher = hashlib.sha256()
     for file in files:
         content = file.read_bytes()
@@ -44,7 +44,7 @@ def _copy(files: list[Path], target: Path) -> None:
         shutil.copy2(file, place)
     try:
         temporary.rename(target)
-    except OSError:  # somebody else has just made the same snapshot
+    except OSError:  # another process has just made the same snapshot
         if not target.exists():
             raise
         shutil.rmtree(temporary)

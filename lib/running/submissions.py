@@ -1,7 +1,7 @@
-"""Submit files: what was submitted, frozen before it is, and never rewritten.
+"""Submit files: a record of each submission, written before it is sent and never rewritten.
 
 A submit file holds the tasks with their configurations and, for every array, index -> digest. `<id>.jobs.json`
-beside it maps array names to job ids, once the scheduler has answered.
+beside it maps array names to job ids, as far as the scheduler has answered.
 """
 
 import json
@@ -18,12 +18,12 @@ from lib.base.errors import TesseraError
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
 
-REFUSED = "refused"  # in place of a job id: sbatch said no, or was not called
+REFUSED = "refused"  # in place of a job id: sbatch refused, or was not called
 
 
 @dataclass(frozen=True)
 class Array:
-    """Tasks with the same resources; index i of the scheduler's array runs `digests[i]`."""
+    """Tasks with the same resources. Index i of the job array runs `digests[i]`."""
 
     name: str
     digests: list[str]
@@ -32,7 +32,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Submit:
-    """One frozen submit."""
+    """The content of a submit file."""
 
     id: str
     created: float
@@ -46,21 +46,21 @@ class Submit:
 
 
 def new_id() -> str:
-    """An id that sorts by time and no other submit has."""
+    """A new id. Ids sort by time."""
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(3)
 
 
 def write(root: Path, sweep: str, submit: Submit) -> Path:
-    """Freeze a submit. Raises TesseraError when its file exists."""
+    """Write a submit file. Raises TesseraError if it exists."""
     file = places.submit_file(root, sweep, submit.id)
     if file.exists():
-        raise TesseraError(f"{file}: a submit file is never rewritten")
+        raise TesseraError(f"{file} exists, and a submit file is never rewritten; run the command again")
     store.write_json(file, asdict(submit))
     return file
 
 
 def read(file: Path) -> Submit:
-    """The submit that `write` froze. Raises TesseraError naming a damaged file."""
+    """Read a submit file. Raises TesseraError naming a damaged one."""
     try:
         values = json.loads(file.read_bytes())
         tasks = {digest: _task(task) for digest, task in values.pop("tasks").items()}
@@ -69,23 +69,23 @@ def read(file: Path) -> Submit:
         ]
         return Submit(arrays=arrays, tasks=tasks, **values)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise TesseraError(f"{file}: no readable submit file: {error}") from error
+        raise TesseraError(f"{file}: the submit file cannot be read: {error}") from error
 
 
 def all_of(root: Path, sweep: str) -> Iterator[tuple[Path, Submit]]:
-    """Every submit of a sweep, oldest first."""
+    """Every submission of a sweep and its file, oldest first."""
     for file in sorted(places.submits(root, sweep).glob("*.json")):
         if not file.name.endswith(".jobs.json") and not file.name.startswith("."):
             yield file, read(file)
 
 
 def record_jobs(file: Path, jobs: dict[str, str]) -> None:
-    """Write the job ids of a submit's arrays beside its file."""
+    """Write the job ids of the arrays beside their submit file."""
     store.write_json(file.with_suffix(".jobs.json"), jobs)
 
 
 def jobs(file: Path) -> dict[str, str]:
-    """Array name -> job id, as far as known."""
+    """Array name -> job id, as far as it is known."""
     path = file.with_suffix(".jobs.json")
     return json.loads(path.read_bytes()) if path.exists() else {}
 

@@ -1,8 +1,8 @@
-"""Submission to SLURM: todo = wanted - done - live, in arrays of tasks with the same resources.
+"""Submission to SLURM: all tasks that are neither done nor queued nor running, in arrays with the same resources.
 
-Tasks whose inputs are not done yet are submitted by the controller, a job that runs after the arrays it waits for
-and does the same again. Every step is safe to repeat: what is submitted is frozen first, under names that the
-scheduler's own answers are matched with.
+Tasks whose inputs are not done yet are submitted later by a controller, a job that waits for the arrays and then runs
+the same command again. Every step is safe to repeat: the submit file is written first, and its job names identify the
+tasks in what SLURM reports.
 """
 
 import time
@@ -27,19 +27,19 @@ CONTROLLER_TRIES = 20
 
 @dataclass(frozen=True)
 class Request:
-    """One wish to bring a sweep forward."""
+    """What the user, or a controller, asks for."""
 
     root: Path
     command: list[str]  # the launcher's arguments, which a controller repeats
     campaign: str
-    controller: str | None = None  # the own job name of a controller
+    controller: str | None = None  # the job name, if a controller asks
     force: bool = False
     max_failures: int = 3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a submission did."""
+    """Numbers of tasks: submitted now, live before, done, and all."""
 
     submitted: int
     live: int
@@ -50,24 +50,26 @@ class Outcome:
 def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
     """Submit everything that is ready, and a controller for the rest.
 
-    Raises SchedulerUnavailable when SLURM cannot be asked, TesseraError when the fate of submitted tasks is unknown
-    or a task has failed the same way too often; nothing is submitted then.
+    Raises SchedulerUnavailable if SLURM cannot be asked, and TesseraError if the state of submitted tasks is unknown
+    or a task has failed in the same way too often. Then nothing is submitted.
     """
     with sweep_lock.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS if request.controller else 0.0):
-        found = _known(request, plan, cluster)
-        _stop_if_hopeless(request, plan, found)
+        found = _complete_survey(request, plan, cluster)
+        _stop_if_failed_for_good(request, plan, found)
         ready = list(survey.ready(plan, found))
         file, submit = _freeze(request, plan, cluster, ready, found)
         if file:
             found.jobs |= set(_send(file, submit, cluster, found).values())
-        live = len(found.having(RUNNING, QUEUED))
         return Outcome(
-            sum(len(a.digests) for a in submit.arrays), live, len(found.having(survey.DONE)), len(plan.tasks)
+            submitted=sum(len(array.digests) for array in submit.arrays),
+            live=len(found.having(RUNNING, QUEUED)),
+            done=len(found.having(survey.DONE)),
+            total=len(plan.tasks),
         )
 
 
-def _known(request: Request, plan: Plan, cluster: Cluster) -> survey.Survey:
-    """The survey, asked again for a while by a controller: the accounting lags behind the end of a job."""
+def _complete_survey(request: Request, plan: Plan, cluster: Cluster) -> survey.Survey:
+    """The survey, without unknown tasks. A controller asks repeatedly, because the accounting lags behind."""
     tries = CONTROLLER_TRIES if request.controller else 1
     for left in reversed(range(tries)):
         try:
@@ -86,32 +88,33 @@ def _known(request: Request, plan: Plan, cluster: Cluster) -> survey.Survey:
 
 
 def _stop_if_full(plan: Plan, cluster: Cluster, found: survey.Survey) -> None:
-    """Raise TesseraError when other jobs of the user leave no place for a task, and no job of the sweep comes back."""
+    """Raise TesseraError if the user's other jobs leave no place for a task, and no job of the sweep will free one."""
     if cluster.max_submit_jobs is None:
         return
     found.queued = slurm.queue_length()
     if _room(cluster, found.queued) == 0 and not found.jobs and any(survey.ready(plan, found)):
         raise TesseraError(
             f"cluster '{cluster.name}': max_submit_jobs {cluster.max_submit_jobs} leaves no place for a task beside "
-            f"the {found.queued} jobs that you have; submit again when some of them have ended"
+            f"your {found.queued} other jobs; submit again when some of them have ended"
         )
 
 
 def _room(cluster: Cluster, queued: int) -> int | None:
-    """How many tasks may be submitted beside `queued` jobs and a controller; None for as many as there are."""
+    """How many tasks may be submitted beside `queued` jobs and a controller; None means any number."""
     return None if cluster.max_submit_jobs is None else max(0, cluster.max_submit_jobs - queued - 1)
 
 
 def _unknown_message(plan: Plan, unknown: list[str]) -> str:
     first = plan.tasks[unknown[0]]
     return (
-        f"{len(unknown)} submitted tasks are neither done, nor queued, nor ended by SLURM's accounting "
+        f"{len(unknown)} submitted tasks are not done, not queued, and have not ended in SLURM's accounting "
         f"(first: {first.stage} {first.label} {first.digest}); nothing was submitted. "
-        "Ask again in some minutes, or give --force if you know that they are gone"
+        "Run the command again in some minutes, or with --force if you know that these tasks are lost"
     )
 
 
-def _stop_if_hopeless(request: Request, plan: Plan, found: survey.Survey) -> None:
+def _stop_if_failed_for_good(request: Request, plan: Plan, found: survey.Survey) -> None:
+    """Raise TesseraError if a task has failed in the same way too often."""
     for digest in found.having(FAILED):
         task = plan.tasks[digest]
         count, error = survey.failures(request.root, task, request.campaign)
@@ -122,33 +125,32 @@ def _stop_if_hopeless(request: Request, plan: Plan, found: survey.Survey) -> Non
 
 
 def _stop_if_jobs_die(request: Request, plan: Plan, found: survey.Survey) -> None:
-    """Raise TesseraError when jobs of this campaign end again and again before their task begins."""
-    mine = [(file, submit) for file, submit in submissions.all_of(request.root, plan.name)
-            if submit.campaign == request.campaign]  # fmt: skip
+    """Raise TesseraError if jobs of this campaign end repeatedly before their task begins."""
+    every = submissions.all_of(request.root, plan.name)
+    mine = [(file, submit) for file, submit in every if submit.campaign == request.campaign]
     times = Counter(digest for _, submit in mine for array in submit.arrays for digest in array.digests)
     for digest in found.having(FAILED, WAITING):
         task = plan.tasks[digest]
         if times[digest] >= request.max_failures and not survey.tried(request.root, task, request.campaign):
             raise TesseraError(
-                f"{task.stage} {task.label} {digest}: {times[digest]} jobs ended before the task began (set-up lines "
-                f"of the cluster file, or the nodes' Python?); their output: {mine[-1][0].with_suffix('')}"
+                f"{task.stage} {task.label} {digest}: {times[digest]} jobs ended before the task began; check the "
+                f"cluster file's set-up lines and the nodes' Python; output of the jobs: {mine[-1][0].with_suffix('')}"
             )
 
 
 def _freeze(
     request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: survey.Survey
 ) -> tuple[Path | None, Submit]:
-    """The submit file for the ready tasks and, where more will be to do, a controller."""
+    """The submit file for the ready tasks and, if there will be more to do, a controller."""
     identity = submissions.new_id()
     chunks = list(arrays(identity, cluster, ready, found.queued))
-    waits = bool(chunks or found.jobs)
-    others = [name for name, command in found.controllers.items()
-              if name != request.controller and command == request.command]  # fmt: skip
-    controller = places.job(identity, "controller") if waits and not others else None
+    same_command = {name for name, command in found.controllers.items() if command == request.command}
+    needed = bool(chunks or found.jobs) and not same_command - {request.controller}
+    controller = places.job(identity, "controller") if needed else None
+    code, root = str(snapshot.take(request.root)), str(request.root)
     submit = Submit(
-        identity, time.time(), request.campaign, str(request.root), str(snapshot.take(request.root)), request.command,
-        chunks, plan.tasks, controller,
-    )  # fmt: skip
+        identity, time.time(), request.campaign, root, code, request.command, chunks, plan.tasks, controller
+    )
     if not chunks and not controller:
         return None, submit
     return submissions.write(request.root, plan.name, submit), submit
@@ -157,7 +159,7 @@ def _freeze(
 def arrays(identity: str, cluster: Cluster, ready: list[Task], queued: int) -> Iterator[Array]:
     """The ready tasks in arrays of equal resources, as many as MaxArraySize and MaxSubmitJobs allow now.
 
-    queued: the jobs that the user has already, of any kind.
+    queued: how many jobs the user has already, of any kind.
     """
     ready = ready[: _room(cluster, queued)]
     groups: dict[Resources, list[str]] = defaultdict(list)
@@ -172,7 +174,7 @@ def arrays(identity: str, cluster: Cluster, ready: list[Task], queued: int) -> I
 
 
 def _send(file: Path, submit: Submit, cluster: Cluster, found: survey.Survey) -> dict[str, str]:
-    """sbatch every array, then the controller. Returns job ids by name, recorded as they come."""
+    """Submit every array, then the controller. Returns job ids by array name; they are recorded one by one."""
     folder = file.with_suffix("")
     folder.mkdir(exist_ok=True)
     jobs: dict[str, str] = {}
@@ -185,7 +187,7 @@ def _send(file: Path, submit: Submit, cluster: Cluster, found: survey.Survey) ->
         except TesseraError as error:
             unsent = submit.arrays[len(jobs) + slurm.perhaps_sent(error) :]
             submissions.record_jobs(file, {**jobs, **{array.name: submissions.REFUSED for array in unsent}})
-            if jobs and submit.controller:  # what was sent goes on without whoever reads the error
+            if jobs and submit.controller:  # so that the sweep continues with the jobs that were sent
                 _send_controller(file, submit, cluster, sorted(jobs.values()))
             raise
         submissions.record_jobs(file, jobs)

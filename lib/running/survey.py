@@ -1,4 +1,4 @@
-"""What is done, running, waiting, failed or unknown, of a plan."""
+"""The state of every task of a plan: done, running, queued, waiting, failed or unknown."""
 
 import time
 from collections import Counter
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.artifacts import attempts, store
+from lib.artifacts.lock import held
 from lib.base import places
 from lib.plans.finished import directory, done
 from lib.plans.plan import Plan, Task
@@ -15,18 +16,18 @@ from lib.running import slurm, submissions
 
 DONE, RUNNING, QUEUED, UNKNOWN, FAILED, WAITING = "done", "running", "queued", "unknown", "failed", "waiting"
 STATES = (DONE, RUNNING, QUEUED, UNKNOWN, FAILED, WAITING)
-MAX_ATTEMPTS = 10  # of one task in one campaign, however different its failures
+MAX_ATTEMPTS = 10  # of one task in one campaign, even if it fails in different ways
 
 
 @dataclass
 class Survey:
-    """The state of every task, and what the scheduler holds of the sweep."""
+    """The state of every task, and the jobs of the sweep."""
 
     states: dict[str, str] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
     controllers: dict[str, list[str]] = field(default_factory=dict)  # job name -> the command that it repeats
-    queued: int = 0  # jobs of the user, of other work too; asked only where MaxSubmitJobs is known
-    trouble: str = ""
+    queued: int = 0  # all jobs of the user; asked only if max_submit_jobs is set
+    trouble: str = ""  # why SLURM could not be asked
 
     def having(self, *states: str) -> list[str]:
         """The digests in one of these states, in the plan's order."""
@@ -38,7 +39,7 @@ class Survey:
 
 
 def local(root: Path, plan: Plan) -> Survey:
-    """The states as this machine knows them."""
+    """The states by the files on this machine, without asking SLURM."""
     finished = done(root, plan)
     states = {}
     for digest, task in plan.tasks.items():
@@ -47,9 +48,9 @@ def local(root: Path, plan: Plan) -> Survey:
 
 
 def cluster(root: Path, plan: Plan) -> Survey:
-    """The states with SLURM's word on everything submitted and not done.
+    """The states by the files and by SLURM.
 
-    Raises slurm.SchedulerUnavailable when it cannot be asked.
+    Raises slurm.SchedulerUnavailable if SLURM cannot be asked.
     """
     result = local(root, plan)
     every = submissions.all_of(root, plan.name)
@@ -60,15 +61,15 @@ def cluster(root: Path, plan: Plan) -> Survey:
     states = slurm.history(open_names, min((submit.created for _, submit in submits), default=time.time()))
     for file, submit in submits:
         _judge_submit(result, submissions.jobs(file), submit, queued, states)
-    _look_again(root, plan, result)
+    _mark_newly_done(root, plan, result)
     return result
 
 
 def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
-    """How many times in a row, in this campaign, the task failed in the same way, and that way.
+    """How many times in a row the task has failed with the same error in this campaign, and that error.
 
-    An attempt that was cut off (time limit, preemption, lost node) but got further than all before it is no failure,
-    and the count begins anew. A task with MAX_ATTEMPTS failures counts as having failed the same way that often.
+    An attempt that was cut off (time limit, preemption, lost node) is not a failure if it got further than all before
+    it, and the count starts again. After MAX_ATTEMPTS failures all of them count, whatever their errors.
     """
     place = directory(root, task)
     records = [record for record in attempts.read(place) if record.get("campaign") == campaign]
@@ -84,25 +85,25 @@ def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
 
 
 def _went_further(tries: list[dict[str, Any]], now: int) -> Iterator[bool]:
-    """Whether each attempt was cut off, but left more progress than there ever was; `now`: what the last one left."""
+    """Whether each attempt was cut off after getting further than any before it; `now`: the progress after the last."""
     starts = [record.get("progress", 0) for record in tries]
     best = starts[0]
     for record, after in zip(tries, [*starts[1:], now]):
-        yield not record.get("told") and after > best
+        yield not attempts.reported_by_stage(record) and after > best
         best = max(best, after)
 
 
 def _error(record: dict[str, Any]) -> str:
-    return record.get("error", "killed (no word from it)")
+    return record.get("error", "killed: it ended without a message")
 
 
 def tried(root: Path, task: Task, campaign: str) -> bool:
-    """Whether any attempt at the task has begun in this campaign."""
+    """Whether an attempt at the task has begun in this campaign."""
     return any(record.get("campaign") == campaign for record in attempts.read(directory(root, task)))
 
 
 def last_error(root: Path, task: Task) -> tuple[str, Path | None]:
-    """The last attempt's error line and log."""
+    """The error and the log of the last attempt."""
     records = attempts.read(directory(root, task))
     if not records:
         return "", None
@@ -121,8 +122,6 @@ def count_by_stage(plan: Plan, states: dict[str, str]) -> dict[str, Counter]:
 def _local_state(path: Path) -> str:
     if not path.exists():
         return WAITING
-    from lib.artifacts.lock import held
-
     if held(path):
         return RUNNING
     return FAILED if attempts.read(path) else WAITING
@@ -144,12 +143,12 @@ def _judge_submit(result: Survey, jobs: dict[str, str], submit: submissions.Subm
                 job, state = queued.get(element, (jobs.get(array.name, ""), ""))
                 result.states[digest] = QUEUED if state == "PENDING" else RUNNING
                 result.jobs.add(job)
-            elif result.states[digest] not in (RUNNING, QUEUED):  # of several submits, the last one's word counts
+            elif result.states[digest] not in (RUNNING, QUEUED):  # of several submissions the last one counts
                 result.states[digest] = UNKNOWN if verdict == slurm.UNKNOWN else FAILED
 
 
-def _look_again(root: Path, plan: Plan, result: Survey) -> None:
-    """A task may have ended between the first look at its artifact and SLURM's answers; it is done, not to do again."""
+def _mark_newly_done(root: Path, plan: Plan, result: Survey) -> None:
+    """Mark the tasks that were finished while SLURM was asked, so that they are not submitted again."""
     for digest in result.having(FAILED, UNKNOWN, RUNNING, QUEUED):
         if store.is_done(directory(root, plan.tasks[digest]), digest):
             result.states[digest] = DONE
@@ -161,7 +160,7 @@ def _note_controllers(result: Survey, root: Path, sweep: str, queued: dict) -> N
 
 
 def ready(plan: Plan, survey: Survey) -> Iterable[Task]:
-    """The tasks that can start now: neither done nor live, with every input done."""
+    """The tasks that can start now: not done, not queued or running, and with every input done."""
     for digest in survey.having(WAITING, FAILED):
         task = plan.tasks[digest]
         if all(survey.states[needed] == DONE for needed in task.needs()):

@@ -1,4 +1,4 @@
-"""One planner a sweep: a lock file that says who holds it."""
+"""One launcher or controller at a time works on a sweep. Its lock file says which process holds it."""
 
 import contextlib
 import json
@@ -10,21 +10,21 @@ from pathlib import Path
 
 from lib.base.errors import TesseraError
 
-FOREIGN_SECONDS = 3600.0  # a lock of another host that was not refreshed for so long is a dead one's
+FOREIGN_SECONDS = 3600.0  # after so long without a refresh, the holder on another host is taken for dead
 REFRESH_SECONDS = 60.0
 
 
 @contextlib.contextmanager
 def hold(file: Path, wait_seconds: float = 0.0) -> Iterator[None]:
-    """Hold the lock `file` for the block. Raises TesseraError naming the holder when it stays taken."""
+    """Hold the lock `file` during the block. Raises TesseraError naming the holder if another process keeps it."""
     deadline = time.monotonic() + wait_seconds
     file.parent.mkdir(parents=True, exist_ok=True)
     while not _take(file):
         if (found := holder(file)) and _dead(file, found):
-            print(f"{file}: its holder is gone; taking over")
+            print(f"{file}: the process that held it is gone; taking over")
             _remove(file, found)
         elif time.monotonic() >= deadline:
-            raise TesseraError(f"{file} is held by {_spell(file)}; wait for it, or delete the file if that is gone")
+            raise TesseraError(f"{file} is held by {_describe_holder(file)}; wait, or delete the file if it is gone")
         else:
             time.sleep(1.0)
     mine = holder(file)
@@ -35,13 +35,13 @@ def hold(file: Path, wait_seconds: float = 0.0) -> Iterator[None]:
 
 
 def refresh(file: Path) -> None:
-    """Show, once a minute at the most, that the holder is alive; for one that holds the lock for hours."""
+    """Show that the holder is alive, at most once a minute. For a holder that keeps the lock for hours."""
     if time.time() - file.stat().st_mtime > REFRESH_SECONDS:
         os.utime(file)
 
 
 def holder(file: Path) -> dict | None:
-    """Who holds the lock, or None: {host, pid, since}."""
+    """The process that holds the lock, {host, pid, birth, since}, or None."""
     try:
         return json.loads(file.read_text())
     except (FileNotFoundError, ValueError):
@@ -56,7 +56,7 @@ def alive_here(holder: dict) -> bool:
 
 
 def _take(file: Path) -> bool:
-    """Link a complete lock file into place: it never exists half-written, and only one link succeeds."""
+    """Take the lock by linking a complete file into place: it is never half-written, and only one link succeeds."""
     mine = file.with_name(f".{file.name}-{socket.gethostname()}-{os.getpid()}")
     mine.write_text(json.dumps(_myself()))
     try:
@@ -69,7 +69,7 @@ def _take(file: Path) -> bool:
 
 
 def _remove(file: Path, judged: dict) -> None:
-    """Remove the lock if it is still the one judged: somebody may have taken a dead one's place in the meantime."""
+    """Remove the lock if `judged` still holds it: another process may have taken it over in the meantime."""
     aside = file.with_name(f".{file.name}-{socket.gethostname()}-{os.getpid()}-old")
     try:
         os.rename(file, aside)
@@ -86,7 +86,7 @@ def _myself() -> dict:
 
 
 def _birth(pid: int) -> str | None:
-    """When a process of this host began, in the kernel's ticks: a number is given to another process one day."""
+    """When a process of this host began, in kernel ticks: it tells processes apart that had the same id."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
     except (FileNotFoundError, ProcessLookupError):
@@ -99,9 +99,9 @@ def _dead(file: Path, found: dict) -> bool:
     return time.time() - file.stat().st_mtime > FOREIGN_SECONDS
 
 
-def _spell(file: Path) -> str:
+def _describe_holder(file: Path) -> str:
     found = holder(file)
     if found is None:
-        return "nobody now"
+        return "another process"
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["since"]))
     return f"process {found['pid']} on {found['host']} since {since}"

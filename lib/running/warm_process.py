@@ -1,9 +1,9 @@
 """A warm process: torch and transformers imported once, stages run in forks of it.
 
-Importing them costs some four seconds of a core, and a sweep on a laptop starts dozens of stages that need them and
-run for as many seconds. The local loop starts one such process (`server`); runners that find it in TESSERA_WARM
-ask it (`run`) and fall back, saying so, to a process of their own. A fork is a process as much as any other: it has its
-own log, it dies when its runner does, and nothing that it does reaches the next one.
+Importing them takes about four seconds of a core, and a sweep on a laptop starts dozens of stages that need them and
+run for a few seconds. The local loop starts one warm process (`server`). Runners find it through TESSERA_WARM and ask
+it for a fork (`run`); if it does not answer, they print so and start a new process. A fork is a process like any other:
+it has its own log, it dies with its runner, and it cannot affect the next one.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ LIMIT_BYTES = 1 << 20
 
 @contextlib.contextmanager
 def server(folder: Path, environment: dict[str, str], cwd: str) -> Iterator[None]:
-    """A warm process for the block; its address stands in the environment of this process and its children."""
+    """A warm process during the block. Its address is in the environment of this process and its children."""
     folder.mkdir(parents=True, exist_ok=True)
     address = str(folder / "warm.sock")
-    if len(address) > 100:  # a Unix socket's address has room for 107 bytes
+    if len(address) > 100:  # a Unix socket's address may have 107 bytes
         address = f"/tmp/tessera-warm-{os.getpid()}.sock"
     line = [sys.executable, "-m", "lib.running.warm_process", address]
     process = subprocess.Popen(line, cwd=cwd, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
@@ -47,22 +47,22 @@ def server(folder: Path, environment: dict[str, str], cwd: str) -> Iterator[None
 
 
 def suits(stage: str, cpus: int, gpus: int) -> bool:
-    """Whether a task gains by a fork (its module says IMPORTS_TORCH) and may have one.
+    """Whether a task should run in a fork: if there is a warm process and the stage imports torch.
 
-    It may with one thread, on which the warm process has settled, and without a GPU, which no fork can inherit.
+    The task must use one thread, as the warm process does, and no GPU, which a fork cannot inherit.
     """
     return VARIABLE in os.environ and cpus == 1 and gpus == 0 and imports_torch(stage)
 
 
 def imports_torch(stage: str) -> bool:
-    """Whether a stage says that it imports torch and transformers."""
+    """Whether a stage declares (IMPORTS_TORCH) that it imports torch and transformers."""
     return getattr(load(stage).module, "IMPORTS_TORCH", False)
 
 
 def run(stage: str, argv: Sequence[str], log: Path) -> int:
-    """Run a stage in a fork of the warm process, its output appended to `log`. Returns the exit code.
+    """Run a stage in a fork of the warm process and append its output to `log`. Returns the exit code.
 
-    A fork that dies without a word (killed, out of memory) gives -SIGKILL. Raises OSError when no warm process answers.
+    For a fork that was killed it returns -SIGKILL. Raises OSError if no warm process answers.
     """
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(START_SECONDS)
@@ -74,16 +74,16 @@ def run(stage: str, argv: Sequence[str], log: Path) -> int:
 
 
 def serve(address: str) -> None:
-    """Import, then fork a stage for every connection, until standard input ends (the loop has gone).
+    """Import, then fork a stage for every connection, until standard input ends because the local loop has ended.
 
-    There is no thread here: a fork of a process with threads may inherit a lock that nobody will release.
+    This process has no threads: a fork of a process with threads may inherit a lock that is never released.
     """
     listener = socket.socket(socket.AF_UNIX)
     Path(address).unlink(missing_ok=True)
     listener.bind(address)
-    listener.listen(64)  # who asks during the imports waits for them
+    listener.listen(64)  # requests during the imports wait
     _import()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps: nobody here waits for a fork
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the forks
     while True:
         readable, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in readable:
@@ -101,7 +101,7 @@ def _import() -> None:
 
 
 def _work(channel: socket.socket) -> None:
-    """One stage in this fork: its output in its log, its exit code to its runner."""
+    """Run one stage in this fork. Its output goes to its log, its exit code to its runner."""
     request = json.loads(channel.makefile().readline(LIMIT_BYTES))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -116,7 +116,7 @@ def _work(channel: socket.socket) -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:
-        traceback.print_exc()  # nobody above this frame would
+        traceback.print_exc()  # no frame above would
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -125,7 +125,7 @@ def _work(channel: socket.socket) -> None:
 
 
 def _end_with_runner(channel: socket.socket) -> None:
-    """A runner says nothing after its request; the end of its stream is its own."""
+    """End this fork when its runner ends: it sends nothing after its request, so the stream ends only then."""
     channel.recv(1)
     os.kill(os.getpid(), signal.SIGKILL)
 

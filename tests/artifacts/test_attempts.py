@@ -27,6 +27,18 @@ def test_the_end_says_why_and_how_long(tmp_path) -> None:
     assert (found["outcome"], found["error"], found["seconds"]) == ("failed", "ValueError: bad news", 1.5)
 
 
+def test_a_record_says_whether_the_stage_reported_its_error(tmp_path) -> None:
+    record = attempts.begin(tmp_path, None)
+    attempts.end(tmp_path, record, 1.0, ValueError("bad news"))
+    attempts.close(tmp_path, attempts.begin(tmp_path, None)["number"], "ended with signal SIGKILL")
+    assert [attempts.reported_by_stage(record) for record in attempts.read(tmp_path)] == [True, False]
+
+
+@pytest.mark.parametrize(("record", "reported"), [({"told": True}, True), ({"told": False}, False), ({}, False)])
+def test_records_of_older_runs_are_understood(record, reported) -> None:
+    assert attempts.reported_by_stage(record) == reported
+
+
 @pytest.mark.parametrize("key", ["HF_TOKEN", "OPENAI_API_KEY", "MY_SECRET"])
 def test_secrets_reach_no_record(tmp_path, monkeypatch, key) -> None:
     monkeypatch.setenv(key, "hf_verysecret")

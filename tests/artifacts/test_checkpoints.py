@@ -38,14 +38,14 @@ def test_no_checkpoint_at_all(tmp_path):
         (lambda path: (path / checkpoints.MARKER).unlink(), "not complete"),
     ],
 )
-def test_a_damaged_checkpoint_is_passed_over_and_said(damage, reason, tmp_path, capsys):
+def test_a_damaged_checkpoint_is_skipped_and_named(damage, reason, tmp_path, capsys):
     older = write(tmp_path, 2)
     damage(write(tmp_path, 4))
     assert checkpoints.newest(tmp_path, ORIGIN) == older
     assert reason in capsys.readouterr().out
 
 
-def test_a_checkpoint_of_another_training_is_passed_over_and_said(tmp_path, capsys):
+def test_a_checkpoint_of_another_training_is_skipped_and_named(tmp_path, capsys):
     write(tmp_path, 2)
     assert checkpoints.newest(tmp_path, {**ORIGIN, "ranks": 2}) is None
     assert "made with another ranks" in capsys.readouterr().out

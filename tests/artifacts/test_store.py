@@ -19,7 +19,7 @@ def test_done_needs_the_digest(artifact) -> None:
     assert "another task" in store.missing_reason(artifact, "abd")
 
 
-def test_records_are_no_results(artifact) -> None:
+def test_records_are_not_results(artifact) -> None:
     assert list(store.read_done(artifact)["files"]) == ["result.txt"]
 
 
@@ -31,7 +31,7 @@ def test_a_damaged_marker_is_not_done(artifact, content) -> None:
 
 def test_a_truncated_or_missing_file_is_not_done(artifact) -> None:
     (artifact / "result.txt").write_text("res")
-    assert store.missing_reason(artifact, "abc") == "result.txt has lost its size"
+    assert store.missing_reason(artifact, "abc") == "result.txt does not have the size that was written"
     (artifact / "result.txt").unlink()
     assert store.missing_reason(artifact, "abc") == "result.txt is gone"
 

@@ -46,13 +46,19 @@ def test_wrong_type_is_refused(key: str, value: object) -> None:
         config.build(Example, {"seed": 1, key: value}, "here")
 
 
+def test_a_value_below_its_minimum_is_named_and_none_passes() -> None:
+    config.at_least(1, seed=1, rate=None)
+    with pytest.raises(ValueError, match=r"rate is 0\.5; it must be at least 1"):
+        config.at_least(1, seed=2, rate=0.5)
+
+
 def test_ints_are_floats_and_lists_are_tuples() -> None:
     built = config.build(Example, {"seed": 1, "rate": 1, "sizes": [1, 2], "name": None}, "here")
     assert (built.rate, built.sizes) == (1.0, (1, 2))
     assert isinstance(built.rate, float)
 
 
-def test_execution_fields_are_no_part_of_the_science() -> None:
+def test_execution_fields_are_not_part_of_the_science() -> None:
     small, large = Example(1, batch_size=1), Example(1, batch_size=64)
     assert config.digest(config.science(small)) == config.digest(config.science(large))
     assert config.digest(config.science(small)) != config.digest(config.science(Example(2)))
@@ -75,7 +81,7 @@ def test_yaml_reads_2e_5_as_a_number_and_refuses_repeated_keys(tmp_path) -> None
     assert yamls.parse("{a: 2e-5, b: 1E3, c: e5}") == {"a": 2e-5, "b": 1000.0, "c": "e5"}
     file = tmp_path / "x.yaml"
     file.write_text("a: 1\na: 2\n")
-    with pytest.raises(UsageError, match=r"x\.yaml.*'a' stands twice"):
+    with pytest.raises(UsageError, match=r"x\.yaml.*'a' is given twice"):
         yamls.read(file)
 
 
@@ -90,7 +96,7 @@ def test_a_config_inside_a_config_is_as_strict() -> None:
     assert built == Outer(Example(3, sizes=(1,)))
     with pytest.raises(UsageError, match=r"here: inner: unknown key 'sede'; did you mean 'seed'\?"):
         config.build(Outer, {"inner": {"sede": 1}}, "here")
-    with pytest.raises(UsageError, match="here: inner: 3 is no Example"):
+    with pytest.raises(UsageError, match="here: inner is 3; it must be Example"):
         config.build(Outer, {"inner": 3}, "here")
 
 

@@ -144,7 +144,7 @@ def test_rows_that_are_not_those_written_are_found(tmp_path: Path) -> None:
         hdf5.check(tmp_path / "a.h5")
 
 
-def test_a_group_is_no_dataset(tmp_path: Path) -> None:
+def test_a_group_is_not_a_dataset(tmp_path: Path) -> None:
     with hdf5.create(tmp_path / "a.h5") as file:
         file.create_group("tokens")
     with pytest.raises(TesseraError, match=r"a\.h5: 'tokens' is a group"):

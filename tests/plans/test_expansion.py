@@ -7,7 +7,7 @@ from lib.artifacts import stage
 from lib.base import config
 from lib.base.errors import UsageError
 from lib.models.hub import HubItem
-from lib.plans import documents, expansion, rates
+from lib.plans import documents, expansion, overrides, rates, tasks
 from lib.plans import plan as plans
 from lib.plans.resources import Resources
 
@@ -50,7 +50,7 @@ STAGES = {
 
 @pytest.fixture(autouse=True)
 def stages(monkeypatch) -> None:
-    monkeypatch.setattr(expansion, "load", lambda name: STAGES[name])
+    monkeypatch.setattr(tasks, "load", lambda name: STAGES[name])
 
 
 def document(**changes) -> dict:
@@ -106,7 +106,7 @@ def test_execution_fields_and_resources_do_not_move_digests() -> None:
 def test_a_new_version_of_a_stage_moves_its_digest_and_its_users(monkeypatch) -> None:
     plain = expansion.expand(document(), "p")
     newer = {**STAGES, "make": stage.Stage("make", 2, (), (), (), False, ("seed",), Make, None)}
-    monkeypatch.setattr(expansion, "load", lambda name: newer[name])
+    monkeypatch.setattr(tasks, "load", lambda name: newer[name])
     assert not set(expansion.expand(document(), "p").tasks) & set(plain.tasks)
 
 
@@ -142,8 +142,8 @@ def test_mistakes_are_named(change, message) -> None:
 
 def test_settings_reach_variables_and_nodes() -> None:
     changed = document()
-    documents._set(changed, "seeds=[5]")
-    documents._set(changed, "nodes.data_a.config.size=4")
+    overrides.apply(changed, "seeds=[5]")
+    overrides.apply(changed, "nodes.data_a.config.size=4")
     tasks = expansion.expand(changed, "p").tasks.values()
     assert {(t.config["seed"], t.config["size"]) for t in tasks if t.stage == "make"} == {(5, 4), (5, 9)}
 
@@ -154,24 +154,22 @@ def test_settings_reach_variables_and_nodes() -> None:
 )
 def test_wrong_settings_are_named(setting, message) -> None:
     with pytest.raises(UsageError, match=message):
-        documents._set(document(), setting)
+        overrides.apply(document(), setting)
 
 
 def test_work_grows_with_distinct_tasks_not_with_leaves(monkeypatch) -> None:
     built = []
-    monkeypatch.setattr(
-        expansion.config, "build", lambda cls, *rest, build=config.build: built.append(cls) or build(cls, *rest)
-    )
+    monkeypatch.setattr(config, "build", lambda cls, *rest, build=config.build: built.append(cls) or build(cls, *rest))
     plan = expansion.expand(document(vars={"seeds": list(range(200))}), "p")
     assert built.count(Make) == 400
     assert built.count(Use) == len(plan.leaves) == 800
 
 
 @pytest.mark.parametrize("setting", ["vars=1", "nodes.result.config=5", "nodes.result.inputs=5", "seeds=[1,1]"])
-def test_settings_that_make_no_sweep_are_usage_errors(setting) -> None:
+def test_settings_that_break_a_sweep_are_usage_errors(setting) -> None:
     def use() -> None:
         changed = document()
-        documents._set(changed, setting)
+        overrides.apply(changed, setting)
         expansion.expand(changed, "p")
 
     with pytest.raises(UsageError):
@@ -223,8 +221,9 @@ def test_a_mapping_without_each_is_refused() -> None:
 def test_the_stage_says_that_its_ranks_are_those_of_mpi() -> None:
     plan = joined({"each": "part", "chunk": 2})
     assert {task.stage: (task.resources.mpi, task.resources.cores) for task in plan.tasks.values()} == {
-        "make": (False, 1), "join": (True, 4),
-    }  # fmt: skip
+        "make": (False, 1),
+        "join": (True, 4),
+    }
 
 
 def test_hours_and_memory_of_a_pass_over_a_corpus_follow_from_its_rate(monkeypatch) -> None:
@@ -251,7 +250,7 @@ def test_a_star_stands_for_every_name_without_an_entry(corpus: str, seed: int) -
     assert [task.config["seed"] for task in plan.tasks.values() if task.stage == "make"] == [seed]
 
 
-def test_each_with_one_value_is_one_node_where_one_is_wanted() -> None:
+def test_each_with_one_value_is_one_node_for_an_input_that_takes_one() -> None:
     nodes = {
         "part": {"stage": "make", "config": {"seed": "${chunk}"}},
         "result": {"stage": "use", "inputs": {"data": {"each": "part", "chunk": "${chunks}"}}},
@@ -259,7 +258,7 @@ def test_each_with_one_value_is_one_node_where_one_is_wanted() -> None:
     document = {"name": "x", "vars": {"chunks": [4]}, "nodes": nodes, "leaves": [{"node": "result"}]}
     plan = expansion.expand(document, "p")
     assert isinstance(plan.tasks[plan.leaves[0].digest].inputs["data"], str)
-    with pytest.raises(UsageError, match="input 'data': one node is wanted"):
+    with pytest.raises(UsageError, match="input 'data': must be one node"):
         expansion.expand(documents.merge(document, {"vars": {"chunks": [4, 5]}}), "p")
 
 
@@ -331,12 +330,12 @@ def test_a_node_with_a_star_stands_for_every_name_that_has_none() -> None:
 def test_a_setting_reaches_a_node_whose_name_has_dots() -> None:
     changed = {"nodes": {"model_1.3B": {"stage": "make", "config": {"seed": 1}}}, "vars": {"rates": {"a.b": 1}}}
     text = document(**changed)
-    documents._set(text, "nodes.model_1.3B.config.seed=5")
-    documents._set(text, "rates.a.b=7")
+    overrides.apply(text, "nodes.model_1.3B.config.seed=5")
+    overrides.apply(text, "rates.a.b=7")
     assert (text["nodes"]["model_1.3B"]["config"]["seed"], text["vars"]["rates"]["a.b"]) == (5, 7)
     for wrong, words in (("nodes.model_1.4B.config.seed=5", "no 'model_1'"), ("seeds.x=1", "'seeds' has no entries")):
         with pytest.raises(UsageError, match=words):
-            documents._set(text, wrong)
+            overrides.apply(text, wrong)
 
 
 def test_what_with_binds_changes_the_task_and_labels_nothing() -> None:
@@ -360,7 +359,7 @@ def test_a_variable_is_followed_into_what_it_stands_for() -> None:
     assert len({leaf.digest for leaf in plan.leaves}) == 8
 
 
-def test_a_setting_is_spelled_of_the_labels_beyond_the_columns() -> None:
+def test_a_setting_lists_the_labels_without_a_column_of_their_own() -> None:
     point = {"model": "m", "seed": 1, "kind": "shuffle", "level": 0.1}
     assert plans.Leaf(point, "", {}).setting() == ""
     more = {"ngram": 2, "method": "paper", "learning_rate": 0.001, "spread": True}
@@ -398,9 +397,12 @@ def test_a_setting_reaches_every_part_that_knows_it(tmp_path, monkeypatch) -> No
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("sweeps: [one, tow]", "no sweep 'tow'"), ("sweeps: [one]\nvars: {a: 1}", "unknown key 'vars'"),
-     ("sweeps: [one, both]", "unknown key 'sweeps'")],
-)  # fmt: skip
+    [
+        ("sweeps: [one, tow]", "no sweep 'tow'"),
+        ("sweeps: [one]\nvars: {a: 1}", "unknown key 'vars'"),
+        ("sweeps: [one, both]", "unknown key 'sweeps'"),
+    ],
+)
 def test_a_wrong_sweep_of_sweeps_is_named(text, message, tmp_path, monkeypatch) -> None:
     unions(tmp_path, monkeypatch)
     (tmp_path / "both.yaml").write_text(f"name: both\n{text}\n")

@@ -81,7 +81,7 @@ def test_an_interrupt_ends_the_tasks_and_says_how_to_go_on(toy: Toy) -> None:
     launcher.send_signal(signal.SIGINT)
     _, errors = launcher.communicate(timeout=60)
     assert launcher.returncode == 1
-    assert "the same command goes on" in errors
+    assert "the same command continues" in errors
     assert "Traceback" not in errors
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the end of the stages")
     toy.submit("--cluster=local", "--set=seconds=0")

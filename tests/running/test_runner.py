@@ -41,7 +41,7 @@ def test_ranks_of_training_start_under_torchrun(tmp_path: Path) -> None:
 
 
 def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) -> None:
-    """The launcher's own words, with a program of two lines in place of the stage."""
+    """The runner's own command, with a program of two lines in place of the stage."""
     monkeypatch.delenv(mpi.SRUN_TYPE, raising=False)
     line = runner.command(task(mpi=True, ranks=3), tmp_path, 1)
     program = "from lib.base import mpi; world = mpi.world(); print(world.allgather(world.rank))"

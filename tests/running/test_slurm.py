@@ -24,7 +24,7 @@ def test_indices(job, expected) -> None:
     job=st.sampled_from([None, submissions.REFUSED, "17"]),
     age=st.floats(0, 1e6),
 )
-def test_only_a_positive_word_ends_a_task(queued, state, job, age) -> None:
+def test_a_task_ends_only_on_evidence(queued, state, job, age) -> None:
     verdict = slurm.judge(
         ELEMENT, {ELEMENT: ("17", "RUNNING")} if queued else {}, {ELEMENT: state} if state else {}, job, age
     )
@@ -56,14 +56,23 @@ def test_the_script_is_what_the_cluster_file_says(tmp_path) -> None:
     cluster = Cluster("c", partition="cpu", account="x", wckey="w", setup=("module load cuda",), env={"A": "b c"})
     text = slurm.script(tmp_path, slurm.parameters(cluster, Resources(cpus=3, memory_gb=1.5, hours=2), "n", "/s", 4), 9)
     for line in (
-        "#SBATCH --partition=cpu", "#SBATCH --account=x", "#SBATCH --wckey=w", "#SBATCH --array=0-8%4",
-        "#SBATCH --cpus-per-task=3", "#SBATCH --mem=1536M", "#SBATCH --time=120", "#SBATCH --requeue",
-        "#SBATCH --open-mode=append", "module load cuda", "export A='b c'", "export PYTHONPATH=/s",
-    ):  # fmt: skip
+        "#SBATCH --partition=cpu",
+        "#SBATCH --account=x",
+        "#SBATCH --wckey=w",
+        "#SBATCH --array=0-8%4",
+        "#SBATCH --cpus-per-task=3",
+        "#SBATCH --mem=1536M",
+        "#SBATCH --time=120",
+        "#SBATCH --requeue",
+        "#SBATCH --open-mode=append",
+        "module load cuda",
+        "export A='b c'",
+        "export PYTHONPATH=/s",
+    ):
         assert line in text.splitlines()
 
 
-def test_an_accounting_that_lags_or_holds_a_dead_job_for_running_is_no_word() -> None:
+def test_an_accounting_that_lags_or_lists_a_lost_job_as_running_is_no_evidence() -> None:
     assert slurm.judge(ELEMENT, {}, {ELEMENT: "RUNNING"}, "17", 5.0) == slurm.UNKNOWN
 
 

@@ -91,9 +91,14 @@ def test_a_scheduler_that_cannot_be_asked_never_causes_a_second_submission(toy: 
     toy.submit()
     before = len(site.jobs())
     for faults in (
-        {"squeue": "fail"}, {"squeue": "garbage"}, {"squeue": "silent"}, {"sacct": "fail"}, {"sacct": "garbage"},
-        {"sacct": "silent"}, {"squeue": "silent", "sacct": "silent"},
-    ):  # fmt: skip
+        {"squeue": "fail"},
+        {"squeue": "garbage"},
+        {"squeue": "silent"},
+        {"sacct": "fail"},
+        {"sacct": "garbage"},
+        {"sacct": "silent"},
+        {"squeue": "silent", "sacct": "silent"},
+    ):
         for command, kind in faults.items():
             site.fault(command, kind)
         answer = toy.launch("submit")
@@ -144,7 +149,7 @@ def test_more_tasks_than_an_array_may_have(toy: Toy, site: FakeSite) -> None:
 
 
 def foreign_jobs(toy: Toy, count: int) -> None:
-    """Jobs of the same user that are none of the sweep's."""
+    """Submit jobs of the same user that do not belong to the sweep."""
     script = toy.root / "foreign.sh"
     script.write_text("#!/bin/bash\n#SBATCH --job-name=foreign\ntrue\n")
     for _ in range(count):
@@ -167,7 +172,7 @@ def test_all_jobs_of_the_user_count_towards_the_limit(toy: Toy, site: FakeSite) 
     assert toy.finish() == expected(1, 2, 3)
 
 
-def test_no_place_left_for_any_job_is_said(toy: Toy, site: FakeSite) -> None:
+def test_no_place_left_for_any_job_is_an_error(toy: Toy, site: FakeSite) -> None:
     limit_jobs(toy, 5)
     site.hold()
     foreign_jobs(toy, 4)
@@ -272,7 +277,7 @@ def test_another_commands_controller_does_not_stand_in_for_ones_own(toy: Toy, si
 
 
 def test_a_task_that_ends_while_slurm_is_asked_is_not_submitted_again(toy: Toy, site: FakeSite, monkeypatch) -> None:
-    """The artifact is looked at, the task ends, SLURM says that it has ended."""
+    """The launcher looks at the artifact, then the task ends, then SLURM reports its end."""
     toy.submit()
     toy.finish()
     wait_for(lambda: not site.live(), "the end of all jobs")
@@ -285,7 +290,7 @@ def test_a_task_that_ends_while_slurm_is_asked_is_not_submitted_again(toy: Toy, 
     assert len(site.jobs()) == before
 
 
-def test_a_half_written_submit_file_is_no_submit(toy: Toy, site: FakeSite) -> None:
+def test_a_half_written_submit_file_is_ignored(toy: Toy, site: FakeSite) -> None:
     toy.submit()
     toy.finish()
     (toy.outputs / "sweeps" / "toy" / "submits" / ".tmp-99-x.json").write_text("{")

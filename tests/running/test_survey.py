@@ -1,4 +1,4 @@
-"""How often a task failed in the same way: an attempt that was cut off but got further is no failure."""
+"""How often a task failed in the same way: an attempt that was cut off but got further is not a failure."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def artifact(tmp_path: Path) -> Artifact:
     return Artifact(tmp_path)
 
 
-def test_no_attempt_is_no_failure(artifact) -> None:
+def test_without_an_attempt_there_is_no_failure(artifact) -> None:
     assert artifact.failures() == (0, "")
     artifact.attempt("of another campaign", campaign="two")
     assert artifact.failures() == (0, "")
@@ -69,17 +69,17 @@ def test_the_same_error_in_a_row_is_counted(artifact) -> None:
 def test_attempts_cut_off_without_progress_are_counted(artifact) -> None:
     for count in (1, 2, 3):
         artifact.attempt()
-        assert artifact.failures() == (count, "killed (no word from it)")
+        assert artifact.failures() == (count, "killed: it ended without a message")
 
 
 @pytest.mark.parametrize("progress", [{"blocks": 1}, {"step": 1}])
 def test_attempts_cut_off_with_progress_are_not(artifact, progress) -> None:
     for number in range(1, 2 * survey.MAX_ATTEMPTS):
         artifact.attempt(**{key: number if key == "step" else 1 for key in progress})
-        assert artifact.failures() == (0, "killed (no word from it)")
+        assert artifact.failures() == (0, "killed: it ended without a message")
 
 
-def test_what_the_runner_says_of_a_killed_stage_is_no_word_of_its_own(artifact) -> None:
+def test_what_the_runner_reports_of_a_killed_stage_is_not_its_own_error(artifact) -> None:
     for number in range(1, 6):
         artifact.begin()
         attempts.close(artifact.path, artifact.record["number"], "ended with signal SIGTERM")
@@ -96,13 +96,13 @@ def test_progress_begins_the_count_anew(artifact) -> None:
         assert artifact.failures()[0] == count
 
 
-def test_an_error_is_one_whatever_was_done_before_it(artifact) -> None:
+def test_an_error_counts_whatever_was_done_before_it(artifact) -> None:
     for count in (1, 2, 3):
         artifact.attempt("no such luck", blocks=5)
         assert artifact.failures() == (count, "ValueError: no such luck")
 
 
-def test_an_error_that_another_rank_told_is_one(artifact) -> None:
+def test_an_error_that_another_rank_reported_counts(artifact) -> None:
     for count in (1, 2):
         artifact.begin()
         artifact.store(1)
@@ -110,7 +110,7 @@ def test_an_error_that_another_rank_told_is_one(artifact) -> None:
         assert artifact.failures() == (count, "rank 1: ValueError: no such luck")
 
 
-def test_work_lost_and_done_again_is_no_progress(artifact) -> None:
+def test_work_lost_and_done_again_is_not_progress(artifact) -> None:
     artifact.attempt(blocks=2)
     for count in (1, 2, 3):
         artifact.begin()
@@ -120,7 +120,7 @@ def test_work_lost_and_done_again_is_no_progress(artifact) -> None:
         assert artifact.failures()[0] == count
 
 
-def test_half_written_blocks_and_checkpoints_are_no_progress(artifact) -> None:
+def test_half_written_blocks_and_checkpoints_are_not_progress(artifact) -> None:
     for count in (1, 2, 3):
         artifact.attempt()
         (artifact.path / places.BLOCKS / f"{places.PRIVATE}host-{count}-0.h5").touch()

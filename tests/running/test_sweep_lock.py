@@ -11,7 +11,7 @@ from lib.base.errors import TesseraError
 from lib.running import sweep_lock
 
 
-def test_a_second_holder_is_refused_and_told_who_holds(tmp_path) -> None:
+def test_a_second_holder_is_refused_with_the_name_of_the_first(tmp_path) -> None:
     file = tmp_path / "submit.lock"
     with sweep_lock.hold(file):
         with (

@@ -65,7 +65,7 @@ def test_a_fork_dies_with_its_runner(text, tmp_path) -> None:
     assert _wait(lambda: not Path(f"/proc/{pid}").exists())
 
 
-def test_without_a_server_it_is_said_and_raised(monkeypatch, tmp_path) -> None:
+def test_without_a_server_it_is_an_error(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv(warm_process.VARIABLE, str(tmp_path / "nobody.sock"))
     with pytest.raises(OSError):
         warm_process.run("text", [], tmp_path / "log")

@@ -1,4 +1,4 @@
-"""A real SLURM cluster (`make slurm-up`), asked in its own words. Skipped where there is none, but not in CI."""
+"""A real SLURM cluster (`make slurm-up`), used through its own commands. Without it tests are skipped, except in CI."""
 
 import getpass
 import os
@@ -14,7 +14,7 @@ NODES = "n1,n2"
 
 
 class Cluster:
-    """What SLURM itself says and does."""
+    """The cluster, through its own commands."""
 
     def ask(self, *command: str) -> list[str]:
         """The lines that a command prints."""
@@ -35,13 +35,13 @@ class Cluster:
         return [row for row in rows if row["name"].startswith(prefix) and row["state"] != "PENDING"]
 
     def accounted(self, prefix: str | tuple[str, ...], n: int = 1) -> list[dict[str, str]]:
-        """`accounting` of jobs that have left the queue, once it says how all of at least `n` starts ended: it lags."""
+        """`accounting` of jobs that have left the queue. Waits until at least `n` starts have ended."""
 
         def settled() -> bool:
             rows = self.accounting(prefix)
             return len(rows) >= n and not any(row["state"] == "RUNNING" for row in rows)
 
-        wait_for(settled, f"the last word of the accounting on {prefix}", poll=0.5)
+        wait_for(settled, f"the end of every start of {prefix} in the accounting", poll=0.5)
         return self.accounting(prefix)
 
     def idle(self) -> bool:
@@ -49,7 +49,7 @@ class Cluster:
         return not self.ask("squeue", "--noheader")
 
     def node(self, name: str, state: str) -> None:
-        """Set a node's state; setting it to what it is already is no error."""
+        """Set a node's state. It is not an error if the node has that state already."""
         line = ["scontrol", "update", f"nodename={name}", f"state={state}", "reason=test"]
         subprocess.run(line, capture_output=True, timeout=60, check=False)
 
@@ -79,7 +79,7 @@ def site() -> Cluster:
         ready = False
     if not ready and not os.environ.get("CI"):
         pytest.skip("no SLURM cluster of nodes n1 and n2 here: make slurm-up MAX_ARRAY_SIZE=11")
-    assert ready, "CI has to raise the cluster first: make slurm-up MAX_ARRAY_SIZE=11"
+    assert ready, "CI must start the cluster first: make slurm-up MAX_ARRAY_SIZE=11"
     return Cluster()
 
 

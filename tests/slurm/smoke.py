@@ -32,8 +32,8 @@ class Smoke:
         return done.stdout
 
     def slow_down_writes(self) -> None:
-        """Have the queued code pause between writing a result and giving it its name, to be killed there."""
-        (file,) = self.outputs.glob("snapshots/*/lib/base/hdf5.py")
+        """Let the queued code pause between writing a result and renaming it, so that it can be killed there."""
+        (file,) = self.outputs.glob("snapshots/*/lib/base/files.py")
         text = file.read_text()
         pause = "    if path.suffix == '.h5':\n        __import__('time').sleep(0.5)\n"
         assert text.count("    sync(temporary)\n") == 1
@@ -51,7 +51,7 @@ class Smoke:
         return [json.loads(file.read_text()) for file in files if not file.name.endswith(".jobs.json")]
 
     def jobs(self) -> tuple[str, ...]:
-        """How the names of the sweep's jobs begin."""
+        """The beginnings of the names of the sweep's jobs."""
         return tuple(f"tessera-{submit['id']}-" for submit in self.submits())
 
     def elements(self) -> dict[tuple[str, int], str]:

@@ -1,4 +1,4 @@
-"""The cluster that env/slurm/up raises."""
+"""The cluster that env/slurm/up starts."""
 
 import os
 import subprocess

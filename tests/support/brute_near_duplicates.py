@@ -1,4 +1,7 @@
-"""Oracles for the near-duplicate scan: plain loops, rapidfuzz, and the published sliding counter."""
+"""Slow, plain versions of the near-duplicate scan, whose results the fast one must have.
+
+They use plain loops, rapidfuzz, and the published sliding counter.
+"""
 
 import itertools
 from collections import Counter
@@ -12,7 +15,7 @@ Rows = list[tuple[int, ...]]
 
 
 def overlap(window: Ids, target: Ids) -> int:
-    """Tokens that both have, as multisets."""
+    """The number of tokens that both have, counted as multisets."""
     return sum((Counter(window) & Counter(target)).values())
 
 
@@ -34,7 +37,7 @@ def hits(tokens: Ids, offsets: Ids, targets: Sequence[Ids], max_distance: int) -
 
 
 def choice(rows: Rows, length: int) -> Rows:
-    """Of (target, position, distance): per target greedily the best, none overlapping another."""
+    """Of (target, position, distance), for each target: the best ones, chosen greedily so that none overlap."""
     kept: Rows = []
     for target, position, distance in sorted(rows, key=lambda row: (row[0], row[2], row[1])):
         if all(other != target or abs(position - at) >= length for other, at, _ in kept):
@@ -54,20 +57,23 @@ def near_duplicates_of_corpus(
 
 
 def sliding_counters(tokens: Ids, targets: Sequence[Ids], max_distance: int) -> Iterator[tuple[int, int]]:
-    """(position, target) of every candidate in one document, as the published method finds them: in pure Python, a
-    counter of the window, and for every target the overlap, mended by the token that enters and the one that leaves."""
+    """(position, target) of every candidate in one document, found by the published method in pure Python.
+
+    It keeps a counter of the window, and updates every target's overlap for the token that enters and the one that
+    leaves.
+    """
     length = len(targets[0])
-    wanted = [Counter(target) for target in targets]
+    counters = [Counter(target) for target in targets]
     window = Counter(tokens[:length])
     overlaps = [overlap(tokens[:length], target) for target in targets]
     for position in range(len(tokens) - length + 1):
         if position:
             gone, come = tokens[position - 1], tokens[position + length - 1]
-            for number, target in enumerate(wanted):
+            for number, target in enumerate(counters):
                 overlaps[number] -= window[gone] <= target[gone]
             window[gone] -= 1
             window[come] += 1
-            for number, target in enumerate(wanted):
+            for number, target in enumerate(counters):
                 overlaps[number] += window[come] <= target[come]
         for number, value in enumerate(overlaps):
             if value >= length - max_distance:

@@ -1,4 +1,4 @@
-"""Small tokenised corpora for tests, in the layout of a finished tokenize."""
+"""Small tokenised corpora. They stand for the output of the stage `tokenize` and have its layout."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +10,13 @@ from lib.corpus import chunks
 
 
 def write_chunk(
-    path: Path, documents: Sequence[Sequence[int]], vocab_size: int = 1 << 16, dtype: str | None = None,
+    path: Path,
+    documents: Sequence[Sequence[int]],
+    vocab_size: int = 1 << 16,
+    dtype: str | None = None,
     checksums: bool = True,
-) -> Path:  # fmt: skip
-    """`chunk-NN.h5` with these documents."""
+) -> Path:
+    """Write these documents as `chunk-NN.h5`. Returns its path."""
     tokens = np.array([token for document in documents for token in document], dtype or chunks.token_dtype(vocab_size))
     lengths = [len(document) for document in documents]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Runs stages in forked processes: torch and DeepSpeed are imported once, and each training has its own process.
+"""A process that runs stages in forks. It stands for `python -m jobs`, without importing torch and DeepSpeed each time.
 
-Reads lines of JSON {"stage", "argv", "log"}; answers with the process id, then with its exit status.
+It reads lines of JSON {"stage", "argv", "log"}, and answers with the process id and then the exit status.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A stage under real MPI ranks, by the command that the README gives."""
+"""Runs a stage under real MPI ranks. It stands for a user who types the `mpirun` command of the README."""
 
 import json
 import os
@@ -12,9 +12,13 @@ from lib.base.places import ROOT
 
 TIMEOUT_SECONDS = 300.0
 ENVIRONMENT = {
-    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1",
-    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1",
-}  # fmt: skip
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMP_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+}
 
 
 def command(stage: str, config: Path, out: Path, ranks: int) -> list[str]:
@@ -28,6 +32,11 @@ def run_ranks(stage: str, config: Mapping[str, Any], out: Path, ranks: int = 1) 
     file = out.with_name(f"{out.name}.yaml")
     file.write_text(json.dumps(config, default=str))
     return subprocess.run(
-        command(stage, file, out, ranks), cwd=ROOT, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True,
-        timeout=TIMEOUT_SECONDS, check=False,
-    )  # fmt: skip
+        command(stage, file, out, ranks),
+        cwd=ROOT,
+        env={**os.environ, **ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )

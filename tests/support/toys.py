@@ -1,6 +1,7 @@
-"""A checkout with a sweep of toy stages, run through its own launch.py, so that submission is tested in seconds.
+"""A checkout with a sweep of toy stages. It stands for a user's checkout, so that submission is tested in seconds.
 
-Three `count` tasks write their numbers slowly enough to be killed in the middle; `total` adds them up.
+It has the project's own launcher and library. Three `count` tasks write numbers slowly enough to be killed in the
+middle, and `total` adds up what each one wrote.
 """
 
 import csv
@@ -83,7 +84,7 @@ def run(root, plan, console):
         total = hdf5.read(finished.directory(root, plan.tasks[leaf.digest]) / "total.h5", "total")
         lines.append(f"{leaf.labels['number']},{int(total)}")
     table = places.tables(root, plan.name) / "toy.csv"
-    files.write_bytes(table, ("\\n".join(lines) + "\\n").encode())  # its being there says that it is whole
+    files.write_bytes(table, ("\\n".join(lines) + "\\n").encode())  # a file that exists is complete
 '''
 SWEEP = """
 name: toy
@@ -121,9 +122,15 @@ class Toy:
         """Run `launch.py <command> toy`."""
         line = [sys.executable, "launch.py", command, "toy", "--profile=toy", "--cluster=toy", *flags]
         return subprocess.run(
-            line, cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS,
-            stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
+            line,
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
 
     def submit(self, *flags: str) -> subprocess.CompletedProcess:
         """`launch.py submit`, which must succeed."""
@@ -159,11 +166,15 @@ def make(folder: Path) -> Toy:
     shutil.copytree(ROOT / "lib", folder / "lib", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "launch.py", folder)
     texts = {
-        "lib/studies/collect.py": COLLECT, "jobs/__init__.py": "", "jobs/toy/count.py": COUNT,
+        "lib/studies/collect.py": COLLECT,
+        "jobs/__init__.py": "",
+        "jobs/toy/count.py": COUNT,
         "jobs/toy/total.py": TOTAL,
         "jobs/__main__.py": (ROOT / "jobs" / "__main__.py").read_text(),
-        "sweeps/toy.yaml": SWEEP, "sweeps/profiles/toy.yaml": "{}\n", "env/clusters/toy.yaml": CLUSTER,
-    }  # fmt: skip
+        "sweeps/toy.yaml": SWEEP,
+        "sweeps/profiles/toy.yaml": "{}\n",
+        "env/clusters/toy.yaml": CLUSTER,
+    }
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

@@ -135,7 +135,7 @@ def test_a_missing_package_says_how_to_get_it():
 
 
 def test_another_version_than_the_pinned_one_is_refused():
-    with pytest.raises(TesseraError, match=r"numpy .* is installed, 0\.1 is wanted; pip install numpy==0\.1"):
+    with pytest.raises(TesseraError, match=r"numpy .* is installed, but 0\.1 is required; pip install numpy==0\.1"):
         package_docs.corpus(["numpy==0.1"])
 
 

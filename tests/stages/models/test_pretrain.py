@@ -90,8 +90,8 @@ def test_an_empty_corpus_is_named(tmp_path, texts):
         ("heads: 3", "width 16 is no multiple of heads 3"),
         ("steps: 0", "must be at least 1"),
         ("state_size: 0", "must be at least 1"),
-        ("architecture: rwkv", "'rwkv' is no one of 'gpt_neox', 'mamba'"),
-        ("objective: prefix", "'prefix' is no one of 'causal', 'masked'"),
+        ("architecture: rwkv", "architecture is 'rwkv'; it must be one of 'gpt_neox', 'mamba'"),
+        ("objective: prefix", "objective is 'prefix'; it must be one of 'causal', 'masked'"),
         ("layer: 2", "unknown key 'layer'; did you mean 'layers'"),
     ],
 )

@@ -132,8 +132,8 @@ def test_a_larger_r_keeps_the_replacements_of_a_smaller_one(inputs: dict[str, Pa
         ("replaced_tokens: 15", "replaced_tokens is 15; canaries of 14 tokens allow 1 to 14"),
         ("replaced_tokens: 0", "replaced_tokens is 0; it must be at least 1"),
         ("top_k: 500", "top_k is 500"),
-        ("strategy: mml", "strategy: 'mml' is no one of 'mlm', 'mlm_random', 'random'"),
-        ("kind: shufle", "kind: 'shufle'"),
+        ("strategy: mml", "strategy is 'mml'; it must be one of 'mlm', 'mlm_random', 'random'"),
+        ("kind: shufle", "kind is 'shufle'"),
     ],
 )
 def test_wrong_values_are_usage_errors(

@@ -187,7 +187,7 @@ def test_refusals(tiny_causal_lm, prompt_file, tmp_path, capsys) -> None:
         (prompt_file, {"parts": 12}, 1, "has 11 prompts only"),
         (prompt_file, {"part": 2, "parts": 2}, 2, "parts count from 0"),
         (prompt_file, {"decoding": {"kind": "sample", "top_q": 1}}, 2, "unknown key 'top_q'; did you mean 'top_"),
-        (prompt_file, {"decoding": {"kind": "beam"}}, 2, "'beam' is no one of 'greedy', 'sample'"),
+        (prompt_file, {"decoding": {"kind": "beam"}}, 2, "kind is 'beam'; it must be one of 'greedy', 'sample'"),
     ]
     for number, (file, changes, code, message) in enumerate(cases):
         assert run(tmp_path / str(number), tiny_causal_lm, file, **changes) == code

@@ -52,7 +52,7 @@ def test_documents_are_dealt_evenly(tmp_path: Path) -> None:
 def test_errors(tmp_path: Path) -> None:
     with pytest.raises(TesseraError, match="cannot fill 9000 files; name more packages or lower n_files"):
         make(tmp_path / "a", n_files=9000)
-    with pytest.raises(TesseraError, match=r"is installed, 0\.0\.1 is wanted"):
+    with pytest.raises(TesseraError, match=r"is installed, but 0\.0\.1 is required"):
         make(tmp_path / "b", packages=("pluggy==0.0.1",))
     with pytest.raises(ValueError, match="at least 1"):
         package_text.Config(())

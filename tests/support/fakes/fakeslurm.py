@@ -1,14 +1,17 @@
-"""What the fake SLURM commands beside this file share: jobs kept in a directory, really run, and faults to inject.
+"""Shared by the fake SLURM commands beside this file. They stand for a cluster: they run jobs and can inject faults.
+
+The state is in files:
 
 $FAKE_SLURM/jobs/<id>/job.json        what sbatch was given
-$FAKE_SLURM/jobs/<id>/<element>.state one word; the element is an array index, or `-` for a job that is no array
+$FAKE_SLURM/jobs/<id>/<element>.state one word; the element is an array index, or `-` for a job that is not an array
 $FAKE_SLURM/jobs/<id>/<element>.runs  a byte for every time it was started
-$FAKE_SLURM/jobs/<id>/<element>.asked cancel | requeue | node_fail, until the keeper has done it
-$FAKE_SLURM/faults/<command>          fail | silent | garbage, and for sbatch refuse | mute (takes the job, then fails)
+$FAKE_SLURM/jobs/<id>/<element>.asked cancel | requeue | node_fail, until it is done
+$FAKE_SLURM/faults/<command>          fail | silent | garbage; for sbatch also refuse | mute (takes the job, then fails)
 $FAKE_SLURM/hold                      while it exists, nothing starts
 $FAKE_SLURM/calls                     a line for every call
 
-$FAKE_SLURM_MAX_ARRAY_SIZE (1001) is what the site allows. Only the standard library, since any python3 may run this.
+$FAKE_SLURM_MAX_ARRAY_SIZE (1001) is the size of the largest array. This file uses only the standard library, because
+any python3 may run it.
 """
 
 import json
@@ -26,7 +29,7 @@ POLL_SECONDS = 0.02
 
 
 def begin() -> None:
-    """Note the call and act out the fault that is set for this command."""
+    """Record the call, and show the fault that is set for this command."""
     command = Path(sys.argv[0]).name
     with open(ROOT / "calls", "a") as log:
         log.write(" ".join([command, *sys.argv[1:]]) + "\n")
@@ -42,7 +45,7 @@ def begin() -> None:
 
 
 def _then() -> None:
-    """Rename a file, as something that happens while this command is asked: faults/<command>.then names both."""
+    """Rename a file while this command runs: faults/<command>.then has its old and new name."""
     wish = ROOT / "faults" / f"{Path(sys.argv[0]).name}.then"
     if wish.exists():
         source, target = wish.read_text().splitlines()
@@ -62,7 +65,7 @@ def max_array_size() -> int:
 
 
 def add(script: str, options: dict[str, str]) -> int:
-    """Take a job in and start its keeper. Returns the job's id."""
+    """Take a job and start its keeper. Returns the job's id."""
     (ROOT / "jobs").mkdir(exist_ok=True)
     number = _next_number()
     folder = ROOT / "jobs" / str(number)
@@ -74,9 +77,12 @@ def add(script: str, options: dict[str, str]) -> int:
     _write(folder / "job.json", json.dumps(job))
     with open(folder / "keeper.log", "ab") as log:
         subprocess.Popen(
-            [sys.executable, __file__, str(folder)], start_new_session=True, stdin=subprocess.DEVNULL, stdout=log,
+            [sys.executable, __file__, str(folder)],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
     return number
 
 
@@ -104,7 +110,7 @@ def states(job: dict) -> dict[str, str]:
 
 
 def identity(job: dict, element: str) -> str:
-    """`12_3`, or `12` for a job that is no array."""
+    """`12_3`, or `12` for a job that is not an array."""
     return str(job["id"]) if element == "-" else f"{job['id']}_{element}"
 
 
@@ -140,9 +146,14 @@ class Keeper:
             with open(self.folder / f"{element}.runs", "a") as runs, open(self._output(element), "ab") as output:
                 runs.write(".")
                 self.running[element] = subprocess.Popen(
-                    ["bash", str(self.folder / "script.sh")], env=self._environment(element), cwd=self.job["cwd"],
-                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                )  # fmt: skip
+                    ["bash", str(self.folder / "script.sh")],
+                    env=self._environment(element),
+                    cwd=self.job["cwd"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
             self._set(element, "RUNNING")
 
     def _reap(self) -> None:
@@ -164,8 +175,8 @@ class Keeper:
             self._set(element, {"cancel": "CANCELLED", "node_fail": "NODE_FAIL", "requeue": "PENDING"}[word])
 
     def _dependencies_ended(self) -> bool:
-        wanted = set(re.findall(r":(\d+)", self.job.get("dependency", "")))
-        return not any(state in LIVE for job, found in jobs() if str(job["id"]) in wanted for state in found.values())
+        needed = set(re.findall(r":(\d+)", self.job.get("dependency", "")))
+        return not any(state in LIVE for job, found in jobs() if str(job["id"]) in needed for state in found.values())
 
     def _environment(self, element: str) -> dict[str, str]:
         number = self.job["id"] if element == "-" else self.job["id"] * 1000 + int(element)

@@ -1,0 +1,74 @@
+"""The sweep that a command is about: its plan, where it runs, and where its results are."""
+
+import json
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.base import places
+from lib.plans import documents, expansion, finished
+from lib.plans.plan import Plan
+from lib.running import site as clusters
+from lib.running import slurm, submissions, survey
+from lib.running.site import Cluster
+from lib.running.survey import DONE, UNKNOWN, Survey
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep as the command line asks for it. site: None means this machine; root: the folder of all outputs."""
+
+    plan: Plan
+    site: Cluster | None
+    root: Path
+
+    def done(self) -> set[str]:
+        """The digests of the tasks that are done."""
+        return finished.done(self.root, self.plan)
+
+    def survey(self) -> Survey:
+        """The state of every task. If SLURM cannot be asked, submitted tasks are unknown, and `trouble` says why."""
+        if self.site is None:
+            return survey.local(self.root, self.plan)
+        try:
+            return survey.cluster(self.root, self.plan)
+        except slurm.SchedulerUnavailable as error:
+            found = survey.local(self.root, self.plan)
+            for digest in self._submitted():
+                if found.states.get(digest, DONE) != DONE:
+                    found.states[digest] = UNKNOWN
+            found.trouble = str(error)
+            return found
+
+    def _submitted(self) -> set[str]:
+        every = submissions.all_of(self.root, self.plan.name)
+        return {digest for _, submit in every for array in submit.arrays for digest in array.digests}
+
+
+def load(arguments: Namespace) -> Sweep:
+    """Plan the sweep that the command line names. Raises UsageError if a task does not fit on the cluster."""
+    site, root = clusters.load(arguments.cluster), arguments.outputs.resolve()
+    profile = arguments.profile or ("paper" if site else "laptop")
+    document = documents.read(arguments.sweep, profile, arguments.settings)
+    plan = expansion.expand(document, profile, _pins(root))
+    if site:
+        for task in plan.tasks.values():
+            clusters.check(task.resources, site, f"node {task.node}")
+    return Sweep(plan, site, root)
+
+
+def _pins(root: Path) -> dict[str, str]:
+    """Branches of the hub -> the commits that `fetch` resolved them to."""
+    file = places.hub_lock(root)
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def submit_command(arguments: Namespace, profile: str) -> list[str]:
+    """The launcher's arguments that a controller repeats. It does not depend on what is found where that runs."""
+    line = ["submit", arguments.sweep, f"--outputs={arguments.outputs.resolve()}", "--no-fetch"]
+    line += [f"--set={setting}" for setting in arguments.settings]
+    line += [f"--profile={profile}"]
+    if arguments.cluster:
+        file = Path(arguments.cluster)
+        line.append(f"--cluster={file.resolve() if file.suffix else arguments.cluster}")
+    return line + ([f"--max-failures={arguments.max_failures}"] if arguments.max_failures else [])

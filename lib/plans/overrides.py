@@ -1,0 +1,67 @@
+"""`--set key=value`: one value of a sweep's document, given on the command line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from lib.base import yamls
+from lib.base.errors import UsageError, suggestion
+
+SECTIONS = ("vars", "nodes")
+OPEN_MAPPINGS = ("config", "resources", "inputs")  # of a node: the stage knows which keys these may have
+
+
+def apply_to_all(documents: Sequence[dict[str, Any]], settings: Sequence[str]) -> None:
+    """Apply each setting to every document that knows its key. Raises UsageError if none of them does."""
+    for setting in settings:
+        errors = [error for document in documents if (error := _try_to_apply(document, setting))]
+        if errors and len(errors) == len(documents):
+            raise errors[0]
+
+
+def _try_to_apply(document: dict[str, Any], setting: str) -> UsageError | None:
+    try:
+        apply(document, setting)
+    except UsageError as error:
+        return error
+    return None
+
+
+def apply(document: dict[str, Any], setting: str) -> None:
+    """Apply `key=value`. The key is a variable's name, or a dotted path such as nodes.target.config.steps."""
+    where = f"--set {setting}"
+    path, separator, text = setting.partition("=")
+    if not separator:
+        raise UsageError(f"{where}: must be key=value")
+    mapping, key = _find(document, path if path.split(".")[0] in SECTIONS else f"vars.{path}", where)
+    try:
+        mapping[key] = yamls.parse(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where}: the value is not valid YAML: {error}") from error
+
+
+def _find(document: dict[str, Any], path: str, where: str) -> tuple[dict[str, Any], str]:
+    """The mapping that a dotted path leads to, and the key in it. A name may contain dots itself."""
+    mapping, name, rest = document, "", path
+    while rest not in mapping and "." in rest:
+        name = _first_name(rest, mapping)
+        mapping, rest = _entry(mapping, name, where), rest[len(name) + 1 :]
+    if not name:
+        raise UsageError(f"{where}: name an entry of it, such as {rest}.<name>=...")
+    if rest not in mapping and name not in OPEN_MAPPINGS:
+        raise UsageError(f"{where}: no '{rest}'{suggestion(rest, mapping)}")
+    return mapping, rest
+
+
+def _first_name(path: str, known: Mapping[str, Any]) -> str:
+    """The known name that a dotted path begins with, or the part before its first dot."""
+    return next((str(key) for key in known if path.startswith(f"{key}.")), path.split(".")[0])
+
+
+def _entry(mapping: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    if name not in mapping:
+        raise UsageError(f"{where}: no '{name}'{suggestion(name, mapping)}")
+    if not isinstance(mapping[name], dict):
+        raise UsageError(f"{where}: '{name}' has no entries")
+    return mapping[name]

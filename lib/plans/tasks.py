@@ -1,0 +1,69 @@
+"""A node at one point becomes a task: its configuration built and pinned, its resources computed, its digest taken."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from lib.artifacts.stage import Stage, check_inputs, load, task_digest
+from lib.base import config
+from lib.base.errors import UsageError
+from lib.plans import rates
+from lib.plans.plan import Task
+from lib.plans.resources import Resources
+from lib.plans.variables import resolve
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+Inputs = Mapping[str, str | list[str]]  # input -> digest, or digests
+
+
+def make(
+    node: str, template: Mapping[str, Any], scope: Mapping[str, Any], inputs: Inputs, pins: Mapping[str, str]
+) -> Task:
+    """The task of a node whose variables have the values in `scope`; `pins` maps hub items to commits."""
+    where = f"node {node}"
+    stage = load(template["stage"])
+    check_inputs(stage, inputs, where)
+    inputs = {name: _as_declared(stage, name, value, where) for name, value in inputs.items()}
+    values = config.build(stage.config_class, resolve(template.get("config") or {}, scope, where), where)
+    values = _pinned(stage, values, pins)
+    return Task(
+        digest=task_digest(stage, values, inputs),
+        stage=stage.name,
+        version=stage.version,
+        label=stage.label(values),
+        node=node,
+        config=config.plain(values),
+        inputs=inputs,
+        resources=_resources(stage, resolve(template.get("resources") or {}, scope, where), where),
+    )
+
+
+def _as_declared(stage: Stage, name: str, value: str | list[str], where: str) -> str | list[str]:
+    """An input as a list if the stage takes a list, else as one digest."""
+    if name in stage.lists:
+        return value if isinstance(value, list) else [value]
+    if isinstance(value, str):
+        return value
+    if len(value) != 1:
+        raise UsageError(f"{where}: input '{name}': must be one node, {{each: ...}} gives {len(value)}")
+    return value[0]
+
+
+def _resources(stage: Stage, given: Mapping[str, Any], where: str) -> Resources:
+    resources = config.build(Resources, given, f"{where}: resources")
+    return rates.applied(stage.name, replace(resources, mpi=stage.mpi))
+
+
+def _pinned(stage: Stage, values: Any, pins: Mapping[str, str]) -> Any:
+    """`values` with whatever may change later fixed now.
+
+    The stage's own `pin` fixes what a local folder holds. A branch of the hub becomes the commit in `pins`, if any.
+    """
+    if hasattr(stage.module, "pin"):
+        values = stage.module.pin(values)
+    revision = getattr(values, "revision", None)
+    if not pins or not revision or COMMIT.fullmatch(revision):
+        return values
+    commits = [pins[str(item)] for item in stage.module.hub(values) if str(item) in pins]
+    return replace(values, revision=commits[0]) if commits else values

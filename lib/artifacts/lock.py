@@ -26,7 +26,7 @@ def held(directory: Path) -> bool:
         return False
     with open(directory / LOCK) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # NFS grants an exclusive one to writers only
         except BlockingIOError:
             return True
         except OSError:

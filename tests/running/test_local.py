@@ -20,7 +20,14 @@ def toy(tmp_path: Path) -> Toy:
 
 def start(toy: Toy, *flags: str) -> subprocess.Popen:
     line = [sys.executable, "launch.py", "submit", "toy", "--profile=toy", "--cluster=local", *flags]
-    return subprocess.Popen(line, cwd=toy.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        line, cwd=toy.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
+    )
+
+
+def _heed_interrupts() -> None:
+    """A job in the background of a script, as this test may be, has interrupts ignored, and its children too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def running_counts(toy: Toy) -> list[int]:

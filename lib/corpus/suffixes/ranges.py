@@ -9,7 +9,7 @@ import heapq
 import numpy as np
 from numba import njit
 
-from lib.corpus.suffixes.sorting import Text, as_text, key, less, sort_suffixes, suffix_keys
+from lib.corpus.suffixes.sorting import Text, key, less, sort_suffixes, suffix_keys
 
 OVERSAMPLING = 32  # samples per range: the largest range is then about 1.6 times the mean
 MAX_RANGES = 8192  # beyond, ranges grow: a sample of 262,144 suffixes is sorted by every rank in a tenth of a second
@@ -21,17 +21,6 @@ _U64 = np.uint64
 def position_dtype(n_tokens: int) -> np.dtype:
     """uint32 while it holds every position of a text of `n_tokens`, else uint64."""
     return np.dtype("<u4" if n_tokens <= 1 << 32 else "<u8")
-
-
-def suffix_array(tokens: np.ndarray, depth: int) -> np.ndarray:
-    """All positions of `tokens` (1-D uint16 or uint32), sorted by the up to `depth` tokens that start there.
-
-    The end of the text sorts before any token; of equal suffixes the lower position comes first. In one go, in memory.
-    """
-    text = as_text(tokens)
-    positions = np.arange(len(tokens), dtype=position_dtype(len(tokens)))
-    sort_suffixes(text, positions, suffix_keys(text, positions, depth), depth)
-    return positions
 
 
 def choose_splitters(text: Text, depth: int, range_tokens: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lib.base.errors import TesseraError
 from lib.corpus.counts import scan
+from tests.support.suffixes import by_brute_force
 
 texts = st.lists(st.lists(st.integers(0, 2), max_size=12), max_size=6)  # tiny alphabet, empty and short documents
 
@@ -27,8 +28,7 @@ def brute(documents: list[list[int]], query: list[int], low: int = 0, high: int 
 
 
 def suffix_array(tokens: list[int], depth: int) -> np.ndarray:
-    """By its definition; sorting is stable, so equal prefixes keep the order of their positions."""
-    return np.array(sorted(range(len(tokens)), key=lambda i: tokens[i : i + depth]), dtype=np.uint32)
+    return np.array(by_brute_force(tokens, depth), dtype=np.uint32)
 
 
 @given(texts, st.lists(st.integers(0, 2), min_size=1, max_size=5), st.data())

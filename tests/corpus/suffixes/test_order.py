@@ -3,17 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.corpus.suffixes.order import first_out_of_order
-
-
-def suffix_array(tokens: list[int], depth: int) -> list[int]:
-    return sorted(range(len(tokens)), key=lambda i: (tokens[i : i + depth], i))
+from tests.support.suffixes import by_brute_force
 
 
 @given(st.data())
 def test_only_the_suffix_array_is_in_order(data: st.DataObject) -> None:
     tokens = data.draw(st.lists(st.integers(0, 2), min_size=1, max_size=12))
     depth = data.draw(st.integers(1, 15))
-    right = suffix_array(tokens, depth)
+    right = by_brute_force(tokens, depth)
     given = data.draw(
         st.one_of(st.permutations(right), st.lists(st.integers(-1, 12), min_size=len(tokens), max_size=len(tokens)))
     )

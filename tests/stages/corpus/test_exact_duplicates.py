@@ -13,8 +13,8 @@ from jobs.corpus import exact_duplicates, suffix_array
 from lib.base import blocks, hdf5, places
 from lib.base.errors import TesseraError
 from lib.corpus.exact import by_ranks, groups
-from lib.corpus.suffixes import ranges
 from lib.corpus.suffixes.sorting import as_text
+from tests.support import suffixes
 from tests.support.corpora import write_chunk
 from tests.support.ranks import run_ranks
 
@@ -56,7 +56,7 @@ def corpora(draw) -> list[list[int]]:
 def test_groups_equal_brute_force(documents, length) -> None:
     tokens = np.array([token for document in documents for token in document], np.uint16)
     offsets = np.cumsum([0, *map(len, documents)])
-    positions = ranges.suffix_array(tokens, 8)
+    positions = suffixes.suffix_array(tokens, 8)
     same = groups.same_as_previous(as_text(tokens), positions, length)
     found = groups.groups(positions, same, offsets, length)
     ends = np.cumsum(found.counts)

@@ -1,3 +1,5 @@
+"""The cache of compiled kernels: what it shares between checkouts, and what it never mixes up."""
+
 import os
 import shutil
 import subprocess
@@ -17,32 +19,45 @@ def outer(x):
     return 10 * inner(x)
 """
 PROGRAM = "from lib.outer import outer; print(outer(1), sum(outer.stats.cache_hits.values()))"
+NAMESAKES = """
+from lib.left.module import inner as left
+from lib.right.module import inner as right
+print(left(1), right(1), sum(sum(kernel.stats.cache_hits.values()) for kernel in (left, right)))
+"""
 
 
-def checkout(folder: Path, constant: int) -> Path:
-    """A lib/ of two kernels in two files, one calling the other."""
-    (folder / "lib").mkdir(parents=True)
+def checkout(folder: Path, modules: dict[str, str]) -> Path:
+    """A lib/ of these modules, with the cache of kernels."""
     for name in ("__init__.py", "kernels/__init__.py", "kernels/cache.py"):
-        (folder / "lib" / name).parent.mkdir(exist_ok=True)
+        (folder / "lib" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "lib" / name, folder / "lib" / name)
-    (folder / "lib/inner.py").write_text(INNER.format(constant))
-    (folder / "lib/outer.py").write_text(OUTER)
+    for name, source in modules.items():
+        (folder / "lib" / name).parent.mkdir(exist_ok=True)
+        (folder / "lib" / name).write_text(source)
     return folder
 
 
-def run(folder: Path, cache: Path) -> list[int]:
-    """[result, calls that needed no compilation]"""
+def run(folder: Path, cache: Path, program: str = PROGRAM) -> list[int]:
+    """Results, and the number of calls that needed no compilation."""
     environment = {**os.environ, "TESSERA_KERNELS": str(cache), "PYTHONPATH": str(folder)}
     environment.pop("NUMBA_CACHE_LOCATOR_CLASSES", None)
-    line = [sys.executable, "-c", PROGRAM]
+    line = [sys.executable, "-c", program]
     answer = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     return [int(word) for word in answer.stdout.split()]
 
 
 def test_another_copy_of_the_same_code_compiles_nothing_and_a_changed_callee_everything(tmp_path: Path) -> None:
-    first, second = checkout(tmp_path / "a", 1), checkout(tmp_path / "b", 1)
+    modules = {"inner.py": INNER.format(1), "outer.py": OUTER}
+    first, second = (checkout(tmp_path / name, modules) for name in ("a", "b"))
     assert run(first, tmp_path / "cache") == [20, 0]
     assert run(first, tmp_path / "cache") == [20, 1]
     assert run(second, tmp_path / "cache") == [20, 1]
     (first / "lib/inner.py").write_text(INNER.format(5))
     assert run(first, tmp_path / "cache") == [60, 0]
+
+
+def test_kernels_of_one_name_module_name_and_line_in_two_packages_are_kept_apart(tmp_path: Path) -> None:
+    """numba's own names for them are equal: without the package in them, one kernel runs the other's code."""
+    folder = checkout(tmp_path / "a", {"left/module.py": INNER.format(1), "right/module.py": INNER.format(5)})
+    assert run(folder, tmp_path / "cache", NAMESAKES) == [2, 6, 0]
+    assert run(folder, tmp_path / "cache", NAMESAKES) == [2, 6, 2]

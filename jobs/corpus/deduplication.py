@@ -94,7 +94,7 @@ def _longest_common(
     from lib.corpus.near import common_ngrams
 
     wanted = targets[rows["target"].astype(np.int64)].astype("<u4")
-    windows = _windows(rows, corpus, targets.shape[1])
+    windows = chunks.windows(corpus, rows["chunk"], rows["position"], targets.shape[1]).astype("<u4", copy=False)
     longest = common_ngrams.longest_common(wanted, windows)
     wrong = np.flatnonzero(longest < common_ngrams.least_possible(rows["distance"], targets.shape[1]))
     if len(wrong):
@@ -105,13 +105,6 @@ def _longest_common(
             "targets that the near-duplicates were made from"
         )
     return longest
-
-
-def _windows(rows: Mapping[str, np.ndarray], corpus: Sequence, length: int) -> np.ndarray:
-    windows = np.empty((len(rows["target"]), length), "<u4")
-    for row, (chunk, position) in enumerate(zip(rows["chunk"].tolist(), rows["position"].tolist())):
-        windows[row] = corpus[chunk].tokens[position : position + length]
-    return windows
 
 
 def _write(out: Path, ranges: Mapping[str, tuple[str, int, int]]) -> None:

@@ -132,7 +132,7 @@ def _candidates(
 
     limit = targets.Buckets(config.buckets, config.tolerance).limit(missing)
     rows = targets.next_round(groups.counts, config.seed, *bounds, limit)
-    tokens = _windows(corpus[groups.chunk], groups.first(rows), config.length)
+    tokens = chunks.windows(corpus, np.full(len(rows), groups.chunk), groups.first(rows), config.length)
     rich = targets.unique_tokens(tokens) >= config.min_unique_tokens
     return rows[rich], tokens[rich]
 
@@ -170,19 +170,11 @@ def _add_random(config: Config, corpus: Sequence, folder: Path, found: _Targets)
         [chunk.tokens for chunk in corpus], [chunk.offsets for chunk in corpus], config.length, config.n_random,
         config.min_unique_tokens, config.seed,
     )  # fmt: skip
-    tokens = np.stack([_windows(corpus[row], np.array([position]), config.length)[0] for row, position in drawn])
+    tokens = chunks.windows(corpus, *zip(*drawn), config.length)
     counts = _count(config, corpus, tokens, mpi.world(), folder, "random-")
     if counts is not None:
         for window, count, (row, position) in zip(tokens, counts.sum(axis=1), drawn):
             found.add(window, 0, int(count), row, position)
-
-
-def _windows(chunk: Any, positions: np.ndarray, length: int) -> np.ndarray:
-    """The windows at `positions` (int64): (n, length)."""
-    windows = np.empty((len(positions), length), chunk.tokens.dtype)
-    for row, position in enumerate(positions.tolist()):
-        windows[row] = chunk.tokens[position : position + length]
-    return windows
 
 
 def _too_few(config: Config, groups: Groups, found: _Targets) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
-from lib.texts.documents import leading, shuffled
+from lib.texts.documents import leading, read_shuffled
 
 if TYPE_CHECKING:
     from lib.training.pretraining import Architecture, Optimisation
@@ -63,9 +63,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     from lib.models import loading
     from lib.training import pretraining
 
-    texts = shuffled(hdf5.read_texts(store.find(inputs["text"], places.TEXT), "train"), config.seed)
-    if not any(texts):
-        raise TesseraError(f"{inputs['text']}: no text in `train`; name more packages in the text stage")
+    texts = read_shuffled(store.find(inputs["text"], places.TEXT), config.seed)
     tokenizer = _tokenizer(config, inputs, texts)
     with pretraining.threads(config.threads):
         model, loss = _train(config, tokenizer, texts)

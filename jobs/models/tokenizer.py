@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.artifacts import store
-from lib.base import hdf5, places
-from lib.base.errors import TesseraError
-from lib.texts.documents import leading, shuffled
+from lib.base import places
+from lib.texts.documents import leading, read_shuffled
 
 VERSION = 1
 INPUTS = ("text",)
@@ -31,8 +30,6 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Train and save. Raises TesseraError when the text artifact has no pre-training text."""
     from lib.tokens import train_bpe
 
-    texts = shuffled(hdf5.read_texts(store.find(inputs["text"], places.TEXT), "train"), config.seed)
-    if not any(texts):
-        raise TesseraError(f"{inputs['text']}: no text in `train`; name more packages in the text stage")
+    texts = read_shuffled(store.find(inputs["text"], places.TEXT), config.seed)
     sample = leading(texts, config.characters)
     train_bpe.train_tokenizer(sample, config.vocab_size, masked=False).save_pretrained(out)

@@ -124,14 +124,14 @@ def _library(config: Config, inputs: dict[str, Path], out: Path):
 
 @contextmanager
 def _hub_library(config: Config, out: Path):
-    from lib.canaries import books
     from lib.models.hub import local_snapshot
+    from lib.texts import data_sets
 
     items = hub(config)
     folder = local_snapshot(items[0]) if items else Path(config.repo).resolve()
     scratch = places.private(out / "arrow", "books")
     try:
-        rows = books.load_data_set(folder, config.split, (config.text_column, config.name_column), scratch)
+        rows = data_sets.load(folder, config.split, (config.text_column, config.name_column), scratch)
         yield list(map(str, rows[config.name_column])), lambda index: rows[int(index)][config.text_column]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

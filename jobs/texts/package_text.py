@@ -18,7 +18,8 @@ from lib.base import files
 from lib.base.distributions import versions
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
-from lib.texts.package_docs import Document, texts
+from lib.texts.documents import Document
+from lib.texts.package_docs import texts
 
 VERSION = 1
 INPUTS: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ import numpy as np
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
-from lib.texts.package_docs import Document
+from lib.texts.documents import Document, millions, write_documents
 
 VERSION = 1
 INPUTS: tuple[str, ...] = ()
@@ -71,14 +71,14 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     passages, filler = cut(config, documents)
     train = spread(passages, filler, config.seed)
     with hdf5.create(out / places.TEXT) as file:
-        for name, chosen in (("train", train), ("books", [])):
-            _write(file, name, chosen)
+        write_documents(file, "train", train)
+        write_documents(file, "books", [])
         file.attrs["packages"] = ", ".join(sorted(config.packages))
     with hdf5.create(out / places.PASSAGES) as file:
-        _write(file, "passages", [passage.document for passage in passages])
+        write_documents(file, "passages", [passage.document for passage in passages])
         hdf5.write(file, "subset", np.array([passage.subset.encode() for passage in passages]))
         hdf5.write(file, "repetitions", np.array([passage.repetitions for passage in passages], "<u4"))
-    print(f"repeated_text: {_millions(filler)} M characters in {len(filler)} documents; {len(passages)} passages, "
+    print(f"repeated_text: {millions(filler)} M characters in {len(filler)} documents; {len(passages)} passages, "
           f"{len(train) - len(filler)} copies of {config.passage_characters} characters")  # fmt: skip
 
 
@@ -156,12 +156,3 @@ def _left(config: Config, members: list[Document], chosen: list[tuple[int, int]]
         for index, member in enumerate(members)
         for part in texts_passages.without(member.text, starts.get(index, []), config.passage_characters)
     ]
-
-
-def _write(file, name: str, documents: list[Document]) -> None:
-    hdf5.write_texts(file, name, [document.text for document in documents])
-    hdf5.write_texts(file, f"{name}_names", [document.name for document in documents])
-
-
-def _millions(documents: list[Document]) -> str:
-    return f"{sum(len(document.text) for document in documents) / 1e6:.2f}"

@@ -13,7 +13,8 @@ from lib.base import hdf5, places
 from lib.base.distributions import versions
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
-from lib.texts.package_docs import Document, corpus
+from lib.texts.documents import Document, millions, write_documents
+from lib.texts.package_docs import corpus
 
 VERSION = 1
 INPUTS: tuple[str, ...] = ()
@@ -45,11 +46,11 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     if not train:
         raise TesseraError(f"packages: every document of {', '.join(config.packages)} is a book; name more packages")
     with hdf5.create(out / places.TEXT) as file:
-        _write(file, "train", train)
-        _write(file, "books", books)
+        write_documents(file, "train", train)
+        write_documents(file, "books", books)
         found = versions(config.packages)
         file.attrs["packages"] = ", ".join(f"{name}=={found[name]}" for name in sorted(found))
-    print(f"text: {len(train)} documents ({_millions(train)} M characters), {len(books)} books ({_millions(books)} M)")
+    print(f"text: {len(train)} documents ({millions(train)} M characters), {len(books)} books ({millions(books)} M)")
 
 
 def choose_books(documents: list[Document], config: Config) -> np.ndarray:
@@ -61,12 +62,3 @@ def choose_books(documents: list[Document], config: Config) -> np.ndarray:
             f"have {config.book_characters} characters; name more packages or lower book_characters"
         )
     return generator(config.seed, "books of the text").permutation(long)[: config.n_books]
-
-
-def _write(file, name: str, documents: list[Document]) -> None:
-    hdf5.write_texts(file, name, [document.text for document in documents])
-    hdf5.write_texts(file, f"{name}_names", [document.name for document in documents])
-
-
-def _millions(documents: list[Document]) -> str:
-    return f"{sum(len(document.text) for document in documents) / 1e6:.2f}"

@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import xxhash
+from numpy.typing import ArrayLike
 
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
@@ -126,6 +127,18 @@ def checksums(array: np.ndarray, first: int = 0, last: int | None = None) -> np.
     last = -(-len(array) // CHECKED_TOKENS) if last is None else last
     parts = (array[block * CHECKED_TOKENS : (block + 1) * CHECKED_TOKENS] for block in range(first, last))
     return np.array([xxhash.xxh3_64_intdigest(np.ascontiguousarray(part)) for part in parts], dtype="<u8")
+
+
+def windows(corpus: Sequence[Chunk], chunk: ArrayLike, position: ArrayLike, length: int) -> np.ndarray:
+    """The `length` tokens from `position` (n,) of each chunk, given by its index (n,): n x length.
+
+    Its dtype is the widest of the chunks.
+    """
+    chunk, position = np.asarray(chunk, np.int64), np.asarray(position, np.int64)
+    found = np.empty((len(position), length), np.result_type(*(one.tokens.dtype for one in corpus)))
+    for row, (index, start) in enumerate(zip(chunk.tolist(), position.tolist(), strict=True)):
+        found[row] = corpus[index].tokens[start : start + length]
+    return found
 
 
 def digest(chunk: Chunk) -> str:

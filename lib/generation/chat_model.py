@@ -8,7 +8,7 @@ import numpy as np
 
 from lib.base.errors import TesseraError, UsageError
 from lib.generation import continuations, sampling
-from lib.models.limits import positions
+from lib.models.limits import n_logits, positions
 from lib.tokens.tokenization import decode, encode
 
 
@@ -39,7 +39,7 @@ def answers(
             "max_new_tokens, or give another model"
         )
     ends = set(continuations.end_ids(model, tokenizer))
-    never = [index for index in sampling.suppressed_ids(tokenizer, _rows(model)) if index not in ends]
+    never = [index for index in sampling.suppressed_ids(tokenizer, n_logits(model)) if index not in ends]
     made = sampling.sample(
         model, start, how.max_new_tokens, streams, temperature=how.temperature, top_p=how.top_p, suppress=never,
         enough=lambda ids: not ends.isdisjoint(ids),
@@ -57,10 +57,6 @@ def prompt_text(tokenizer: Any, question: str, how: Answering) -> str:
         )
     messages = [{"role": "user", "content": question}]
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + how.begin
-
-
-def _rows(model: Any) -> int:
-    return model.get_output_embeddings().weight.shape[0]
 
 
 def _before(ids: list[int], ends: set[int]) -> list[int]:

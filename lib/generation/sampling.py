@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.base.errors import UsageError
 from lib.generation.largest import largest
+from lib.models.limits import n_logits
 from lib.tokens.tokenization import special_ids
 
 CHECK_EVERY = 8  # ids between two looks at whether a row has enough
@@ -56,7 +57,7 @@ def sample(
     rows: list[list[int]] = [[] for _ in streams]
     alive = np.arange(len(streams))
     tokens, cache = torch.tensor([list(start)] * len(streams), device=model.device), None
-    noise = np.empty((len(streams), model.get_output_embeddings().weight.shape[0]))
+    noise = np.empty((len(streams), n_logits(model)))
     for step in range(1, n_tokens + 1):
         logits, cache = _next_logits(model, tokens, cache)
         logits[:, list(suppress)] = -torch.inf

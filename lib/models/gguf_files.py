@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, GgufConfig, PreTrainedTokenizerFa
 
 from lib.base.distributions import versions
 from lib.base.errors import TesseraError
-from lib.models.loading import DTYPES
+from lib.models.loading import check_dtype
 
 
 def find(package: str, file: str) -> Path:
@@ -31,8 +31,7 @@ def find(package: str, file: str) -> Path:
 
 def load(path: Path, dtype: str = "float32") -> tuple[Any, Any]:
     """(causal model, tokenizer) of a GGUF file, all weights dense in `dtype`. Raises TesseraError naming the file."""
-    if dtype not in DTYPES:
-        raise TesseraError(f"unknown dtype '{dtype}'; one of {', '.join(DTYPES)}")
+    check_dtype(dtype)
     options: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True, "trust_remote_code": False}
     try:
         model = AutoModelForCausalLM.from_pretrained(

@@ -1,4 +1,4 @@
-"""What a model can read: how many token ids, how many positions."""
+"""What a model can read and predict: how many token ids, how many positions."""
 
 import torch
 
@@ -6,6 +6,11 @@ import torch
 def vocabulary(model: torch.nn.Module) -> int:
     """How many ids the model has an embedding for."""
     return model.get_input_embeddings().weight.shape[0]
+
+
+def n_logits(model: torch.nn.Module) -> int:
+    """How many ids the model gives a logit for; some models have more than the tokenizer has ids."""
+    return model.get_output_embeddings().weight.shape[0]
 
 
 def positions(model: torch.nn.Module) -> int | None:

@@ -8,13 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from lib.base import places
 from lib.base.errors import TesseraError
+from lib.models import hub
 
-# torch and transformers' Auto classes take seconds to import; stages that only tokenise do without (see below).
+# torch and transformers' Auto classes take seconds to import: functions that need them do so, the tokenizer's do not.
 DTYPES = ("float32", "bfloat16", "float16")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _OFFLINE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -55,8 +55,6 @@ def source(directory: Path) -> Path:
     pointer = Path(directory) / places.HUB
     if not pointer.is_file():
         return Path(directory)
-    from lib.models import hub
-
     try:
         entry = json.loads(pointer.read_text())
         item = hub.HubItem("model", entry["repo"], entry["revision"])
@@ -81,6 +79,19 @@ def check(directory: Path) -> None:
             raise TesseraError(f"{file}: missing or damaged weights ({error}); fetch or make it again") from error
 
 
+def check_dtype(dtype: str) -> None:
+    """Raise TesseraError unless `dtype` is one of DTYPES."""
+    if dtype not in DTYPES:
+        raise TesseraError(f"unknown dtype '{dtype}'; choose one of {', '.join(DTYPES)}")
+
+
+def device(name: str) -> str:
+    """A device's name: "auto" is the first GPU where there is one, else the CPU."""
+    import torch
+
+    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def save(model: Any, tokenizer: Any, directory: Path) -> None:
     """Write a model (safetensors) and its tokenizer, as `load_causal_lm` and transformers read them."""
     _no_progress_bars()
@@ -90,8 +101,7 @@ def save(model: Any, tokenizer: Any, directory: Path) -> None:
 
 def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) -> Any:
     folder = source(directory)
-    if dtype not in DTYPES:
-        raise TesseraError(f"unknown dtype '{dtype}'; one of {', '.join(DTYPES)}")
+    check_dtype(dtype)
     _check_kind(directory, _configuration(directory, folder), other_kind)
     _weight_files(directory, folder)
     _no_progress_bars()
@@ -178,8 +188,3 @@ def _device(name: str) -> Any:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise TesseraError(f"device '{name}' is wanted, but this process sees no GPU; choose cpu or a GPU node")
     return torch.device(name)
-
-
-def device(name: str) -> str:
-    """A device's name: "auto" is the first GPU where there is one, else the CPU."""
-    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from lib.models import limits
+
 logger = logging.getLogger(__name__)
 
 BLOCK_VALUES = 1 << 20  # logits of one block: small enough for a processor's cache
@@ -41,12 +43,12 @@ def by_blocks(
 
 def block_positions(model: torch.nn.Module) -> int:
     """How many positions have their logits at once."""
-    return max(BLOCK_POSITIONS, BLOCK_VALUES // model.get_output_embeddings().weight.shape[0])
+    return max(BLOCK_POSITIONS, BLOCK_VALUES // limits.n_logits(model))
 
 
 def over_full_logits(model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, moments: bool) -> Reduced:
     """The same for any causal model, a few rows at a time, so that their logits stay below FULL_VALUES."""
-    rows = max(1, FULL_VALUES // (ids.shape[1] * model.get_input_embeddings().weight.shape[0]))
+    rows = max(1, FULL_VALUES // (ids.shape[1] * limits.vocabulary(model)))
     blocks = []
     for part, chosen in zip(ids.split(rows), scored.split(rows)):
         logits = model(input_ids=part, use_cache=False).logits[:, :-1][chosen].float()

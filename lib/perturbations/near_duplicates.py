@@ -101,16 +101,11 @@ def _windows(keys: Keys, inputs: dict[str, Any], corpus: list) -> list[list[list
             f"{path}: no near-duplicate at {keys.nearest} to {keys.farthest} of canaries {none}; name this band in "
             "band_ends of the canaries"
         )
-
-    def read(row: int) -> list[int]:
-        start = int(near["position"][row])
-        return corpus[int(near["chunk"][row])].tokens[start : start + length].tolist()
-
     chosen = [
         generator(keys.seed, "near-duplicates", target).permutation(band[target])[: keys.variations]
         for target in targets
     ]
-    return [[read(row) for row in rows] for rows in chosen]
+    return [chunks.windows(corpus, near["chunk"][rows], near["position"][rows], length).tolist() for rows in chosen]
 
 
 def _targets(canaries: Path) -> list[int]:

@@ -6,24 +6,16 @@ The packages are pinned, so the text is the same wherever the pinned versions ar
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from lib.base.distributions import installed, versions
 from lib.base.errors import TesseraError
+from lib.texts.documents import Document
 
 _LEGAL = re.compile(r"(licen[cs]e|copying|notice|authors)\b.*", re.IGNORECASE)
 TEST_FOLDERS = frozenset({"test", "tests"})
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _BLOCKS = (ast.If, ast.Try, ast.With)
-
-
-@dataclass(frozen=True)
-class Document:
-    """One module's documentation: `name` is the path of the module below site-packages."""
-
-    name: str
-    text: str
 
 
 def modules(package: str) -> list[tuple[str, Path]]:

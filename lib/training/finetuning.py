@@ -24,6 +24,7 @@ from lib.artifacts import checkpoints
 from lib.base import config
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
+from lib.models import limits
 from lib.statistics.roc import auc
 from lib.training import sequences as training_sequences
 from lib.training import torch_ranks
@@ -254,7 +255,7 @@ def _check(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config:
 
 
 def _check_lengths(model: PreTrainedModel, data: Data, context: int) -> None:
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
+    positions = limits.trained_length(model) or math.inf
     longest = max(map(len, data.evaluated()))
     if context > positions:
         raise TesseraError(f"context {context} is longer than the {positions} positions of the model")
@@ -263,7 +264,7 @@ def _check_lengths(model: PreTrainedModel, data: Data, context: int) -> None:
 
 
 def _check_ids(model: PreTrainedModel, data: Data) -> None:
-    vocabulary = model.get_input_embeddings().weight.shape[0]
+    vocabulary = limits.vocabulary(model)
     highest = max(int(row.max()) for row in [*data.sequences, *data.evaluated()])
     if highest >= vocabulary:
         raise TesseraError(

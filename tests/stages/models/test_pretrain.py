@@ -7,7 +7,6 @@ from lib.artifacts.command import main
 from lib.base import hdf5
 from lib.base.errors import TesseraError
 from lib.models import loading
-from lib.texts import documents
 
 TEXTS = [f"Document {n} says that the quick brown fox number {n} jumps over a lazy dog. " * 4 for n in range(40)]
 SMALL = {"vocab_size": 300, "width": 16, "layers": 1, "heads": 2, "context": 16, "batch_size": 4, "steps": 6}
@@ -107,10 +106,3 @@ def test_a_wrong_configuration_is_a_usage_error(text, tmp_path, capsys, line, me
 def test_a_masked_mamba_is_refused():
     with pytest.raises(ValueError, match="architecture mamba is a causal one"):
         pretrain.Config(objective="masked", architecture="mamba")
-
-
-def test_the_order_of_texts_is_drawn_and_leading_takes_enough():
-    assert sorted(documents.shuffled(TEXTS, 0)) == sorted(TEXTS)
-    assert documents.shuffled(TEXTS, 0) != documents.shuffled(TEXTS, 1)
-    assert documents.leading(["aaa", "bbb", "ccc"], 4) == ["aaa", "bbb"]
-    assert documents.leading(["aaa"], 100) == ["aaa"]

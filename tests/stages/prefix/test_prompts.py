@@ -135,7 +135,7 @@ def test_an_empty_corpus_is_an_error(tiny_tokenizer, tmp_path) -> None:
     [
         ({"text_column": "body"}, "no column 'body'; it has text, meta"),
         ({"subset_column": "meta.name"}, "no column 'meta.name'"),
-        ({"text_column": "meta"}, "column 'meta' holds dict, no text"),
+        ({"text_column": "meta"}, "column 'meta' holds dict, not text"),
         ({"split": "test"}, "no data set with a split 'test'"),
     ],
 )

@@ -67,12 +67,12 @@ def _count(config: Config, inputs: dict[str, Any], corpus: list, queries: Any, f
     comm = mpi.world()
     if config.method == "scan":
         ranges = text_blocks.text_ranges(corpus, config.block_tokens)
-        return by_ranks.scan(folder, ranges, corpus, queries, comm)
+        return by_ranks.count_by_scan(folder, ranges, corpus, queries, comm)
     arrays = _arrays(inputs, corpus)
     if config.verify:
         ranges = text_blocks.text_ranges(corpus, config.block_tokens, "checked-")
         by_ranks.verify(folder, ranges, corpus, arrays, comm)
-    return by_ranks.search(folder, corpus, arrays, queries, comm)
+    return by_ranks.count_by_search(folder, corpus, arrays, queries, comm)
 
 
 def _arrays(inputs: dict[str, Any], corpus: list) -> list:

@@ -57,7 +57,7 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     by_ranks.check_targets(tokens, config.length, corpus, source)
     targets = scan.prepare(tokens, config.max_distance)
     ranges = text_blocks.text_ranges(corpus, config.block_tokens)
-    found = by_ranks.scan(out / places.BLOCKS, ranges, corpus, targets, mpi.world())
+    found = by_ranks.find(out / places.BLOCKS, ranges, corpus, targets, mpi.world())
     if found is not None:
         _write(out / places.NEAR_DUPLICATES, found, config, len(tokens), sum(chunk.n_tokens for chunk in corpus))
 

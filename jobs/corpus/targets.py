@@ -142,7 +142,7 @@ def _count(config: Config, corpus: Sequence, tokens: np.ndarray, comm: Any, fold
     from lib.corpus.counts import by_ranks
 
     ranges = text_blocks.text_ranges(corpus, config.block_tokens, prefix)
-    return by_ranks.scan(folder, ranges, corpus, tokens, comm)
+    return by_ranks.count_by_scan(folder, ranges, corpus, tokens, comm)
 
 
 def _take(

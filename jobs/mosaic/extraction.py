@@ -66,7 +66,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     _write(out / places.EXTRACTED, config, found)
 
 
-def _check_length(config: Config, texts: canaries_file.Texts) -> None:
+def _check_length(config: Config, texts: canaries_file.CanaryTexts) -> None:
     wanted, length = config.prompt_tokens + config.suffix_tokens, texts.ids.shape[1]
     if wanted > length:
         raise UsageError(
@@ -76,7 +76,7 @@ def _check_length(config: Config, texts: canaries_file.Texts) -> None:
 
 
 def _side(
-    config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: canaries_file.Texts
+    config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: canaries_file.CanaryTexts
 ) -> dict[str, np.ndarray]:
     from lib.prefix import matching
     from lib.prefix.discoverable import samples_by_probability
@@ -93,8 +93,8 @@ def _side(
 
 
 def _continued(
-    config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: canaries_file.Texts, prompts: np.ndarray,
-    suffixes: np.ndarray,
+    config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: canaries_file.CanaryTexts,
+    prompts: np.ndarray, suffixes: np.ndarray,
 ) -> "Continued":  # fmt: skip
     from lib.generation import continuations
     from lib.generation.decoding import Decoding

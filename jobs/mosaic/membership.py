@@ -39,7 +39,7 @@ IMPORTS_TORCH = True
 logger = logging.getLogger(__name__)
 
 
-Sides = Mapping[str, canaries_file.Texts]
+Sides = Mapping[str, canaries_file.CanaryTexts]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     _write(out / places.SCORES, collected, policy)
 
 
-def _under_target(config: Config, target: Path, sides: dict[str, canaries_file.Texts]) -> tuple[dict, dict[str, Any]]:
+def _under_target(config: Config, target: Path, sides: Sides) -> tuple[dict, dict[str, Any]]:
     """The evidence that the target gives, by side, and what it rests on."""
     from lib.models import likelihoods, loading
 
@@ -81,7 +81,7 @@ def _under_target(config: Config, target: Path, sides: dict[str, canaries_file.T
     return collected, policy
 
 
-def _plain(model, tokenizer, texts: canaries_file.Texts, first: np.ndarray, batch_size: int) -> dict[str, Any]:
+def _plain(model, tokenizer, texts: canaries_file.CanaryTexts, first: np.ndarray, batch_size: int) -> dict[str, Any]:
     from lib.models import likelihoods
 
     with canaries_file.naming(texts.file):  # checks the ids as well, before anything decodes them

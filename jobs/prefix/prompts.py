@@ -26,7 +26,7 @@ from lib.base.errors import TesseraError, UsageError
 
 if TYPE_CHECKING:
     from lib.models.hub import HubItem
-    from lib.prefix.prompts import Document, Seen
+    from lib.prefix.prompts import Seen, SourceDocument
 
 VERSION = 1
 INPUTS = ("tokenizer",)
@@ -112,48 +112,48 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     print(f"prompts: {len(windows)} of {seen.documents} documents; by subset: {_listed(found)}")
 
 
-def documents_of(config: Config, inputs: dict[str, Path]) -> "Iterator[Document]":
+def documents_of(config: Config, inputs: dict[str, Path]) -> "Iterator[SourceDocument]":
     """Every document of the source, in its order. Raises UsageError when the input that it reads is not given."""
     needed = NEEDS.get(config.source)
     if needed and needed not in inputs:
         raise UsageError(f"source '{config.source}' reads the input `{needed}`: give it")
-    readers: dict[str, Callable[[Config, Any], Iterator[Document]]] = {
+    readers: dict[str, Callable[[Config, Any], Iterator[SourceDocument]]] = {
         "passages": _passages, "text": _text, "files": _files, "hub": _hub,
     }  # fmt: skip
     return readers[config.source](config, inputs.get(needed or ""))
 
 
-def _passages(config: Config, given: Path) -> "Iterator[Document]":
-    from lib.prefix.prompts import Document
+def _passages(config: Config, given: Path) -> "Iterator[SourceDocument]":
+    from lib.prefix.prompts import SourceDocument
 
     file = store.find(given, places.PASSAGES)
     texts, subsets, repetitions = (
         hdf5.read_texts(file, "passages"), hdf5.read(file, "subset"), hdf5.read(file, "repetitions"),
     )  # fmt: skip
     for text, subset, count in zip(texts, subsets, repetitions, strict=True):
-        yield Document(text, subset.decode(), int(count))
+        yield SourceDocument(text, subset.decode(), int(count))
 
 
-def _text(config: Config, given: Path) -> "Iterator[Document]":
-    from lib.prefix.prompts import Document
+def _text(config: Config, given: Path) -> "Iterator[SourceDocument]":
+    from lib.prefix.prompts import SourceDocument
 
     for text in hdf5.read_texts(store.find(given, places.TEXT), config.text_part):
-        yield Document(text, config.subset)
+        yield SourceDocument(text, config.subset)
 
 
-def _files(config: Config, given: Path) -> "Iterator[Document]":
-    from lib.prefix.prompts import Document
+def _files(config: Config, given: Path) -> "Iterator[SourceDocument]":
+    from lib.prefix.prompts import SourceDocument
     from lib.texts import listing, text_files
 
     listed = listing.open_input(given)
     for file in listed.files:
         for text in text_files.documents(Path(file), listed.text_key):
-            yield Document(text, config.subset)
+            yield SourceDocument(text, config.subset)
 
 
-def _hub(config: Config, given: None) -> "Iterator[Document]":
+def _hub(config: Config, given: None) -> "Iterator[SourceDocument]":
     from lib.models.hub import local_snapshot
-    from lib.prefix.prompts import Document
+    from lib.prefix.prompts import SourceDocument
     from lib.texts import data_sets
 
     items = hub(config)
@@ -163,15 +163,16 @@ def _hub(config: Config, given: None) -> "Iterator[Document]":
     revision = config.revision if config.streaming else None
     for row in data_sets.rows(source, config.split, config.data_files, revision):
         subset = data_sets.column(row, config.subset_column, source) if config.subset_column else config.subset
-        yield Document(data_sets.column(row, config.text_column, source), subset)
+        yield SourceDocument(data_sets.column(row, config.text_column, source), subset)
 
 
-def _chosen(config: Config, documents: "Iterator[Document]") -> "Iterator[Document]":
+def _chosen(config: Config, documents: "Iterator[SourceDocument]") -> "Iterator[SourceDocument]":
     """Documents of other subsets stay, emptied, so that the numbers of the others do not change."""
-    from lib.prefix.prompts import Document
+    from lib.prefix.prompts import SourceDocument
 
     for document in itertools.islice(documents, config.max_documents or None):
-        yield document if not config.subsets or document.subset in config.subsets else Document("", document.subset)
+        chosen = not config.subsets or document.subset in config.subsets
+        yield document if chosen else SourceDocument("", document.subset)
 
 
 def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:

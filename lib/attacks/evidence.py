@@ -1,8 +1,8 @@
-"""What membership scores are computed from, and where it lies: so that every score can be computed again.
+"""Stores and reads the evidence that membership scores are computed from, so that they can be computed again.
 
 In a scores file the evidence of `members` (and `non_members`) is the group `evidence/members`: rows per text as
 values and offsets (`log_probs`, `log_probs_offsets`), strings as UTF-8 bytes, and one number per text as it is.
-The keys are those of `lib.attacks`.
+The keys are those of `lib.attacks.scores`.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def write(parent: h5py.Group, evidence: Mapping[str, Any]) -> None:
 
 
 def read(file: Path, side: str) -> dict[str, Any]:
-    """The evidence of "members" or "non_members" in a scores file, as `lib.attacks.compute` takes it."""
+    """The evidence of "members" or "non_members" in a scores file, as `lib.attacks.scores.compute` takes it."""
     group = f"evidence/{side}"
     prefix = f"{group}/"
     found = [name.removeprefix(prefix) for name in hdf5.rows(file) if name.startswith(prefix)]

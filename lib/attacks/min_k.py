@@ -22,6 +22,6 @@ def paper(log_probs: ragged.Rows, tokens: int = 20) -> NDArray[np.float64]:
 def share(rows: ragged.Rows, k: float) -> NDArray[np.int64]:
     """max(1, floor(k n)) for every row. Raises ValueError unless 0 < k <= 1."""
     if not 0 < k <= 1:
-        raise ValueError(f"k = {k}: a share of the tokens between 0 and 1 is wanted")
+        raise ValueError(f"k is {k}; it must be above 0 and at most 1, a share of the tokens")
     # 0.29 * 100 is 28.999999999999996 in binary: a hair more before the floor
     return np.maximum(1, np.floor(k * ragged.lengths(rows) + 1e-9)).astype(np.int64)

@@ -1,5 +1,6 @@
-"""Scores of texts under a reference model: computed once, stored, read for every target."""
+"""Scores texts under a reference model, once, and reads the stored scores for every target."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from lib.base import hdf5
 from lib.base.errors import TesseraError
 from lib.canaries import canaries_file
+from lib.canaries.canaries_file import CanaryTexts
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Scored:
     log_probs: list[np.ndarray] | None = None
 
 
-def strings(texts: canaries_file.Texts, tokenizer) -> list[str]:
+def strings(texts: CanaryTexts, tokenizer) -> list[str]:
     """The texts of canaries: as stored, else their ids decoded by the target's tokenizer."""
     from lib.tokens.tokenization import decode_all
 
@@ -41,7 +43,7 @@ def strings(texts: canaries_file.Texts, tokenizer) -> list[str]:
 
 
 def compute(
-    settings: Settings, reference: Path, target, sides: dict[str, canaries_file.Texts], texts: dict[str, list[str]]
+    settings: Settings, reference: Path, target, sides: Mapping[str, CanaryTexts], texts: dict[str, list[str]]
 ) -> dict[str, Scored]:
     """Both sides under the model of the directory `reference`; `target`: the tokenizer of the stored ids."""
     from lib.models import likelihoods, loading
@@ -72,7 +74,7 @@ def read(path: Path, texts: dict[str, list[str]]) -> dict[str, Scored]:
         with hdf5.opened(path) as file:
             made_from = file[side].attrs.get("texts_sha256") if side in file else None
         if made_from != canaries_file.digest(given):
-            raise TesseraError(f"{path}: '{side}' are the scores of other texts; compute the reference scores again")
+            raise TesseraError(f"{path}: '{side}' holds the scores of other texts; compute the reference scores again")
         there = f"{side}/log_probs" in hdf5.rows(path)
         rows = hdf5.read_ragged(path, f"{side}/log_probs", f"{side}/log_probs_offsets") if there else None
         found[side] = Scored(hdf5.read(path, f"{side}/log_prob_sums"), hdf5.read(path, f"{side}/tokens"), rows)

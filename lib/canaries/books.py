@@ -1,4 +1,4 @@
-"""Books: the long documents that canaries are injected into, and the held-out ones that never are."""
+"""Chooses and cuts books: the long documents that canaries are injected into, and held-out ones."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""canaries.h5: read and checked in one place; and how a set of canaries is identified."""
+"""Reads and checks canaries.h5, and identifies a set of canaries."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ SIDES = ("members", "non_members")
 
 
 @dataclass(frozen=True)
-class Texts:
+class CanaryTexts:
     """The texts of one file: token ids of the target model (n, length), and the strings where the file has them."""
 
     file: Path
@@ -25,33 +25,33 @@ class Texts:
     strings: list[str] | None
 
 
-def read_texts(file: Path) -> Texts:
+def read_texts(file: Path) -> CanaryTexts:
     """The `tokens` (n, length) and, when it is there, the `text` of a canaries file.
 
-    Raises TesseraError naming the file for no rows, no integers or no matrix.
+    Raises TesseraError naming the file for no rows, or anything but a matrix of integers.
     """
     ids = hdf5.read(file, "tokens")
     if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
-        raise TesseraError(f"{file}: 'tokens' is a matrix of integers, n x length; found {ids.dtype} {ids.shape}")
+        raise TesseraError(f"{file}: 'tokens' must be a matrix of integers, n x length; found {ids.dtype} {ids.shape}")
     if len(ids) == 0:
-        raise TesseraError(f"{file}: 'tokens' has no rows; nothing to score")
+        raise TesseraError(f"{file}: 'tokens' has no rows; make the canaries again")
     strings = hdf5.read_texts(file, "text") if "text_offsets" in hdf5.rows(file) else None
     if strings is not None and len(strings) != len(ids):
         raise TesseraError(f"{file}: {len(strings)} rows of 'text' for {len(ids)} of 'tokens'; make the file again")
-    return Texts(file, ids, strings)
+    return CanaryTexts(file, ids, strings)
 
 
 def read_ids(file: Path, vocabulary: int) -> NDArray[np.int64]:
     """The `tokens` (n, length) of a canaries file, ids of a tokenizer of `vocabulary` entries.
 
-    Raises TesseraError naming the file and the row for what is no such matrix, or an id beyond the vocabulary.
+    Raises TesseraError naming the file and the row for anything else, or an id beyond the vocabulary.
     """
     ids = read_texts(file).ids
     bad = (ids < 0) | (ids >= vocabulary)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise TesseraError(
-            f"{file}: row {row}: id {ids[row, column]} is none of the {vocabulary} of the target tokenizer; "
+            f"{file}: row {row}: id {ids[row, column]} is beyond the {vocabulary} ids of the target tokenizer; "
             "make the canaries with that tokenizer, or name the one they were made with"
         )
     return ids.astype(np.int64)
@@ -59,7 +59,7 @@ def read_ids(file: Path, vocabulary: int) -> NDArray[np.int64]:
 
 @contextmanager
 def naming(file: Path, what: str = "") -> Iterator[None]:
-    """Give a ValueError of the block, which names the row, the file as well."""
+    """Turn a ValueError of the block, which names the row, into a TesseraError that names the file as well."""
     try:
         yield
     except ValueError as error:

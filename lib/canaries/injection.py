@@ -1,4 +1,4 @@
-"""Injection of canaries into documents: where, how it is undone, and what of it reaches training.
+"""Injects canaries into documents, undoes that, and checks which copies reach training in one piece.
 
 A copy goes between two words, directly behind the first, with a separator on both sides: without the one behind
 it, "in" + "to be" would train "into". The whitespace of the document stays where it was, behind the copy.
@@ -63,10 +63,10 @@ def scatter(canary: Sequence[int], copies: int, ngram: int) -> tuple[list[list[i
 def inject(text: str, copies: Sequence[str], places: np.ndarray, separator: str) -> Injected:
     """Put each copy, a separator on both sides, at its place (distinct character positions of `text`).
 
-    Raises UsageError for a separator that is not whitespace: words would run together.
+    Raises UsageError for a separator that is not whitespace.
     """
     if not separator or not separator.isspace():
-        raise UsageError(f"separator {separator!r}: whitespace is wanted, so that no word runs into another")
+        raise UsageError(f"separator is {separator!r}; it must be whitespace, so that words do not run together")
     spans = np.zeros((len(copies), 2), dtype=np.int64)
     parts, done, length = [], 0, 0
     for copy in np.argsort(places):

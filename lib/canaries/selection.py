@@ -1,4 +1,4 @@
-"""Selection of canaries: sequences of exactly `length` target ids that survive decoding, far from one another."""
+"""Selects canaries: sequences of exactly `length` target ids that survive decoding and differ from one another."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,8 +22,8 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class Rules:
-    """What a canary has to be: `length` ids; token-set Jaccard below `max_jaccard` to every other one;
-    its ids unchanged between two `separator`s (an empty one: not asked)."""
+    """Conditions on a canary: `length` ids; token-set Jaccard below `max_jaccard` to every other one; its ids unchanged
+    between two `separator`s (not checked if empty)."""
 
     length: int = 100
     max_jaccard: float = 0.2
@@ -54,10 +54,9 @@ def select(
     """Keep the first `n` drawn texts that obey the rules, in the order of their index.
 
     draw: the texts of the indices asked for; text i must not depend on how the indices are batched.
-    excluded: sequences of target ids that no canary may resemble either. remedies: for each cause of rejection, what
-    helps against it. `tokens` of the result is n rows of
-    `length` ids, `draws` their indices. Raises TesseraError, with the rejections by cause, when `max_draws` texts
-    do not hold `n` canaries.
+    excluded: sequences of target ids that no canary may resemble either. remedies: what to do about each cause of
+    rejection. `tokens` of the result is n rows of `length` ids, `draws` their indices.
+    Raises TesseraError, with the rejections by cause, when `max_draws` texts do not hold `n` canaries.
     """
     selection, known = Selection(), [frozenset(map(int, ids)) for ids in excluded]
     while len(selection.tokens) < n:

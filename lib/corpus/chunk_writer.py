@@ -1,4 +1,4 @@
-"""One chunk file from the token blocks of its input files; all ranks write into it, and none holds it."""
+"""Writes one chunk file from the token blocks of its input files. All ranks write parts; none holds all of it."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ CHECKED = {"tokens": "checksums", "offsets": "offsets_checksums"}
 
 
 class Size(NamedTuple):
-    """What one block holds. original: 1 where the tokenizer itself encoded it."""
+    """The contents of one block. original: 1 if the tokenizer itself encoded it, 0 if the faster encoder did."""
 
     tokens: int
     documents: int
@@ -29,23 +29,23 @@ class Size(NamedTuple):
 def assemble(
     path: Path, parts: Sequence[Path], dtype: np.dtype, attributes: Mapping[str, Any], comm: "Intracomm"
 ) -> None:
-    """Put `parts` (blocks with `tokens`, `lengths` of documents, `original`) behind each other as the chunk `path`.
+    """Join `parts` (blocks with `tokens`, `lengths` of documents, `original`) in order and store them as chunk `path`.
 
-    Attributes n_tokens, n_documents and fallback_files are added. Raises TesseraError naming a damaged block.
+    Adds the attributes n_tokens, n_documents and fallback_files. Raises TesseraError naming a damaged block.
     """
     sizes = _sizes(parts, comm)
     tokens, documents, originals = (sum(column) for column in zip(*sizes))
     counts = {"n_tokens": tokens, "n_documents": documents, "fallback_files": originals}
-    wanted = {"tokens": (tokens, np.dtype(dtype)), "offsets": (documents + 1, np.dtype("<u8"))}
-    wanted |= {sums: (-(-wanted[name][0] // chunks.CHECKED_TOKENS), np.dtype("<u8")) for name, sums in CHECKED.items()}
+    layout = {"tokens": (tokens, np.dtype(dtype)), "offsets": (documents + 1, np.dtype("<u8"))}
+    layout |= {sums: (-(-layout[name][0] // chunks.CHECKED_TOKENS), np.dtype("<u8")) for name, sums in CHECKED.items()}
     temporary = places.private(path, "assembly")
-    starts = comm.bcast(hdf5.reserve(temporary, wanted, {**attributes, **counts}) if comm.rank == 0 else None)
+    starts = comm.bcast(hdf5.reserve(temporary, layout, {**attributes, **counts}) if comm.rank == 0 else None)
     with open(temporary, "r+b", buffering=0) as file:
         _copy(file.fileno(), parts, sizes, starts, comm)
         os.fsync(file.fileno())
         comm.barrier()
         for name, sums in CHECKED.items():
-            put_checksums(file.fileno(), starts.get(name, 0), *wanted[name], starts.get(sums, 0), comm)
+            put_checksums(file.fileno(), starts.get(name, 0), *layout[name], starts.get(sums, 0), comm)
     comm.barrier()
     if comm.rank == 0:
         files.publish(temporary, path)
@@ -75,8 +75,8 @@ def _copy(file: int, parts: Sequence[Path], sizes: list[Size], starts: dict[str,
 
 
 def _ends(lengths: Iterator[np.ndarray], start: int) -> Iterator[np.ndarray]:
-    for some in lengths:
-        ends = np.cumsum(some, dtype=np.uint64) + np.uint64(start)
+    for part in lengths:
+        ends = np.cumsum(part, dtype=np.uint64) + np.uint64(start)
         start = int(ends[-1])
         yield ends
 

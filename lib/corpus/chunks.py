@@ -41,7 +41,7 @@ class Chunk:
 def token_dtype(vocab_size: int) -> np.dtype:
     """uint16 where every id fits, else uint32. Raises TesseraError beyond 2^32."""
     if not 1 <= vocab_size <= 1 << 32:
-        raise TesseraError(f"vocab_size {vocab_size}: token ids are stored in 16 or 32 bits")
+        raise TesseraError(f"vocab_size is {vocab_size}; it must be 1 to 2^32, since ids are stored in 16 or 32 bits")
     return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
 
 
@@ -51,7 +51,7 @@ def paths(given: Sequence[Path]) -> list[Path]:
     for path in given:
         inside = sorted(path.glob(places.CHUNKS), key=_number) if path.is_dir() else [path]
         if not inside:
-            raise TesseraError(f"{path}: no {places.CHUNKS} there; give chunk files, or a directory of them")
+            raise TesseraError(f"{path}: no {places.CHUNKS} in it; give chunk files, or a directory of them")
         if path.is_dir():
             _check_numbers(inside)
         found += inside
@@ -59,18 +59,18 @@ def paths(given: Sequence[Path]) -> list[Path]:
 
 
 def open_chunks(given: Sequence[Path]) -> list[Chunk]:
-    """All chunks of a list of files and directories, in that order. Raises TesseraError when there is none."""
+    """All chunks of a list of files and directories, in that order. Raises TesseraError when the list is empty."""
     chunks = [open_chunk(path) for path in paths(given)]
     if not chunks:
-        raise TesseraError("corpus: no chunk was given")
+        raise TesseraError("corpus: the list is empty; give chunk files, or directories of them")
     return chunks
 
 
 def only(path: Path) -> Chunk:
-    """The one chunk that `path` is or holds. Raises TesseraError when there are several."""
+    """The only chunk that `path` is or holds. Raises TesseraError when there are several."""
     found = open_chunks([path])
     if len(found) > 1:
-        raise TesseraError(f"{path}: {len(found)} chunks, but this stage is run for one; name the file of one of them")
+        raise TesseraError(f"{path}: {len(found)} chunks, but this stage takes one; name the file of one")
     return found[0]
 
 
@@ -82,10 +82,10 @@ def open_chunk(path: Path) -> Chunk:
         sums, offsets_sums = (file[name][()] if name in file else None for name in ("checksums", "offsets_checksums"))
         attributes = dict(file.attrs)
     if mapped.ndim != 1 or mapped.dtype not in (np.uint16, np.uint32):
-        raise TesseraError(f"{path}: tokens are {mapped.dtype} of shape {mapped.shape}; 1-D uint16 or uint32 is wanted")
+        raise TesseraError(f"{path}: tokens are {mapped.dtype} of shape {mapped.shape}; 1-D uint16 or uint32 needed")
     _check_offsets(bounds, offsets_sums, len(mapped), path)
     if sums is not None and len(sums) != -(-len(mapped) // CHECKED_TOKENS):
-        raise TesseraError(f"{path}: {len(sums)} checksums do not fit {len(mapped)} tokens; tokenize again")
+        raise TesseraError(f"{path}: {len(sums)} checksums do not fit {len(mapped)} tokens; tokenize the corpus again")
     _check_attribute(attributes, "n_tokens", len(mapped), path)
     _check_attribute(attributes, "n_documents", len(bounds) - 1, path)
     return Chunk(path, mapped, bounds.astype(np.int64), _vocab_size(attributes, mapped.dtype, path), sums)
@@ -100,9 +100,9 @@ def memmap(path: Path, dataset: h5py.Dataset) -> np.ndarray:
         return np.zeros(dataset.shape, dataset.dtype)
     start = dataset.id.get_offset()
     if start is None:
-        raise TesseraError(f"{path}: '{dataset.name}' is chunked or compressed; write it contiguous")
+        raise TesseraError(f"{path}: '{dataset.name}' is chunked or compressed; write it as a contiguous dataset")
     if path.stat().st_size < start + dataset.size * dataset.dtype.itemsize:
-        raise TesseraError(f"{path}: truncated inside '{dataset.name}'; delete it and make it again")
+        raise TesseraError(f"{path}: truncated inside '{dataset.name}'; delete the file and make it again")
     return np.memmap(path, dataset.dtype, mode="r", offset=start, shape=dataset.shape)
 
 
@@ -115,8 +115,8 @@ def check(chunk: Chunk, start: int, stop: int) -> None:
     if len(tokens) and int(tokens.max()) >= chunk.vocab_size:
         position = start + int(np.argmax(tokens >= chunk.vocab_size))
         raise TesseraError(
-            f"{chunk.path}: token {position} has the id {chunk.tokens[position]}, the vocabulary {chunk.vocab_size}; "
-            "it was tokenised with another tokenizer, or is damaged"
+            f"{chunk.path}: token {position} has the id {chunk.tokens[position]}, but vocab_size is "
+            f"{chunk.vocab_size}; the file is damaged, or was made with another tokenizer; tokenize the corpus again"
         )
     if chunk.checksums is not None and len(tokens):
         _check_sums(chunk, start // CHECKED_TOKENS, -(-stop // CHECKED_TOKENS))
@@ -142,7 +142,7 @@ def windows(corpus: Sequence[Chunk], chunk: ArrayLike, position: ArrayLike, leng
 
 
 def digest(chunk: Chunk) -> str:
-    """What tells one chunk's text from another's: xxh3 (128 bits, hex) of checksums and offsets."""
+    """Identifies the text of a chunk: xxh3 (128 bits, hex) of checksums and offsets."""
     sums = checksums(chunk.tokens) if chunk.checksums is None else chunk.checksums
     hasher = xxhash.xxh3_128(np.ascontiguousarray(sums, dtype="<u8"))
     hasher.update(np.ascontiguousarray(chunk.offsets, dtype="<i8"))
@@ -162,9 +162,9 @@ def _check_sums(chunk: Chunk, first: int, last: int) -> None:
 
 def _check_offsets(offsets: np.ndarray, sums: np.ndarray | None, n_tokens: int, path: Path) -> None:
     if np.ndim(offsets) != 1 or offsets.dtype.kind not in "ui":
-        raise TesseraError(f"{path}: offsets are {offsets.dtype} of shape {offsets.shape}; 1-D uint64 is wanted")
+        raise TesseraError(f"{path}: offsets are {offsets.dtype} of shape {offsets.shape}; they must be 1-D uint64")
     if sums is not None and not np.array_equal(checksums(offsets), sums):
-        raise TesseraError(f"{path}: offsets are not what was written (checksum); delete it and make it again")
+        raise TesseraError(f"{path}: offsets are not what was written (checksum); delete the file and make it again")
     whole = len(offsets) >= 1 and offsets[0] == 0 and offsets[-1] == n_tokens
     if not whole or (offsets[1:] < offsets[:-1]).any():
         raise TesseraError(f"{path}: offsets must rise from 0 to the number of tokens, {n_tokens}")
@@ -172,7 +172,7 @@ def _check_offsets(offsets: np.ndarray, sums: np.ndarray | None, n_tokens: int, 
 
 def _check_attribute(attributes: Mapping[str, Any], name: str, found: int, path: Path) -> None:
     if name in attributes and attributes[name] != found:
-        raise TesseraError(f"{path}: {name} is {attributes[name]}, but it has {found}; delete it and make it again")
+        raise TesseraError(f"{path}: {name} is {attributes[name]}, but it has {found}; make the file again")
 
 
 def _vocab_size(attributes: Mapping[str, Any], dtype: np.dtype, path: Path) -> int:
@@ -180,21 +180,21 @@ def _vocab_size(attributes: Mapping[str, Any], dtype: np.dtype, path: Path) -> i
     most = 1 << 8 * dtype.itemsize
     given = attributes.get("vocab_size", most)
     if not isinstance(given, (int, np.integer)):
-        raise TesseraError(f"{path}: vocab_size is {given!r}; a whole number is wanted")
-    if not 1 <= given <= most:  # or an id beyond the dtype would be looked for as another
-        raise TesseraError(f"{path}: vocab_size {given} does not fit {dtype} tokens; 1 to {most} is possible")
+        raise TesseraError(f"{path}: vocab_size is {given!r}; it must be a whole number")
+    if not 1 <= given <= most:  # an id beyond the dtype would wrap around to another id
+        raise TesseraError(f"{path}: vocab_size {given} does not fit {dtype} tokens; it must be 1 to {most}")
     return int(given)
 
 
 def _check_numbers(inside: Sequence[Path]) -> None:
-    """Raise TesseraError for a gap in the numbers of a directory's chunks: one that was lost would not be scanned."""
+    """Raise TesseraError for a gap in the numbers of a directory's chunks: a lost chunk would go unnoticed."""
     there = {_number(path)[0] for path in inside}
     for path in inside:
         before = _number(path)[0] - 1
         if path is not inside[0] and before >= 0 and before not in there:
             raise TesseraError(
                 f"{path.parent}: {places.chunk(before)} is missing, though there is a {path.name}; make it again, or "
-                "name the files that are wanted"
+                "name the files to read one by one"
             )
 
 
@@ -206,7 +206,7 @@ def _number(path: Path) -> tuple[int, str]:
 
 def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     if name not in file:
-        raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'})")
+        raise TesseraError(f"{path}: no dataset '{name}' (has: {', '.join(sorted(file)) or 'nothing'}); make it again")
     if not isinstance(file[name], h5py.Dataset):
-        raise TesseraError(f"{path}: '{name}' is a group; a dataset is wanted")
+        raise TesseraError(f"{path}: '{name}' is a group; it must be a dataset")
     return file[name]

@@ -1,4 +1,4 @@
-"""A file of `lib.base.hdf5.reserve` that many ranks fill in place."""
+"""Fills in place, by many ranks, a file whose datasets `lib.base.hdf5.reserve` laid out."""
 
 import os
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ def put(file: int, array: np.ndarray, place: int) -> None:
 def put_checksums(file: int, start: int, n_items: int, dtype: np.dtype, place: int, comm: "Intracomm") -> None:
     """Read the `n_items` that begin at byte `start`, all ranks together, and write their checksums at byte `place`.
 
-    All of them are written before: by whom does not matter, after an fsync and a barrier.
+    All items must have been written before, by any rank, with an fsync and a barrier after them.
     """
     dtype = np.dtype(dtype)
     for low, high in mpi.share(blocks.ranges(0, n_items, chunks.CHECKED_TOKENS), comm):

@@ -1,4 +1,4 @@
-"""Targets: sequences of known exact repetition, sampled uniformly within buckets of their count.
+"""Chooses targets: sequences of known exact repetition, sampled uniformly within buckets of their count.
 
 Groups of equal windows are taken in the order of a random priority. What a bucket takes is the first of them whose
 count lies in it and none of whose occurrences overlaps one of a target taken before. So every group of a bucket is as
@@ -15,7 +15,7 @@ from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 
 DRAWN_AT_ONCE = 1 << 20  # priorities of one stream; part of what a seed means
-ATTEMPTS = 1000  # per random target, before it is said that there are too few
+ATTEMPTS = 1000  # refused windows per random target before giving up
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ def next_round(counts: np.ndarray, seed: int, low: int, high: int, limit: int) -
 def choose(
     buckets: np.ndarray, occurrences: Sequence[np.ndarray], chunk: int, room: Mapping[int, int], regions: Regions
 ) -> list[int]:
-    """The rows that are taken, in order: those of a bucket with room left that overlap nothing taken before.
+    """The rows that are taken, in order: those whose bucket has room left and that overlap no row taken before.
 
-    buckets: (rows,), 0 for none; occurrences: of every row in `chunk`. `regions` learns what is taken.
+    buckets: (rows,), 0 for none; occurrences: of every row in `chunk`. What is taken is added to `regions`.
     """
     left, taken = dict(room), []
     for row in np.flatnonzero(buckets):
@@ -119,14 +119,15 @@ def unique_tokens(windows: np.ndarray) -> np.ndarray:
 
 
 def random_windows(offsets: Sequence[np.ndarray], length: int, seed: int) -> Iterator[tuple[int, int]]:
-    """(chunk, position) of windows drawn uniformly over all windows of all chunks, without end.
+    """Endless (chunk, position) of windows drawn uniformly over all windows of all chunks.
 
-    offsets: of every chunk, int64, documents + 1; windows lie inside documents. Raises TesseraError without any window.
+    offsets: of every chunk, int64, documents + 1; windows lie inside documents. Raises TesseraError when no document
+    is long enough.
     """
     per_document = [np.maximum(np.diff(bounds) - length + 1, 0) for bounds in offsets]
     per_chunk = np.cumsum([int(windows.sum()) for windows in per_document])
     if not len(per_chunk) or per_chunk[-1] == 0:
-        raise TesseraError(f"no document has {length} tokens, so there is no window to draw")
+        raise TesseraError(f"no document has {length} tokens, so no window can be drawn; lower length")
     before = [np.cumsum(windows) for windows in per_document]
     stream = generator(seed, "random targets")
     while True:
@@ -143,8 +144,8 @@ def choose_random(
 ) -> list[tuple[int, int]]:  # fmt: skip
     """(chunk, position) of n random windows with enough different tokens that do not overlap one another.
 
-    They know nothing of the targets in buckets, so that these move no draw. Raises TesseraError, saying what the
-    windows drawn lacked, when ATTEMPTS of them per target do not give n.
+    The draws do not depend on the targets in buckets. Raises TesseraError, saying why windows were refused, when
+    ATTEMPTS of them per target do not give n.
     """
     found: list[tuple[int, int]] = []
     refused = {"too few different tokens": 0, "overlapping another": 0}

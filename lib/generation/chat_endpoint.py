@@ -23,7 +23,7 @@ QUOTED = 200  # characters of a server's own words in an error
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:  # type: ignore[override]
-        return None  # which makes it an error: a redirect would take the key along
+        return None  # makes it an error: a redirect would send the key elsewhere
 
 
 class _TryAgainError(Exception):
@@ -47,12 +47,12 @@ class Endpoint:
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
-        """Refuse what is no address, or holds a password, and a key that no header can hold."""
+        """Raise ValueError or UsageError for a bad url, a key that does not fit a header, or a missing model name."""
         check_url(self.url)
         if self.key and not re.fullmatch("[!-~]+", self.key):  # an error about the header would quote it
-            raise UsageError("key_variable: white space, or a character beyond ASCII, in the key; export it alone")
+            raise UsageError("key_variable: the key has white space or non-ASCII characters; export the key alone")
         if not self.model:
-            raise UsageError("the endpoint's model has no name; set model_name")
+            raise UsageError("model_name is empty; set it to the model's name at the endpoint")
 
     def ask(self, question: str, settings: Mapping[str, Any]) -> str:
         """The answer to one question. settings: further fields of the request (temperature, max_tokens, ...).
@@ -67,7 +67,7 @@ class Endpoint:
                 if number == self.retries:
                     raise TesseraError(
                         f"{self.url}: no answer in {number + 1} tries; the last: {self._hidden(str(error))}; run again "
-                        "when it is up (what was answered is kept), or raise retries, backoff_seconds, timeout_seconds"
+                        "when it is up (answers so far are kept), or raise retries, backoff_seconds, timeout_seconds"
                     ) from None
                 self.sleep(min(LONGEST_WAIT, self.backoff * 2**number if error.wait is None else error.wait))
         raise AssertionError("unreachable")
@@ -85,27 +85,27 @@ class Endpoint:
             raise _TryAgainError(f"{type(error).__name__}: {error}") from None
 
     def _refused(self, error: urllib.error.HTTPError) -> Exception:
-        what = self._hidden(f"{error.code} {error.reason}: {self._said(error)}")
+        what = self._hidden(f"{error.code} {error.reason}: {self._body(error)}")
         if error.code in BUSY or error.code >= 500:
             return _TryAgainError(what, _seconds(error.headers.get("Retry-After")))
         return TesseraError(f"{self.url}: refused ({what}); check url, model_name and the key in key_variable")
 
-    def _said(self, error: urllib.error.HTTPError) -> str:
-        """What came with an error, as far as it came."""
+    def _body(self, error: urllib.error.HTTPError) -> str:
+        """The body of an error, as much of it as arrived."""
         try:
             return self._quoted(_whole(error, time.monotonic() + self.timeout))
         except (OSError, http.client.HTTPException, _TryAgainError) as late:
-            return f"and no more ({late})"
+            return f"(its body did not arrive: {late})"
 
     def _content(self, body: bytes) -> str:
         try:
             content = json.loads(body)["choices"][0]["message"]["content"]
         except (ValueError, LookupError, TypeError) as error:
-            raise _TryAgainError(f"no chat completion ({type(error).__name__}): {self._quoted(body)!r}") from None
+            raise _TryAgainError(f"not a chat completion ({type(error).__name__}): {self._quoted(body)!r}") from None
         if content is None:  # a refusal in the model's own way
             return ""
         if not isinstance(content, str):
-            raise _TryAgainError(f"no chat completion: content is {type(content).__name__}")
+            raise _TryAgainError(f"not a chat completion: content is {type(content).__name__}")
         return content
 
     def _quoted(self, body: bytes) -> str:
@@ -117,12 +117,12 @@ class Endpoint:
 
 
 def check_url(url: str) -> None:
-    """Raise ValueError, which does not quote it, for what is no address, or could hold a secret."""
+    """Raise ValueError for a string that is not an http(s) address or may hold a secret. It does not quote the url."""
     parts = urlsplit(url)
     secret = parts.username or parts.password or parts.query or parts.fragment
     if parts.scheme not in ("http", "https") or not parts.hostname or secret or not _has_port(parts):
         raise ValueError(
-            "url: http(s)://host[:port]/path is wanted, without user or password or query; the key has its place"
+            "url: must be http(s)://host[:port]/path, without user, password or query; put the key in key_variable"
         )
 
 
@@ -135,13 +135,13 @@ def _has_port(parts: SplitResult) -> bool:
 
 
 def _whole(response: Any, deadline: float) -> bytes:
-    """The body, as long as it comes in time: a socket's own limit counts anew for each byte."""
+    """The body, if all of it comes in time: a socket's own limit starts again with each byte."""
     parts, size = [], 0
     while part := response.read1(1 << 16):
         parts.append(part)
         size += len(part)
         if time.monotonic() > deadline:
-            raise _TryAgainError(f"the answer was not whole in time ({size} bytes came)")
+            raise _TryAgainError(f"the answer was not complete in time ({size} bytes came)")
         if size > MOST_BYTES:
             raise _TryAgainError(f"the answer has more than {MOST_BYTES} bytes")
     return b"".join(parts)

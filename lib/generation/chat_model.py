@@ -1,4 +1,4 @@
-"""Answers of a local chat model: its own chat template, sampling with a stream an answer."""
+"""Answers of a local chat model: its own chat template, and a random stream for each answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from lib.tokens.tokenization import decode, encode
 
 @dataclass(frozen=True)
 class Answering:
-    """prompt: `chat` (the tokenizer's template) or `plain` (for a model without one); begin: what the model is made to
-    believe that it has begun its answer with, which the answer then begins with."""
+    """How answers are sampled. prompt: `chat` (the tokenizer's template) or `plain` (for a model without one); begin:
+    the text that every answer begins with, given to the model as if it had written it."""
 
     max_new_tokens: int
     temperature: float = 1.0
@@ -35,8 +35,8 @@ def answers(
     longest = positions(model)
     if longest is not None and len(start) + how.max_new_tokens > longest:
         raise TesseraError(
-            f"the question has {len(start)} ids, {how.max_new_tokens} may follow, but the model takes {longest}; lower "
-            "max_new_tokens, or give another model"
+            f"question and answer may have {len(start)} + {how.max_new_tokens} ids, but the model takes {longest}; "
+            "lower max_new_tokens, or give another model"
         )
     ends = set(continuations.end_ids(model, tokenizer))
     never = [index for index in sampling.suppressed_ids(tokenizer, n_logits(model)) if index not in ends]
@@ -53,7 +53,7 @@ def prompt_text(tokenizer: Any, question: str, how: Answering) -> str:
         return f"{question}\n\n{how.begin}"
     if not tokenizer.chat_template:
         raise UsageError(
-            "the model's tokenizer has no chat template: give an instruction-tuned model, or prompt: plain"
+            "the model's tokenizer has no chat template; give an instruction-tuned model, or set prompt: plain"
         )
     messages = [{"role": "user", "content": question}]
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + how.begin

@@ -1,4 +1,4 @@
-"""Continuations of prompts of equal length, and how likely their true suffixes are, in batches.
+"""Continues prompts of equal length in batches, and computes how likely their true suffixes are.
 
 One pass over prompt and suffix gives the likelihoods of both and the state that generation starts from (attention goes
 back to the end of the prompt; a recurrent model reads the prompt once more). Then one id a step and row. The logits
@@ -27,7 +27,7 @@ COMPACT_BELOW = 0.5  # share of rows still going at which the batch is made smal
 
 @dataclass(frozen=True)
 class Continued:
-    """What became of n prompts.
+    """The continuations of n prompts, and scores.
 
     ids: int64 (n, C), an end id included, ENDED after it; suffix_nll: nats, summed over the suffix, under the model's
     own distribution, float64 (n,); suffix_log_p: ln of the suffix's probability under the decoding, float64 (n,).
@@ -62,7 +62,7 @@ def continue_prompts(
     if not len(prompts) or not suffixes.shape[1] or n_tokens < 1 or batch_size < 1:
         raise ValueError(
             f"{len(prompts)} prompts, suffixes of {suffixes.shape[1]} ids, continuations of {n_tokens}, batches of "
-            f"{batch_size}: at least 1 of each is wanted"
+            f"{batch_size}; each must be at least 1"
         )
     texts = np.concatenate([prompts, suffixes], axis=1).astype(np.int64)
     check_sequences(texts, vocabulary(model))

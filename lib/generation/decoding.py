@@ -1,12 +1,14 @@
-"""How texts are continued, as a configuration says it (lib.generation.next_token does it)."""
+"""Settings for continuing texts, as configurations give them; lib.generation.next_token applies them."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+from lib.base.config import at_least
+
 
 @dataclass(frozen=True)
 class Decoding:
-    """temperature, top_k (0: all ids), top_p (1: all mass) and seed mean something for `sample` only."""
+    """temperature, top_k (0: all ids), top_p (1: all mass) and seed are used by `sample` only."""
 
     kind: Literal["greedy", "sample"]
     temperature: float = 1.0
@@ -16,10 +18,11 @@ class Decoding:
 
     def __post_init__(self) -> None:
         """Refuse settings out of range, and settings that greedy decoding would silently ignore."""
-        if not (self.temperature > 0 and self.top_k >= 0 and 0 < self.top_p <= 1 and self.seed >= 0):
+        at_least(0, top_k=self.top_k, seed=self.seed)
+        if not (self.temperature > 0 and 0 < self.top_p <= 1):
             raise ValueError(
-                f"decoding: temperature {self.temperature}, top_k {self.top_k}, top_p {self.top_p}, seed {self.seed}: "
-                "wanted temperature > 0, top_k >= 0, 0 < top_p <= 1, seed >= 0"
+                f"decoding: temperature is {self.temperature} and top_p {self.top_p}; temperature must be above 0, and "
+                "top_p above 0 and at most 1"
             )
         if self.kind == "greedy" and (self.temperature, self.top_k, self.top_p) != (1.0, 0, 1.0):
             raise ValueError("decoding: temperature, top_k and top_p are for `kind: sample`; leave them out for greedy")

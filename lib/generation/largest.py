@@ -1,4 +1,4 @@
-"""The few largest numbers of every row, as top-k sampling asks for at every step."""
+"""Finds the few largest numbers of every row, which top-k sampling needs at every step."""
 
 import torch
 from numba import njit

@@ -1,8 +1,7 @@
-"""The next id of every text: greedy, or sampled with temperature, top-k and top-p; and how likely a given id was to be.
+"""Chooses the next id of every text: greedy, or sampled with temperature, top-k and top-p; and scores given ids.
 
 Sampling is an exponential race (see lib.generation.sampling) whose noise is counted (see
-lib.generation.counter_noise): the winner of a row depends on its own logits, key and step, never on the rows beside
-it.
+lib.generation.counter_noise): the winner of a row depends on its own logits, key and step, never on other rows.
 """
 
 import torch
@@ -20,7 +19,7 @@ def next_ids(logits: torch.Tensor, decoding: Decoding, keys: torch.Tensor, step:
     """
     if decoding.kind == "greedy":
         return logits.argmax(1)
-    kept, ids = _candidates(logits.float() / decoding.temperature, decoding)
+    kept, ids = _choices(logits.float() / decoding.temperature, decoding)
     weights = (kept - kept.amax(1, keepdim=True)).double().exp_()
     winners = (weights / exponentials(keys, step, ids)).argmax(1, keepdim=True)
     return ids.expand(len(logits), -1).gather(1, winners)[:, 0]
@@ -39,7 +38,7 @@ def log_probs(logits: torch.Tensor, targets: torch.Tensor, decoding: Decoding) -
     return kept.log_softmax(1).gather(1, targets[:, None])[:, 0]
 
 
-def _candidates(logits: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor, torch.Tensor]:
+def _choices(logits: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor, torch.Tensor]:
     """The logits that may win and their ids (one row of ids when they are the same for all)."""
     vocabulary = logits.shape[1]
     if not 0 < decoding.top_k < vocabulary:

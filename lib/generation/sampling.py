@@ -1,8 +1,8 @@
-"""Batched sampling from a causal language model, one random stream a sequence.
+"""Samples from a causal language model in batches, with one random stream per sequence.
 
 The next token is the winner of an exponential race: argmax_v p_v / E_v with E_v ~ Exp(1) is distributed as p
 (the Gumbel-max trick without the logarithms). Unlike an inverse distribution function, it changes its winner
-only when the two fastest tie to rounding, so the text of a sequence hardly ever feels which batch it sits in.
+only when the two fastest tie up to rounding, so the batch of a sequence hardly ever changes its text.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,10 +26,10 @@ def suppressed_ids(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> np.nd
 
 
 def start_id(tokenizer: PreTrainedTokenizerBase, token: str | None) -> int:
-    """The id that sampling starts from: `token`, or the BOS. Raises UsageError when there is no such token."""
+    """The id that sampling starts from: `token`, or the BOS. Raises UsageError when the tokenizer lacks it."""
     index = tokenizer.bos_token_id if token is None else tokenizer.get_vocab().get(token)
     if index is None:
-        raise UsageError(f"start_token {token!r} is no token of the reference model; name one, like '<|endoftext|>'")
+        raise UsageError(f"start_token {token!r} is not a token of the reference model; name one, like '<|endoftext|>'")
     return index
 
 
@@ -117,7 +117,9 @@ def _draw(streams: Sequence[np.random.Generator], noise: np.ndarray) -> np.ndarr
 
 def _check(start: Sequence[int], temperature: float, top_k: int, top_p: float) -> None:
     if not len(start):
-        raise UsageError("sampling needs at least one start id; name a start token of the reference model")
+        raise UsageError("sampling needs at least one start id; set start_token to a token of the reference model")
     if not (temperature > 0 and top_k >= 0 and 0 < top_p <= 1):
-        raise UsageError(f"temperature {temperature}, top_k {top_k}, top_p {top_p}: "
-                           "wanted temperature > 0, top_k >= 0, 0 < top_p <= 1")  # fmt: skip
+        raise UsageError(
+            f"temperature is {temperature}, top_k {top_k} and top_p {top_p}; temperature must be above 0, top_k at "
+            "least 0, and top_p above 0 and at most 1"
+        )

@@ -1,8 +1,8 @@
-"""Where numba keeps compiled kernels: by what their source says, not by where it lies.
+"""Where numba stores compiled kernels: in a folder named by the contents of their source, not by its path.
 
-Tasks run in snapshots of the code, each a folder of its own; kept beside the source, every snapshot would compile anew.
-And numba looks at the file of a function alone: with a kernel changed that another file's kernel calls, it would go on
-with the old one. Here one folder belongs to the source of all kernels together.
+Tasks run in snapshots of the code, each in its own folder. If compiled kernels lay next to the source, every snapshot
+would compile them again. And numba checks the file of a function only: if a kernel calls one in another file, and that
+one changes, numba would go on using the old one. Here one folder belongs to the source of all kernels together.
 """
 
 import functools
@@ -13,11 +13,11 @@ from pathlib import Path
 from numba.core.caching import InTreeCacheLocator
 
 LIB = Path(__file__).parents[1]
-HOME = "TESSERA_KERNELS"  # a folder for them, where the home directory is no good place
+HOME = "TESSERA_KERNELS"  # names a folder for them, if the home directory is not suitable
 
 
 class KernelCacheLocator(InTreeCacheLocator):
-    """Functions of lib/; others are left to numba's own locators."""
+    """Locates functions below lib/; others are left to numba's own locators."""
 
     def __init__(self, py_func, py_file):
         super().__init__(py_func, py_file)
@@ -29,13 +29,13 @@ class KernelCacheLocator(InTreeCacheLocator):
         return super().from_function(py_func, py_file) if Path(py_file).is_relative_to(LIB) else None
 
     def get_disambiguator(self):
-        """The line of the function and its file below lib/: numba knows the last part of a module's name alone, and
-        two packages may have modules of the same name."""
+        """The file of the function below lib/, and its line. numba uses only the last part of a module's name, which
+        two packages may share."""
         module = Path(self._py_file).relative_to(LIB).with_suffix("")
         return f"{'.'.join(module.parts)}-{super().get_disambiguator()}"
 
     def get_source_stamp(self):
-        """The source of all kernels."""
+        """Changes with the source of any kernel."""
         return sources_digest()
 
 

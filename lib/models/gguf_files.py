@@ -1,4 +1,4 @@
-"""Models in GGUF files, unpacked to plain weights: packed ones stay slow."""
+"""Loads models from GGUF files and unpacks their weights, since packed ones are slow."""
 
 import importlib.metadata
 from pathlib import Path
@@ -14,8 +14,8 @@ from lib.models.loading import check_dtype
 def find(package: str, file: str) -> Path:
     """The path of a GGUF file that an installed distribution ships (the package itself is not imported).
 
-    Raises TesseraError when the distribution is missing or has another version than `name==version` says, or
-    when it has no such file.
+    Raises TesseraError when the distribution is missing, has another version than `name==version` says, or does not
+    ship that file.
     """
     name = package.partition("==")[0]
     versions([package])
@@ -40,5 +40,5 @@ def load(path: Path, dtype: str = "float32") -> tuple[Any, Any]:
         # AutoTokenizer ends at the same class after parsing all metadata once more (7 s)
         tokenizer = PreTrainedTokenizerFast.from_pretrained(path.parent, **options)
     except (OSError, ValueError, ImportError) as error:
-        raise TesseraError(f"{path}: no GGUF model that can be read: {error}") from error
+        raise TesseraError(f"{path}: not a readable GGUF model: {error}") from error
     return model.eval(), tokenizer

@@ -1,8 +1,8 @@
-"""One new token a row through a layer of GPT-NeoX (Pythia) on one CPU core.
+"""Runs one new token per row through a layer of GPT-NeoX (Pythia) on one CPU core.
 
-For so little work transformers' way through rotary embedding, cache and torch's attention, some forty operations,
-costs several times what keys and values take to be read. Here it is one kernel. `choose` has a model's layers use it;
-whatever it is not made for goes transformers' way, and on several cores that is as fast.
+For so little work, transformers' path through rotary embedding, cache and torch's attention (some forty operations)
+takes several times as long as reading keys and values. Here it is one kernel. `choose` makes the layers of a model use
+it. Other inputs take transformers' path, which is as fast on several cores.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ _kernel = njit(cache=True, **OPTIONS)
 
 
 class OneTokenLayer(GPTNeoXLayer):
-    """A GPTNeoXLayer that is quick with one new token a row: the same weights and cache, the same numbers."""
+    """A GPTNeoXLayer that is fast for one new token per row: the same weights and cache, the same numbers."""
 
     def forward(
         self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, layer_past: Any = None,
@@ -48,7 +48,7 @@ class OneTokenLayer(GPTNeoXLayer):
 
 
 def choose(model: torch.nn.Module) -> None:
-    """Have the layers of a GPT-NeoX model be quick with one token. Weights, names and saved files stay as they are."""
+    """Make the layers of a GPT-NeoX model fast for one token. Weights, names and saved files stay as they are."""
     for module in model.modules():
         if type(module) is GPTNeoXLayer:
             module.__class__ = OneTokenLayer  # survives copy.deepcopy, which a forward bound to the instance would not

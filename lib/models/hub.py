@@ -1,4 +1,4 @@
-"""Models and data sets of the Hugging Face hub: checked and fetched where there is a network, read offline elsewhere.
+"""Models and data sets of the Hugging Face hub: checked and fetched with a network, read offline elsewhere.
 
 The access token comes from HF_TOKEN alone and is never printed.
 """
@@ -39,10 +39,10 @@ def is_commit(revision: str) -> bool:
 
 
 def resolve_revision(item: HubItem, lock: Path) -> str:
-    """The commit that `item.revision` means; a branch is asked for once and kept in the JSON file `lock`.
+    """The commit that `item.revision` means. A branch is looked up once and recorded in the JSON file `lock`.
 
-    Later calls give the commit recorded there, so that a sweep submitted again uses the same weights.
-    Raises TesseraError when the hub refuses or cannot be asked.
+    Later calls return the recorded commit, so that a sweep submitted again uses the same weights.
+    Raises TesseraError when the hub refuses or cannot be reached.
     """
     if is_commit(item.revision):
         return item.revision
@@ -76,7 +76,7 @@ def check_access(items: Iterable[HubItem]) -> None:
 
 
 def fetch(items: Iterable[HubItem]) -> list[Path]:
-    """Bring every item into the local hub cache; returns its folder there. What is there already is not asked for.
+    """Download every item into the local hub cache, unless it is there, and return the folders.
 
     Raises TesseraError that says what to do about a gated, missing or unreachable repository, or about a model
     that has no safetensors weights.
@@ -99,7 +99,7 @@ def local_snapshot(item: HubItem) -> Path:
 
 
 def is_cached(item: HubItem) -> bool:
-    """Whether `item` is whole in the local hub cache."""
+    """Whether `item` is complete in the local hub cache."""
     try:
         return local_snapshot(item).is_dir()
     except TesseraError:
@@ -114,7 +114,7 @@ def cache() -> Path:
 
 
 def explain(item: HubItem, error: Exception) -> str:
-    """What went wrong with `item` and the remedy, in one line."""
+    """What went wrong with `item` and how to fix it, in one line."""
     where = f"https://huggingface.co/{'datasets/' if item.kind == 'dataset' else ''}{item.repo}"
     if isinstance(error, hub_errors.GatedRepoError):
         return f"{item}: gated; ask for access at {where} and {_token_remedy()}"
@@ -140,7 +140,7 @@ def _fetch(item: HubItem) -> Path:
     except Exception as error:
         raise TesseraError(explain(item, error)) from error
     if item.kind == "model" and not any(folder.rglob("*.safetensors")):
-        raise TesseraError(f"{item}: no safetensors weights there (pickled ones are not read); choose a revision with")
+        raise TesseraError(f"{item}: no safetensors weights (pickled ones are not read); choose one that has them")
     return folder
 
 
@@ -179,7 +179,7 @@ def _read_lock(lock: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise TesseraError(f"{lock}: no valid JSON ({error}); delete it to resolve the branches anew") from error
+        raise TesseraError(f"{lock}: not valid JSON ({error}); delete it to look the branches up again") from error
 
 
 def _first_line(error: Exception) -> str:

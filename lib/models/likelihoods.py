@@ -1,7 +1,7 @@
 """The forward passes behind the membership scores: one per text and model.
 
-Under the target the policy on BOS is that of training: the tokenizer's BOS opens a text when the tokenizer has one,
-and the first token of a text counts only then.
+Under the target, BOS is treated as in training: every text begins with the tokenizer's BOS if it has one, and only then
+is the first token of a text scored.
 """
 
 import sys
@@ -17,7 +17,7 @@ from lib.models.limits import trained_length
 from lib.models.token_scores import score_tokens
 from lib.tokens.tokenization import bos_id, encode_all
 
-Ids = Sequence[NDArray[np.integer]]
+IdRows = Sequence[NDArray[np.integer]]
 
 
 def opening(tokenizer: PreTrainedTokenizerBase, token: str | None = None) -> NDArray[np.int64]:
@@ -29,20 +29,20 @@ def opening(tokenizer: PreTrainedTokenizerBase, token: str | None = None) -> NDA
     found = bos_id(tokenizer) if token is None else tokenizer.get_vocab().get(token)
     if token and found is None:
         raise TesseraError(
-            f"'{token}' is no token of this tokenizer; name one, or leave it out for the tokenizer's own"
+            f"'{token}' is not a token of this tokenizer; name one that is, or leave it out for the tokenizer's BOS"
         )
     return np.array([] if found is None or token == "" else [found], dtype=np.int64)
 
 
 def under_target(
-    model: PreTrainedModel, ids: Ids, first: NDArray[np.int64], batch_size: int
+    model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int
 ) -> dict[str, list[NDArray[np.float32]]]:
     """Rows log_probs, mu, sigma, top_log_probs (see `lib.attacks`) of stored ids, each after `first` (`opening`)."""
     scores = score_tokens(model, ids, [first] * len(ids), batch_size, moments=True)
     return {"log_probs": scores.log_probs, "mu": scores.mu, "sigma": scores.sigma, "top_log_probs": scores.top}
 
 
-def of_ids(model: PreTrainedModel, ids: Ids, first: NDArray[np.int64], batch_size: int) -> list[NDArray[np.float32]]:
+def of_ids(model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int) -> list[NDArray[np.float32]]:
     """Rows of l of stored ids under another model with the same tokenizer, each after `first`."""
     return score_tokens(model, ids, [first] * len(ids), batch_size).log_probs
 
@@ -76,7 +76,7 @@ def under_reference(
 
 
 def after_prefix(
-    model: PreTrainedModel, ids: Ids, prefixes: Ids, first: NDArray[np.int64], batch_size: int
+    model: PreTrainedModel, ids: IdRows, prefixes: IdRows, first: NDArray[np.int64], batch_size: int
 ) -> list[NDArray[np.float32]]:
     """Rows of l of the tokens that `under_target` scores, each text after `first` and its prefix."""
     contexts = [np.concatenate([first, prefix]).astype(np.int64) for prefix in prefixes]
@@ -84,19 +84,19 @@ def after_prefix(
     return rows if len(first) else [row[1:] for row in rows]
 
 
-def recall_prefixes(non_members: Ids, shots: int) -> tuple[NDArray[np.integer], list[NDArray[np.integer]]]:
+def recall_prefixes(non_members: IdRows, shots: int) -> tuple[NDArray[np.integer], list[NDArray[np.integer]]]:
     """The prefix for members, and that of each non-member: the first `shots` non-members.
 
     A non-member is never its own prefix: the next one takes its place. Raises ValueError for too few non-members.
     """
     if not 0 < shots < len(non_members):
-        raise ValueError(f"a prefix of {shots} needs at least {shots + 1} non-members, there are {len(non_members)}")
+        raise ValueError(f"a prefix of {shots} needs at least {shots + 1} non-members, found {len(non_members)}")
     own = [[row for row in range(shots + 1) if row != left_out][:shots] for left_out in range(len(non_members))]
     joined = [np.concatenate([non_members[row] for row in rows]) for rows in own]
     return np.concatenate(list(non_members[:shots])), joined
 
 
-def prefix_room(model: PreTrainedModel, ids: Ids, first: NDArray[np.int64]) -> int:
-    """How many prefix tokens fit between `first` and the longest text in the length that the model was made for."""
+def prefix_room(model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64]) -> int:
+    """How many prefix tokens fit between `first` and the longest text, in the length that the model was trained for."""
     limit = trained_length(model)
     return sys.maxsize if limit is None else max(0, limit - len(first) - max(map(len, ids)))

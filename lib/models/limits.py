@@ -16,7 +16,7 @@ def n_logits(model: torch.nn.Module) -> int:
 def positions(model: torch.nn.Module) -> int | None:
     """The longest sequence the model can take: its table of learned positions; None for one without such a table.
 
-    Rotary and recurrent models run beyond the length that they were trained for, and `score_tokens` warns of it.
+    Rotary and recurrent models also run beyond the length they were trained for; `score_tokens` then warns.
     """
     learned = [
         module
@@ -27,5 +27,5 @@ def positions(model: torch.nn.Module) -> int | None:
 
 
 def trained_length(model: torch.nn.Module) -> int | None:
-    """The length of text that the model was made for; None when its configuration names none."""
+    """The length of text that the model was trained for; None if its configuration does not say."""
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)

@@ -1,4 +1,4 @@
-"""Models and tokenizers from a directory: one that transformers saved, or one with a pointer into the hub cache.
+"""Loads models and tokenizers from a directory that transformers saved, or that points into the hub cache.
 
 Everything is read offline, from safetensors, without code from the repository. Type and device are always the
 caller's choice, so that a file's own type never decides them.
@@ -42,8 +42,8 @@ def load_tokenizer(directory: Path) -> Any:
     """The tokenizer of a directory. Raises TesseraError naming the directory when it holds none."""
     folder = source(directory)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        # transformers would make an empty tokenizer from config.json without a word
-        raise TesseraError(f"{directory}: no tokenizer there (none of {', '.join(TOKENIZER_FILES)})")
+        # transformers would silently make an empty tokenizer from config.json
+        raise TesseraError(f"{directory}: no tokenizer in it (none of {', '.join(TOKENIZER_FILES)}); name another")
     try:
         return _tokenizer_class(folder).from_pretrained(folder, **_OFFLINE)
     except (OSError, ValueError, KeyError) as error:
@@ -59,7 +59,7 @@ def source(directory: Path) -> Path:
         entry = json.loads(pointer.read_text())
         item = hub.HubItem("model", entry["repo"], entry["revision"])
     except (ValueError, KeyError, TypeError) as error:
-        raise TesseraError(f"{pointer}: no pointer to a hub model ({error!r}); delete it and run again") from error
+        raise TesseraError(f"{pointer}: does not name a hub model ({error!r}); delete it and run again") from error
     return hub.local_snapshot(item)
 
 
@@ -127,7 +127,7 @@ def _configuration(directory: Path, folder: Path) -> Any:
     if not (folder / "config.json").is_file():
         found = ", ".join(sorted(file.name for file in folder.iterdir())[:8]) if folder.is_dir() else "no such folder"
         raise TesseraError(
-            f"{directory}: no model there (no config.json and no {places.HUB}; found: {found or 'nothing'}); "
+            f"{directory}: no model in it (no config.json and no {places.HUB}; found: {found or 'nothing'}); "
             "give a directory that transformers' save_pretrained wrote"
         )
     from transformers import AutoConfig
@@ -135,21 +135,21 @@ def _configuration(directory: Path, folder: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(folder, **_OFFLINE)
     except (OSError, ValueError, KeyError) as error:
-        raise TesseraError(f"{folder / 'config.json'}: no model that transformers knows: {error}") from error
+        raise TesseraError(f"{folder / 'config.json'}: not a model that transformers knows: {error}") from error
 
 
 def _check_kind(directory: Path, config: Any, other_kind: str) -> None:
     # transformers turns a masked model into a causal one (and back) where a class exists; its values mean nothing
     architectures = config.architectures or []
     if any(name.endswith(other_kind) for name in architectures):
-        wanted = "causal" if other_kind == "MaskedLM" else "masked"
-        raise TesseraError(f"{directory}: holds {', '.join(architectures)}; a {wanted} language model is wanted")
+        needed = "causal" if other_kind == "MaskedLM" else "masked"
+        raise TesseraError(f"{directory}: holds {', '.join(architectures)}; give a {needed} language model")
 
 
 def _check_complete(directory: Path, report: dict[str, Any]) -> None:
     lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if lacking:  # transformers would go on with random weights in their place
-        raise TesseraError(f"{directory}: the weights lack {', '.join(lacking[:4])}; this is no complete model")
+        raise TesseraError(f"{directory}: the weights lack {', '.join(lacking[:4])}; fetch or make the model again")
 
 
 def _weight_files(directory: Path, folder: Path) -> list[Path]:
@@ -160,7 +160,7 @@ def _weight_files(directory: Path, folder: Path) -> list[Path]:
         files = ["model.safetensors"]
     missing = [name for name in files if not (folder / name).is_file()]
     if missing:
-        raise TesseraError(f"{directory}: no {missing[0]} there (pickled weights are not read)")
+        raise TesseraError(f"{directory}: no {missing[0]} in it (pickled weights are not read); fetch or make it again")
     return [folder / name for name in files]
 
 
@@ -186,5 +186,5 @@ def _device(name: str) -> Any:
     import torch
 
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise TesseraError(f"device '{name}' is wanted, but this process sees no GPU; choose cpu or a GPU node")
+        raise TesseraError(f"device is '{name}', but this process sees no GPU; set device: cpu, or use a GPU node")
     return torch.device(name)

@@ -1,10 +1,11 @@
-"""Mamba models on a CPU: transformers' mixer with `lib.kernels.selective_scan` in it, for training, prefill and single
-steps.
+"""Runs Mamba models fast on a CPU: transformers' mixer with `lib.kernels.selective_scan` in it.
+
+It serves training, prefill and single steps.
 
 Padding. With an attention mask, padded positions leave the state untouched, on either side. Without one the state has
-run over the padding: harmless on the right, where nothing reads it, but on the left it changes every score that
-follows. So give equal lengths, padding on the right, or a mask. A cache is good for further steps (which take no mask)
-only after equal lengths, or padding on the left with a mask: on the right it ends in padding.
+run over the padding: that is harmless on the right, where nothing reads it, but on the left it changes every score that
+follows. So give equal lengths, padding on the right, or a mask. A cache can be continued (without a mask) only after
+equal lengths, or padding on the left with a mask: with padding on the right, it ends in padding.
 """
 
 import importlib.util
@@ -90,7 +91,7 @@ class FastMambaMixer(MambaMixer):
     ) -> torch.Tensor:
         state = self._cached_state(cache)
         inner, gate = self.in_proj(hidden_states).chunk(2, dim=-1)
-        # Masked before the convolution, lest it carry a bias into the text, and after it, lest its own reach the state.
+        # Masked twice: the convolution must not carry a bias into the text, nor its own bias reach the state.
         inner = self._convolved(_masked(inner, mask), cache)
         scanned, state = self._scanned(_masked(inner, mask), state)
         if cache is not None:

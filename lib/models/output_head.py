@@ -1,4 +1,4 @@
-"""From a causal model's hidden states to l, mu, sigma and the top, without ever holding all logits.
+"""Computes l, mu, sigma and the top from a causal model's hidden states, without ever holding all logits.
 
 The backbone runs once over a batch; its hidden states are turned into logits by blocks of positions, and each block is
 reduced at once, so that memory is bounded by the block and not by batch x length x vocabulary.
@@ -59,7 +59,7 @@ def over_full_logits(model: torch.nn.Module, ids: torch.Tensor, scored: torch.Te
 def splits_off(model: torch.nn.Module, ids: torch.Tensor) -> bool:
     """Whether backbone and head, one after the other, give the model's own logits; tried on a few ids (1, length).
 
-    Says so where they do not (a scaled or otherwise unusual head).
+    Logs a warning if they do not (a scaled or otherwise unusual head).
     """
     if model.base_model is not model and model.get_output_embeddings() is not None:
         expected = model(input_ids=ids, use_cache=False).logits.float()
@@ -106,5 +106,6 @@ def reduced(logits: torch.Tensor, targets: torch.Tensor, moments: bool) -> Reduc
 
 
 def joined(blocks: list[Reduced], moments: bool) -> Reduced:
+    """The columns of several blocks, one after another."""
     columns = list(zip(*blocks))
     return tuple(torch.cat(column) if moments or not number else None for number, column in enumerate(columns))

@@ -72,7 +72,7 @@ def check_sequences(sequences: Sequence[NDArray], vocabulary: int, longest: int 
         if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
             raise ValueError(f"row {row}: token ids are 1-D integers, found {ids.dtype} of shape {ids.shape}")
         if len(ids) < 2:
-            raise ValueError(f"row {row}: {len(ids)} tokens with its context; nothing to predict")
+            raise ValueError(f"row {row}: {len(ids)} tokens with its context; at least 2 are needed")
         if ids.min() < 0 or ids.max() >= vocabulary:
             wrong = ids[(ids < 0) | (ids >= vocabulary)][0]
             raise ValueError(f"row {row}: token id {wrong}, but the model's vocabulary has {vocabulary} ids")
@@ -107,13 +107,13 @@ def _warn_of_length(model: torch.nn.Module, texts: Sequence[NDArray]) -> None:
     limit = trained_length(model)
     longest = max(map(len, texts), default=0)
     if limit is not None and longest > limit:
-        logger.warning("texts of up to %d tokens, but %s was made for %d", longest, type(model).__name__, limit)
+        logger.warning("texts have up to %d tokens, but %s was trained for %d", longest, type(model).__name__, limit)
 
 
 def _batches(texts: Sequence[NDArray], batch_size: int) -> Iterator[list[int]]:
     """Rows sorted by length, longest first (a batch that does not fit in memory fails at once), in batches."""
     if batch_size < 1:
-        raise ValueError(f"batch_size {batch_size}: at least 1 is wanted")
+        raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
     order = sorted(range(len(texts)), key=lambda row: (-len(texts[row]), row))
     return (order[start : start + batch_size] for start in range(0, len(order), batch_size))
 

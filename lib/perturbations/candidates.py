@@ -1,4 +1,4 @@
-"""Replacement candidates: what may stand in for each token of a canary."""
+"""Replacement candidates: the tokens that may replace each token of a canary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """What may stand at each of n x L canary positions.
+class ReplacementCandidates:
+    """The candidates for each of n x L canary positions.
 
     sequences: every replacement there is, as one or more target ids. options: for position p of canary c, row
     c * L + p holds the indices into `sequences` to choose from, likeliest first; None: any of them.
-    original: n x L int64, the index that spells the token that stands there, -1 when none does.
+    original: n x L int64, the index that spells the original token there, -1 when none does.
     replaceable: n x L bool, False where the text cannot be cut around the token or no option is left.
     """
 

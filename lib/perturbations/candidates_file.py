@@ -1,4 +1,4 @@
-"""Replacement candidates of a file of canaries: computed by a strategy, stored, read again for every R."""
+"""Computes the replacement candidates of canaries by a strategy, and stores them, to be read again for every R."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from lib.base.errors import TesseraError, UsageError
 from lib.canaries import canaries_file
 from lib.models import loading
 from lib.perturbations import masked_lm
-from lib.perturbations.candidates import Candidates
+from lib.perturbations.candidates import ReplacementCandidates
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Settings:
     batch_size: int = 128
 
 
-def compute(tokens: np.ndarray, target: Path, masked: Path | None, settings: Settings) -> Candidates:
+def compute(tokens: np.ndarray, target: Path, masked: Path | None, settings: Settings) -> ReplacementCandidates:
     """The candidates of n x L target ids. target, masked: directories of the target's tokenizer and the masked LM.
 
     Raises UsageError when the strategy needs a masked LM and none is given.
@@ -34,7 +34,7 @@ def compute(tokens: np.ndarray, target: Path, masked: Path | None, settings: Set
     if settings.strategy == "random":
         return masked_lm.random_candidates(tokens, masked_lm.target_pool(tokenizer), tokenizer)
     if masked is None:
-        raise UsageError(f"strategy {settings.strategy} needs the input masked_lm: a masked LM saved by transformers")
+        raise UsageError(f"strategy {settings.strategy} needs the input masked_lm; give one saved by transformers")
     source = loading.load_tokenizer(masked)
     pool = masked_lm.vocabulary_pool(source, tokenizer)
     if settings.strategy == "mlm_random":
@@ -45,7 +45,7 @@ def compute(tokens: np.ndarray, target: Path, masked: Path | None, settings: Set
     )
 
 
-def write(path: Path, tokens: np.ndarray, found: Candidates, settings: Settings) -> None:
+def write(path: Path, tokens: np.ndarray, found: ReplacementCandidates, settings: Settings) -> None:
     """Store the candidates of `tokens`, with what they were computed from."""
     with hdf5.create(path) as file:
         hdf5.write_ragged(file, "sequences", found.sequences, offsets="sequences_offsets")
@@ -57,15 +57,15 @@ def write(path: Path, tokens: np.ndarray, found: Candidates, settings: Settings)
         file.attrs.update(_origin(tokens, settings))
 
 
-def read(path: Path, tokens: np.ndarray, settings: Settings) -> Candidates:
+def read(path: Path, tokens: np.ndarray, settings: Settings) -> ReplacementCandidates:
     """The candidates of `tokens` in `path`. Raises TesseraError when they belong to other canaries or settings."""
-    made, wanted = hdf5.attributes(path), _origin(tokens, settings)
-    for name, value in wanted.items():
-        if made.get(name) != value:
-            raise TesseraError(f"{path}: computed for {name} {made.get(name)}, not {value}; compute them again")
+    stored = hdf5.attributes(path)
+    for name, value in _origin(tokens, settings).items():
+        if stored.get(name) != value:
+            raise TesseraError(f"{path}: computed for {name} {stored.get(name)}, not {value}; compute them again")
     options = hdf5.read_ragged(path, "options", "options_offsets") if settings.strategy == "mlm" else None
     sequences = hdf5.read_ragged(path, "sequences", "sequences_offsets")
-    return Candidates(sequences, options, hdf5.read(path, "original"), hdf5.read(path, "replaceable"))
+    return ReplacementCandidates(sequences, options, hdf5.read(path, "original"), hdf5.read(path, "replaceable"))
 
 
 def _origin(tokens: np.ndarray, settings: Settings) -> dict[str, str | int]:

@@ -1,4 +1,4 @@
-"""Distances between two sequences of token ids: 0 for equal ones, larger for what is further apart.
+"""Distances between two sequences of token ids: 0 for equal ones, larger the more they differ.
 
 Edits are counted in tokens (levenshtein, damerau, indel, token_overlap); the Jaccard distances lie in [0, 1].
 """
@@ -47,7 +47,7 @@ def ngram_jaccard(a: Ids, b: Ids, n: int) -> float:
     Raises ValueError for n < 1.
     """
     if n < 1:
-        raise ValueError(f"n-grams of {n} tokens: at least 1 is wanted")
+        raise ValueError(f"n is {n}; n-grams must have at least 1 token")
     if min(len(a), len(b)) < n:
         return float("nan")
     mine, others = _ngrams(a, n), _ngrams(b, n)

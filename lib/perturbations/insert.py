@@ -30,7 +30,7 @@ class Keys(Settings):
 
 
 def check(keys: Keys) -> None:
-    """Raise ValueError for a count of nothing."""
+    """Raise ValueError for counts below 1."""
     at_least(1, ngram=keys.ngram, inserted_tokens=keys.inserted_tokens)
 
 

@@ -7,7 +7,7 @@ A kind's file declares:
     PHRASE  what sentences call one of its duplicates: "a duplicate with replaced tokens"
     INPUTS  the inputs of the stage `duplicates` that this kind alone reads
     Keys    a dataclass over `Settings` with its keys, the level first; a kind without keys has its variations as levels
-    check   (optional) raises ValueError for keys that do not go together
+    check   (optional) raises ValueError for keys that do not fit together
     vary    (keys, inputs, canaries: n x length ids, target tokenizer) -> how to vary, and the attempts a variation has
 """
 
@@ -45,7 +45,7 @@ def inputs() -> dict[str, str]:
 
 
 def check(name: str, config: Any) -> None:
-    """Raise ValueError for a key of another kind, one that this kind lacks, or keys that do not go together."""
+    """Raise ValueError for a key of another kind, a missing key, or keys that do not fit together."""
     own = keys(name)
     for field in fields(config):
         value = getattr(config, field.name)

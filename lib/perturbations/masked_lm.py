@@ -1,4 +1,4 @@
-"""Replacement candidates: what a masked language model, or a vocabulary, offers for each token of a canary.
+"""Finds replacement candidates for each token of a canary: by a masked language model, or in a vocabulary.
 
 A target token is masked as the text it stands for, its leading space included: the masked LM reads the text
 before it, one mask, and the text after it. A prediction is again text, which the target's tokenizer spells in
@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.base.errors import TesseraError, UsageError
-from lib.perturbations.candidates import Candidates
+from lib.perturbations.candidates import ReplacementCandidates
 from lib.tokens.tokenization import decode, encode_all, special_ids
 from lib.tokens.vocabulary import fragments, spans, spell
 
@@ -37,7 +37,7 @@ class Pool:
 def vocabulary_pool(source: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase) -> Pool:
     """The vocabulary of `source` as replacements for target tokens (`mlm`, `mlm_random`).
 
-    Left out: special tokens of either, what is no whole character, what the target cannot spell.
+    Left out: special tokens of either, ids that are not whole characters, texts that the target cannot spell.
     """
     found = fragments(source)
     texts = list(found)
@@ -51,10 +51,10 @@ def target_pool(target: PreTrainedTokenizerBase) -> Pool:
     return Pool(list(found), [(index,) for index in found.values()], np.array(list(found.values()), dtype=np.int64))
 
 
-def random_candidates(tokens: np.ndarray, pool: Pool, target: PreTrainedTokenizerBase) -> Candidates:
+def random_candidates(tokens: np.ndarray, pool: Pool, target: PreTrainedTokenizerBase) -> ReplacementCandidates:
     """Candidates uniform over a pool. tokens: n x L target ids."""
     original, replaceable = _originals(tokens, pool, target)
-    return Candidates(pool.sequences, None, original, replaceable & (len(pool.sequences) > 1))
+    return ReplacementCandidates(pool.sequences, None, original, replaceable & (len(pool.sequences) > 1))
 
 
 def likely_candidates(
@@ -66,14 +66,14 @@ def likely_candidates(
     *,
     top_k: int,
     batch_size: int,
-) -> Candidates:
+) -> ReplacementCandidates:
     """The `top_k` likeliest of a pool for each position, masked alone; the original is not among them.
 
     tokens: n x L target ids; model and tokenizer: the masked LM that the pool comes from. Raises UsageError
     when the pool is smaller than `top_k` + 1.
     """
     if not 1 <= top_k < len(pool.sequences):
-        raise UsageError(f"top_k is {top_k}; the masked LM has {len(pool.sequences)} usable tokens: take fewer")
+        raise UsageError(f"top_k is {top_k}; the masked LM has {len(pool.sequences)} usable tokens; lower top_k")
     original, replaceable = _originals(tokens, pool, target)
     rows = np.flatnonzero(replaceable)
     masked = mask_each(tokens, replaceable, target, tokenizer, context_limit(model, tokenizer))
@@ -83,7 +83,7 @@ def likely_candidates(
     options = [np.zeros(0, dtype=np.int64)] * tokens.size
     for row, choice in zip(rows, best):
         options[row] = choice
-    return Candidates(pool.sequences, options, original, replaceable)
+    return ReplacementCandidates(pool.sequences, options, original, replaceable)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def mask_each(
     mask = tokenizer.mask_token_id
     if mask is None:
         raise TesseraError("the masked LM's tokenizer has no mask token; give a masked language model (RoBERTa, BERT)")
-    framed = tokenizer(tokenizer.mask_token)["input_ids"]  # with the special tokens that the model wants around
+    framed = tokenizer(tokenizer.mask_token)["input_ids"]  # with the special tokens that the model expects around it
     head, tail = framed[: framed.index(mask)], framed[framed.index(mask) + 1 :]
     room = limit - len(framed)
     before, after = zip(*_contexts(tokens, replaceable, target)) if replaceable.any() else ((), ())
@@ -185,7 +185,7 @@ def _originals(tokens: np.ndarray, pool: Pool, target: PreTrainedTokenizerBase) 
 
 def _contexts(tokens: np.ndarray, replaceable: np.ndarray, target: PreTrainedTokenizerBase) -> list[tuple[str, str]]:
     contexts = []
-    for ids, wanted in zip(tokens.tolist(), replaceable):
+    for ids, chosen in zip(tokens.tolist(), replaceable):
         text, found = decode(target, ids), spans(target, ids)
-        contexts += [(text[: found[p][0]], text[found[p][1] :]) for p in np.flatnonzero(wanted)]
+        contexts += [(text[: found[p][0]], text[found[p][1] :]) for p in np.flatnonzero(chosen)]
     return contexts

@@ -1,7 +1,7 @@
-"""Near-duplicates that a corpus holds, as fuzzy duplicates.
+"""Fuzzy duplicates that are near-duplicates in a corpus.
 
-They are windows at some distance of the target that a canary begins (see the stage corpus_canaries), taken in random
-order and cut to the canary's length.
+A canary is the beginning of a target (see the stage corpus_canaries). Its duplicates are windows at some distance of
+that target, taken in random order and cut to the canary's length.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ def check(keys: Keys) -> None:
     """Raise ValueError for a band that holds no distance."""
     at_least(1, nearest=keys.nearest)
     if keys.farthest < keys.nearest:
-        raise ValueError(f"nearest {keys.nearest} and farthest {keys.farthest}: no distance lies between them")
+        raise ValueError(f"nearest is {keys.nearest} and farthest {keys.farthest}; farthest must not be smaller")
 
 
 def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
@@ -55,7 +55,7 @@ def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any)
     from lib.tokens.tokenization import decode_all, encode_all
 
     if missing := [name for name in INPUTS if name not in inputs]:
-        raise UsageError(f"kind near_duplicates needs the input {missing[0]}: what its targets were found with")
+        raise UsageError(f"kind near_duplicates needs the input {missing[0]}; give that of its targets")
     windows = _windows(keys, inputs, chunks.open_chunks(inputs["corpus"]))
     corpus_tokenizer = loading.load_tokenizer(inputs["corpus_tokenizer"])
     found = [
@@ -86,7 +86,7 @@ def bands(edges: Sequence[int]) -> list[Band]:
     lows = [1, *(edge + 1 for edge in edges[:-1])]
     found = list(zip(lows, edges))
     if not found or any(low > high for low, high in found):
-        raise ValueError(f"the upper ends of bands rise, from 1 on; got {list(edges)}")
+        raise ValueError(f"the upper ends of bands are {list(edges)}; they must rise, from 1 on")
     return found
 
 
@@ -98,7 +98,7 @@ def _windows(keys: Keys, inputs: dict[str, Any], corpus: list) -> list[list[list
     targets = _targets(store.find(inputs["canaries"], places.CANARIES))
     if none := [row for row, target in enumerate(targets) if target not in band]:
         raise TesseraError(
-            f"{path}: no near-duplicate at {keys.nearest} to {keys.farthest} of canaries {none}; name this band in "
+            f"{path}: no near-duplicate at {keys.nearest} to {keys.farthest} of canaries {none}; add this band to "
             "band_ends of the canaries"
         )
     chosen = [
@@ -110,5 +110,5 @@ def _windows(keys: Keys, inputs: dict[str, Any], corpus: list) -> list[list[list
 
 def _targets(canaries: Path) -> list[int]:
     if "target" not in hdf5.rows(canaries):
-        raise TesseraError(f"{canaries}: no targets of a corpus; make them with the stage corpus_canaries")
+        raise TesseraError(f"{canaries}: these canaries have no targets; make them with the stage corpus_canaries")
     return hdf5.read(canaries, "target").tolist()

@@ -1,9 +1,8 @@
-"""Paraphrases: the question put to a chat model, and what its answer gives.
+"""Fuzzy duplicates by paraphrase: the question to a chat model, and the rephrasings in its answers.
 
-A model is asked for several numbered rephrasings in one answer (as published: 9), or, where it is too small to count,
-for one at a time. Answers are taken as they come:
-numbers may be missing, prose may stand around them, some may be empty or said twice. What is whole counts, what is not
-is left out, and further answers are asked for until there are enough.
+A model is asked for several numbered rephrasings in one answer (as published: 9), or for one at a time if it is too
+small to count. Answers are parsed leniently: numbers may be missing, prose may surround them, rephrasings may be empty
+or repeated. Usable ones are kept, and the model is asked again until there are enough.
 """
 
 import re
@@ -35,16 +34,16 @@ _AROUND = (("**", "**"), ("__", "__"), ('"', '"'), ("\u201c", "\u201d"), ("'", "
 
 @dataclass(frozen=True)
 class Keys(Settings):
-    """Paraphrases have no keys of their own: how they were asked for is a matter of the stage `paraphrases`."""
+    """Paraphrases have no keys of their own; the stage `paraphrases` has those of the chat model."""
 
 
 def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
     """The rephrasings of each canary in turn. Raises TesseraError for a canary that has none, or a file of others."""
     if "paraphrases" not in inputs:
-        raise UsageError("kind paraphrase needs the input paraphrases: what the stage paraphrases wrote")
+        raise UsageError("kind paraphrase needs the input paraphrases; give the result of the stage paraphrases")
     path = store.find(inputs["paraphrases"], places.PARAPHRASES)
     if hdf5.attributes(path)["canaries"] != canaries_file.ids_digest(tokens):
-        raise TesseraError(f"{path}: rephrases other canaries than those of {inputs['canaries']}; make them again")
+        raise TesseraError(f"{path}: made for other canaries than {inputs['canaries']}; make the paraphrases again")
     owners, rows = hdf5.read(path, "canary"), hdf5.read_ragged(path, "tokens")
     found = [[ids.tolist() for ids, owner in zip(rows, owners) if owner == row] for row in range(len(tokens))]
     if not all(found):
@@ -55,7 +54,7 @@ def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any)
 
 @dataclass
 class Found:
-    """What the answers about one canary gave. answers: asked for; whole: of these, how many had all rephrasings."""
+    """The rephrasings of one canary. answers: how many were asked for; whole: how many of these had all rephrasings."""
 
     rephrasings: list[str] = field(default_factory=list)
     answers: int = 0

@@ -18,7 +18,7 @@ from lib.base import places
 from lib.base.config import at_least, execution
 from lib.base.errors import UsageError
 from lib.base.seeds import generator
-from lib.perturbations.candidates import Candidates
+from lib.perturbations.candidates import ReplacementCandidates
 from lib.perturbations.settings import Settings, Vary
 
 LEVEL = "replaced tokens R"
@@ -53,13 +53,13 @@ class Keys(Settings):
 
 
 def check(keys: Keys) -> None:
-    """Raise ValueError for a count of nothing."""
+    """Raise ValueError for counts below 1."""
     at_least(1, replaced_tokens=keys.replaced_tokens, top_k=keys.top_k, batch_size=keys.batch_size)
 
 
 def vary(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
     """Replace tokens by candidates; one attempt: another would break that a larger R keeps a smaller one's choices."""
-    found = _candidates(keys, inputs, tokens)
+    found = _read_or_compute(keys, inputs, tokens)
     every = [(row, number) for row in range(len(tokens)) for number in range(keys.variations)]
     short = sum(len(positions(found.replaceable[row], row, n, keys)) < keys.replaced_tokens for row, n in every)
     if short:
@@ -67,7 +67,9 @@ def vary(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any
     return lambda row, number, attempt: variation(tokens[row], row, number, found, keys), 1
 
 
-def variation(canary: Sequence[int], index: int, number: int, candidates: Candidates, keys: Keys) -> list[int]:
+def variation(
+    canary: Sequence[int], index: int, number: int, candidates: ReplacementCandidates, keys: Keys
+) -> list[int]:
     """Variation `number` of the canary in row `index`: target ids, `replaced_tokens` of them replaced.
 
     Fewer are replaced where fewer positions are replaceable. Raises UsageError for R outside 1..L.
@@ -98,8 +100,8 @@ def apply(canary: Sequence[int], replacements: dict[int, Sequence[int]]) -> list
     return ids
 
 
-def _candidates(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray) -> Candidates:
-    """Those of a finished file, else computed by the masked language model of a directory."""
+def _read_or_compute(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray) -> ReplacementCandidates:
+    """Read the candidates from a finished file, else compute them with the masked language model of a directory."""
     from lib.perturbations import candidates_file
 
     settings = candidates_file.Settings(keys.strategy, keys.top_k, keys.dtype, keys.device, keys.batch_size)

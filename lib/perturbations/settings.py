@@ -1,10 +1,10 @@
-"""What every kind of fuzzy duplicate is given, and what it gives back."""
+"""What all kinds of fuzzy duplicates share: common keys, and the type of their result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 Vary = Callable[[int, int, int], list[int]]  # (row of the canary, number of the variation, attempt) -> its ids
-ATTEMPTS = 100  # draws that a variation has to differ from the canary and the others
+ATTEMPTS = 100  # draws before a variation may equal the canary or another variation
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ What is left over where n does not divide L stays at the end.
 
 `uniform` draws every permutation of n-grams with exactly the nearest k with the same probability. `paper` is the
 published random walk: transpositions of two random n-grams, from the canary (tau <= 0.5) or its reversal, until tau,
-rounded down to two digits, is the wanted one; a walk that goes past it begins again. Few n-grams move in it: at tau =
+rounded down to two digits, is the given one; a walk that goes past it starts again. Few n-grams move in it: at tau =
 0.1 83 % of the bigrams of 100 tokens stay in place.
 """
 
@@ -48,7 +48,7 @@ class Keys(Settings):
 
 
 def check(keys: Keys) -> None:
-    """Raise ValueError for a distance that no order has, or an n-gram of nothing."""
+    """Raise ValueError for tau outside (0, 1], or ngram below 1."""
     at_least(1, ngram=keys.ngram)
     if not 0 < keys.tau <= 1:
         raise ValueError(f"tau is {keys.tau}; it must be above 0 (the canary itself) and at most 1 (its reversal)")
@@ -67,7 +67,7 @@ def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any)
 def variation(canary: Sequence[int], ngram: int, tau: float, method: str, stream: np.random.Generator) -> list[int]:
     """`canary` with its n-grams in a random order at a Kendall distance of `tau` (see the module).
 
-    Raises UsageError for a tau that no order of the n-grams comes nearest to, naming what can be had.
+    Raises UsageError for a tau that no order of the n-grams has, naming the possible ones.
     """
     length = len(canary)
     if method == "paper":
@@ -80,7 +80,7 @@ def variation(canary: Sequence[int], ngram: int, tau: float, method: str, stream
 
 
 def inversions(length: int, ngram: int, tau: float) -> int:
-    """How many pairs of n-grams of a text of `length` tokens are inverted at the tau nearest to the wanted one, >= 1.
+    """How many pairs of n-grams of a text of `length` tokens are inverted at the possible tau nearest to `tau`, >= 1.
 
     Raises UsageError, naming the top tau, for one that lies beyond it, and the least, for one nearest to 0.
     """
@@ -122,7 +122,7 @@ def permutation(size: int, wanted: int, stream: np.random.Generator) -> list[int
 
 
 def walk(length: int, ngram: int, tau: float, stream: np.random.Generator) -> list[int]:
-    """The order of n-grams at which the published walk first has the wanted tau, in two digits (rounded down).
+    """The order of n-grams at which the published walk first has `tau`, in two digits (rounded down).
 
     Raises UsageError when no order has it, or when WALKS walks have gone past it.
     """
@@ -133,13 +133,13 @@ def walk(length: int, ngram: int, tau: float, stream: np.random.Generator) -> li
         top = comb(size, 2) * step_of(length, ngram)
         raise UsageError(
             f"tau is {tau}; no order of {size} n-grams of {ngram} tokens in canaries of {length} has it in two digits, "
-            f"as method paper wants; their tau is a multiple of {step_of(length, ngram):.4g} up to {top:.4g} (the top)"
+            f"as method paper needs; their tau is a multiple of {step_of(length, ngram):.4g} up to {top:.4g} (the top)"
         )
     for _ in range(WALKS):
         found = _one_walk(size, good, tau > 0.5, stream)
         if found is not None:
             return found
-    raise UsageError(f"tau is {tau}: {WALKS} walks went past it; take method uniform")
+    raise UsageError(f"tau is {tau}: {WALKS} walks went past it; use method uniform")
 
 
 def inverted_pairs(order: Sequence[int]) -> int:

@@ -1,12 +1,12 @@
-"""Variations that are there already, a number for each canary: taken in turn."""
+"""Takes variations that already exist, several for each canary, in turn."""
 
 from lib.perturbations.settings import Vary
 
 
 def in_turn(found: list[list[list[int]]], variations: int, what: str) -> tuple[Vary, int]:
-    """How to vary by those that each canary has, again from the first where they are too few; one attempt each.
+    """A `Vary` that takes the variations of a canary in turn, from the first again if there are too few; one attempt.
 
-    found: for each canary the ids of its variations; what: their name in the line that is printed.
+    found: for each canary the ids of its variations; what: what the printed line calls them.
     """
     short = sum(len(several) < variations for several in found)
     if short:

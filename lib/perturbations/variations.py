@@ -1,4 +1,4 @@
-"""What every kind of fuzzy duplicate is measured by: edits in ids, and what of it survives as text."""
+"""Makes distinct variations, and measures them: edits in ids, and whether they survive as text."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -11,24 +11,24 @@ from collections.abc import Sequence
 ORDER = 4
 
 
-def score(candidate: Sequence[int], reference: Sequence[int]) -> float:
+def score(hypothesis: Sequence[int], reference: Sequence[int]) -> float:
     """BLEU in [0, 1]: the geometric mean of the n-gram precisions, n up to 4, times the brevity penalty.
 
-    Orders that the candidate is too short for are left out (sacreBLEU's effective order). 0 for an empty candidate.
+    Orders that the hypothesis is too short for are left out (sacreBLEU's effective order). 0 for an empty hypothesis.
     """
     precisions, doubtful = [], 1.0
-    for order in range(1, min(ORDER, len(candidate)) + 1):
-        found, wanted = _grams(candidate, order), _grams(reference, order)
-        matches: float = (found & wanted).total()
+    for order in range(1, min(ORDER, len(hypothesis)) + 1):
+        found, expected = _grams(hypothesis, order), _grams(reference, order)
+        matches: float = (found & expected).total()
         if matches == 0:
-            if order == 1:  # without a common id there is no longer common n-gram
+            if order == 1:  # without a common id no longer n-gram can match
                 return 0.0
             doubtful *= 2
             matches = 1 / doubtful
         precisions.append(matches / found.total())
     if not precisions:
         return 0.0
-    brevity = min(1.0, math.exp(1 - len(reference) / len(candidate)))
+    brevity = min(1.0, math.exp(1 - len(reference) / len(hypothesis)))
     return brevity * math.exp(sum(map(math.log, precisions)) / len(precisions))
 
 

@@ -20,10 +20,10 @@ def samples_needed(log_p: ArrayLike, p: float) -> NDArray[np.float64]:
     Raises ValueError unless 0 < p < 1, or for a NaN or positive ln p_z.
     """
     if not 0 < p < 1:
-        raise ValueError(f"p = {p}: a probability between 0 and 1 is wanted")
+        raise ValueError(f"p is {p}; it must be above 0 and below 1")
     log_p = np.asarray(log_p, dtype=np.float64)
     if not (log_p <= 0).all():
-        raise ValueError("ln p_z is a number of at most 0")
+        raise ValueError("ln p_z must be at most 0, and not NaN")
     with np.errstate(divide="ignore", over="ignore"):
         n = np.log1p(-p) / np.log1p(-np.exp(log_p))
     nearest = np.rint(n)
@@ -43,5 +43,5 @@ def curve(needed: ArrayLike, samples: Sequence[int]) -> NDArray[np.float64]:
     """
     ordered = np.sort(np.asarray(needed, dtype=np.float64))
     if not len(ordered):
-        raise ValueError("no prompts; a share of none is not defined")
+        raise ValueError("no prompts; the share of extractable ones is not defined")
     return np.searchsorted(ordered, np.asarray(samples), side="right") / len(ordered)

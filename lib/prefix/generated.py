@@ -1,4 +1,4 @@
-"""Generated texts under models: the likelihoods behind the published rankings, one pass for every text and model."""
+"""Scores generated texts under models: the likelihoods behind the published rankings, one pass per text and model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from lib.generation.continuations import ENDED
 from lib.models.token_scores import TokenScores, score_tokens
 from lib.tokens.tokenization import decode_all, encode_all
 
-Scored = Literal["all", "continuation"]
+ScoredPart = Literal["all", "continuation"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Generated:
 def decoded(
     prompts: NDArray[np.integer], continuations: NDArray[np.integer], ends: Sequence[int], tokenizer: Any
 ) -> Generated:
-    """prompts: (n, P); continuations: (n, C), ENDED after the end; ends: ids that are no text where a row ends."""
+    """prompts: (n, P); continuations: (n, C), ENDED after the end; ends: ids that are dropped at the end of a row."""
     bare = [_without_end(row[row != ENDED], ends) for row in continuations.astype(np.int64)]
     opening = list(prompts.astype(np.int64))
     before = decode_all(tokenizer, opening)
@@ -46,7 +46,7 @@ def decoded(
 
 
 def by_ids(
-    model: Any, given: Generated, scored: Scored, first: NDArray[np.int64], batch_size: int, moments: bool = False
+    model: Any, given: Generated, scored: ScoredPart, first: NDArray[np.int64], batch_size: int, moments: bool = False
 ) -> TokenScores:
     """Rows of l (and mu, sigma) over the ids as they were generated.
 
@@ -56,7 +56,7 @@ def by_ids(
     return _score(model, given.prompts, given.continuations, scored, first, batch_size, moments)
 
 
-def as_made(given: Generated, scored: Scored, columns: Mapping[str, NDArray[np.float32]]) -> TokenScores:
+def as_made(given: Generated, scored: ScoredPart, columns: Mapping[str, NDArray[np.float32]]) -> TokenScores:
     """The same as `by_ids`, without a pass, from what generation found: `log_probs`, `mu` and `sigma` (n, P + C), the
     first column NaN where no opening id came before (see lib.generation.continuations)."""
     bounds = [
@@ -68,7 +68,7 @@ def as_made(given: Generated, scored: Scored, columns: Mapping[str, NDArray[np.f
 
 
 def by_text(
-    model: Any, tokenizer: Any, given: Generated, scored: Scored, first: NDArray[np.int64], batch_size: int,
+    model: Any, tokenizer: Any, given: Generated, scored: ScoredPart, first: NDArray[np.int64], batch_size: int,
     change: Callable[[str], str] = str,
 ) -> TokenScores:  # fmt: skip
     """The same over the ids that `tokenizer` makes of the texts, after `change` (of the continuation alone, where only
@@ -88,7 +88,7 @@ def _score(
     model: Any,
     prompts: Sequence[NDArray[np.int64]],
     continuations: Sequence[NDArray[np.int64]],
-    scored: Scored,
+    scored: ScoredPart,
     first: NDArray[np.int64],
     batch_size: int,
     moments: bool,

@@ -1,6 +1,6 @@
-"""How much of the true suffix a continuation repeats; rows of token ids, compared over the suffix's length S.
+"""Measures how much of the true suffix a continuation repeats: rows of token ids, over the suffix's length S.
 
-A continuation that ended before holds lib.generation.continuations.ENDED from there on, which is no id.
+A continuation that ended early is filled up with lib.generation.continuations.ENDED, which is not an id.
 """
 
 import numpy as np
@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
 from lib.generation.continuations import ENDED
-from lib.prefix import bleu as sentence_bleu
+from lib.prefix import bleu
 
-Ids = NDArray[np.integer]
+IdMatrix = NDArray[np.integer]
 
 
-def columns(continuations: Ids, prompts: Ids, suffixes: Ids) -> dict[str, NDArray]:
+def columns(continuations: IdMatrix, prompts: IdMatrix, suffixes: IdMatrix) -> dict[str, NDArray]:
     """Everything below, of each row, and `exact`: whether the whole suffix is repeated (bool)."""
     matched = matched_tokens(continuations, suffixes)
     return {
         "exact": matched == suffixes.shape[1], "matched_tokens": matched,
-        "edit_similarity": edit_similarity(continuations, suffixes), "bleu": bleu(continuations, suffixes),
+        "edit_similarity": edit_similarity(continuations, suffixes), "bleu": bleu_scores(continuations, suffixes),
         "suffix_in_prompt": in_prompt(prompts, suffixes),
     }  # fmt: skip
 
 
-def matched_tokens(continuations: Ids, suffixes: Ids) -> NDArray[np.uint32]:
+def matched_tokens(continuations: IdMatrix, suffixes: IdMatrix) -> NDArray[np.uint32]:
     """How many ids agree before the first that does not, (n,), 0 to S.
 
     continuations: (n, C) with C >= S; suffixes: (n, S). Raises ValueError for other shapes, as all functions here.
@@ -32,19 +32,19 @@ def matched_tokens(continuations: Ids, suffixes: Ids) -> NDArray[np.uint32]:
     return np.cumprod(_heads(continuations, suffixes) == suffixes, axis=1).sum(axis=1).astype(np.uint32)
 
 
-def edit_similarity(continuations: Ids, suffixes: Ids) -> NDArray[np.float64]:
+def edit_similarity(continuations: IdMatrix, suffixes: IdMatrix) -> NDArray[np.float64]:
     """1 - Levenshtein distance / S, in ids, (n,), between the first S ids of the continuation and the suffix."""
     distances = [Levenshtein.distance(*pair) for pair in _pairs(continuations, suffixes)]
     return 1 - np.array(distances, dtype=np.float64) / suffixes.shape[1]
 
 
-def bleu(continuations: Ids, suffixes: Ids) -> NDArray[np.float64]:
+def bleu_scores(continuations: IdMatrix, suffixes: IdMatrix) -> NDArray[np.float64]:
     """Smoothed sentence BLEU (see lib.prefix.bleu) of the first S ids of the continuation against the suffix, (n,)."""
-    return np.array([sentence_bleu.score(*pair) for pair in _pairs(continuations, suffixes)], dtype=np.float64)
+    return np.array([bleu.score(*pair) for pair in _pairs(continuations, suffixes)], dtype=np.float64)
 
 
-def in_prompt(prompts: Ids, suffixes: Ids) -> NDArray[np.bool_]:
-    """Whether the whole suffix occurs in its prompt already, (n,): a copy is no memory."""
+def in_prompt(prompts: IdMatrix, suffixes: IdMatrix) -> NDArray[np.bool_]:
+    """Whether the whole suffix occurs in its prompt already, (n,): repeating it then need not be memorization."""
     length = suffixes.shape[1]
     if prompts.shape[1] < length:
         return np.zeros(len(prompts), dtype=bool)
@@ -52,12 +52,12 @@ def in_prompt(prompts: Ids, suffixes: Ids) -> NDArray[np.bool_]:
     return np.array([(sliding_window_view(prompt, length) == suffix).all(1).any() for prompt, suffix in pairs], bool)
 
 
-def _heads(continuations: Ids, suffixes: Ids) -> Ids:
+def _heads(continuations: IdMatrix, suffixes: IdMatrix) -> IdMatrix:
     if len(continuations) != len(suffixes) or continuations.shape[1] < suffixes.shape[1]:
         raise ValueError(f"continuations {continuations.shape} do not cover suffixes {suffixes.shape}")
     return continuations[:, : suffixes.shape[1]]
 
 
-def _pairs(continuations: Ids, suffixes: Ids) -> list[tuple[list[int], list[int]]]:
+def _pairs(continuations: IdMatrix, suffixes: IdMatrix) -> list[tuple[list[int], list[int]]]:
     heads = _heads(continuations, suffixes)
     return [(head[head != ENDED].tolist(), suffix.tolist()) for head, suffix in zip(heads, suffixes)]

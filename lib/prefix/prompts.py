@@ -1,4 +1,4 @@
-"""Prompts and their true continuations, drawn from documents: which documents, and where in them.
+"""Draws prompts and their true continuations: from which documents, and where in them.
 
 A window of prompt and suffix lies inside one document. Documents are drawn uniformly among those that are long enough,
 in one pass and bounded memory: every document has a priority, drawn by (seed, document), and the lowest win. The
@@ -18,8 +18,8 @@ PRIORITY_BLOCK = 4096  # documents whose priorities are drawn at once
 
 
 @dataclass(frozen=True)
-class Document:
-    """A text; `subset` is the kind of data it is, repetitions how often it was trained on (0: not known)."""
+class SourceDocument:
+    """A text to draw from. subset: its kind of data; repetitions: how often it was trained on (0: not known)."""
 
     text: str
     subset: str = ""
@@ -39,14 +39,14 @@ class Window:
 
 @dataclass
 class Seen:
-    """What a pass over the documents met; `too_short` counts only those that had to be looked at."""
+    """Counts of one pass over the documents; `too_short` counts only those that were examined."""
 
     documents: int = 0
     too_short: int = 0
 
 
 def draw(
-    documents: Iterable[Document],
+    documents: Iterable[SourceDocument],
     encode: Callable[[str], Sequence[int]],
     length: int,
     wanted: int,
@@ -55,7 +55,7 @@ def draw(
 ) -> tuple[list[Window], Seen]:
     """Windows of `length` ids from `wanted` documents (0: all that are long enough), in the order of the documents.
 
-    per_subset: so many of each subset. Fewer come out when there are too few documents; the caller decides.
+    per_subset: `wanted` of each subset. Returns fewer when there are too few documents; the caller checks.
     """
     kept: dict[str, list[tuple[float, int, Window]]] = {}
     seen = Seen()
@@ -64,7 +64,7 @@ def draw(
         best = kept.setdefault(document.subset if per_subset else "", [])
         full = bool(wanted) and len(best) == wanted
         if full and -best[0][0] <= priority:
-            continue  # it would not win, however long
+            continue  # it would not be chosen, however long
         window = _window(document, number, encode, length, seed)
         if window is None:
             seen.too_short += 1
@@ -89,7 +89,7 @@ def split(windows: Sequence[Window], n_prompt: int, n_suffix: int) -> tuple[NDAr
 
 
 def _window(
-    document: Document, number: int, encode: Callable[[str], Sequence[int]], length: int, seed: int
+    document: SourceDocument, number: int, encode: Callable[[str], Sequence[int]], length: int, seed: int
 ) -> Window | None:
     if len(document.text.encode()) < length:  # a token stands for a byte at least
         return None

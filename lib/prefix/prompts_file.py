@@ -58,9 +58,9 @@ def fixed_bytes(texts: Sequence[str]) -> NDArray[np.bytes_]:
 
 
 def read(path: Path) -> Prompts:
-    """The prompts of a file; `document`, `subset` and `repetitions` may be lacking in a foreign one.
+    """The prompts of a file; `document`, `subset` and `repetitions` are optional in files made elsewhere.
 
-    Raises TesseraError naming the file for no rows, no matrix of integers, or columns of different lengths.
+    Raises TesseraError naming the file for no rows, anything but integers, or columns of different lengths.
     """
     prompt, suffix = (_ids(path, name) for name in ("prompt", "suffix"))
     there = hdf5.rows(path)
@@ -69,7 +69,7 @@ def read(path: Path) -> Prompts:
     columns = {name: hdf5.read(path, name) if name in there else values for name, values in defaults.items()}
     wrong = [name for name, values in {"suffix": suffix, **columns}.items() if len(values) != n]
     if wrong:
-        raise TesseraError(f"{path}: {n} rows of 'prompt', but not of '{wrong[0]}'; make the file again")
+        raise TesseraError(f"{path}: '{wrong[0]}' does not have the {n} rows of 'prompt'; make the file again")
     return Prompts(path, prompt, suffix, **columns)
 
 
@@ -94,6 +94,6 @@ def _ids(path: Path, name: str) -> NDArray[np.int64]:
     ids = hdf5.read(path, name)
     if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer) or 0 in ids.shape:
         raise TesseraError(
-            f"{path}: '{name}' is a matrix of integers with a row at least; found {ids.dtype} {ids.shape}"
+            f"{path}: '{name}' must be a matrix of integers with at least one row; found {ids.dtype} {ids.shape}"
         )
     return ids.astype(np.int64)

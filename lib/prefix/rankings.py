@@ -54,7 +54,7 @@ def top(values: ArrayLike, count: int) -> NDArray[np.int64]:
     Raises ValueError for a negative count.
     """
     if count < 0:
-        raise ValueError(f"count {count}: at least 0 is wanted")
+        raise ValueError(f"count is {count}; it must be at least 0")
     values = np.asarray(values, dtype=np.float64)
     return np.argsort(-values, kind="stable")[:count]
 
@@ -69,5 +69,5 @@ def _ratio(over: ArrayLike, under: ArrayLike) -> Scores:
 def _log_perplexity(values: ArrayLike) -> Scores:
     values = np.asarray(values, dtype=np.float64)
     if (values < 0).any():
-        raise ValueError(f"row {int(np.argmax(values < 0))}: a log-perplexity is never negative")
+        raise ValueError(f"row {int(np.argmax(values < 0))}: a log-perplexity must be at least 0")
     return values + 0.0  # -0.0 would turn the sign of a ratio

@@ -1,4 +1,4 @@
-"""What difference in rho a number of canaries and seeds can show.
+"""The smallest difference in rho that a number of canaries and seeds can show.
 
 The standard error of an AUC A over n members and m non-members is that of Hanley and McNeil (1982),
 
@@ -23,7 +23,7 @@ from lib.statistics.rho import isotonic_fit
 
 ATTACK = "ratio"  # the attack behind every published rho
 LEVEL, POWER = 0.05, 0.8
-PLACES = (0.9, 0.5, 0.1)  # the rho at which a difference is looked for: the curve is flatter at its top
+PLACES = (0.9, 0.5, 0.1)  # the rho at which differences are reported: the curve is flatter at its top
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def detectable(
     Infinite where the curve does not rise. Raises ValueError for no canary or no seed.
     """
     if min(members, non_members, seeds) < 1:
-        raise ValueError(f"{members} members, {non_members} non-members, {seeds} seeds: at least one of each is wanted")
+        raise ValueError(f"{members} members, {non_members} non-members, {seeds} seeds; each must be at least 1")
     factor = (ndtri(1 - level / 2) + ndtri(power)) / np.sqrt(seeds)
     return [_at(rho, members, non_members, typical, factor) for rho in PLACES]
 
@@ -75,7 +75,7 @@ def _at(rho: float, members: int, non_members: int, typical: Typical, factor: fl
 def auc_error(auc: float, members: int, non_members: int) -> float:
     """The standard error of an AUC by Hanley and McNeil (1982). Raises ValueError for an AUC outside [0, 1]."""
     if not 0 <= auc <= 1:
-        raise ValueError(f"an AUC lies in [0, 1], got {auc}")
+        raise ValueError(f"the AUC is {auc}; it must be between 0 and 1")
     above, below = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     spread = auc * (1 - auc) + (members - 1) * (above - auc**2) + (non_members - 1) * (below - auc**2)
     return float(np.sqrt(max(0.0, spread) / (members * non_members)))
@@ -97,7 +97,7 @@ def typical(aucs: pd.DataFrame, copies: Sequence[int]) -> Typical:
     """
     levels = np.array(sorted(set(copies)), dtype=np.float64)
     if len(levels) < 2 or levels[0] != 1:
-        raise ValueError(f"an exact curve wants nu = 1 and a larger nu, got {sorted(set(copies))}")
+        raise ValueError(f"copies are {sorted(set(copies))}; an exact curve needs 1 and a larger number")
     rows = aucs[aucs["attack"] == ATTACK]
     exact = rows[rows["variable"] == "repetitions"].groupby("value")["auc"].mean()
     curve = isotonic_fit(exact.to_numpy())

@@ -14,7 +14,7 @@ def wilson(
     """
     k, n = np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64)
     if not ((k >= 0) & (k <= n) & (n >= 1)).all() or not 0 < confidence < 1:
-        raise ValueError(f"{successes} successes of {trials}, confidence {confidence}: no proportion")
+        raise ValueError(f"{successes} successes of {trials}, confidence {confidence}; these do not make a proportion")
     z2 = special.ndtri((1 + confidence) / 2) ** 2
     centre = (k + z2 / 2) / (n + z2)
     half = np.sqrt(z2 * (k * (n - k) / n + z2 / 4)) / (n + z2)
@@ -29,5 +29,5 @@ def mcnemar(only_one: ArrayLike, only_other: ArrayLike) -> NDArray[np.float64]:
     """
     b, c = np.asarray(only_one, dtype=np.float64), np.asarray(only_other, dtype=np.float64)
     if (b < 0).any() or (c < 0).any():
-        raise ValueError(f"{only_one} and {only_other} discordant pairs: counts are at least 0")
+        raise ValueError(f"{only_one} and {only_other} discordant pairs; counts must be at least 0")
     return np.minimum(1.0, 2 * special.bdtr(np.minimum(b, c), b + c, 0.5))

@@ -140,9 +140,9 @@ def _estimate(
 def _checked(copies: ArrayLike, curve: ArrayLike, auc: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     copies, curve, auc = (np.asarray(values, dtype=np.float64) for values in (copies, curve, auc))
     if copies.ndim != 1 or len(copies) < 2 or copies[0] != 1 or (np.diff(copies) <= 0).any():
-        raise ValueError(f"the exact curve wants at least two increasing copy counts from 1, got {copies.tolist()}")
+        raise ValueError(f"copy counts are {copies.tolist()}; they must be at least two, rising from 1")
     if (copies != np.round(copies)).any():
-        raise ValueError(f"copy counts must be integers, got {copies.tolist()}")
+        raise ValueError(f"copy counts are {copies.tolist()}; they must be whole numbers")
     if curve.shape[-1:] != copies.shape:
         raise ValueError(f"the exact curve has {curve.shape[-1:]} values for {len(copies)} copy counts")
     if not (np.isfinite(curve).all() and np.isfinite(auc).all()):

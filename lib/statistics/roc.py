@@ -81,10 +81,10 @@ def roc_points(members: ArrayLike, non_members: ArrayLike) -> Roc:
 def tpr_at_fpr(members: ArrayLike, non_members: ArrayLike, target: float) -> float:
     """The largest TPR of any threshold whose FPR does not exceed `target` (no interpolation between points).
 
-    Raises ValueError as `auc` does, or when `target` is no rate.
+    Raises ValueError as `auc` does, or when `target` is not between 0 and 1.
     """
     if not 0 <= target <= 1:
-        raise ValueError(f"the target FPR must lie in [0, 1], got {target}")
+        raise ValueError(f"the target FPR is {target}; it must be between 0 and 1")
     curve = roc_points(members, non_members)
     return float(curve.tpr[curve.fpr <= target].max())
 
@@ -130,7 +130,7 @@ def _kernel(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
 def _paired(a: ArrayLike, b: ArrayLike, kind: str) -> tuple[np.ndarray, np.ndarray]:
     first, second = _vector(a, kind), _vector(b, kind)
     if len(first) != len(second) or len(first) < 2:
-        raise ValueError(f"a paired test wants the same {kind} twice, at least 2: got {len(first)} and {len(second)}")
+        raise ValueError(f"a paired test needs the same {kind} twice, at least 2; found {len(first)} and {len(second)}")
     return first, second
 
 
@@ -141,7 +141,7 @@ def _scores(members: ArrayLike, non_members: ArrayLike) -> tuple[np.ndarray, np.
 def _vector(values: ArrayLike, kind: str) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or len(array) == 0:
-        raise ValueError(f"scores of {kind}: one number for each is wanted, got shape {array.shape}")
+        raise ValueError(f"scores of {kind} have the shape {array.shape}; give one number for each, and at least one")
     if np.isnan(array).any():
         raise ValueError(f"scores of {kind}: row {int(np.argmax(np.isnan(array)))} is NaN; score that text again")
     return array

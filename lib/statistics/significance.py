@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-FEW = 10  # bootstrap samples beyond 0: a smaller number is no share
+FEW = 10  # bootstrap samples beyond 0: fewer do not give a reliable share
 
 
 def bootstrap_p_value(samples: ArrayLike) -> float:
@@ -28,11 +28,11 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     """p-values (n,) corrected for n comparisons by the step-down method of Holm (1979): float64 (n,).
 
     The i-th smallest becomes the largest of (n - j + 1) p_(j) over j <= i, at most 1: rejecting what lies below 0.05
-    errs anywhere in at most 5 % of families. Raises ValueError for what is no probability.
+    errs anywhere in at most 5 % of families. Raises ValueError for values outside [0, 1].
     """
     p = np.asarray(p_values, dtype=np.float64)
     if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p-values between 0 and 1 are wanted, got {p.tolist()}")
+        raise ValueError(f"p-values are {p.tolist()}; they must be between 0 and 1")
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
     corrected = np.empty(len(p))

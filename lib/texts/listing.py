@@ -1,4 +1,4 @@
-"""The input files of a corpus: which they are, in what order, and whether they are still what they were."""
+"""Lists the input files of a corpus, in a fixed order, and checks that they have not changed since."""
 
 import glob
 import hashlib
@@ -29,14 +29,14 @@ class Listing:
 def list_files(path: Path, patterns: Sequence[str] = (), text_key: str = "text") -> Listing:
     """The corpus files that a file, a folder or a glob stands for, in natural order (chunk2 before chunk10).
 
-    In a folder: what the glob `patterns` match below it, without any all that can be read.
-    Raises TesseraError when nothing is there, or a file is of an unknown kind.
+    In a folder: the files below it that match the glob `patterns`, or all readable ones without patterns.
+    Raises TesseraError when there are none, or a file is of an unknown kind.
     """
     found = sorted(_found(path, patterns), key=lambda file: text_files.natural(str(file)))
     if not found:
         known = ", ".join(sorted(text_files.READERS))
         what = f"nothing matches {', '.join(patterns)}" if patterns else f"none of {known}"
-        raise TesseraError(f"{path}: no corpus file there ({what}); check path and pattern")
+        raise TesseraError(f"{path}: no corpus files found ({what}); check path and pattern")
     for file in found:
         text_files.suffix(file)
     stats = [file.stat() for file in found]
@@ -56,9 +56,9 @@ def check_unchanged(listing: Listing, index: int) -> None:
     try:
         stat = file.stat()
     except FileNotFoundError as error:
-        raise TesseraError(f"{file}: gone since the corpus was listed; bring it back or plan again") from error
+        raise TesseraError(f"{file}: deleted since the corpus was listed; bring it back or plan again") from error
     if (stat.st_size, stat.st_mtime_ns) != (listing.sizes[index], listing.mtimes[index]):
-        raise TesseraError(f"{file}: changed since the corpus was listed; plan again, so that all of it is read anew")
+        raise TesseraError(f"{file}: changed since the corpus was listed; plan again, to read all of it anew")
 
 
 def write(path: Path, listing: Listing) -> None:
@@ -93,7 +93,7 @@ def _found(path: Path, patterns: Sequence[str]) -> set[Path]:
         return {path}
     matches = glob.glob(str(path), recursive=True) if glob.has_magic(str(path)) else []
     if not matches and not glob.has_magic(str(path)):
-        raise TesseraError(f"{path}: no such file or folder")
+        raise TesseraError(f"{path}: no such file or folder; check the path")
     return {Path(match) for match in matches if os.path.isfile(match)}
 
 

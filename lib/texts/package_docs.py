@@ -1,4 +1,4 @@
-"""Text on any machine: the docstrings of installed packages, one document a module.
+"""Text without a network: the docstrings of installed packages, one document per module.
 
 The packages are pinned, so the text is the same wherever the pinned versions are installed.
 """
@@ -21,7 +21,7 @@ _BLOCKS = (ast.If, ast.Try, ast.With)
 def modules(package: str) -> list[tuple[str, Path]]:
     """(name, path) of every Python module that the distribution installed, tests left out, sorted by name.
 
-    The distribution's own record of its files is read, so nothing that lies beside it gets in.
+    The list comes from the distribution's own record, so other files in its folders are left out.
     """
     distribution = installed(*package.partition("==")[::2])
     names = {file.as_posix() for file in distribution.files or () if file.suffix == ".py"}
@@ -32,16 +32,16 @@ def modules(package: str) -> list[tuple[str, Path]]:
 def texts(package: str) -> Iterator[Document]:
     """Source, docstrings (a document a module) and licences of a distribution, whole and as they are, sorted by name.
 
-    Left out: tests, empty files and files that are no UTF-8.
+    Left out: tests, empty files and files that are not UTF-8.
     """
     distribution = installed(package)
     recorded = {file.as_posix() for file in distribution.files or ()}
-    wanted = {name for name, _ in modules(package)} | {name for name in recorded if _LEGAL.match(Path(name).name)}
-    for name in sorted(wanted):
+    chosen = {name for name, _ in modules(package)} | {name for name in recorded if _LEGAL.match(Path(name).name)}
+    for name in sorted(chosen):
         data = Path(str(distribution.locate_file(name))).read_bytes()
         try:
             text = data.decode()
-        except UnicodeDecodeError:  # modules for other Pythons, with an encoding of their own
+        except UnicodeDecodeError:  # old modules with another encoding
             continue
         if text.strip():
             yield Document(name, text)
@@ -73,7 +73,7 @@ def paragraphs(text: str, min_characters: int = 30) -> list[str]:
 
 
 def unseen(parts: Iterable[str], seen: set[str]) -> list[str]:
-    """The parts that `seen` has not, case and white space apart; they are added to `seen`."""
+    """The parts that are not in `seen` (ignoring case and white space). They are added to `seen`."""
     kept = []
     for part in parts:
         key = " ".join(part.lower().split())
@@ -84,7 +84,7 @@ def unseen(parts: Iterable[str], seen: set[str]) -> list[str]:
 
 
 def clip(parts: Iterable[str], max_characters: int) -> str:
-    """The leading parts, joined by blank lines, that fit in `max_characters` (the first is cut when it does not)."""
+    """The first parts that fit in `max_characters`, joined by blank lines (if even the first is longer, it is cut)."""
     kept: list[str] = []
     room = max_characters
     for part in parts:
@@ -98,7 +98,7 @@ def clip(parts: Iterable[str], max_characters: int) -> str:
 def corpus(
     packages: Iterable[str], min_characters: int = 200, max_characters: int = 200_000, min_paragraph: int = 30
 ) -> list[Document]:
-    """One document a module of every package; a paragraph appears in the first document that has it and no other.
+    """One document per module of every package. A repeated paragraph stays in the first document only.
 
     Packages and modules are taken in sorted order, so the result depends on their versions alone.
     Raises TesseraError when a package is missing or nothing is left.
@@ -113,7 +113,7 @@ def corpus(
         if len(text) >= min_characters:
             documents.append(Document(name, text))
     if not documents:
-        raise TesseraError(f"no module of {', '.join(packages) or 'no package'} has documentation; name others")
+        raise TesseraError(f"packages: no module of {', '.join(packages) or '(none)'} has documentation; name others")
     return documents
 
 
@@ -126,7 +126,7 @@ def _documentation(packages: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _docstrings_if_python(source: bytes) -> list[str]:
-    try:  # packages ship templates and modules for other Pythons as .py; they are no documents
+    try:  # packages also ship templates and modules for other Python versions as .py
         return docstrings(source)
     except (SyntaxError, ValueError):
         return []

@@ -1,4 +1,4 @@
-"""Three types of text on any machine, from the files of installed packages: prose, source code, licence texts."""
+"""Three types of text without a network, from the files of installed packages: prose, source code, licence texts."""
 
 import ast
 import importlib.metadata
@@ -19,7 +19,7 @@ def prose(source: bytes) -> str:
 def code(source: bytes) -> str:
     """A module without its documentation strings.
 
-    Raises SyntaxError for source that does not parse, UnicodeDecodeError for source that is no UTF-8.
+    Raises SyntaxError for source that does not parse, UnicodeDecodeError for source that is not UTF-8.
     """
     lines = source.decode().split("\n")
     for node in ast.walk(ast.parse(source)):
@@ -30,7 +30,7 @@ def code(source: bytes) -> str:
 
 
 def licence(data: bytes) -> str:
-    """A licence text as it is. Raises UnicodeDecodeError when it is no UTF-8."""
+    """A licence text as it is. Raises UnicodeDecodeError when it is not UTF-8."""
     return data.decode().replace("\r\n", "\n")
 
 
@@ -49,7 +49,7 @@ def paths(subset: str, packages: Iterable[str]) -> list[tuple[str, Path]]:
 
 
 def read(subset: str, path: Path) -> str:
-    """The text of a file as the subset reads it; empty for what is no Python or no UTF-8 (packages ship both)."""
+    """The text of a file as the subset reads it. Empty if it is not Python or not UTF-8 (packages have such files)."""
     try:
         return READERS[subset](path.read_bytes())
     except (SyntaxError, ValueError):

@@ -1,4 +1,4 @@
-"""Files cut into consecutive parts."""
+"""Splits a list of files into consecutive parts of about equal size."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Passages that stand in a text a known number of times: chosen where all of them is unique, and cut out."""
+"""Chooses passages that are unique in a text and cuts them out, to be repeated a known number of times."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 
-SHINGLE = 50  # characters that two texts must share to be called near copies
+SHINGLE = 50  # characters; two texts that share as many count as near copies
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
 _INVERSE = pow(_BASE, -1, 1 << 64)
 
@@ -38,7 +38,7 @@ def unique_pieces(texts: Sequence[str], length: int) -> list[list[int]]:
     Raises ValueError for a length without a single shingle.
     """
     if length < 2 * SHINGLE:
-        raise ValueError(f"pieces of {length} characters have too few shingles of {SHINGLE} to be compared")
+        raise ValueError(f"pieces have {length} characters; they need at least {2 * SHINGLE} to be compared")
     values, counts = np.unique(np.concatenate([shingles(text) for text in texts]), return_counts=True)
     repeated = values[counts > 1]
 
@@ -56,7 +56,7 @@ def drawn(pieces: Sequence[Sequence[int]], wanted: int, seed: int, subset: str) 
     every = [(text, start) for text, starts in enumerate(pieces) for start in starts]
     if len(every) < wanted:
         raise TesseraError(
-            f"{subset}: {wanted} passages are wanted, but only {len(every)} unique ones are there; "
+            f"{subset}: only {len(every)} unique passages, fewer than {wanted}; "
             "name more packages, raise filler_characters, or lower passages_per_cell or passage_characters"
         )
     order = generator(seed, f"passages of {subset}").permutation(len(every))

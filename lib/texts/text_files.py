@@ -1,4 +1,4 @@
-"""The documents of text files as data sets come: JSON lines (plain, gzip, zstandard), Parquet, plain text.
+"""Reads documents from the file formats of data sets: JSON lines (plain, gzip, zstandard), Parquet, plain text.
 
 Everything is streamed: memory holds one document, or one batch of Parquet rows, at a time.
 """
@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 
+import pyarrow as arrow
+import zstandard
+from pyarrow import parquet
+
 from lib.base.errors import TesseraError
 
 READ_BYTES = 1 << 17  # of a compressed file at a time: a block of zstandard
@@ -22,7 +26,7 @@ def suffix(path: Path) -> str:
     """The ending that says how `path` is read, as `.jsonl.zst`. Raises TesseraError for one that is not known."""
     known = [ending for ending in READERS if path.name.lower().endswith(ending)]
     if not known:
-        raise TesseraError(f"{path}: unknown kind of file; these are read: {', '.join(sorted(READERS))}")
+        raise TesseraError(f"{path}: unknown kind of file; use one of {', '.join(sorted(READERS))}")
     return max(known, key=len)
 
 
@@ -30,7 +34,7 @@ def documents(path: Path, text_key: str = "text") -> Iterator[str]:
     """The documents of one file, in its order; of JSON lines and Parquet the strings under `text_key`.
 
     Raises TesseraError that names the file, and the line (from 1) or Parquet row (from 0) that has no such string, is
-    no JSON or no UTF-8, or where a truncated or damaged file ends.
+    not JSON or not UTF-8, or where a truncated or damaged file ends.
     """
     reader = READERS[suffix(path)]
     try:
@@ -76,15 +80,13 @@ def _gzipped(file: BufferedReader) -> Iterator[bytes]:
 
 
 def _check_begun(file: BufferedReader) -> None:
-    """A compressed file has a header even when it holds nothing; one without a byte was cut."""
+    """Even an empty compressed file has a header, so a file without a byte was truncated."""
     if not file.peek(1):
         raise EOFError("the file is empty")
 
 
 def _zstandard(file: BufferedReader) -> Iterator[bytes]:
     """Frame after frame by hand: the library's own reader takes a truncated file for a whole one."""
-    import zstandard
-
     _check_begun(file)
     context = zstandard.ZstdDecompressor(max_window_size=LONGEST_WINDOW)
     frame = None
@@ -98,7 +100,7 @@ def _zstandard(file: BufferedReader) -> Iterator[bytes]:
             block = frame.unused_data
             frame = None if frame.eof else frame
     if frame:
-        raise EOFError("the last zstandard frame is cut")
+        raise EOFError("the last zstandard frame is incomplete")
 
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -117,9 +119,9 @@ def _text(line: bytes, text_key: str, where: str) -> str:
     try:
         record = json.loads(line.decode())
     except UnicodeDecodeError as error:
-        raise TesseraError(f"{where}: no UTF-8 ({error})") from error
+        raise TesseraError(f"{where}: not UTF-8 ({error}); convert the file") from error
     except (ValueError, RecursionError) as error:
-        raise TesseraError(f"{where}: no JSON ({error}); the file may be truncated") from error
+        raise TesseraError(f"{where}: not JSON ({error}); the file may be truncated; fetch or make it again") from error
     if not isinstance(record, dict) or text_key not in record:
         raise TesseraError(f"{where}: no '{text_key}' (has: {_keys(record)}); set text_key")
     return _checked(record[text_key], text_key, where)
@@ -131,18 +133,15 @@ def _keys(record: object) -> str:
 
 def _checked(text: object, text_key: str, where: str) -> str:
     if not isinstance(text, str):
-        raise TesseraError(f"{where}: '{text_key}' is a {type(text).__name__}; a string is wanted")
+        raise TesseraError(f"{where}: '{text_key}' is a {type(text).__name__}; it must be a string")
     try:
         text.encode()
     except UnicodeEncodeError as error:  # JSON may spell half of a surrogate pair
-        raise TesseraError(f"{where}: '{text_key}' is no Unicode text ({error})") from error
+        raise TesseraError(f"{where}: '{text_key}' is not valid Unicode ({error}); repair the record") from error
     return text
 
 
 def _parquet(path: Path, text_key: str) -> Iterator[str]:
-    import pyarrow as arrow
-    from pyarrow import parquet
-
     row = 0
     try:
         with parquet.ParquetFile(path) as file:
@@ -152,7 +151,7 @@ def _parquet(path: Path, text_key: str) -> Iterator[str]:
                     yield _checked(value.as_py(), text_key, f"{path}: row {row}")
                     row += 1
     except UnicodeDecodeError as error:
-        raise TesseraError(f"{path}: row {row}: no UTF-8 ({error})") from error
+        raise TesseraError(f"{path}: row {row}: not UTF-8 ({error}); convert the file") from error
     except (arrow.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
@@ -168,7 +167,7 @@ def _whole(path: Path, text_key: str) -> Iterator[str]:
     try:
         yield path.read_bytes().decode()
     except UnicodeDecodeError as error:
-        raise TesseraError(f"{path}: no UTF-8 ({error})") from error
+        raise TesseraError(f"{path}: not UTF-8 ({error}); convert the file") from error
 
 
 READERS: dict[str, Callable[[Path, str], Iterator[str]]] = {

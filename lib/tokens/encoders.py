@@ -1,4 +1,4 @@
-"""The two ways to a text's ids: the tokenizer's own, and a faster one where there is one."""
+"""Encodes texts in two ways: with the tokenizer itself, and faster with tiktoken if it can be taken over."""
 
 import functools
 import hashlib
@@ -16,11 +16,11 @@ SAMPLE_EVERY = 1024
 
 
 class Disagreement(Exception):
-    """The two ways give different ids."""
+    """The fast encoder and the tokenizer give different ids."""
 
 
 class Original:
-    """The tokenizer as it is, without its special tokens: none added, and their strings are plain text."""
+    """The tokenizer itself, without special tokens: none are added, and their strings count as plain text."""
 
     def __init__(self, tokenizer: Any) -> None:
         """Take over `tokenizer` (transformers): truncation and padding are switched off in it."""
@@ -52,7 +52,7 @@ class Original:
 
     @functools.cached_property
     def name(self) -> str:
-        """What tells this tokenizer from others, wherever it lies: model, number of ids, hash of its definition."""
+        """Identifies this tokenizer wherever it is stored: model, number of ids, hash of its definition."""
         if self.backend is None:
             kind, definition = type(self.tokenizer).__name__, json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
         else:
@@ -61,7 +61,7 @@ class Original:
 
 
 class Encoder:
-    """The faster way to a tokenizer's ids where there is one, compared with the tokenizer's own on samples."""
+    """The faster encoder if there is one, compared with the tokenizer itself on samples."""
 
     def __init__(self, tokenizer: Any) -> None:
         """engine: `tiktoken` or `tokenizers`; reason: why it is not tiktoken."""

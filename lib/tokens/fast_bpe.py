@@ -3,8 +3,8 @@
 Two ways of splitting are taken over: GPT-2's, scanned by `lib.tokens.pieces`, and a regular expression (as Llama 3's),
 by tiktoken itself. Special strings are plain text, as for `lib.tokens.encoders.Original`.
 
-Where ids would differ without a word: the libraries know different versions of Unicode (17,000 letters), so GPT-2's
-classes are asked of the tokenizer's own library, and under another expression a text with characters that are
+Where ids would differ silently: the libraries know different versions of Unicode (17,000 letters), so GPT-2's
+classes are read from the tokenizer's own library, and under another expression a text with characters that are
 unassigned there goes to the original; tiktoken merges by the id of the result, so it works on ranks of merges here.
 """
 
@@ -31,13 +31,13 @@ PLAIN_BPE = {
 
 
 class NotByteLevel(ValueError):
-    """Why a tokenizer cannot be taken over, in words."""
+    """The tokenizer cannot be taken over; the message says why."""
 
 
 def build(tokenizer: Any, original: Encode) -> Encode:
-    """What encodes as `tokenizer` does, faster; `original` is the tokenizer's own way, for the texts that need it.
+    """A function that encodes as `tokenizer` does, but faster. original: the tokenizer itself, for texts that need it.
 
-    Raises NotByteLevel for a tokenizer that is no byte-level BPE, or splits or normalises in a way not known here.
+    Raises NotByteLevel for a tokenizer that is not byte-level BPE, or splits or normalises in an unknown way.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise NotByteLevel("it has no tokenizer.json")
@@ -76,7 +76,7 @@ def unassigned() -> np.ndarray:
 
 
 def _matching(expression: str, stop: int) -> np.ndarray:
-    """The code points below `stop` that the library's regular expression matches (of U+0000 nothing is said)."""
+    """The code points below `stop` that the library's regular expression matches (U+0000 is never reported)."""
     points = np.array([point for point in range(stop) if not 0xD800 <= point < 0xE000], "<u4")
     replaced = normalizers.Replace(Regex(expression), "\0").normalize_str(points.tobytes().decode("utf-32-le"))
     return points[np.frombuffer(replaced.encode("utf-32-le"), "<u4") != points]
@@ -154,7 +154,7 @@ def _added(spec: dict[str, Any]) -> dict[str, int]:
         )
         moved = spec["normalizer"] and not (token["normalized"] and token["content"].isascii())
         if odd or moved or special & set(token["content"]):
-            raise NotByteLevel(f"its added token {token['content']!r} is matched in a way of its own")
+            raise NotByteLevel(f"its added token {token['content']!r} is matched in a special way")
     return {token["content"]: token["id"] for token in added}
 
 

@@ -1,4 +1,4 @@
-"""Where one sequence of ids stands inside another."""
+"""Finds one sequence of ids inside another."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Text to token ids and back, without the special tokens that tokenizers add or skip on their own."""
+"""Converts text to token ids and back, without the special tokens that tokenizers add or skip by themselves."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerBase
 
 from lib.base.errors import TesseraError
 
-REPLACEMENT_CHARACTER = "\ufffd"  # what decoding makes of bytes that are no whole character
+REPLACEMENT_CHARACTER = "\ufffd"  # decoded from bytes that are not a whole character
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -60,7 +60,7 @@ def encode_with_offsets(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[
     Raises TesseraError for a tokenizer without offsets (a slow one).
     """
     if not tokenizer.is_fast:
-        raise TesseraError(f"{tokenizer.name_or_path}: a slow tokenizer gives no offsets; save it as tokenizer.json")
+        raise TesseraError(f"{tokenizer.name_or_path}: a slow tokenizer has no offsets; save it as tokenizer.json")
     found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     offsets = np.array(found["offset_mapping"], dtype=np.int64).reshape(-1, 2)
     return np.array(found["input_ids"], dtype=np.int64), offsets

@@ -1,4 +1,4 @@
-"""Byte-level BPE tokenizers from scratch, that spell every text back exactly (no torch: their stage starts fast)."""
+"""Trains byte-level BPE tokenizers, which decode every text exactly (without torch, so their stage starts fast)."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, masked: bool) -> PreT
     Raises TesseraError for an empty corpus or one too small for the vocabulary.
     """
     if not any(texts):
-        raise TesseraError("the corpus is empty: no text to train a tokenizer on")
+        raise TesseraError("the corpus is empty; give text to train a tokenizer on")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -31,7 +31,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, masked: bool) -> PreT
     if tokenizer.get_vocab_size() != vocab_size:
         raise TesseraError(
             f"vocab_size {vocab_size} is out of reach: this corpus gives {tokenizer.get_vocab_size()} ids "
-            f"(at least {len(special) + len(alphabet)}); choose that or give more text"
+            f"(at least {len(special) + len(alphabet)}); set vocab_size to that, or give more text"
         )
     return _masked_tokenizer(tokenizer) if masked else _causal_tokenizer(tokenizer)
 

@@ -1,4 +1,4 @@
-"""What single ids spell, where the ids of a text meet, and how a tokenizer spells a fragment inside a text."""
+"""What single ids spell, where each id stands in a text, and how a tokenizer spells a fragment inside a text."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,8 +13,8 @@ ANCHOR = "\n"  # what stands before a fragment: no tokenizer drops a fragment's 
 def fragments(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     """The text that each ordinary id adds inside a text, leading space included -> the id.
 
-    Left out: special ids, ids that are no whole characters (U+FFFD), ids that add nothing. Where two ids
-    spell the same text, the lower one counts.
+    Left out: special ids, ids that are not whole characters (U+FFFD), ids that add nothing. Of two ids that spell the
+    same text, the lower one counts.
     """
     anchor = encode_all(tokenizer, ["a"])[0]
     head = decode(tokenizer, anchor)

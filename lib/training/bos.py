@@ -1,4 +1,4 @@
-"""What opens a training sequence must open a scored text as well."""
+"""Checks that texts are scored with the BOS that the model was trained with."""
 
 from pathlib import Path
 
@@ -9,9 +9,11 @@ from lib.base.errors import TesseraError
 
 
 def check_training(target: Path, first: np.ndarray) -> None:
-    """Refuse a BOS policy that is not the one the target was fine-tuned with, where the stage finetune has recorded
-    it."""
+    """Raise TesseraError unless texts begin as in the fine-tuning of `target`, if its metrics record that.
+
+    first: the ids that begin every scored text, none or one.
+    """
     recorded = hdf5.attributes(target / places.METRICS) if (target / places.METRICS).is_file() else {}
     trained = recorded.get("bos")
     if trained is not None and trained != (first[0] if len(first) else -1):
-        raise TesseraError(f"{target}: trained with BOS {trained} (-1: none), but bos_policy asks for {first.tolist()}")
+        raise TesseraError(f"{target}: trained with BOS {trained} (-1: none), but bos_policy gives {first.tolist()}")

@@ -1,6 +1,6 @@
-"""Fine-tuning with the transformers Trainer over DeepSpeed, on one process or several, resumed exactly.
+"""Fine-tunes with the transformers Trainer and DeepSpeed, in one process or several, and resumes exactly.
 
-DeepSpeed allows one training per process, and `lib.training.torch_ranks.join` comes before this module is imported.
+DeepSpeed allows one training per process. Call `lib.training.torch_ranks.join` before importing this module.
 """
 
 import hashlib
@@ -26,8 +26,7 @@ from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 from lib.models import limits
 from lib.statistics.roc import auc
-from lib.training import sequences as training_sequences
-from lib.training import torch_ranks
+from lib.training import sequences, torch_ranks
 from lib.training.sequences import Recipe
 
 
@@ -56,18 +55,18 @@ class History:
     auc: np.ndarray
 
 
-class Rows(torch.utils.data.Dataset):
+class SequenceDataset(torch.utils.data.Dataset):
     """Sequences in the order of `data_order`; an EMPTY row is a sequence of no tokens."""
 
-    def __init__(self, sequences: Sequence[np.ndarray], order: np.ndarray):
-        self.sequences, self.order = sequences, order.ravel()
+    def __init__(self, rows: Sequence[np.ndarray], order: np.ndarray):
+        self.rows, self.order = rows, order.ravel()
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, index: int) -> np.ndarray:
         row = self.order[index]
-        return np.zeros(0, dtype=np.int64) if row == training_sequences.EMPTY else self.sequences[row]
+        return np.zeros(0, dtype=np.int64) if row == sequences.EMPTY else self.rows[row]
 
 
 class FineTuner(Trainer):
@@ -83,7 +82,7 @@ class FineTuner(Trainer):
             warmup = math.ceil(self.recipe.warmup_ratio * num_training_steps)
 
             def scale(step: int) -> float:
-                return training_sequences.learning_rate_scale(step, num_training_steps, warmup, self.recipe.schedule)
+                return sequences.learning_rate_scale(step, num_training_steps, warmup, self.recipe.schedule)
 
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, scale)
         return self.lr_scheduler
@@ -99,7 +98,7 @@ class FineTuner(Trainer):
         return loss
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Nothing beside the checkpoint that DeepSpeed writes: it holds the weights already."""
+        """Write nothing: the checkpoint of DeepSpeed already holds the weights."""
         if not _internal_call:
             raise NotImplementedError("finetuning.save writes the final model")
         Path(output_dir or self.args.output_dir).mkdir(parents=True, exist_ok=True)
@@ -148,11 +147,11 @@ def train(
     """
     _check(model, data, recipe, deepspeed_config)
     _report_into(reports, recipe)
-    order = training_sequences.data_order(len(data.sequences), recipe.batch_size, recipe.epochs, recipe.seed)
+    order = sequences.data_order(len(data.sequences), recipe.batch_size, recipe.epochs, recipe.seed)
     origin = _origin(model, data, recipe, deepspeed_config)
     resumed = _resumable(folder, origin)
     trainer = _trainer(model, data, recipe, order, _arguments(recipe, deepspeed_config, folder, resumed is None))
-    evaluations = training_sequences.evaluation_steps(len(order), recipe.evaluations)
+    evaluations = sequences.evaluation_steps(len(order), recipe.evaluations)
     trainer.add_callback(Cadence(evaluations, recipe.checkpoint_steps, folder, origin))
     torch.manual_seed(int(generator(recipe.seed, "dropout", torch_ranks.rank()).integers(2**32)))
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
@@ -179,11 +178,11 @@ def save(model: PreTrainedModel, tokenizer: Any, out: Path, dtype: str) -> None:
 def token_loss(logits: Any, labels: torch.Tensor) -> torch.Tensor:
     """The summed negative log-likelihood of each row's labels and their number: float64, rows x 2.
 
-    logits: rows x length x vocabulary; labels: rows x length, IGNORED where there is none.
+    logits: rows x length x vocabulary; labels: rows x length, IGNORED where nothing is predicted.
     """
     logits = logits[0] if isinstance(logits, tuple) else logits
     target = labels[:, 1:]
-    scored = target != training_sequences.IGNORED
+    scored = target != sequences.IGNORED
     picked = logits[:, :-1][scored].float()
     nll = torch.nn.functional.cross_entropy(picked, target[scored], reduction="none")
     sums = torch.zeros(target.shape, dtype=torch.float64, device=nll.device)
@@ -210,15 +209,21 @@ def _trainer(
     rows = data.evaluated()
 
     def collate(batch: list[np.ndarray]) -> dict[str, torch.Tensor]:
-        return {name: torch.from_numpy(array) for name, array in training_sequences.batch(batch, pad=0).items()}
+        return {name: torch.from_numpy(array) for name, array in sequences.batch(batch, pad=0).items()}
 
     def metrics(prediction: EvalPrediction) -> dict[str, float]:
         return evaluation(prediction.predictions, len(data.members), len(data.non_members))
 
     trainer = FineTuner(
-        model, arguments, collate, Rows(data.sequences, order), Rows(rows, np.arange(len(rows))), recipe=recipe,
-        compute_metrics=metrics, preprocess_logits_for_metrics=token_loss,
-    )  # fmt: skip
+        model,
+        arguments,
+        collate,
+        SequenceDataset(data.sequences, order),
+        SequenceDataset(rows, np.arange(len(rows))),
+        recipe=recipe,
+        compute_metrics=metrics,
+        preprocess_logits_for_metrics=token_loss,
+    )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -227,7 +232,7 @@ def _arguments(recipe: Recipe, deepspeed_config: dict[str, Any], folder: Path, f
     if torch_ranks.on_cpu():
         # The shared-memory collective serves tensor-parallel inference alone; compiling it would take a minute.
         deepspeed.ops.__compatible_ops__ = {}
-    rows, passes = training_sequences.accumulation(recipe.batch_size, recipe.micro_batch, torch_ranks.size())
+    rows, passes = sequences.accumulation(recipe.batch_size, recipe.micro_batch, torch_ranks.size())
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=rows, per_device_eval_batch_size=recipe.micro_batch,
@@ -244,12 +249,12 @@ def _arguments(recipe: Recipe, deepspeed_config: dict[str, Any], folder: Path, f
 
 def _check(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any]) -> None:
     if accelerate.state.is_initialized():
-        raise TesseraError("this process has trained a model already; DeepSpeed allows one training a process")
+        raise TesseraError("this process has already trained a model; DeepSpeed allows one training per process")
     if recipe.precision == "bf16" and deepspeed_config["zero_optimization"]["stage"] == 0:
         raise TesseraError("deepspeed: zero0 hides the fp32 master weights of a bf16 training; use zero1")
     for name in ("sequences", "members", "non_members", "held_out"):
         if not getattr(data, name):
-            raise TesseraError(f"{name}: nothing there; a training needs at least one")
+            raise TesseraError(f"{name}: empty; a training needs at least one")
     _check_lengths(model, data, recipe.context)
     _check_ids(model, data)
 
@@ -258,9 +263,9 @@ def _check_lengths(model: PreTrainedModel, data: Data, context: int) -> None:
     positions = limits.trained_length(model) or math.inf
     longest = max(map(len, data.evaluated()))
     if context > positions:
-        raise TesseraError(f"context {context} is longer than the {positions} positions of the model")
+        raise TesseraError(f"context is {context}, but the model has {positions} positions; lower context")
     if longest > positions:
-        raise TesseraError(f"a canary of {longest} tokens is longer than the {positions} positions of the model")
+        raise TesseraError(f"a canary has {longest} tokens, but the model {positions} positions; make shorter canaries")
 
 
 def _check_ids(model: PreTrainedModel, data: Data) -> None:
@@ -268,21 +273,21 @@ def _check_ids(model: PreTrainedModel, data: Data) -> None:
     highest = max(int(row.max()) for row in [*data.sequences, *data.evaluated()])
     if highest >= vocabulary:
         raise TesseraError(
-            f"token id {highest}, but the model has {vocabulary} embeddings: "
-            "canaries and documents must be made with the tokenizer of this model"
+            f"token id {highest}, but the model has {vocabulary} embeddings; "
+            "make canaries and documents with the tokenizer of this model"
         )
 
 
 def _report_into(folder: Path, recipe: Recipe) -> None:
-    """Have the reports that the recipe asks for written in `folder`. Raises TesseraError without their package."""
+    """Send the reports of the recipe to `folder`. Raises TesseraError when their package is not installed."""
     if recipe.report_to != "none" and not importlib.util.find_spec(recipe.report_to):
-        raise TesseraError(f"report_to: the package is not installed; pip install {recipe.report_to}, or use 'none'")
+        raise TesseraError(f"report_to: the package is not installed; pip install {recipe.report_to}, or set 'none'")
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tensorboard"))
     os.environ.setdefault("WANDB_DIR", str(folder))
 
 
 def _origin(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint must have in common with a training that resumes from it."""
+    """Identifies a training: a checkpoint is resumed only if its own is equal."""
     contents = hashlib.sha256()
     for row in [*data.sequences, *data.evaluated()]:
         contents.update(len(row).to_bytes(8, "little") + row.tobytes())

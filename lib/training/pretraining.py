@@ -1,4 +1,4 @@
-"""Small language models from scratch: a GPT-NeoX, a Mamba or a RoBERTa, its data, a training loop.
+"""Trains small language models from scratch: a GPT-NeoX, a Mamba or a RoBERTa.
 
 Everything is drawn from one seed. On one machine and with one thread count the weights repeat bit for bit.
 """
@@ -78,7 +78,7 @@ def rows(stream: np.ndarray, length: int) -> np.ndarray:
     """The stream as a matrix of `length` columns (its end, less than a row, is left out)."""
     count = len(stream) // length
     if count == 0:
-        raise TesseraError(f"{len(stream)} tokens of text, fewer than one row of {length}; give more text")
+        raise TesseraError(f"the text has {len(stream)} tokens, fewer than one row of {length}; give more text")
     return stream[: count * length].reshape(count, length)
 
 
@@ -181,7 +181,7 @@ def train(
 ) -> np.ndarray:
     """Train in place; returns the loss before each step (float64, one a step).
 
-    Raises TesseraError at the first step whose loss is no finite number.
+    Raises TesseraError at the first step whose loss is not finite.
     """
     model.train()
     optimizer = _optimizer(model, optimisation)

@@ -1,9 +1,9 @@
-"""What a causal language model is trained on: sequences cut from documents, their order, their batches.
+"""Cuts documents into the sequences that a causal language model is trained on, and puts these in batches.
 
-Pure functions on arrays of token ids. The policy: each document stands alone, opened by one BOS when there is
-one, and is cut every `context` tokens; nothing is packed across documents, so which copies of a canary survive
-the cut depends on their own document only. The last sequence of a document is short; it is padded on the right,
-where a causal model cannot see the padding, and only real tokens are labels.
+Pure functions on arrays of token ids. The policy: each document stands alone, begins with one BOS if the tokenizer has
+one, and is cut every `context` tokens. Documents are never packed together, so which copies of a canary survive the
+cut depends on their own document only. The last sequence of a document is short. It is padded on the right, where a
+causal model cannot see the padding, and only real tokens are labels.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 
@@ -46,15 +46,16 @@ class Recipe:
     report_to: Literal["none", "tensorboard", "wandb"] = execution("none")
 
     def __post_init__(self) -> None:
-        """Raise ValueError naming the first field that makes no sense."""
-        for name in ("learning_rate", "batch_size", "epochs", "micro_batch"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("seed", "weight_decay", "max_grad_norm", "evaluations", "checkpoint_steps"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        """Raise ValueError naming the first field that is out of range."""
+        at_least(1, batch_size=self.batch_size, epochs=self.epochs, micro_batch=self.micro_batch)
+        at_least(0, seed=self.seed, evaluations=self.evaluations, checkpoint_steps=self.checkpoint_steps)
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0")
+        for name in ("weight_decay", "max_grad_norm"):
+            if not getattr(self, name) >= 0:  # which is so of NaN as well
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
         if not 0 <= self.warmup_ratio < 1:
-            raise ValueError(f"warmup_ratio must lie in [0, 1), got {self.warmup_ratio}")
+            raise ValueError(f"warmup_ratio is {self.warmup_ratio}; it must be at least 0 and below 1")
 
 
 def sequences(documents: Sequence[np.ndarray], context: int, bos: int | None) -> list[np.ndarray]:
@@ -65,14 +66,14 @@ def sequences(documents: Sequence[np.ndarray], context: int, bos: int | None) ->
     to predict and is left out. Raises TesseraError naming the document that is too short for one sequence.
     """
     if context < 2:
-        raise TesseraError(f"context is {context}; a training sequence needs at least 2 tokens")
+        raise TesseraError(f"context is {context}; it must be at least 2, since a sequence has a token to predict")
     if not documents:
-        raise TesseraError("there is no document to train on")
+        raise TesseraError("no documents to train on; give at least one")
     cut: list[np.ndarray] = []
     for row, document in enumerate(documents):
         ids = with_bos(document, bos)
         if len(ids) < 2:
-            raise TesseraError(f"document {row} has {len(document)} tokens: too short to train on; leave it out")
+            raise TesseraError(f"document {row} has {len(document)} tokens, too few to train on; leave it out")
         cut += [ids[start : start + context] for start in range(0, len(ids) - 1, context)]
     return cut
 
@@ -128,7 +129,7 @@ def accumulation(batch_size: int, micro_batch: int, ranks: int) -> tuple[int, in
     if min(batch_size, micro_batch, ranks) < 1 or batch_size % ranks:
         raise TesseraError(
             f"batch_size {batch_size} (micro_batch {micro_batch}) cannot be shared by {ranks} ranks; "
-            f"batch_size must be a multiple of the ranks"
+            "make batch_size a multiple of the number of ranks"
         )
     share = batch_size // ranks
     rows = next(rows for rows in range(min(micro_batch, share), 0, -1) if share % rows == 0)

@@ -18,7 +18,7 @@ import numpy as np
 
 from lib.base import hdf5
 from lib.corpus import chunks
-from lib.corpus.counts import scan as counts_scan
+from lib.corpus.counts import scan
 from tests.benchmarks.corpus import tokens as corpus_tokens
 
 N_QUERIES, LENGTH, N_TOKENS, PYTHON_TOKENS, REPEATS = 10_000, 100, 8_000_000, 200_000, 7
@@ -71,21 +71,22 @@ def main() -> None:
     tokens, offsets = corpus_tokens(N_TOKENS)
     offsets = offsets.astype(np.int64)
     queries = some_queries(tokens)
-    index = counts_scan.prepare(queries, tokens.dtype)
-    counts_scan.scan(index, tokens, offsets, 0, LENGTH)
+    index = scan.prepare(queries, tokens.dtype)
+    scan.scan(index, tokens, offsets, 0, LENGTH)
     part = offsets[: np.searchsorted(offsets, PYTHON_TOKENS, "right")]
     begin = time.process_time()
     expected = count_in_python(queries, tokens, part)
     python = (time.process_time() - begin) / part[-1]
-    if counts_scan.scan(index, tokens[: part[-1]], part).tolist() != expected:
+    if scan.scan(index, tokens[: part[-1]], part).tolist() != expected:
         raise SystemExit("the scan and pure Python disagree")
-    scan = best(lambda: counts_scan.scan(index, tokens, offsets)) / len(tokens)
+    scan_seconds = best(lambda: scan.scan(index, tokens, offsets)) / len(tokens)
     checked = check_time(tokens, offsets) / len(tokens)
-    prepared = best(lambda: counts_scan.prepare(queries, tokens.dtype)) / N_QUERIES
+    prepared = best(lambda: scan.prepare(queries, tokens.dtype)) / N_QUERIES
     print(f"{len(tokens):,} tokens, {len(offsets) - 1:,} documents, {N_QUERIES:,} queries of {LENGTH}")
-    print(f"scan               {1e9 * scan:8.2f} ns per token and core (goal: at most {GOAL:g})")
+    print(f"scan               {1e9 * scan_seconds:8.2f} ns per token and core (goal: at most {GOAL:g})")
     print(
-        f"pure Python        {1e9 * python:8.0f} ns a token ({part[-1]:,} tokens), {python / scan:,.0f} times the scan"
+        f"pure Python        {1e9 * python:8.0f} ns a token ({part[-1]:,} tokens), "
+        f"{python / scan_seconds:,.0f} times the scan"
     )
     print(f"ids and checksums  {1e9 * checked:8.2f} ns per token and core")
     print(f"preparing          {1e6 * prepared:8.2f} us a query")

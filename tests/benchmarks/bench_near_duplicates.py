@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.corpus.near import scan as near_scan
-from lib.corpus.near.scan import STEPS, Slab, Targets, prepare, scan
+from lib.corpus.near import scan
+from lib.corpus.near.scan import STEPS, Slab, Targets, prepare
 from tests.benchmarks.corpus import tokens as corpus_tokens
 from tests.support.brute_near_duplicates import sliding_counters
 from tests.support.ranks import ENVIRONMENT, ROOT
@@ -56,8 +56,8 @@ def random_targets(text: Text, n: int, rng: np.random.Generator) -> np.ndarray:
 def candidates(text: Text, targets: Targets) -> tuple[np.ndarray, np.ndarray]:
     """(position, target) of all candidates: the filter alone."""
     tokens, offsets = text
-    dense = near_scan._dense(tokens, targets)
-    windows = near_scan._window_starts(offsets, LENGTH, 0, len(tokens))
+    dense = scan._dense(tokens, targets)
+    windows = scan._window_starts(offsets, LENGTH, 0, len(tokens))
     found = [part for slab in targets.slabs for part in filtered(dense, *windows, slab)]
     return np.concatenate([p for p, _ in found]), np.concatenate([t for _, t in found])
 
@@ -68,7 +68,7 @@ def filtered(dense: np.ndarray, firsts: np.ndarray, stops: np.ndarray, slab: Sla
     positions, numbers = np.empty(capacity, np.int64), np.empty(capacity, np.uint16)
     lookup, document, firsts = slab.lookup.copy(), 0, firsts.copy()
     while document < len(firsts):
-        document, position, n = near_scan._candidates(
+        document, position, n = scan._candidates(
             dense, firsts, stops, document, LENGTH, slab, lookup, positions, numbers
         )
         yield positions[:n].copy(), numbers[:n].astype(np.int64) + slab.first_target
@@ -109,9 +109,9 @@ def measure(name: str, text: Text, tokens: np.ndarray) -> float:
     """Print nanoseconds a token of one text; returns those of the filter."""
     targets, n_tokens = prepare(tokens, MAX_DISTANCE), len(text[0])
     positions, _ = candidates(text, targets)
-    found = scan(*text, targets, 0, n_tokens)
+    found = scan.scan(*text, targets, 0, n_tokens)
     filter_ns = best(lambda: candidates(text, targets)) / n_tokens * 1e9
-    all_ns = best(lambda: scan(*text, targets, 0, n_tokens)) / n_tokens * 1e9
+    all_ns = best(lambda: scan.scan(*text, targets, 0, n_tokens)) / n_tokens * 1e9
     print(
         f"{name}: {n_tokens / 1e6:.1f} M tokens, {len(np.unique(positions)) / n_tokens:.2%} of windows candidates "
         f"({len(positions) / n_tokens:.3f} pairs a token), hits {', '.join(f'{len(v)} {k}' for k, v in found.items())}"
@@ -145,11 +145,11 @@ def one_share(file: Path) -> None:
     bounds = np.linspace(0, len(data["tokens"]), comm.size + 1).astype(int)
     low, high, seconds = int(bounds[comm.rank]), int(bounds[comm.rank + 1]), []
     text = data["tokens"], data["offsets"]
-    scan(*text, targets, low, low + 10_000)
+    scan.scan(*text, targets, low, low + 10_000)
     for _ in range(REPEATS):
         comm.barrier()
         begin = time.perf_counter(), time.process_time()
-        scan(*text, targets, low, high)
+        scan.scan(*text, targets, low, high)
         used = time.process_time() - begin[1]
         comm.barrier()
         seconds.append((time.perf_counter() - begin[0], comm.allreduce(used) / comm.size))

@@ -44,7 +44,7 @@ def test_no_word_runs_into_a_copy() -> None:
 
 @pytest.mark.parametrize("separator", ["", "--", "a"])
 def test_a_separator_is_whitespace(separator: str) -> None:
-    with pytest.raises(TesseraError, match="whitespace is wanted"):
+    with pytest.raises(TesseraError, match="it must be whitespace"):
         injection.inject("to be", ["x"], np.array([2]), separator)
 
 

@@ -44,7 +44,7 @@ def test_a_directory_stands_for_its_chunks_by_number(tmp_path: Path) -> None:
 def test_an_id_beyond_the_vocabulary_is_named(tmp_path: Path, dtype: str) -> None:
     chunk = chunks.open_chunk(write_chunk(tmp_path / "chunk-00.h5", [[0, 1], [4, 5]], vocab_size=5, dtype=dtype))
     chunks.check(chunk, 0, 3)
-    with pytest.raises(TesseraError, match=r"chunk-00\.h5: token 3 has the id 5, the vocabulary 5"):
+    with pytest.raises(TesseraError, match=r"chunk-00\.h5: token 3 has the id 5, but vocab_size is 5"):
         chunks.check(chunk, 1, 4)
 
 

@@ -122,7 +122,7 @@ def test_a_state_space_model_is_sampled_the_same_way() -> None:
 
 @pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"top_p": 0.0}, {"top_k": -1}])
 def test_settings_out_of_range_are_refused(model, wrong: dict) -> None:
-    with pytest.raises(TesseraError, match="wanted temperature > 0"):
+    with pytest.raises(TesseraError, match="temperature must be above 0"):
         sampling.sample(model, [0], 1, streams(range(1)), **wrong)
 
 

@@ -101,7 +101,7 @@ def test_a_commit_is_never_asked_for(server, tmp_path):
 
 def test_a_damaged_lock_is_named(server, tmp_path):
     (tmp_path / "lock.json").write_text("{")
-    with pytest.raises(TesseraError, match=r"lock\.json: no valid JSON"):
+    with pytest.raises(TesseraError, match=r"lock\.json: not valid JSON"):
         hub.resolve_revision(HubItem("model", "lab/model"), tmp_path / "lock.json")
 
 

@@ -17,7 +17,7 @@ def test_no_non_member_is_its_own_prefix():
 
 @pytest.mark.parametrize("shots", [0, 3, 4])
 def test_a_prefix_needs_other_non_members(shots):
-    with pytest.raises(ValueError, match="non-members, there are 3"):
+    with pytest.raises(ValueError, match="non-members, found 3"):
         recall_prefixes([np.array([1])] * 3, shots)
 
 
@@ -25,7 +25,7 @@ def test_opening_is_the_tokenizers_own_a_named_one_or_none(tiny_tokenizer):
     tokenizer = AutoTokenizer.from_pretrained(tiny_tokenizer)
     assert (opening(tokenizer).tolist(), opening(tokenizer, "<mask>").tolist()) == ([0], [1])
     assert opening(tokenizer, "").size == 0
-    with pytest.raises(TesseraError, match="'<s>' is no token"):
+    with pytest.raises(TesseraError, match="'<s>' is not a token"):
         opening(tokenizer, "<s>")
     tokenizer.bos_token = None
     assert opening(tokenizer).size == 0

@@ -39,14 +39,14 @@ def test_an_unknown_type_or_device_is_refused(tiny_causal_lm):
     with pytest.raises(TesseraError, match="unknown dtype 'int4'"):
         loading.load_causal_lm(tiny_causal_lm, dtype="int4")
     if not torch.cuda.is_available():
-        with pytest.raises(TesseraError, match="'cuda' is wanted, but this process sees no GPU"):
+        with pytest.raises(TesseraError, match="device is 'cuda', but this process sees no GPU"):
             loading.load_causal_lm(tiny_causal_lm, device="cuda")
 
 
 def test_a_model_of_the_other_kind_is_refused(tiny_causal_lm, tiny_masked_lm):
-    with pytest.raises(TesseraError, match="holds RobertaForMaskedLM; a causal language model is wanted"):
+    with pytest.raises(TesseraError, match="holds RobertaForMaskedLM; give a causal language model"):
         loading.load_causal_lm(tiny_masked_lm)
-    with pytest.raises(TesseraError, match="holds GPTNeoXForCausalLM; a masked language model is wanted"):
+    with pytest.raises(TesseraError, match="holds GPTNeoXForCausalLM; give a masked language model"):
         loading.load_masked_lm(tiny_causal_lm)
 
 
@@ -54,13 +54,13 @@ def test_a_folder_that_is_no_model_is_named_with_what_it_holds(tmp_path):
     (tmp_path / "canaries.h5").touch()
     with pytest.raises(TesseraError, match=r"no config\.json .* found: canaries\.h5"):
         loading.load_causal_lm(tmp_path)
-    with pytest.raises(TesseraError, match=r"nowhere: no model there.*no such folder"):
+    with pytest.raises(TesseraError, match=r"nowhere: no model in it.*no such folder"):
         loading.load_causal_lm(tmp_path / "nowhere")
 
 
 def test_a_folder_without_a_tokenizer_is_named(broken):
     (broken / "tokenizer.json").unlink()
-    with pytest.raises(TesseraError, match="model: no tokenizer there"):
+    with pytest.raises(TesseraError, match="model: no tokenizer in it"):
         loading.load_tokenizer(broken)
 
 
@@ -84,7 +84,7 @@ def test_damaged_weights_are_named(broken):
 def test_pickled_weights_are_not_read(broken):
     (broken / "model.safetensors").rename(broken / "pytorch_model.bin")
     for read in (loading.load_causal_lm, loading.check):
-        with pytest.raises(TesseraError, match=r"no model\.safetensors there \(pickled weights are not read\)"):
+        with pytest.raises(TesseraError, match=r"no model\.safetensors in it \(pickled weights are not read\)"):
             read(broken)
 
 
@@ -93,7 +93,7 @@ def test_code_from_the_directory_is_not_run(broken):
     config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine", "AutoModelForCausalLM": "mine.Model"}}
     (broken / "config.json").write_text(json.dumps(config))
     (broken / "mine.py").write_text("open(__file__ + '.ran', 'w')\nfrom transformers import GPTNeoXConfig as Mine")
-    with pytest.raises(TesseraError, match=r"config\.json: no model that transformers knows"):
+    with pytest.raises(TesseraError, match=r"config\.json: not a model that transformers knows"):
         loading.load_causal_lm(broken)
     assert not list(broken.glob("*.ran"))
 
@@ -116,7 +116,7 @@ def test_a_pointer_leads_to_the_snapshot_in_the_cache(tiny_causal_lm, tmp_path, 
 
 def test_a_damaged_pointer_is_named(tmp_path):
     (tmp_path / "hub.json").write_text('{"repo": "lab/tiny"}')
-    with pytest.raises(TesseraError, match=r"hub\.json: no pointer to a hub model"):
+    with pytest.raises(TesseraError, match=r"hub\.json: does not name a hub model"):
         loading.load_tokenizer(tmp_path)
 
 

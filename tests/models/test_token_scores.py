@@ -198,7 +198,7 @@ def test_other_bad_input():
         score_tokens(model, [[1], []], [[0], [0]])
     with pytest.raises(ValueError, match="1 contexts for 2 texts"):
         score_tokens(model, [[1], [2]], [[0]])
-    with pytest.raises(ValueError, match="batch_size 0"):
+    with pytest.raises(ValueError, match="batch_size is 0"):
         score_tokens(model, [[1, 2]], batch_size=0)
 
 
@@ -206,7 +206,7 @@ def test_rotary_model_runs_beyond_its_length_with_a_warning(caplog):
     text = np.arange(80) % V
     found = score_tokens(model_named("gpt_neox"), [text])
     assert len(found.log_probs[0]) == 79
-    assert "texts of up to 80 tokens, but GPTNeoXForCausalLM was made for 64" in caplog.text
+    assert "texts have up to 80 tokens, but GPTNeoXForCausalLM was trained for 64" in caplog.text
 
 
 def test_no_texts_give_no_rows():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lib.base.errors import TesseraError
 from lib.models import loading
 from lib.perturbations import masked_lm
-from lib.perturbations.candidates import Candidates
+from lib.perturbations.candidates import ReplacementCandidates
 from lib.perturbations.replace import Keys, variation
 from lib.tokens.tokenization import REPLACEMENT_CHARACTER, decode, encode, special_ids
 from lib.tokens.vocabulary import spans
@@ -35,7 +35,7 @@ def pool(tokenizer) -> masked_lm.Pool:
     return masked_lm.vocabulary_pool(tokenizer, tokenizer)
 
 
-def offered(tokens, pool, tokenizer, model, **settings) -> Candidates:
+def offered(tokens, pool, tokenizer, model, **settings) -> ReplacementCandidates:
     settings = {"top_k": 4, "batch_size": 7, **settings}
     return masked_lm.likely_candidates(tokens, pool, tokenizer, model, tokenizer, **settings)
 

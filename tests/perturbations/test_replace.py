@@ -12,7 +12,7 @@ from scipy import stats
 from lib.base.errors import TesseraError
 from lib.models import loading
 from lib.perturbations import variations
-from lib.perturbations.candidates import Candidates
+from lib.perturbations.candidates import ReplacementCandidates
 from lib.perturbations.replace import Keys, apply, positions, variation
 from lib.tokens.tokenization import decode, encode
 
@@ -20,10 +20,10 @@ LENGTH = 20
 ANYWHERE = np.ones(LENGTH, dtype=bool)
 
 
-def pool(n_sequences: int = 30, original: int = 4) -> Candidates:
+def pool(n_sequences: int = 30, original: int = 4) -> ReplacementCandidates:
     """Single ids 100.. may stand anywhere; the one at `original` spells every token of the canary."""
     sequences = [[100 + index] for index in range(n_sequences)]
-    return Candidates(sequences, None, np.full((1, LENGTH), original), ANYWHERE[None])
+    return ReplacementCandidates(sequences, None, np.full((1, LENGTH), original), ANYWHERE[None])
 
 
 def keys(replaced_tokens: int, variations: int, **others) -> Keys:
@@ -103,7 +103,7 @@ def test_choices_are_uniform_over_all_but_the_original(original: int) -> None:
 def test_choices_of_a_position_are_its_own_options() -> None:
     options = [np.array([2, 3])] * LENGTH
     options[7] = np.array([1])
-    candidates = Candidates([[9, 9], [8], [7], [6, 6, 6]], options, np.full((1, LENGTH), -1), ANYWHERE[None])
+    candidates = ReplacementCandidates([[9, 9], [8], [7], [6, 6, 6]], options, np.full((1, LENGTH), -1), ANYWHERE[None])
     made = variation(CANARY, 0, 0, candidates, keys(LENGTH, 1))
     rest = [index for index in made if index != 8]
     assert len(made) - len(rest) == 1  # position 7

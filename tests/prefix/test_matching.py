@@ -77,7 +77,7 @@ def _row(width: int):
 def test_matches_are_counted_as_in_a_loop(given_rows: tuple[np.ndarray, np.ndarray]) -> None:
     made, suffixes = given_rows
     matched = matching.matched_tokens(made, suffixes)
-    similar, bleus = matching.edit_similarity(made, suffixes), matching.bleu(made, suffixes)
+    similar, bleus = matching.edit_similarity(made, suffixes), matching.bleu_scores(made, suffixes)
     for row, (ids, suffix) in enumerate(zip(made.tolist(), suffixes.tolist())):
         agree = [a == b for a, b in zip(ids, suffix)]
         assert matched[row] == (agree.index(False) if False in agree else 4)

@@ -12,7 +12,7 @@ from lib.base import hdf5
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 from lib.prefix import prompts, prompts_file
-from lib.prefix.prompts import Document
+from lib.prefix.prompts import SourceDocument
 
 
 def encode(text: str) -> list[int]:
@@ -20,8 +20,8 @@ def encode(text: str) -> list[int]:
     return [int(word) for word in text.split()]
 
 
-def document(number: int, length: int, subset: str = "") -> Document:
-    return Document(" ".join(str(1000 * number + at) for at in range(length)), subset, number % 3)
+def document(number: int, length: int, subset: str = "") -> SourceDocument:
+    return SourceDocument(" ".join(str(1000 * number + at) for at in range(length)), subset, number % 3)
 
 
 DOCUMENTS = st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["a", "b"])), max_size=30)

@@ -39,7 +39,7 @@ def test_certainty_ranks_first() -> None:
 
 
 def test_wrong_values_are_refused() -> None:
-    with pytest.raises(ValueError, match="row 1: a log-perplexity is never negative"):
+    with pytest.raises(ValueError, match="row 1: a log-perplexity must be at least 0"):
         rankings.perplexity([1.0, -0.5])
     with pytest.raises(ValueError, match="count -1"):
         rankings.top([1.0], -1)

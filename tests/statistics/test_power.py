@@ -56,7 +56,7 @@ def test_more_canaries_and_seeds_show_less_and_a_flat_curve_nothing():
     assert few.other_canaries == pytest.approx(np.sqrt(2) * few.same_canaries)
     flat = Typical(LINEAR.copies, np.full(10, 0.7), 0.5)
     assert power.detectable(50, 50, 1, flat)[0].same_canaries == np.inf
-    with pytest.raises(ValueError, match="at least one of each"):
+    with pytest.raises(ValueError, match="each must be at least 1"):
         power.detectable(50, 0, 1, LINEAR)
 
 

@@ -45,7 +45,7 @@ def test_arrays_are_taken_one_by_one_and_ends_are_exact() -> None:
 
 @pytest.mark.parametrize(("successes", "trials"), [(3, 2), (-1, 2), (0, 0)])
 def test_what_is_no_proportion_is_refused(successes: int, trials: int) -> None:
-    with pytest.raises(ValueError, match="no proportion"):
+    with pytest.raises(ValueError, match="do not make a proportion"):
         proportions.wilson(successes, trials)
 
 

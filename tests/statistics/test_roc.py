@@ -2,16 +2,13 @@ import math
 
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from lib.base.seeds import generator
-from lib.statistics import intervals as statistics_intervals
-from lib.statistics import roc, significance
+from lib.statistics import roc
 
 # Few distinct values, so that ties are common.
 scores = hnp.arrays(np.float64, st.integers(1, 30), elements=st.integers(-3, 3).map(lambda value: value / 2))
@@ -80,18 +77,6 @@ def test_bootstrap_is_stratified_and_repeatable():
     # Each count is binomial(n, 1/n): mean 1, variance 1 - 1/n.
     assert counts.mean() == 1
     assert counts.var() == pytest.approx(1 - 1 / 17, rel=0.1)
-
-
-def test_bootstrap_interval_covers_the_true_auc():
-    truth = norm.cdf(0.5 / np.sqrt(2))
-    covered = 0
-    for trial in range(200):
-        random = np.random.default_rng(trial)
-        counts = [roc.resample_counts(60, 300, random) for _ in range(2)]
-        samples = roc.bootstrap_auc(random.normal(0.5, 1, 60), random.normal(0, 1, 60), *counts)
-        low, high = statistics_intervals.interval(samples)
-        covered += low <= truth <= high
-    assert 0.90 <= covered / 200 <= 0.99
 
 
 def test_bootstrap_refuses_counts_of_other_canaries():
@@ -185,53 +170,3 @@ def test_delong_without_variance():
     assert (perfect.difference, perfect.z, perfect.p_value) == (1, math.inf, 0)
     with pytest.raises(ValueError, match="same members twice"):
         roc.delong_test([1, 2, 3], [0, 1], [1, 2], [0, 1])
-
-
-def naive_holm(p_values):
-    """Reject from the smallest on while p <= level / (how many are left); the corrected value is the least level."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    corrected, highest = [0.0] * len(p_values), 0.0
-    for left, i in zip(range(len(p_values), 0, -1), order):
-        highest = max(highest, left * p_values[i])
-        corrected[i] = min(1.0, highest)
-    return corrected
-
-
-@given(st.lists(st.floats(0, 1), max_size=12))
-def test_holm_is_the_step_down_by_hand(p_values):
-    corrected = significance.holm(p_values)
-    np.testing.assert_allclose(corrected, naive_holm(p_values), rtol=1e-12)
-    assert (corrected >= np.asarray(p_values)).all()
-
-
-def test_holm_known_answer_and_refusal():
-    np.testing.assert_allclose(significance.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        significance.holm([0.5, float("nan")])
-
-
-def test_the_interval_over_seeds_is_that_of_scipy_and_covers():
-    random = np.random.default_rng(3)
-    values = random.normal(0.5, 0.1, 5)
-    expected = scipy.stats.t.interval(0.95, 4, values.mean(), scipy.stats.sem(values))
-    np.testing.assert_allclose(statistics_intervals.seeds_interval(values), expected)
-    intervals = [statistics_intervals.seeds_interval(random.normal(size=4)) for _ in range(1000)]
-    assert np.mean([low <= 0 <= high for low, high in intervals]) == pytest.approx(0.95, abs=0.02)
-    assert np.isnan(statistics_intervals.seeds_interval([0.3])).all()
-
-
-def test_bootstrap_p_value_of_a_normal_difference_is_that_of_the_z_test():
-    samples = np.random.default_rng(4).normal(1.5, 1, 20_000)
-    assert significance.bootstrap_p_value(samples) == pytest.approx(math.erfc(1.5 / math.sqrt(2)), rel=0.1)
-    assert significance.bootstrap_p_value(np.zeros(99)) == 1
-    assert significance.bootstrap_p_value(np.ones(99)) == pytest.approx(0.02)
-
-
-def test_a_clear_difference_outlives_the_correction_for_many_comparisons():
-    """1,000 draws alone say no less than 2 / 1,001, which 26 comparisons take above 5 %."""
-    samples = np.random.default_rng(4).normal(5, 1, 1000)
-    clear = significance.bootstrap_p_value(samples)
-    assert math.erfc(5 / math.sqrt(2)) / 3 < clear < 3 * math.erfc(5 / math.sqrt(2))
-    assert significance.holm([clear, *[0.5] * 160])[0] < 0.05
-    assert significance.bootstrap_p_value(np.append(samples, [-1] * 20)) == pytest.approx(42 / 1021)
-    assert significance.bootstrap_p_value([0.3]) == 1

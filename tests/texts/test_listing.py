@@ -44,7 +44,7 @@ def test_patterns_files_and_globs(tmp_path: Path) -> None:
 
 def test_nothing_there_and_unknown_kinds(tmp_path: Path) -> None:
     touch(tmp_path, "a.csv")
-    with pytest.raises(TesseraError, match=r"no corpus file there \(none of \.json"):
+    with pytest.raises(TesseraError, match=r"no corpus files found \(none of \.json"):
         listing.list_files(tmp_path)
     with pytest.raises(TesseraError, match=r"nothing matches x/\*\.jsonl"):
         listing.list_files(tmp_path, ("x/*.jsonl",))
@@ -52,7 +52,7 @@ def test_nothing_there_and_unknown_kinds(tmp_path: Path) -> None:
         listing.list_files(tmp_path, ("*",))
     with pytest.raises(TesseraError, match="gone: no such file or folder"):
         listing.list_files(tmp_path / "gone")
-    with pytest.raises(TesseraError, match="no corpus file there"):
+    with pytest.raises(TesseraError, match="no corpus files found"):
         listing.list_files(tmp_path / "*.jsonl")
 
 
@@ -70,7 +70,7 @@ def test_fingerprint_and_check_see_every_change(tmp_path: Path) -> None:
     more = listing.list_files(tmp_path)
     assert len({listing.fingerprint(one) for one in (before, moved, longer, more)}) == 4
     (tmp_path / "a.txt").unlink()
-    with pytest.raises(TesseraError, match=r"a\.txt: gone since"):
+    with pytest.raises(TesseraError, match=r"a\.txt: deleted since"):
         listing.check_unchanged(before, 0)
 
 

@@ -84,7 +84,7 @@ def test_pieces_are_drawn_once_each_and_more_of_them_changes_no_draw(pieces, see
 
 
 def test_too_few_pieces_are_counted():
-    with pytest.raises(TesseraError, match="code: 3 passages are wanted, but only 2 unique ones"):
+    with pytest.raises(TesseraError, match="code: only 2 unique passages, fewer than 3"):
         passages.drawn([[0], [], [5]], 3, 0, "code")
 
 

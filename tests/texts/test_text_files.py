@@ -69,7 +69,7 @@ def test_archives_of_several_frames_and_members(tmp_path: Path) -> None:
 def test_an_archive_cut_anywhere_is_an_error(tmp_path: Path, ending: str) -> None:
     whole = KEEP[ending](lines([f"document {number}" for number in range(200)]))
     for length in {*range(0, len(whole), 37), len(whole) - 1}:
-        with pytest.raises(TesseraError, match=rf"a{ending}: (truncated or damaged after line \d+|line \d+: no JSON)"):
+        with pytest.raises(TesseraError, match=rf"a{ending}: (truncated or damaged after line \d+|line \d+: not JSON)"):
             list(documents(put(tmp_path, ending, whole[:length])))
 
 
@@ -82,15 +82,15 @@ def test_what_is_no_archive_is_an_error(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b'{"text": "cut', "line 3: no JSON"),
+        (b'{"text": "cut', "line 3: not JSON"),
         (b'{"body": "a", "id": 3}', r"line 3: no 'text' \(has: body, id\); set text_key"),
         (b'["text"]', r"line 3: no 'text' \(has: a list\)"),
-        (b'{"text": null}', "line 3: 'text' is a NoneType; a string is wanted"),
+        (b'{"text": null}', "line 3: 'text' is a NoneType; it must be a string"),
         (b'{"text": ["a"]}', "line 3: 'text' is a list"),
-        (b'{"text": "\xff"}', "line 3: no UTF-8"),
-        (b'{"text": "\xed\xa0\x80"}', "line 3: no UTF-8"),
+        (b'{"text": "\xff"}', "line 3: not UTF-8"),
+        (b'{"text": "\xed\xa0\x80"}', "line 3: not UTF-8"),
         (b'{"text": "\\ud800"}', "line 3: 'text' is no Unicode text"),
-        (b'{"text": ' + b"[" * 100_000, "line 3: no JSON"),
+        (b'{"text": ' + b"[" * 100_000, "line 3: not JSON"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: bytes, message: str) -> None:
@@ -130,14 +130,14 @@ def test_bad_parquet_is_named(tmp_path: Path) -> None:
 
 def test_plain_text_is_one_document(tmp_path: Path) -> None:
     assert list(documents(put(tmp_path, ".txt", "a\r\nb é".encode()))) == ["a\r\nb é"]
-    with pytest.raises(TesseraError, match=r"a\.txt: no UTF-8"):
+    with pytest.raises(TesseraError, match=r"a\.txt: not UTF-8"):
         list(documents(put(tmp_path, ".txt", b"\xff")))
 
 
 def test_a_missing_file_and_an_unknown_kind(tmp_path: Path) -> None:
     with pytest.raises(TesseraError, match=r"gone\.jsonl: no such file"):
         list(documents(tmp_path / "gone.jsonl"))
-    with pytest.raises(TesseraError, match=r"a\.csv: unknown kind of file; these are read: \.json, "):
+    with pytest.raises(TesseraError, match=r"a\.csv: unknown kind of file; use one of \.json, "):
         list(documents(tmp_path / "a.csv"))
 
 

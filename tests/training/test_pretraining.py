@@ -46,7 +46,7 @@ def test_the_stream_stops_when_there_is_enough(causal):
 
 def test_rows_are_the_stream_and_too_short_a_stream_is_refused():
     assert pretraining.rows(np.arange(7), 3).tolist() == [[0, 1, 2], [3, 4, 5]]
-    with pytest.raises(TesseraError, match="2 tokens of text, fewer than one row of 3"):
+    with pytest.raises(TesseraError, match="the text has 2 tokens, fewer than one row of 3"):
         pretraining.rows(np.arange(2), 3)
 
 

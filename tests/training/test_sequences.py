@@ -85,7 +85,7 @@ def test_labels_are_masked_by_length_not_by_pad_id(rows, pad):
 @given(st.integers(1, 64), st.integers(1, 16), st.integers(1, 8))
 def test_ranks_and_passes_make_up_the_global_batch(batch_size, micro_batch, ranks):
     if batch_size % ranks:
-        with pytest.raises(TesseraError, match="multiple of the ranks"):
+        with pytest.raises(TesseraError, match="multiple of the number of ranks"):
             sequences.accumulation(batch_size, micro_batch, ranks)
         return
     rows, passes = sequences.accumulation(batch_size, micro_batch, ranks)

@@ -1,4 +1,4 @@
-"""Counting over all chunks of a corpus, by all ranks: blocks of text (or of queries), each stored whole, summed."""
+"""Counts queries in all chunks of a corpus, by all ranks: each block of text (or of queries) is stored, then summed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +10,9 @@ from lib.base import blocks
 from lib.base.errors import TesseraError
 from lib.corpus import chunks
 from lib.corpus.chunks import Chunk
-from lib.corpus.counts import scan as counts_scan
+from lib.corpus.counts import scan
 from lib.corpus.suffixes.opened import SuffixArray, check_array
-from lib.corpus.text_blocks import Ranges, named
+from lib.corpus.text_blocks import TextRanges, named_ranges
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -22,48 +22,46 @@ QUERIES_AT_ONCE = 1 << 12  # of one block of binary searches
 
 
 def check_queries(queries: np.ndarray, corpus: Sequence[Chunk], source: Path) -> None:
-    """Raise TesseraError naming `source` and the chunk for queries that are none, or ids beyond a vocabulary."""
+    """Raise TesseraError naming `source` and the chunk for malformed queries, or ids beyond the chunk's vocabulary."""
     for chunk in corpus:
         try:
-            counts_scan.check_queries(queries, chunk.vocab_size)
+            scan.check_queries(queries, chunk.vocab_size)
         except TesseraError as error:
             raise TesseraError(f"{source}: {error} (corpus: {chunk.path})") from error
 
 
-def scan(
-    folder: Path, ranges: Ranges, corpus: Sequence[Chunk], queries: np.ndarray, comm: "Intracomm"
+def count_by_scan(
+    folder: Path, ranges: TextRanges, corpus: Sequence[Chunk], queries: np.ndarray, comm: "Intracomm"
 ) -> np.ndarray | None:
     """Occurrences of every query in every chunk by one pass over `ranges`: int64 (queries, chunks), on rank 0 only.
 
     Every token is checked against vocabulary and checksums as it is read.
     """
-    indices = {dtype: counts_scan.prepare(queries, dtype) for dtype in sorted({chunk.tokens.dtype for chunk in corpus})}
+    indices = {dtype: scan.prepare(queries, dtype) for dtype in sorted({chunk.tokens.dtype for chunk in corpus})}
 
     def work(name: str) -> dict[str, np.ndarray]:
         row, start, stop = ranges[name]
         counts = np.zeros(len(queries), np.int64)
         for low, high in blocks.ranges(start, stop, CHECKED_AT_ONCE):
             chunks.check(corpus[row], low, high)
-            counts += counts_scan.scan(
-                indices[corpus[row].tokens.dtype], corpus[row].tokens, corpus[row].offsets, low, high
-            )
+            counts += scan.scan(indices[corpus[row].tokens.dtype], corpus[row].tokens, corpus[row].offsets, low, high)
         return _sparse(counts, 0)
 
     blocks.run(folder, list(ranges), work, comm, "blocks of text")
     return _sum(folder, ranges, (len(queries), len(corpus))) if comm.rank == 0 else None
 
 
-def search(
+def count_by_search(
     folder: Path, corpus: Sequence[Chunk], arrays: Sequence[SuffixArray], queries: np.ndarray, comm: "Intracomm"
 ) -> np.ndarray | None:
     """The same counts by binary search, blocks of queries at once: int64 (queries, chunks), on rank 0 only."""
-    ranges = named(((row, len(queries)) for row in range(len(corpus))), QUERIES_AT_ONCE, "queries-")
+    ranges = named_ranges(((row, len(queries)) for row in range(len(corpus))), QUERIES_AT_ONCE, "queries-")
 
     def work(name: str) -> dict[str, np.ndarray]:
         row, start, stop = ranges[name]
         chunk, array = corpus[row], arrays[row]
         try:
-            counts = counts_scan.search(queries[start:stop], chunk.tokens, chunk.offsets, array.positions, array.depth)
+            counts = scan.search(queries[start:stop], chunk.tokens, chunk.offsets, array.positions, array.depth)
         except TesseraError as error:
             raise TesseraError(f"{array.path}: {error}") from error
         return _sparse(counts, start)
@@ -73,7 +71,7 @@ def search(
 
 
 def verify(
-    folder: Path, ranges: Ranges, corpus: Sequence[Chunk], arrays: Sequence[SuffixArray], comm: "Intracomm"
+    folder: Path, ranges: TextRanges, corpus: Sequence[Chunk], arrays: Sequence[SuffixArray], comm: "Intracomm"
 ) -> None:
     """Check every token and every entry of the arrays against what was written; `ranges` as `text_ranges` gives them.
 
@@ -95,7 +93,7 @@ def _sparse(counts: np.ndarray, start: int) -> dict[str, np.ndarray]:
     return {"rows": rows + start, "counts": counts[rows]}
 
 
-def _sum(folder: Path, ranges: Ranges, shape: tuple[int, int]) -> np.ndarray:
+def _sum(folder: Path, ranges: TextRanges, shape: tuple[int, int]) -> np.ndarray:
     counts = np.zeros(shape, np.int64)
     for name, (chunk, _, _) in ranges.items():
         block = blocks.read(folder, name)

@@ -1,4 +1,4 @@
-"""How often query sequences occur in a tokenised text: by one streaming scan, or by a suffix array.
+"""Counts how often query sequences occur in a tokenised text: by one streaming scan, or by a suffix array.
 
 An occurrence lies inside one document; overlapping ones count ("aa" occurs 3 times in "aaaa"). Queries are one
 (n, length) array; equal queries each get their count. Both ways give the same counts.
@@ -19,7 +19,7 @@ NONE = -1
 
 
 class Index(NamedTuple):
-    """Queries made ready for `scan`.
+    """Queries prepared for `scan`.
 
     queries: (n, length), the dtype of the text. owner: int64 (n,), the first query of equal tokens. slots: int64, an
     open hash table of owners; marks: uint32, what a hash in that slot ends in (0 where the slot is empty), so that few
@@ -40,18 +40,16 @@ def check_queries(queries: np.ndarray, vocab_size: int) -> None:
     """Raise TesseraError unless queries are (n, length) whole numbers, n and length at least 1, below vocab_size."""
     queries = np.asarray(queries)
     if queries.ndim != 2 or queries.dtype.kind not in "iu":
-        raise TesseraError(
-            f"queries are {queries.dtype} of shape {queries.shape}; token ids of shape (n, length) are wanted"
-        )
+        raise TesseraError(f"queries are {queries.dtype} of shape {queries.shape}; they must be token ids, n x length")
     if not queries.size:
-        raise TesseraError(f"queries have the shape {queries.shape}; at least one query of one token is wanted")
+        raise TesseraError(f"queries have the shape {queries.shape}; give at least one query of at least one token")
     wrong = np.flatnonzero(((queries < 0) | (queries >= vocab_size)).any(axis=1))
     if len(wrong):
         row = queries[wrong[0]]
         worst = int(row[(row < 0) | (row >= vocab_size)][0])
         raise TesseraError(
-            f"query {wrong[0]} has the id {worst}, the vocabulary {vocab_size}; "
-            "take queries and corpus from the same tokenizer"
+            f"query {wrong[0]} has the id {worst}, but vocab_size is {vocab_size}; "
+            "make queries and corpus with the same tokenizer"
         )
 
 
@@ -106,16 +104,18 @@ def search(
 
     positions: uint32 or uint64, sorted by the first `depth` tokens, the end of the text before any token. Runs of
     equal prefixes are then followed one by one, to leave out what crosses the border of a document, or differs beyond
-    `depth`. Raises TesseraError when an entry is no position of the text.
+    `depth`. Raises TesseraError when an entry is not a position of the text.
     """
     queries = np.ascontiguousarray(queries, dtype=tokens.dtype)
     if len(positions) != len(tokens):
-        raise TesseraError(f"a suffix array of {len(positions)} entries is none of {len(tokens)} tokens")
+        raise TesseraError(
+            f"a suffix array of {len(positions)} entries does not fit {len(tokens)} tokens; give that of this chunk"
+        )
     counts = np.zeros(len(queries), np.int64)
     wrong = _search(queries, np.asarray(tokens), offsets, np.asarray(positions), min(depth, queries.shape[1]), counts)
     if wrong != NONE:
         raise TesseraError(
-            f"suffix array: entry {wrong} is {positions[wrong]}, no position in {len(tokens)} tokens; make it again"
+            f"suffix array: entry {wrong} is {positions[wrong]}, not a position in {len(tokens)} tokens; make it again"
         )
     return counts
 
@@ -220,7 +220,7 @@ def _count(text, bounds, starts, values, queries, slots, marks, shift, counts):
 
 @njit(cache=True, nogil=True)
 def _search(queries, text, offsets, positions, depth, counts):
-    """Fill `counts`; the index of an entry that is no position, or NONE."""
+    """Fill `counts`. Returns the index of an entry that is not a position, or NONE."""
     for row in range(len(queries)):
         low, wrong = _bound(queries[row], text, positions, depth, 0, 0)
         if wrong != NONE:

@@ -1,4 +1,4 @@
-"""Exact duplicates of one chunk, blocks of its suffix array at a time, by all ranks.
+"""Finds the exact duplicates of one chunk: ranks share the blocks of its suffix array.
 
 A class of equal windows belongs to the block in which it begins, however far it reaches. So every class is seen once,
 and neither blocks nor ranks change the result.
@@ -29,7 +29,7 @@ def open_array(path: Path, chunk: Chunk, length: int) -> SuffixArray:
     array = opened.open_suffix_array(path, chunk)
     if array.depth < length:
         raise TesseraError(
-            f"{path}: sorted by {array.depth} tokens, so windows of length {length} do not stand together; "
+            f"{path}: sorted by {array.depth} tokens only, so equal windows of length {length} need not be neighbours; "
             f"lower `length`, or make the array with `depth: {length}` or more"
         )
     return array
@@ -40,7 +40,7 @@ def find(
 ) -> None:
     """Write `path` (by rank 0): all groups of equal windows of `length` tokens inside single documents of `chunk`.
 
-    Raises TesseraError for a text or an array that is damaged, or an array of something else.
+    Raises TesseraError for a text or an array that is damaged, or an array of another text.
     """
     ranges = {
         f"{start:012d}-{stop:012d}": (start, stop) for start, stop in blocks.ranges(0, chunk.n_tokens, block_entries)
@@ -83,14 +83,14 @@ def _read(text: Text, array: SuffixArray, start: int, stop: int, length: int) ->
     if len(entries) and int(entries.max()) >= text.n_tokens:
         wrong = start + int(np.argmax(entries))
         raise TesseraError(
-            f"{array.path}: entry {wrong} is {int(array.positions[wrong])}, no position among {text.n_tokens} tokens; "
-            "the array is damaged or of another text, so make it again"
+            f"{array.path}: entry {wrong} is {int(array.positions[wrong])}, not a position in {text.n_tokens} tokens; "
+            "the array is damaged, or belongs to another text; make it again"
         )
     return entries, groups.same_as_previous(text, entries, length)
 
 
 def _write(path: Path, folder: Path, parts: list[str], dtype: np.dtype, length: int, chunk: Chunk) -> None:
-    """groups.h5, block after block, so that no more than one is in memory."""
+    """Write groups.h5 block by block, so that no more than one is in memory."""
     members, total, histogram = 0, 0, Counter()
     for part in parts:
         counts = blocks.read(folder, part)["counts"]

@@ -1,4 +1,4 @@
-"""Groups of equal windows, read off a suffix array: they stand beside each other there."""
+"""Groups of equal windows, read off a suffix array, in which they are neighbours."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from numba import njit
 from lib.corpus.suffixes.sorting import Text, key
 
 
-class Groups(NamedTuple):
+class GroupedWindows(NamedTuple):
     """positions: the members of group after group, rising inside each; counts: members of each group (int64)."""
 
     positions: np.ndarray
@@ -35,14 +35,14 @@ def inside_documents(positions: np.ndarray, offsets: np.ndarray, length: int) ->
     return positions + length <= offsets[np.searchsorted(offsets, positions, "right").clip(max=len(offsets) - 1)]
 
 
-def groups(positions: np.ndarray, same: np.ndarray, offsets: np.ndarray, length: int) -> Groups:
+def groups(positions: np.ndarray, same: np.ndarray, offsets: np.ndarray, length: int) -> GroupedWindows:
     """The groups of two or more windows inside single documents, in the order of the suffix array.
 
     positions: entries of a suffix array that begin and end with a class of equal windows; same: `same_as_previous` of
     them; offsets: as in `inside_documents`.
     """
     if not len(positions):
-        return Groups(positions, np.zeros(0, np.int64))
+        return GroupedWindows(positions, np.zeros(0, np.int64))
     classes = np.concatenate([[0], np.cumsum(~same)])
     repeated = np.flatnonzero(np.append(False, same) | np.append(same, False))
     repeated = repeated[inside_documents(positions[repeated], offsets, length)]
@@ -50,7 +50,7 @@ def groups(positions: np.ndarray, same: np.ndarray, offsets: np.ndarray, length:
     _, place, sizes = np.unique(classes, return_inverse=True, return_counts=True)
     kept = sizes[place] > 1 if len(sizes) else np.zeros(0, bool)
     members, classes = members[kept], classes[kept]
-    return Groups(members[np.lexsort((members, classes))], sizes[sizes > 1])
+    return GroupedWindows(members[np.lexsort((members, classes))], sizes[sizes > 1])
 
 
 @njit(cache=True, nogil=True)

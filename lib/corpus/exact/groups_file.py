@@ -1,4 +1,4 @@
-"""Groups of exact duplicates of one chunk, as `groups.h5` holds them."""
+"""Reads groups.h5: the groups of exact duplicates of one chunk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from lib.corpus.chunks import Chunk
 
 @dataclass(frozen=True)
 class Groups:
-    """An open groups.h5: of which chunk (its index) the groups are, and the occurrences of each."""
+    """An open groups.h5: the index of the chunk that the groups belong to, and the occurrences of each group."""
 
     path: Path
     chunk: int
@@ -41,17 +41,17 @@ def open_groups(path: Path, corpus: Sequence[Chunk], length: int) -> Groups:
         attributes = dict(file.attrs)
     made = int(attributes.get("length", length))
     if made != length:
-        raise TesseraError(f"{path}: groups of {made} tokens, but length is {length}; make groups of that length")
+        raise TesseraError(f"{path}: its groups have {made} tokens, but length is {length}; make groups of that length")
     positions, offsets, counts = (_column(path, name) for name in ("positions", "group_offsets", "counts"))
     row = _own_chunk(path, attributes, corpus)
     whole = len(offsets) == len(counts) + 1 and int(offsets[-1]) == len(positions)
     if not whole or (len(positions) and int(positions.max()) + length > corpus[row].n_tokens):
-        raise TesseraError(f"{path}: its groups do not fit {corpus[row].path}; name the corpus that they are of")
+        raise TesseraError(f"{path}: its groups do not fit {corpus[row].path}; give the corpus they were made from")
     return Groups(path, row, positions, offsets, counts)
 
 
 def _column(path: Path, name: str) -> np.ndarray:
-    """A memory map where the dataset allows it, for there may be more groups than memory."""
+    """A memory map if the dataset allows it: there may be more groups than fit in memory."""
     with hdf5.opened(path) as file:
         if name in file and file[name].id.get_offset() is not None:
             return chunks.memmap(path, file[name])
@@ -59,13 +59,13 @@ def _column(path: Path, name: str) -> np.ndarray:
 
 
 def _own_chunk(path: Path, attributes: dict[str, Any], corpus: Sequence[Chunk]) -> int:
-    """Index of the chunk that the groups are of; the first where the file does not say."""
+    """Index of the chunk that the groups belong to; the first if the file does not say."""
     if "tokens_digest" not in attributes:
         return 0
     digests = [chunks.digest(chunk) for chunk in corpus]
     if attributes["tokens_digest"] not in digests:
         raise TesseraError(
-            f"{path}: groups of none of the {len(corpus)} chunks given; name the corpus that they are of"
+            f"{path}: its groups belong to none of the {len(corpus)} chunks; give the corpus they were made from"
         )
     return digests.index(attributes["tokens_digest"])
 
@@ -76,6 +76,6 @@ def check_counts(groups: Groups, rows: np.ndarray, counted: np.ndarray) -> None:
     if len(wrong):
         row = int(rows[wrong[0]])
         raise TesseraError(
-            f"{groups.path}: group {row} has {groups.counts[row]} occurrences, its chunk {counted[wrong[0]]}; "
-            "these groups are of another corpus, so name theirs"
+            f"{groups.path}: group {row} has {groups.counts[row]} occurrences in the file, but "
+            f"{counted[wrong[0]]} in its chunk; give the corpus the groups were made from"
         )

@@ -12,7 +12,7 @@ from lib.kernels import lanes
 WORD = 64
 GROUP = lanes.lanes(np.uint32)  # tokens compared at once
 PAD = np.uint32(0xFFFFFFFF)
-MARGIN = GROUP + lanes.WINDOWS  # tokens that have to lie beyond a window
+MARGIN = GROUP + lanes.WINDOWS  # tokens that must follow a window
 
 
 def n_words(length: int) -> int:
@@ -43,7 +43,7 @@ def clear_pattern(pattern_bits, pattern):
 def hamming(tokens, at, padded, length):
     """Mismatches between tokens[at:at + length] and padded[:length]: uint32, both going on to a multiple of GROUP.
 
-    What `padded` holds beyond `length` must be PAD, which is no token's id.
+    `padded` must hold PAD beyond `length`, which is not the id of any token.
     """
     distance = length - len(padded)  # the padding differs
     for first in range(0, len(padded), GROUP):

@@ -32,7 +32,7 @@ METRICS = ("hamming", "levenshtein")
 
 
 class Slab(NamedTuple):
-    """The rows of some targets, and where they are.
+    """The rows of some targets, and where they lie.
 
     rows: groups x rows x lanes of 0 and 1, for every group of targets; the last row is zero.
     lookup: int32, one line per dense id: how often it stands in the window (0), how many rows it has, and the offset
@@ -48,7 +48,7 @@ class Slab(NamedTuple):
 
 @dataclass(frozen=True)
 class Targets:
-    """Targets made ready for scanning. ids: sorted distinct ids; dense: uint32, n x length, 1 + index in `ids`."""
+    """Targets prepared for scanning. ids: sorted distinct ids; dense: uint32, n x length, 1 + index in `ids`."""
 
     ids: np.ndarray
     table: np.ndarray | None
@@ -74,15 +74,15 @@ class Hits:
         return len(self.target)
 
 
-Found = dict[str, Hits]  # by metric
+HitsByMetric = dict[str, Hits]  # by metric
 
 
 def prepare(tokens: np.ndarray, max_distance: int) -> Targets:
-    """Make the targets (n x length, unsigned) ready. Raises TesseraError when there is none or no token in them."""
+    """Prepare targets (n x length, unsigned). Raises TesseraError when there are none, or they are empty."""
     if tokens.ndim != 2 or tokens.size == 0:
-        raise TesseraError(f"targets of shape {tokens.shape}: n x length, neither of them 0, is wanted")
+        raise TesseraError(f"targets have the shape {tokens.shape}; it must be n x length, both at least 1")
     if not 0 <= max_distance < 1 << 16:
-        raise TesseraError(f"max_distance is {max_distance}; 0 to 65535 is possible")
+        raise TesseraError(f"max_distance is {max_distance}; it must be 0 to 65535")
     ids, inverse = np.unique(tokens, return_inverse=True)
     dense = (inverse.reshape(tokens.shape) + 1).astype(np.uint32)
     size = max(1, min(SLAB, math.isqrt(ROW_COUNTERS // tokens.shape[1])))
@@ -91,7 +91,7 @@ def prepare(tokens: np.ndarray, max_distance: int) -> Targets:
     return Targets(ids, _table(ids), dense, max_distance, slabs)
 
 
-def scan(tokens: np.ndarray, offsets: np.ndarray, targets: Targets, start: int, stop: int) -> Found:
+def scan(tokens: np.ndarray, offsets: np.ndarray, targets: Targets, start: int, stop: int) -> HitsByMetric:
     """All near-duplicates whose window starts in [start, stop), by metric, overlapping ones included.
 
     tokens: the text, 1-D unsigned, a memory map will do; offsets: int64, document d is tokens[offsets[d]:offsets[d+1]].
@@ -130,7 +130,7 @@ def keep(hits: Hits, decide) -> Hits:
     return Hits(hits.target[kept], hits.position[kept], hits.distance[kept])
 
 
-def thinned(found: Found, length: int, low: int, high: int) -> Found:
+def thinned(found: HitsByMetric, length: int, low: int, high: int) -> HitsByMetric:
     """What can still matter of all near-duplicates that start in [low, high); see
     lib.corpus.near.non_overlapping.thin."""
     return {metric: keep(hits, lambda p, d: thin(p, d, length, low, high)) for metric, hits in found.items()}
@@ -203,7 +203,7 @@ def _counter(length: int, max_distance: int) -> tuple[int, type]:
         high = 1 << (8 * np.dtype(dtype).itemsize - 1)
         if least <= high and high - least + length < 2 * high:
             return high - least, dtype
-    raise TesseraError(f"targets of {length} tokens; at most {1 << 31} are possible")
+    raise TesseraError(f"targets have {length} tokens; they may have at most {1 << 31}")
 
 
 def _hits(target: np.ndarray, position: np.ndarray, distance: np.ndarray, first_target: int, base: int) -> Hits:

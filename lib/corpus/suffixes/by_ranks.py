@@ -1,4 +1,4 @@
-"""The suffix array of one chunk, made by all ranks into one file.
+"""Builds the suffix array of one chunk: all ranks write into one file.
 
 Every rank finds the ranges of the suffixes of its share of the text; then it gets, sorts and writes the suffixes of its
 share of the ranges, as many at once as its memory allows. What is written and fsynced is recorded as a block that names
@@ -25,7 +25,7 @@ from lib.corpus.suffixes.sorting import as_text, sort_suffixes, suffix_keys
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
-PART = "suffix_array.part"  # in the folder of blocks until it is whole
+PART = "suffix_array.part"  # in the folder of blocks until it is complete
 CHECKED_AT_ONCE = 4 * chunks.CHECKED_TOKENS
 RECORD_SECONDS = 10.0  # between two records of what is written: each costs an fsync
 
@@ -35,8 +35,8 @@ def build(
 ) -> None:
     """Write `path`: `positions`, `checksums`, attributes depth, n_tokens and tokens_digest (of the chunk).
 
-    memory_bytes: what a rank's suffixes may take at once, beside about 300 MB. Raises TesseraError for a chunk that is
-    damaged or changes.
+    memory_bytes: for the suffixes of one rank at a time, on top of about 300 MB. Raises TesseraError for a chunk that
+    is damaged, or changes meanwhile.
     """
     stamp = comm.bcast(_stamp(chunk))
     for start, stop in mpi.share(blocks.ranges(0, chunk.n_tokens, CHECKED_AT_ONCE), comm):
@@ -59,19 +59,19 @@ def build(
     if comm.rank == 0:
         if _stamp(chunk) != stamp:
             _forget(folder)
-            raise TesseraError(f"{chunk.path}: changed while its suffixes were sorted; leave it alone, and run again")
+            raise TesseraError(f"{chunk.path}: changed while its suffixes were sorted; leave it alone and run again")
         files.publish(folder / PART, path)
     comm.barrier()
 
 
 def _stamp(chunk: Chunk) -> tuple[int, int]:
-    """What changes when somebody writes to the chunk's file."""
+    """Changes when the chunk's file is written to: its size and time."""
     status = chunk.path.stat()
     return status.st_size, status.st_mtime_ns
 
 
 def _begin(path: Path, folder: Path, wanted: dict, attributes: dict) -> dict[str, int] | None:
-    """Where the datasets begin in the file to fill, which may be half full; None when `path` is whole already."""
+    """Where the datasets begin in the file to fill, which may be half full; None if `path` is already complete."""
     part = folder / PART
     if part.exists() and hdf5.attributes(part)["tokens_digest"] == attributes["tokens_digest"] and _entries(folder):
         with hdf5.opened(part) as file:
@@ -154,16 +154,16 @@ def _passes(sizes: np.ndarray, owners: np.ndarray, ranks: int, room: int) -> Ite
 
 
 class _Record:
-    """What this rank has written, recorded now and then."""
+    """Records from time to time what this rank has written."""
 
     def __init__(self, file: int, folder: Path, rank: int, total: int) -> None:
         self.file, self.folder, self.rank, self.total = file, folder, rank, total
-        self.count, self.pending, self.said = 0, [], time.monotonic()
+        self.count, self.pending, self.recorded_at = 0, [], time.monotonic()
 
     def add(self, start: int, stop: int) -> None:
         self.pending.append((start, stop))
         self.count += 1
-        if time.monotonic() - self.said >= RECORD_SECONDS:
+        if time.monotonic() - self.recorded_at >= RECORD_SECONDS:
             self.write()
 
     def write(self) -> None:
@@ -172,4 +172,4 @@ class _Record:
             name = "{:012d}-{:012d}".format(*self.pending[0])
             blocks.write(blocks.file(self.folder, name), {"entries": np.array(self.pending, np.int64)})
             print(f"rank {self.rank}: {self.count} of {self.total} ranges", flush=True)
-        self.pending, self.said = [], time.monotonic()
+        self.pending, self.recorded_at = [], time.monotonic()

@@ -1,18 +1,14 @@
-"""Suffixes change hands: each is found in the text by one rank and sorted by the rank that has its range.
+"""Sends suffixes to the rank that sorts them: one rank finds a suffix in the text, another one owns its range.
 
 The text's blocks go round the ranks, and each round ends with an exchange. What a rank receives in a round, source by
 source, is therefore in the order of the text, and no rank reads more of it than its share.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from mpi4py import MPI
 from numba import njit
 
 from lib.corpus.suffixes.ranges import Ranges, position_dtype
-
-if TYPE_CHECKING:
-    from mpi4py.MPI import Intracomm
 
 BLOCK_TOKENS = 1 << 18
 ROUND_TOKENS = 1 << 24  # of all blocks of a round, 8 bytes each: what a rank receives if all of them are its own
@@ -25,9 +21,7 @@ class Exchange:
     sizes: how many suffixes every range has in the whole text (int64).
     """
 
-    def __init__(self, finder: Ranges, comm: "Intracomm") -> None:
-        from mpi4py import MPI
-
+    def __init__(self, finder: Ranges, comm: MPI.Intracomm) -> None:
         self.finder, self.comm = finder, comm
         self.block = min(BLOCK_TOKENS, max(1, ROUND_TOKENS // comm.size))
         self.rounds = -(-finder.text.n_tokens // (self.block * comm.size))
@@ -40,8 +34,8 @@ class Exchange:
     def deliver(self, owners: np.ndarray) -> np.ndarray:
         """The positions of all suffixes of this rank's ranges, range after range and rising in each.
 
-        owners: int64, the rank that wants each range; -1: none does now. All ranks call this with the same owners.
-        Keys stay behind: computing them where they are sorted costs less than moving and keeping them.
+        owners: int64, the rank that gets each range; -1: not delivered now. All ranks call this with the same owners.
+        Keys are not sent: computing them where they are sorted costs less than moving and keeping them.
         """
         mine = owners == self.comm.rank
         fill = np.cumsum(np.where(mine, self.sizes, 0)) - self.sizes

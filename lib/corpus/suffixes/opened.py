@@ -1,4 +1,4 @@
-"""A stored suffix array, opened beside its chunk and checked against it."""
+"""Opens a stored suffix array and checks it against its chunk."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from lib.corpus import chunks
 from lib.corpus.chunks import Chunk
 from lib.corpus.suffixes import order
 
-USUAL_DEPTH = 1024  # of an array that does not say
+USUAL_DEPTH = 1024  # of an array without the attribute `depth`
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SuffixArray:
 
 
 def open_suffix_array(path: Path, chunk: Chunk) -> SuffixArray:
-    """The suffix array of one chunk. Raises TesseraError when it is that of another text, or no such file."""
+    """The suffix array of one chunk. Raises TesseraError when it belongs to another text, or has no positions."""
     with hdf5.opened(path) as file:
         if "positions" not in file:
             raise TesseraError(f"{path}: no dataset 'positions' (has: {', '.join(sorted(file)) or 'nothing'})")
@@ -40,14 +40,14 @@ def open_suffix_array(path: Path, chunk: Chunk) -> SuffixArray:
             f"{chunk.n_tokens}; give the arrays in the order of the corpus"
         )
     if "tokens_digest" in attributes and attributes["tokens_digest"] != chunks.digest(chunk):
-        raise TesseraError(f"{path}: made of another text than {chunk.path}; give the array of this chunk")
+        raise TesseraError(f"{path}: made from another text than {chunk.path}; give the array of this chunk")
     if depth < 1 or positions.dtype.kind not in "ui":
-        raise TesseraError(f"{path}: {positions.dtype} sorted by {depth} tokens; integers, by at least 1, are wanted")
+        raise TesseraError(f"{path}: {positions.dtype} sorted by {depth} tokens; it must be integers, by 1 or more")
     return SuffixArray(path, positions, depth, checksums)
 
 
 def check_array(array: SuffixArray, chunk: Chunk, start: int, stop: int) -> None:
-    """Compare the checksums that cover entries start .. stop - 1; without any, their order with the text of `chunk`.
+    """Check entries start .. stop - 1 by the checksums that cover them; without checksums, by the text of `chunk`.
 
     Raises TesseraError naming the file.
     """
@@ -65,6 +65,6 @@ def _check_order(array: SuffixArray, chunk: Chunk, start: int, stop: int) -> Non
     wrong = order.first_out_of_order(chunk.tokens, array.positions, array.depth, start, stop)
     if wrong is not None:
         raise TesseraError(
-            f"{array.path}: entry {wrong} is {array.positions[wrong]}, no position in {chunk.path}, or not the next "
-            f"one by {array.depth} tokens; make the array again, or say its depth in the attribute `depth`"
+            f"{array.path}: entry {wrong} is {array.positions[wrong]}, which is not a position in {chunk.path}, or is "
+            f"out of order by {array.depth} tokens; make the array again, or give its depth in the attribute `depth`"
         )

@@ -1,11 +1,11 @@
-"""Whether an array is the suffix array that it is said to be: for files without checksums, made elsewhere."""
+"""Checks that an array is a suffix array of a text: for files without checksums, made elsewhere."""
 
 import numpy as np
 from numba import njit
 
 
 def first_out_of_order(tokens: np.ndarray, positions: np.ndarray, depth: int, start: int, stop: int) -> int | None:
-    """The first entry of start .. stop - 1 that is no position, or does not belong behind the one before it.
+    """The first entry of start .. stop - 1 that is not a position, or does not belong after the entry before it.
 
     tokens: 1-D; positions: as many integers. Entries rise by (up to `depth` tokens from there, position), the end of
     the text before any token. Where no entry is out of order, all differ, so that every position stands there once.

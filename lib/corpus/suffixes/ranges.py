@@ -1,4 +1,4 @@
-"""Suffix arrays of texts of any size, range by range: a sample sort that merges nothing.
+"""Cuts the suffixes of a text of any size into ranges: a sample sort without merging.
 
 Sorted sample suffixes (splitters) cut the order of all suffixes into ranges. Counting the suffixes of every range says
 where in the array each range stands, so any process can sort and write any ranges, in any order.

@@ -96,7 +96,7 @@ def test_a_query_longer_than_the_text_does_not_occur() -> None:
         (np.zeros((2, 3)), "float64 of shape"),
         (np.zeros((0, 5), int), "at least one query"),
         (np.zeros((5, 0), int), "at least one query"),
-        (np.array([[1, 2], [3, 50]]), "query 1 has the id 50, the vocabulary 50"),
+        (np.array([[1, 2], [3, 50]]), "query 1 has the id 50, but vocab_size is 50"),
         (np.array([[1, -2]]), "query 0 has the id -2"),
     ],
 )
@@ -107,9 +107,9 @@ def test_queries_that_are_none_are_refused(queries, message) -> None:
 
 def test_an_array_of_another_text_is_refused() -> None:
     tokens, offsets, query = np.arange(4, dtype=np.uint16), np.array([0, 4]), np.array([[2]])
-    with pytest.raises(TesseraError, match="3 entries is none of 4 tokens"):
+    with pytest.raises(TesseraError, match="3 entries does not fit 4 tokens"):
         scan.search(query, tokens, offsets, np.arange(3, dtype=np.uint32), 8)
-    with pytest.raises(TesseraError, match="no position in 4 tokens"):
+    with pytest.raises(TesseraError, match="not a position in 4 tokens"):
         scan.search(query, tokens, offsets, np.array([9, 9, 9, 9], np.uint32), 8)
 
 

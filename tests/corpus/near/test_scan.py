@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.base.errors import TesseraError
-from lib.corpus.near import scan as near_scan
+from lib.corpus.near import scan
 from lib.corpus.near.non_overlapping import choose
-from lib.corpus.near.scan import METRICS, Hits, keep, merge, prepare, scan, thinned
+from lib.corpus.near.scan import METRICS, Hits, keep, merge, prepare, thinned
 from tests.support.brute_near_duplicates import Rows, choice, hits, sliding_counters
 
 Case = tuple[np.ndarray, np.ndarray, np.ndarray, int]  # tokens, offsets, targets, max_distance
@@ -22,7 +22,7 @@ def rows(found: Hits) -> Rows:
 
 def check(case: Case) -> dict[str, Rows]:
     tokens, offsets, targets, max_distance = case
-    found = scan(tokens, offsets, prepare(targets, max_distance), 0, len(tokens))
+    found = scan.scan(tokens, offsets, prepare(targets, max_distance), 0, len(tokens))
     wanted = hits(tokens.tolist(), offsets.tolist(), targets.tolist(), max_distance)
     assert {metric: rows(found[metric]) for metric in METRICS} == wanted
     return wanted
@@ -64,16 +64,16 @@ def test_planted_edits_at_starts_and_ends_of_documents(edits: int) -> None:
         documents.append(np.concatenate(parts))
     tokens = np.concatenate(documents).astype(np.uint16)
     offsets = np.cumsum([0, *map(len, documents)])
-    found = scan(tokens, offsets, prepare(targets.astype(np.uint32), 5), 0, len(tokens))
+    found = scan.scan(tokens, offsets, prepare(targets.astype(np.uint32), 5), 0, len(tokens))
     for metric in METRICS:
         chosen = keep(found[metric], lambda p, d: choose(p, d, length))
         assert rows(chosen) == planted
 
 
 def test_one_long_run_fills_the_buffers_more_than_once() -> None:
-    n_tokens = 3 * near_scan.STEPS
+    n_tokens = 3 * scan.STEPS
     tokens, offsets = np.full(n_tokens, 7, np.uint16), np.array([0, 10, n_tokens - 5, n_tokens])
-    found = scan(tokens, offsets, prepare(np.array([[7] * 20, [7] * 10 + [8] * 10]), 10), 0, n_tokens)
+    found = scan.scan(tokens, offsets, prepare(np.array([[7] * 20, [7] * 10 + [8] * 10]), 10), 0, n_tokens)
     starts = range(10, n_tokens - 5 - 20 + 1)
     for metric in METRICS:
         assert rows(found[metric]) == [(0, p, 0) for p in starts] + [(1, p, 10) for p in starts]
@@ -81,7 +81,7 @@ def test_one_long_run_fills_the_buffers_more_than_once() -> None:
 
 def test_one_shift_is_far_in_hamming_and_near_in_levenshtein() -> None:
     tokens = np.arange(101, dtype=np.uint16)
-    found = scan(tokens[1:], np.array([0, 100]), prepare(tokens[None, :100], 50), 0, 100)
+    found = scan.scan(tokens[1:], np.array([0, 100]), prepare(tokens[None, :100], 50), 0, 100)
     assert rows(found["hamming"]) == []
     assert rows(found["levenshtein"]) == [(0, 0, 2)]
 
@@ -90,7 +90,7 @@ def test_one_shift_is_far_in_hamming_and_near_in_levenshtein() -> None:
 def test_many_targets_go_in_several_passes(n_targets: int) -> None:
     rng = np.random.default_rng(1)
     tokens, targets = rng.integers(0, 9, 60, np.uint16), rng.integers(0, 9, (n_targets, 8)).astype(np.uint32)
-    assert len(prepare(targets, 4).slabs) == -(-n_targets // near_scan.SLAB)
+    assert len(prepare(targets, 4).slabs) == -(-n_targets // scan.SLAB)
     assert check((tokens, np.array([0, 25, 60]), targets, 4))["levenshtein"]
 
 
@@ -112,7 +112,7 @@ def test_parts_thinned_one_by_one_give_the_same_choice(seed: int, size: int, len
     offsets, targets = np.array([0, *sorted(rng.integers(0, 151, 2)), 150]), prepare(target, length // 2)
     parts: dict[str, list[Hits]] = {metric: [] for metric in METRICS}
     for low in range(0, 150, size):
-        found = scan(tokens, offsets, targets, low, min(low + size, 150))
+        found = scan.scan(tokens, offsets, targets, low, min(low + size, 150))
         for metric, left in thinned(found, length, low, min(low + size, 150)).items():
             parts[metric].append(left)
     wanted = hits(tokens.tolist(), offsets.tolist(), target.tolist(), length // 2)
@@ -123,7 +123,7 @@ def test_parts_thinned_one_by_one_give_the_same_choice(seed: int, size: int, len
 
 def test_thinning_a_repeated_text_leaves_few() -> None:
     tokens = np.tile(np.arange(1000, dtype=np.uint16), 20)
-    found = scan(tokens, np.array([0, len(tokens)]), prepare(tokens[None, 500:600], 50), 0, len(tokens))
+    found = scan.scan(tokens, np.array([0, len(tokens)]), prepare(tokens[None, 500:600], 50), 0, len(tokens))
     left = thinned(found, 100, 0, len(tokens))
     assert len(found["levenshtein"]) > 900
     assert rows(left["levenshtein"]) == [(0, 500 + 1000 * copy, 0) for copy in range(20)]
@@ -140,7 +140,7 @@ def test_positions_beyond_32_bits(tmp_path: Path, border: int) -> None:
     tokens = np.memmap(file, np.uint16, mode="r")
     offsets = np.array([0, border - 200, border - 30, border + 200])
     targets = np.stack([text[10:110], text[180:280], text[300:400], text[120:220]])
-    found = scan(tokens, offsets, prepare(targets, 3), border - 300, border + 200)
+    found = scan.scan(tokens, offsets, prepare(targets, 3), border - 300, border + 200)
     wanted = [(0, border - 190), (1, border - 20), (2, border + 100)]  # the last target crosses two documents
     for metric in METRICS:
         at = [(target, position) for target, position, distance in rows(found[metric]) if distance == 0]
@@ -152,12 +152,12 @@ def test_the_published_counter_finds_the_same_candidates() -> None:
     rng = np.random.default_rng(4)
     tokens, targets = rng.integers(0, 12, 300), rng.integers(0, 12, (5, 20))
     wanted = {(p, t) for p, t in sliding_counters(tokens.tolist(), targets.tolist(), 8)}
-    ready, capacity = prepare(targets.astype(np.uint32), 8), 2 * near_scan.STEPS * 5
+    ready, capacity = prepare(targets.astype(np.uint32), 8), 2 * scan.STEPS * 5
     positions, numbers = np.empty(capacity, np.int64), np.empty(capacity, np.uint16)
-    dense = near_scan._dense(tokens.astype(np.uint16), ready)
+    dense = scan._dense(tokens.astype(np.uint16), ready)
     starts = np.array([0]), np.array([281])
     slab = ready.slabs[0]
-    *_, n = near_scan._candidates(dense, *starts, 0, 20, slab, slab.lookup.copy(), positions, numbers)
+    *_, n = scan._candidates(dense, *starts, 0, 20, slab, slab.lookup.copy(), positions, numbers)
     assert set(zip(positions[:n].tolist(), numbers[:n].tolist())) == wanted
     assert n == len(wanted) > 100
 

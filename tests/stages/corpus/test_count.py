@@ -146,7 +146,7 @@ def flip(path: Path, place: int) -> None:
 
 def test_ids_beyond_the_vocabulary_are_named(inputs, tmp_path) -> None:
     inputs["queries"] = write_queries(tmp_path / "q.h5", [[1, 2], [1, 4]])
-    with pytest.raises(TesseraError, match=r"q\.h5: query 1 has the id 4, the vocabulary 4.*chunk-00\.h5"):
+    with pytest.raises(TesseraError, match=r"q\.h5: query 1 has the id 4, but vocab_size is 4.*chunk-00\.h5"):
         counts(inputs, tmp_path / "a")
     write_queries(tmp_path / "q.h5")
     write_chunk(inputs["corpus"][0], [[1, 7, 1]], vocab_size=4, dtype="<u2")
@@ -161,7 +161,7 @@ def test_suffix_arrays_that_do_not_fit_are_refused(inputs, tmp_path) -> None:
     foreign = tmp_path / "array-foreign.h5"
     write_array(foreign, CORPUS[0], tokens_digest="of another text")
     of_another = {**inputs, "suffix_arrays": [foreign, inputs["suffix_arrays"][1]]}
-    with pytest.raises(TesseraError, match=r"array-foreign\.h5: made of another text than .*chunk-00\.h5"):
+    with pytest.raises(TesseraError, match=r"array-foreign\.h5: made from another text than .*chunk-00\.h5"):
         counts(of_another, tmp_path / "a", method="suffix_array")
     with pytest.raises(TesseraError, match="1 given for 2 chunks"):
         counts({**inputs, "suffix_arrays": inputs["suffix_arrays"][:1]}, tmp_path / "a", method="suffix_array")

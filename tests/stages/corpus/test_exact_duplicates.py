@@ -129,7 +129,7 @@ def test_an_array_that_is_too_shallow_is_refused(inputs, tmp_path) -> None:
 
 def test_an_array_of_another_text_is_refused(inputs, tmp_path) -> None:
     other = write_chunk(tmp_path / "other/chunk-00.h5", [document[::-1] for document in DOCUMENTS], vocab_size=9)
-    with pytest.raises(TesseraError, match="made of another text"):
+    with pytest.raises(TesseraError, match="made from another text"):
         find({**inputs, "corpus": other}, tmp_path / "out", length=5)
     longer = write_chunk(tmp_path / "longer/chunk-00.h5", [*DOCUMENTS, [1]], vocab_size=9)
     with pytest.raises(TesseraError, match="a suffix array of"):
@@ -156,7 +156,7 @@ def test_entries_that_are_no_positions_are_an_error(inputs, tmp_path) -> None:
         positions[3] = len(tokens)
         hdf5.write(file, "positions", positions, contiguous=True)
         file.attrs.update(depth=16, n_tokens=len(tokens))
-    with pytest.raises(TesseraError, match=rf"entry 3 is {len(tokens)}, no position"):
+    with pytest.raises(TesseraError, match=rf"entry 3 is {len(tokens)}, not a position"):
         find({**inputs, "suffix_array": foreign}, tmp_path / "out", length=5)
 
 

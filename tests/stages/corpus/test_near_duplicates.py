@@ -140,7 +140,7 @@ def test_targets_that_do_not_fit_are_errors(inputs: dict[str, Any], tmp_path: Pa
         (np.zeros((3, LENGTH + 1)), "targets of 13 tokens; `length` is 12"),
         (np.zeros((0, LENGTH)), "no targets"),
         (np.zeros(LENGTH), "n x length"),
-        (np.full((2, LENGTH), 1 << 16), "target 0 has the id 65536, the vocabulary of .*chunk-00.h5 only 65536"),
+        (np.full((2, LENGTH), 1 << 16), "target 0 has the id 65536, but vocab_size of .*chunk-00.h5 is 65536"),
     ):
         path = write_targets(tmp_path / places.TARGETS, tokens)
         with pytest.raises(TesseraError, match=message):

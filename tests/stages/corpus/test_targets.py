@@ -124,14 +124,14 @@ def test_too_few_says_how_many_exist(inputs, tmp_path) -> None:
 def test_groups_of_another_corpus_are_refused(inputs, tmp_path) -> None:
     swapped = {**inputs, "corpus": inputs["corpus"][::-1]}
     with pytest.raises(
-        TesseraError, match=r"group \d+ has \d+ occurrences, its chunk \d+; these groups are of another"
+        TesseraError, match=r"group \d+ has \d+ occurrences in the file, but \d+ in its chunk; give the corpus"
     ):
         make(swapped, tmp_path / "a")
     write_groups(inputs["groups"], TEXTS[0], length=6)
     with pytest.raises(TesseraError, match="groups of 6 tokens, but length is 5"):
         make(inputs, tmp_path / "b", length=5, min_unique_tokens=2)
     write_groups(inputs["groups"], TEXTS[0], tokens_digest="no such")
-    with pytest.raises(TesseraError, match="groups of none of the 2 chunks"):
+    with pytest.raises(TesseraError, match="its groups belong to none of the 2 chunks"):
         make(inputs, tmp_path / "c")
 
 

@@ -34,7 +34,7 @@ def test_a_missing_file_names_those_there_are(tmp_path):
 
 def test_a_file_that_is_no_gguf_is_named(tmp_path):
     (tmp_path / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
-    with pytest.raises(TesseraError, match=r"broken\.gguf: no GGUF model that can be read"):
+    with pytest.raises(TesseraError, match=r"broken\.gguf: not a readable GGUF model"):
         gguf_files.load(tmp_path / "broken.gguf")
     with pytest.raises(TesseraError, match="unknown dtype 'int4'"):
         gguf_files.load(tmp_path / "broken.gguf", "int4")

@@ -43,5 +43,5 @@ def test_a_model_that_was_not_fetched_is_refused(snapshot, tmp_path):
 
 def test_a_snapshot_without_its_weights_is_refused(snapshot, tmp_path):
     (snapshot / "model.safetensors").unlink()
-    with pytest.raises(TesseraError, match=r"no model\.safetensors there"):
+    with pytest.raises(TesseraError, match=r"no model\.safetensors in it"):
         hub_model.run(hub_model.Config("lab/tiny", COMMIT), {}, tmp_path)

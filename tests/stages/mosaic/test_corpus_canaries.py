@@ -112,7 +112,7 @@ def test_what_is_missing_is_named(inputs, tmp_path):
     given = {"canaries": canaries, "target_tokenizer": inputs["target"]}
     with pytest.raises(UsageError, match="needs the input near_duplicates"):
         duplicates.run(duplicates.Config(kind="near_duplicates", nearest=1, farthest=3), given, tmp_path)
-    with pytest.raises(ValueError, match="no distance lies between"):
+    with pytest.raises(ValueError, match="farthest must not be smaller"):
         duplicates.Config(kind="near_duplicates", nearest=5, farthest=3)
 
 
@@ -127,7 +127,7 @@ def test_remedies_are_those_of_this_stage(inputs, tiny_tokenizer, tmp_path):
     given = {name: inputs[name] for name in near_duplicates.INPUTS}
     config = duplicates.Config(kind="near_duplicates", nearest=1, farthest=6)
     with pytest.raises(
-        TesseraError, match=r"canaries\.h5: no targets of a corpus; make them with the stage corpus_canaries"
+        TesseraError, match=r"canaries\.h5: these canaries have no targets; make them with the stage corpus_canaries"
     ):
         duplicates.run(config, {"canaries": plain, "target_tokenizer": tiny_tokenizer, **given}, tmp_path)
 

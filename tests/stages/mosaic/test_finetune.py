@@ -297,7 +297,7 @@ def test_a_loss_that_is_not_finite_names_its_step(inputs, server, tmp_path):
     ("changes", "message"),
     [
         ({"context": 512}, "context 512 is longer than the 256 positions of the model"),
-        ({"batch_size": 0}, "batch_size must be positive"),
+        ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         ({"deepspeed": "zero4"}, "did you mean"),
         ({"deepspeed": "zero0", "precision": "bf16"}, "use zero1"),
     ],

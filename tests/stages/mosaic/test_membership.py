@@ -274,7 +274,7 @@ def test_reference_bos_by_name(tiny_causal_lm, canaries, tmp_path, capsys):
         found = hdf5.read(tmp_path / f"out-{bos}" / "reference.h5", "members/log_prob_sums")[2]
         assert found == pytest.approx(-nll(tiny_causal_lm, ids, opening).sum(), abs=1e-4)
     assert run("reference_scores", tmp_path / "wrong", {"inputs": inputs, "bos": "<s>"}) == 1
-    assert "'<s>' is no token of this tokenizer" in capsys.readouterr().err
+    assert "'<s>' is not a token of this tokenizer" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

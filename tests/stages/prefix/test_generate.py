@@ -220,5 +220,5 @@ def test_a_prompt_keeps_its_key_wherever_it_stands(prompt_file) -> None:
 
 def test_no_prompts_is_an_error(tiny_causal_lm, tmp_path) -> None:
     file = foreign(tmp_path / "none.h5", np.zeros((0, P), int))
-    with pytest.raises(TesseraError, match="with a row at least"):
+    with pytest.raises(TesseraError, match="with at least one row"):
         generate.run(generate.Config(), {"model": tiny_causal_lm, "prompts": file}, tmp_path)

@@ -141,7 +141,7 @@ def random_windows(offsets: Sequence[np.ndarray], length: int, seed: int) -> Ite
 
 def choose_random(
     tokens: Sequence[np.ndarray], offsets: Sequence[np.ndarray], length: int, n: int, min_unique: int, seed: int
-) -> list[tuple[int, int]]:  # fmt: skip
+) -> list[tuple[int, int]]:
     """(chunk, position) of n random windows with enough different tokens that do not overlap one another.
 
     The draws do not depend on the targets in buckets. Raises TesseraError, saying why windows were refused, when

@@ -114,8 +114,11 @@ def edit_columns(typing_context, equal, first, more, less, length, bottom, dista
         builder.cbranch(builder.icmp_signed("<", new_column, length), loop, after)
         zeros = ir.Constant(_WORDS, None)
         for phi, entry, value in (
-            (column, _INT64(0), new_column), (up, ones, new_up), (down, zeros, new_down), (total, zeros, new_total)
-        ):  # fmt: skip
+            (column, _INT64(0), new_column),
+            (up, ones, new_up),
+            (down, zeros, new_down),
+            (total, zeros, new_total),
+        ):
             phi.add_incoming(entry, before)
             phi.add_incoming(value, loop)
         builder.position_at_end(after)

@@ -101,9 +101,11 @@ def _backward(
         states[:, 0] = state
         _run_again(start, stop, *_arrays(delta, base_2, drive, B, decay, states))
         _run_back(
-            start, stop, *_arrays(decay, drive, delta, A, B, C, states, grad_y),
+            start,
+            stop,
+            *_arrays(decay, drive, delta, A, B, C, states, grad_y),
             *_arrays(grad_state, grad_drive, grad_delta, grad_A, grad_B, grad_C),
-        )  # fmt: skip
+        )
     return grad_drive * delta, grad_delta + grad_drive * u, grad_A, grad_B, grad_C, grad_state
 
 

@@ -28,9 +28,12 @@ class OneTokenLayer(GPTNeoXLayer):
         """rows x 1 x width in and out; the cache is brought up to date."""
         if not self._suits(hidden_states, attention_mask, layer_past):
             return super().forward(
-                hidden_states, attention_mask=attention_mask, layer_past=layer_past,
-                position_embeddings=position_embeddings, **rest,
-            )  # fmt: skip
+                hidden_states,
+                attention_mask=attention_mask,
+                layer_past=layer_past,
+                position_embeddings=position_embeddings,
+                **rest,
+            )
         attention = self.attention
         projected = attention.query_key_value(self.input_layernorm(hidden_states))
         cache = layer_past.layers[attention.layer_idx]

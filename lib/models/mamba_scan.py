@@ -36,9 +36,12 @@ class FastMambaMixer(MambaMixer):
     """
 
     def forward(
-        self, hidden_states: torch.Tensor, cache_params: Cache | None = None,
-        attention_mask: torch.Tensor | None = None, **_: Any,
-    ) -> torch.Tensor:  # fmt: skip
+        self,
+        hidden_states: torch.Tensor,
+        cache_params: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        **_: Any,
+    ) -> torch.Tensor:
         """batch x length x width in and out; the cache, when there is one, is brought up to date."""
         if hidden_states.device.type != "cpu":  # the model was moved after it was made fast
             return super().forward(hidden_states, cache_params, attention_mask)

@@ -18,10 +18,12 @@ def columns(continuations: IdMatrix, prompts: IdMatrix, suffixes: IdMatrix) -> d
     """Everything below, of each row, and `exact`: whether the whole suffix is repeated (bool)."""
     matched = matched_tokens(continuations, suffixes)
     return {
-        "exact": matched == suffixes.shape[1], "matched_tokens": matched,
-        "edit_similarity": edit_similarity(continuations, suffixes), "bleu": bleu_scores(continuations, suffixes),
+        "exact": matched == suffixes.shape[1],
+        "matched_tokens": matched,
+        "edit_similarity": edit_similarity(continuations, suffixes),
+        "bleu": bleu_scores(continuations, suffixes),
         "suffix_in_prompt": in_prompt(prompts, suffixes),
-    }  # fmt: skip
+    }
 
 
 def matched_tokens(continuations: IdMatrix, suffixes: IdMatrix) -> NDArray[np.uint32]:

@@ -30,9 +30,12 @@ class Prompts:
     def rows(self, part: slice) -> dict[str, NDArray]:
         """Some rows, as datasets."""
         return {
-            "prompt": self.prompt[part].astype("<u4"), "suffix": self.suffix[part].astype("<u4"),
-            "document": self.document[part], "subset": self.subset[part], "repetitions": self.repetitions[part],
-        }  # fmt: skip
+            "prompt": self.prompt[part].astype("<u4"),
+            "suffix": self.suffix[part].astype("<u4"),
+            "document": self.document[part],
+            "subset": self.subset[part],
+            "repetitions": self.repetitions[part],
+        }
 
 
 def write(

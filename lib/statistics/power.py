@@ -97,7 +97,7 @@ def typical(aucs: pd.DataFrame, copies: Sequence[int]) -> Typical:
     """
     levels = np.array(sorted(set(copies)), dtype=np.float64)
     if len(levels) < 2 or levels[0] != 1:
-        raise ValueError(f"copies are {sorted(set(copies))}; an exact curve needs 1 and a larger number")
+        raise ValueError(f"copies are {sorted(set(copies))}; an exact curve needs nu = 1 and a larger nu")
     rows = aucs[aucs["attack"] == ATTACK]
     exact = rows[rows["variable"] == "repetitions"].groupby("value")["auc"].mean()
     curve = isotonic_fit(exact.to_numpy())

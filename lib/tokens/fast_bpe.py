@@ -25,9 +25,12 @@ Encode = Callable[[list[str]], Encoded]
 GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
 SINGLE_DIGITS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++|\p{N}| ?[^\s\p{L}\p{N}]++|\s+(?![^\s\p{N}])|\s"
 PLAIN_BPE = {
-    "type": ("BPE",), "dropout": (None, 0.0), "continuing_subword_prefix": (None, ""),
-    "end_of_word_suffix": (None, ""), "byte_fallback": (None, False),
-}  # fmt: skip
+    "type": ("BPE",),
+    "dropout": (None, 0.0),
+    "continuing_subword_prefix": (None, ""),
+    "end_of_word_suffix": (None, ""),
+    "byte_fallback": (None, False),
+}
 
 
 class NotByteLevel(ValueError):

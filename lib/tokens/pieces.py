@@ -183,9 +183,7 @@ class PieceEncoder:
     def _gather(self, entries: np.ndarray, per_text: np.ndarray, long_ids: list[list[int]], most: int) -> Encoded:
         ids, lengths = np.empty(most, np.uint32), np.empty(len(per_text), np.int64)
         long_starts, long_pool = flat(long_ids)
-        written = _emit(
-            entries, per_text, self._starts, self._counts, self._pool, long_starts, long_pool, ids, lengths
-        )  # fmt: skip
+        written = _emit(entries, per_text, self._starts, self._counts, self._pool, long_starts, long_pool, ids, lengths)
         return Encoded(ids[:written].copy(), lengths)
 
     def _learn(self, data: bytes, slots: np.ndarray, spans: np.ndarray) -> None:

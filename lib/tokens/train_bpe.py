@@ -46,9 +46,12 @@ def of_merges(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]]) -> 
 
 def _causal_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT,
+        tokenizer_object=tokenizer,
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        pad_token=END_OF_TEXT,
         clean_up_tokenization_spaces=False,
-    )  # fmt: skip
+    )
 
 
 def _masked_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:

@@ -294,9 +294,11 @@ def _origin(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config
     for parameter in model.parameters():  # the beginning of each tells models apart
         contents.update(parameter.detach().flatten()[:64].float().numpy().tobytes())
     return {
-        "ranks": torch_ranks.size(), "recipe": config.digest(config.science(recipe)),
-        "model or data": contents.hexdigest(), "DeepSpeed configuration": config.digest(deepspeed_config),
-    }  # fmt: skip
+        "ranks": torch_ranks.size(),
+        "recipe": config.digest(config.science(recipe)),
+        "model or data": contents.hexdigest(),
+        "DeepSpeed configuration": config.digest(deepspeed_config),
+    }
 
 
 def _resumable(folder: Path, origin: dict[str, Any]) -> Path | None:

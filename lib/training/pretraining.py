@@ -145,8 +145,11 @@ def masked_model(size: Architecture, tokenizer: Any, seed: int) -> RobertaForMas
     """A RoBERTa without dropout (a few hundred steps cannot overfit) and with random weights from `seed`."""
     config = RobertaConfig(
         **{**_shared(size, tokenizer), "max_position_embeddings": size.context + tokenizer.pad_token_id + 1},
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, type_vocab_size=1, layer_norm_eps=1e-5,
-    )  # fmt: skip
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+    )
     return _initialised(RobertaForMaskedLM, config, seed)
 
 

@@ -66,7 +66,7 @@ def sequences(documents: Sequence[np.ndarray], context: int, bos: int | None) ->
     to predict and is left out. Raises TesseraError naming the document that is too short for one sequence.
     """
     if context < 2:
-        raise TesseraError(f"context is {context}; it must be at least 2, since a sequence has a token to predict")
+        raise TesseraError(f"context is {context}; a training sequence needs at least 2 tokens")
     if not documents:
         raise TesseraError("no documents to train on; give at least one")
     cut: list[np.ndarray] = []

@@ -61,9 +61,11 @@ def mamba(width: int, layers: int) -> MambaForCausalLM:
 
 
 PAIRS = {
-    "GPT-NeoX": (gpt_neox, (128, 4), (64, 3)), "Mamba": (mamba, (128, 7), (64, 6)),
-    "GPT-NeoX, small": (gpt_neox, (64, 3), (32, 2)), "Mamba, small": (mamba, (64, 6), (32, 4)),
-}  # fmt: skip
+    "GPT-NeoX": (gpt_neox, (128, 4), (64, 3)),
+    "Mamba": (mamba, (128, 7), (64, 6)),
+    "GPT-NeoX, small": (gpt_neox, (64, 3), (32, 2)),
+    "Mamba, small": (mamba, (64, 6), (32, 4)),
+}
 
 
 @torch.no_grad()

@@ -123,8 +123,11 @@ def is_part(ids: list[int], whole: list[int]) -> bool:
 def test_its_key_is_checked_and_it_goes_by_its_own_name(project: Path) -> None:
     lacking = subprocess.run(
         [sys.executable, "-c", "from jobs.mosaic.duplicates import Config; Config(kind='drop')"],
-        cwd=project, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "kind drop needs dropped_tokens" in lacking.stderr
     assert "dropped_tokens: int | None; default null" in _run(project, "-m", "jobs", "duplicates", "--help")
     assert _run(project, "-c", WORDS).strip() == "['R', 'omission', 'a duplicate that has lost tokens']"

@@ -40,7 +40,7 @@ def test_the_curve_counts(needed: list[float], samples: list[int]) -> None:
 
 @pytest.mark.parametrize(("log_p", "p"), [([-1.0], 0.0), ([-1.0], 1.0), ([0.1], 0.5), ([np.nan], 0.5)])
 def test_what_is_no_probability_is_refused(log_p: list[float], p: float) -> None:
-    with pytest.raises(ValueError, match=r"probability|at most 0"):
+    with pytest.raises(ValueError, match=r"above 0 and below 1|at most 0"):
         discoverable.samples_needed(log_p, p)
 
 

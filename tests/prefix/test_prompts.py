@@ -94,9 +94,9 @@ def test_a_foreign_file_needs_prompts_and_suffixes_alone(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("prompt", "suffix", "message"),
     [
-        (np.ones((3, 4)), np.ones((3, 2), int), "'prompt' is a matrix of integers"),
-        (np.ones((0, 4), int), np.ones((0, 2), int), "with a row at least"),
-        (np.ones((3, 4), int), np.ones((2, 2), int), "3 rows of 'prompt', but not of 'suffix'"),
+        (np.ones((3, 4)), np.ones((3, 2), int), "'prompt' must be a matrix of integers"),
+        (np.ones((0, 4), int), np.ones((0, 2), int), "with at least one row"),
+        (np.ones((3, 4), int), np.ones((2, 2), int), "'suffix' does not have the 3 rows of 'prompt'"),
     ],
 )
 def test_files_that_hold_no_prompts_are_refused(tmp_path, prompt, suffix, message: str) -> None:

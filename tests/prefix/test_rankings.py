@@ -13,8 +13,11 @@ POSITIVE = st.lists(st.floats(0.01, 20), min_size=2, max_size=2)
 def test_hand_made_values() -> None:
     found = rankings.scores({"large": [2.0, 1.0], "small": [3.0, 1.0], "lower": [5.0, 2.0], "zlib_bytes": [80, 10]})
     assert {name: values.tolist() for name, values in found.items()} == {
-        "perplexity": [-2, -1], "small": [1.5, 1], "lowercase": [2.5, 2], "zlib": [40, 10],
-    }  # fmt: skip
+        "perplexity": [-2, -1],
+        "small": [1.5, 1],
+        "lowercase": [2.5, 2],
+        "zlib": [40, 10],
+    }
     assert set(rankings.scores({"large": [1.0], "zlib_bytes": [3]})) == {"perplexity", "zlib"}
 
 
@@ -41,5 +44,5 @@ def test_certainty_ranks_first() -> None:
 def test_wrong_values_are_refused() -> None:
     with pytest.raises(ValueError, match="row 1: a log-perplexity must be at least 0"):
         rankings.perplexity([1.0, -0.5])
-    with pytest.raises(ValueError, match="count -1"):
+    with pytest.raises(ValueError, match="count is -1"):
         rankings.top([1.0], -1)

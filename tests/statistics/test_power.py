@@ -22,7 +22,7 @@ def test_the_error_of_an_auc_is_near_that_of_simulated_canaries(auc):
 def test_the_error_of_an_auc_known_answers():
     assert power.auc_error(1.0, 10, 10) == 0
     assert power.auc_error(0.5, 1, 1) == 0.5
-    with pytest.raises(ValueError, match="lies in"):
+    with pytest.raises(ValueError, match="between 0 and 1"):
         power.auc_error(1.1, 10, 10)
 
 

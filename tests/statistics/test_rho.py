@@ -206,8 +206,8 @@ def test_isotonic_rho_grows_with_the_auc(curve, one, other):
     [
         ([2, 3], [0.5, 0.6], 0.5, "from 1"),
         ([1], [0.5], 0.5, "at least two"),
-        ([1, 3, 2], [0.5, 0.6, 0.7], 0.5, "increasing"),
-        ([1, 2.5], [0.5, 0.6], 0.5, "integers"),
+        ([1, 3, 2], [0.5, 0.6, 0.7], 0.5, "rising from 1"),
+        ([1, 2.5], [0.5, 0.6], 0.5, "whole numbers"),
         ([1, 2, 3], [0.5, 0.6], 0.5, "2.* values for 3"),
         ([1, 2], [0.5, np.nan], 0.5, "finite"),
     ],

@@ -35,8 +35,9 @@ def test_a_folder_stands_for_what_can_be_read_in_it(tmp_path: Path) -> None:
 def test_patterns_files_and_globs(tmp_path: Path) -> None:
     touch(tmp_path, "train/chunk2/a.jsonl", "train/chunk10/a.jsonl", "test/a.jsonl", "rows.json")
     assert names(listing.list_files(tmp_path, ("train/**/*.jsonl", "train/chunk2/*")), tmp_path) == [
-        "train/chunk2/a.jsonl", "train/chunk10/a.jsonl"
-    ]  # fmt: skip
+        "train/chunk2/a.jsonl",
+        "train/chunk10/a.jsonl",
+    ]
     assert names(listing.list_files(tmp_path, ("*.json",)), tmp_path) == ["rows.json"]
     assert names(listing.list_files(tmp_path / "rows.json"), tmp_path) == ["rows.json"]
     assert names(listing.list_files(tmp_path / "t*" / "a.jsonl"), tmp_path) == ["test/a.jsonl"]

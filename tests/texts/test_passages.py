@@ -65,7 +65,7 @@ def test_a_text_that_repeats_itself_and_blank_ones_have_no_unique_piece():
 
 
 def test_pieces_shorter_than_two_shingles_are_refused():
-    with pytest.raises(ValueError, match="pieces of 99 characters"):
+    with pytest.raises(ValueError, match="pieces have 99 characters"):
         passages.unique_pieces(["text"], 99)
 
 

@@ -89,7 +89,7 @@ def test_what_is_no_archive_is_an_error(tmp_path: Path, ending: str) -> None:
         (b'{"text": ["a"]}', "line 3: 'text' is a list"),
         (b'{"text": "\xff"}', "line 3: not UTF-8"),
         (b'{"text": "\xed\xa0\x80"}', "line 3: not UTF-8"),
-        (b'{"text": "\\ud800"}', "line 3: 'text' is no Unicode text"),
+        (b'{"text": "\\ud800"}', "line 3: 'text' is not valid Unicode"),
         (b'{"text": ' + b"[" * 100_000, "line 3: not JSON"),
     ],
 )

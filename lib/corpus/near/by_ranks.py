@@ -90,6 +90,8 @@ def _chosen(folder: Path, ranges: TextRanges, n_chunks: int, metric: str, length
     columns = {name: np.concatenate([getattr(hits, name) for _, hits in by_chunk]) for name in COLUMNS}
     order = np.argsort(columns["target"], kind="stable")  # chunks and positions rise already
     return {
-        "target": columns["target"][order].astype("<u4"), "chunk": chunk[order].astype("<u4"),
-        "position": columns["position"][order].astype("<u8"), "distance": columns["distance"][order].astype("<u2"),
-    }  # fmt: skip
+        "target": columns["target"][order].astype("<u4"),
+        "chunk": chunk[order].astype("<u4"),
+        "position": columns["position"][order].astype("<u8"),
+        "distance": columns["distance"][order].astype("<u2"),
+    }

@@ -239,7 +239,7 @@ def _before(words, last, n_tokens, per_word, depth, left_key, left, right_key, r
 @njit(cache=True, nogil=True)
 def _merge_sort(
     words, last, n_tokens, per_word, depth, keys, positions, spare_keys, spare_positions, start, stop, taken
-):  # fmt: skip
+):
     """Sort a run by its keys at `taken`, and suffixes with equal keys by their text."""
     for piece in range(start, stop, INSERTION):
         _insertion_sort(
@@ -281,9 +281,7 @@ def _insertion_sort(words, last, n_tokens, per_word, depth, keys, positions, sta
 
 
 @njit(cache=True, nogil=True)
-def _merge(
-    words, last, n_tokens, per_word, depth, keys, positions, to_keys, to_positions, start, middle, stop, taken
-):  # fmt: skip
+def _merge(words, last, n_tokens, per_word, depth, keys, positions, to_keys, to_positions, start, middle, stop, taken):
     left, right = start, middle
     for i in range(start, stop):
         rightward = left == middle or (

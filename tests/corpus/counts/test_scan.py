@@ -21,9 +21,11 @@ def offsets_of(documents: list[list[int]]) -> np.ndarray:
 def brute(documents: list[list[int]], query: list[int], low: int = 0, high: int | None = None) -> int:
     """Occurrences inside documents whose position in the concatenation is in [low, high)."""
     starts = [
-        offset + i for offset, document in zip(offsets_of(documents), documents)
-        for i in range(len(document)) if document[i : i + len(query)] == query
-    ]  # fmt: skip
+        offset + i
+        for offset, document in zip(offsets_of(documents), documents)
+        for i in range(len(document))
+        if document[i : i + len(query)] == query
+    ]
     return sum(low <= start and (high is None or start < high) for start in starts)
 
 

@@ -233,7 +233,10 @@ def test_nobody_listens_and_a_refusal_in_words(serve) -> None:
             {"source": "endpoint", "url": "http://x", "model_name": "m", "begin": "1."},
             "source endpoint has no use for begin",
         ),
-        ({"source": "endpoint", "url": "http://u:pw@x/v1", "model_name": "m"}, "url: .*without user or password"),
+        (
+            {"source": "endpoint", "url": "http://u:pw@x/v1", "model_name": "m"},
+            "url: .*without user, password or query",
+        ),
         ({"source": "endpoint", "url": "http://x/v1?key=pw", "model_name": "m"}, "url: .*without .*query"),
         ({"source": "endpoint", "url": "http://x:8o/v1", "model_name": "m"}, "url: http"),
         (
@@ -254,7 +257,7 @@ def test_nonsense_is_refused(settings: dict, message: str) -> None:
 def test_urls_and_inputs_that_do_not_fit(inputs, tmp_path: Path, tiny_causal_lm: Path, monkeypatch) -> None:
     monkeypatch.delenv("MY_KEY", raising=False)
     for url in ("localhost:8000", "ftp://x/v1", "http://user:pass@x/v1"):
-        with pytest.raises(ValueError, match="without user or password") as caught:
+        with pytest.raises(ValueError, match="without user, password or query") as caught:
             Endpoint(url, "m")
         assert "pass@" not in str(caught.value)
     with pytest.raises(UsageError, match="the input model belongs to source model"):

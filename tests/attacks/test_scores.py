@@ -76,7 +76,7 @@ def test_min_k_per_row_and_absolute():
 
 @pytest.mark.parametrize("k", [0.0, -0.1, 1.5])
 def test_min_k_refuses_a_share_that_is_none(k):
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
         min_k.score([np.array([-1.0])], k=k)
 
 

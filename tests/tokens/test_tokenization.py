@@ -1,0 +1,50 @@
+"""Texts to ids and back."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.base.errors import TesseraError
+from lib.tokens.tokenization import decode, encode, encode_with_offsets, round_trips, special_ids
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.text(max_size=40))
+def test_byte_level_text_survives_encoding(tokenizer, text: str) -> None:
+    if not {"<|endoftext|>", "<mask>"} & {text}:
+        assert decode(tokenizer, encode(tokenizer, text)) == text
+
+
+def test_nothing_is_added_and_special_strings_become_special_ids(tokenizer, wordpiece) -> None:
+    assert encode(tokenizer, "a<|endoftext|>")[-1] == 0
+    assert not special_ids(wordpiece) & set(encode(wordpiece, "the quick fox"))
+    assert encode(tokenizer, "") == []
+
+
+def test_round_trip_of_the_whole_where_single_ids_break(tokenizer) -> None:
+    ids = encode(tokenizer, "caf\u00e9 \U0001f600")
+    assert round_trips(tokenizer, ids)
+    assert not all(round_trips(tokenizer, [index]) for index in ids)
+    assert not round_trips(tokenizer, ids[:-1])
+
+
+def test_offsets_are_those_of_each_token(tokenizer) -> None:
+    text = "the quick caf\u00e9 fox"
+    ids, offsets = encode_with_offsets(tokenizer, text)
+    assert ids.tolist() == encode(tokenizer, text)
+    plain = [i for i, (a, b) in enumerate(offsets) if decode(tokenizer, [ids[i]]) == text[a:b]]
+    assert len(plain) == len(ids) - 2  # e with an accent is two ids, neither of them a character
+    assert encode_with_offsets(tokenizer, "")[1].shape == (0, 2)
+
+
+def test_a_slow_tokenizer_is_refused() -> None:
+    class Slow:
+        is_fast, name_or_path = False, "some/model"
+
+    with pytest.raises(TesseraError, match="some/model: a slow tokenizer"):
+        encode_with_offsets(Slow(), "text")
+
+
+def test_ids_may_be_numpy(tokenizer) -> None:
+    assert decode(tokenizer, np.array(encode(tokenizer, "lazy dog"), dtype=np.uint32)) == "lazy dog"

@@ -29,7 +29,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     vocabulary = json.loads(_file(VOCABULARY).read_text())
     lines = _file(MERGES).read_text().split("\n")[1:]  # the first one says the version
     merges = [tuple(line.split(" ")) for line in lines if line]
-    train_bpe.of_merges(vocabulary, merges).save_pretrained(out)
+    train_bpe.from_merges(vocabulary, merges).save_pretrained(out)
     print(f"gpt2_tokenizer: {len(vocabulary)} ids, {len(merges)} merges")
 
 

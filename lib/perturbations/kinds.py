@@ -51,7 +51,7 @@ def check(name: str, config: Any) -> None:
         value = getattr(config, field.name)
         if field.name in own and value is None:
             raise ValueError(f"kind {name} needs {field.name}")
-        if field.name not in own and value != field.default and _of_another(field.name):
+        if field.name not in own and value != field.default and _belongs_to_another(field.name):
             raise ValueError(
                 f"{field.name} is {value}, but kind {name} takes {', '.join(own) or 'no keys'} only; leave it out"
             )
@@ -59,5 +59,5 @@ def check(name: str, config: Any) -> None:
         load(name).check(config)
 
 
-def _of_another(key: str) -> bool:
+def _belongs_to_another(key: str) -> bool:
     return any(key in keys(name) for name in NAMES)

@@ -118,7 +118,7 @@ def permutation(size: int, wanted: int, stream: np.random.Generator) -> list[int
             left -= smaller[rest - value]
             value += 1
         table[entry], rest = value, rest - value
-    return _of_table(table)
+    return _from_inversion_table(table)
 
 
 def walk(length: int, ngram: int, tau: float, stream: np.random.Generator) -> list[int]:
@@ -173,7 +173,7 @@ def _mahonian(size: int, most: int) -> list[list[int]]:
     return counts
 
 
-def _of_table(table: Sequence[int]) -> list[int]:
+def _from_inversion_table(table: Sequence[int]) -> list[int]:
     """The permutation in which item i has table[i] smaller items behind it."""
     order: list[int] = []
     for item, behind in enumerate(table):

@@ -36,7 +36,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, masked: bool) -> PreT
     return _masked_tokenizer(tokenizer) if masked else _causal_tokenizer(tokenizer)
 
 
-def of_merges(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast:
+def from_merges(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast:
     """The byte-level BPE tokenizer of a vocabulary and merges as GPT-2 has them, `<|endoftext|>` among its ids."""
     tokenizer = Tokenizer(models.BPE(vocabulary, list(merges)))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -265,7 +265,7 @@ def _check_lengths(model: PreTrainedModel, data: Data, context: int) -> None:
     if context > positions:
         raise TesseraError(f"context is {context}, but the model has {positions} positions; lower context")
     if longest > positions:
-        raise TesseraError(f"a canary has {longest} tokens, but the model {positions} positions; make shorter canaries")
+        raise TesseraError(f"a canary has {longest} tokens, but the model has {positions} positions; make them shorter")
 
 
 def _check_ids(model: PreTrainedModel, data: Data) -> None:

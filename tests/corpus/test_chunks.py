@@ -125,7 +125,7 @@ def test_packed_tokens_cannot_be_mapped(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "packed.h5", "w") as file:
         file.create_dataset("tokens", data=np.arange(4, dtype="<u2"), chunks=(2,))
         file.create_dataset("offsets", data=np.array([0, 4], "<u8"))
-    with pytest.raises(TesseraError, match="write it contiguous"):
+    with pytest.raises(TesseraError, match="write it as a contiguous dataset"):
         chunks.open_chunk(tmp_path / "packed.h5")
 
 

@@ -25,7 +25,7 @@ class Exchange:
         self.finder, self.comm = finder, comm
         self.block = min(BLOCK_TOKENS, max(1, ROUND_TOKENS // comm.size))
         self.rounds = -(-finder.text.n_tokens // (self.block * comm.size))
-        self.found = [finder.of(*self._bounds(index, comm.rank)) for index in range(self.rounds)]
+        self.found = [finder.find(*self._bounds(index, comm.rank)) for index in range(self.rounds)]
         self.sizes = np.zeros(len(finder), np.int64)
         for ranges in self.found:
             self.sizes += np.bincount(ranges, minlength=len(finder))

@@ -63,7 +63,7 @@ class Ranges:
     def __len__(self) -> int:
         return len(self.splitters) + 1
 
-    def of(self, start: int, stop: int) -> np.ndarray:
+    def find(self, start: int, stop: int) -> np.ndarray:
         """The range (uint16) of every suffix that begins in tokens[start:stop]."""
         found = np.empty(stop - start, RANGE_DTYPE)
         _find(*self.text, self.depth, self.splitters, self.keys, self.table, self.shift, start, found)

@@ -21,7 +21,7 @@ def test_ranks_share_ranges_evenly(listed, ranks) -> None:
 def test_one_long_run_is_split_evenly() -> None:
     text = as_text(np.zeros(20_000, np.uint16))
     ranges = Ranges(text, choose_splitters(text, 16, 1000), 16)
-    sizes = np.bincount(ranges.of(0, 20_000))
+    sizes = np.bincount(ranges.find(0, 20_000))
     assert len(sizes) == 20
     assert sizes.sum() == 20_000
     assert sizes.max() < 2000
@@ -46,7 +46,7 @@ def test_positions_beyond_32_bits(tmp_path) -> None:
     sort_suffixes(text, positions, keys, 1024)
     assert (positions - np.uint64(size - tail)).tolist() == by_brute_force(ending.tolist(), 1024)
     splitters = positions[[1000, 2000]].astype(np.int64)
-    assert np.bincount(Ranges(text, splitters, 1024).of(size - tail, size)).tolist() == [1000, 1000, 1000]
+    assert np.bincount(Ranges(text, splitters, 1024).find(size - tail, size)).tolist() == [1000, 1000, 1000]
     drawn = choose_splitters(text, 4, 1 << 30)
     assert len(drawn) == 4
     assert drawn.max() > 1 << 31

@@ -137,7 +137,7 @@ def test_a_flipped_bit_of_the_corpus_is_named(inputs: dict[str, Any], tmp_path: 
 
 def test_targets_that_do_not_fit_are_errors(inputs: dict[str, Any], tmp_path: Path) -> None:
     for tokens, message in (
-        (np.zeros((3, LENGTH + 1)), "targets of 13 tokens; `length` is 12"),
+        (np.zeros((3, LENGTH + 1)), "targets of 13 tokens, but `length` is 12"),
         (np.zeros((0, LENGTH)), "no targets"),
         (np.zeros(LENGTH), "n x length"),
         (np.full((2, LENGTH), 1 << 16), "target 0 has the id 65536, but vocab_size of .*chunk-00.h5 is 65536"),

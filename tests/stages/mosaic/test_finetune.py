@@ -296,7 +296,7 @@ def test_a_loss_that_is_not_finite_names_its_step(inputs, server, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"context": 512}, "context 512 is longer than the 256 positions of the model"),
+        ({"context": 512}, "context is 512, but the model has 256 positions"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         ({"deepspeed": "zero4"}, "did you mean"),
         ({"deepspeed": "zero0", "precision": "bf16"}, "use zero1"),
@@ -308,7 +308,7 @@ def test_bad_settings_are_named(changes, message, inputs, server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("texts", "message"), [([], "there is no document"), (["river stone", ""], "document 1 has 0 tokens")]
+    ("texts", "message"), [([], "no documents to train on"), (["river stone", ""], "document 1 has 0 tokens")]
 )
 def test_bad_documents_are_named(texts, message, inputs, server, tmp_path):
     write_texts(tmp_path / places.INJECTED, "text", texts)

@@ -234,7 +234,7 @@ def test_another_bos_policy_than_in_training_is_refused(tiny_causal_lm, referenc
     assert run("membership", tmp_path / "out", membership_config(target, reference_lm, canaries)) == 0
     config = membership_config(target, reference_lm, canaries, bos_policy="none")
     assert run("membership", tmp_path / "wrong", config) == 1
-    assert "trained with BOS 0 (-1: none), but bos_policy asks for []" in capsys.readouterr().err
+    assert "trained with BOS 0 (-1: none), but bos_policy gives []" in capsys.readouterr().err
 
 
 def test_reference_scores_once_give_the_same_bytes_whatever_the_batches(
@@ -261,7 +261,7 @@ def test_reference_scores_of_other_texts_are_refused(tiny_causal_lm, reference_l
     swapped = {"members": str(canaries["non_members"]), "non_members": str(canaries["members"])}
     assert run("reference_scores", tmp_path / "reference", {"inputs": inputs | swapped}) == 0
     assert run("membership", tmp_path / "out", membership_config(tiny_causal_lm, tmp_path / "reference", canaries)) == 1
-    assert "'members' are the scores of other texts" in capsys.readouterr().err
+    assert "'members' holds the scores of other texts" in capsys.readouterr().err
 
 
 def test_reference_bos_by_name(tiny_causal_lm, canaries, tmp_path, capsys):
@@ -281,10 +281,10 @@ def test_reference_bos_by_name(tiny_causal_lm, canaries, tmp_path, capsys):
     ("ids", "message"),
     [
         ([[1, 2, 3], [5, 400, 6]], "non_members.h5: row 1: token id 400, but the model's vocabulary has 400 ids"),
-        ([[1.5, 2.0]], "'tokens' is a matrix of integers"),
+        ([[1.5, 2.0]], "'tokens' must be a matrix of integers"),
         (np.zeros((0, 5), dtype=int), "'tokens' has no rows"),
         (np.zeros((2, 0), dtype=int), "non_members.h5: row 0: an empty text"),
-        ([1, 2, 3], "'tokens' is a matrix of integers"),
+        ([1, 2, 3], "'tokens' must be a matrix of integers"),
     ],
 )
 def test_bad_canaries_name_file_and_row(ids, message, tiny_causal_lm, reference_lm, canaries, tmp_path, capsys):

@@ -36,7 +36,7 @@ def test_a_directory_stands_for_its_chunks_by_number(tmp_path: Path) -> None:
     with pytest.raises(TesseraError, match=r"chunk-99\.h5 is missing, though there is a chunk-100\.h5"):
         chunks.open_chunks([tmp_path])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TesseraError, match=r"no chunk-\*\.h5 there"):
+    with pytest.raises(TesseraError, match=r"no chunk-\*\.h5 in it"):
         chunks.open_chunks([tmp_path / "empty"])
 
 
@@ -83,7 +83,7 @@ def test_foreign_layouts_are_refused_by_name(tmp_path: Path) -> None:
     refuse("offsets must rise from 0 to the number of tokens, 4", tokens=tokens, offsets=np.array([0, 3], "<u8"))
     refuse("offsets must rise", tokens=tokens, offsets=np.array([0, 3, 1, 4], "<u8"))
     refuse("1-D uint16 or uint32", tokens=tokens.astype("<i8"), offsets=np.array([0, 4], "<u8"))
-    refuse("offsets are uint64 of shape \\(2, 2\\); 1-D", tokens=tokens, offsets=np.array([[0, 1], [2, 4]], "<u8"))
+    refuse("offsets are uint64 of shape \\(2, 2\\); they must be 1-D", tokens=tokens, offsets=np.array([[0, 1], [2, 4]], "<u8"))
     refuse("offsets are float64", tokens=tokens, offsets=np.array([0.0, 4.0]))
     refuse("offsets are uint64 of shape \\(\\)", tokens=tokens, offsets=np.uint64(4))
 
@@ -94,7 +94,7 @@ def test_attributes_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
         ("n_documents", 2, "n_documents is 2, but it has 3"),
         ("vocab_size", 65537, "vocab_size 65537 does not fit uint16"),  # an id would be taken for one 65,536 lower
         ("vocab_size", 0, "vocab_size 0"),
-        ("vocab_size", "many", "vocab_size is 'many'; a whole number"),
+        ("vocab_size", "many", "vocab_size is 'many'; it must be a whole number"),
     ):
         path = write_chunk(tmp_path / "chunk-00.h5", DOCUMENTS)
         with h5py.File(path, "r+") as file:

@@ -83,7 +83,11 @@ def test_foreign_layouts_are_refused_by_name(tmp_path: Path) -> None:
     refuse("offsets must rise from 0 to the number of tokens, 4", tokens=tokens, offsets=np.array([0, 3], "<u8"))
     refuse("offsets must rise", tokens=tokens, offsets=np.array([0, 3, 1, 4], "<u8"))
     refuse("1-D uint16 or uint32", tokens=tokens.astype("<i8"), offsets=np.array([0, 4], "<u8"))
-    refuse("offsets are uint64 of shape \\(2, 2\\); they must be 1-D", tokens=tokens, offsets=np.array([[0, 1], [2, 4]], "<u8"))
+    refuse(
+        "offsets are uint64 of shape \\(2, 2\\); they must be 1-D",
+        tokens=tokens,
+        offsets=np.array([[0, 1], [2, 4]], "<u8"),
+    )
     refuse("offsets are float64", tokens=tokens, offsets=np.array([0.0, 4.0]))
     refuse("offsets are uint64 of shape \\(\\)", tokens=tokens, offsets=np.uint64(4))
 

@@ -156,7 +156,7 @@ def test_entries_that_are_no_positions_are_an_error(inputs, tmp_path) -> None:
         positions[3] = len(tokens)
         hdf5.write(file, "positions", positions, contiguous=True)
         file.attrs.update(depth=16, n_tokens=len(tokens))
-    with pytest.raises(TesseraError, match=rf"entry 3 is {len(tokens)}, not a position"):
+    with pytest.raises(TesseraError, match=rf"entry 3 is {len(tokens)}, which is not a position"):
         find({**inputs, "suffix_array": foreign}, tmp_path / "out", length=5)
 
 

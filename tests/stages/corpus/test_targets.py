@@ -128,7 +128,7 @@ def test_groups_of_another_corpus_are_refused(inputs, tmp_path) -> None:
     ):
         make(swapped, tmp_path / "a")
     write_groups(inputs["groups"], TEXTS[0], length=6)
-    with pytest.raises(TesseraError, match="groups of 6 tokens, but length is 5"):
+    with pytest.raises(TesseraError, match="its groups have 6 tokens, but length is 5"):
         make(inputs, tmp_path / "b", length=5, min_unique_tokens=2)
     write_groups(inputs["groups"], TEXTS[0], tokens_digest="no such")
     with pytest.raises(TesseraError, match="its groups belong to none of the 2 chunks"):

@@ -238,7 +238,7 @@ def test_nobody_listens_and_a_refusal_in_words(serve) -> None:
             "url: .*without user, password or query",
         ),
         ({"source": "endpoint", "url": "http://x/v1?key=pw", "model_name": "m"}, "url: .*without .*query"),
-        ({"source": "endpoint", "url": "http://x:8o/v1", "model_name": "m"}, "url: http"),
+        ({"source": "endpoint", "url": "http://x:8o/v1", "model_name": "m"}, "url: must be http"),
         (
             {"source": "endpoint", "url": "http://x", "model_name": "m", "key_variable": "sk-pw"},
             "the name of a variable",

@@ -164,7 +164,7 @@ def test_by_hand(inputs: dict[str, Path], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
-        (np.full((2, 14), 5000), "row 0: id 5000 is none of the"),
+        (np.full((2, 14), 5000), "row 0: id 5000 is beyond the"),
         (np.full((2, 14), -1), "row 0: id -1"),
         (np.full((2, 14), 0.5), "matrix of integers"),
         (np.zeros((0, 14), int), "no rows"),

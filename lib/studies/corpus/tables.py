@@ -5,7 +5,7 @@ distance 1 and above; `mean_with_exact` also the exact copies (distance 0, the t
 that of random targets.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lib.base.errors import TesseraError
+from lib.reporting.frames import frame
 
 HAMMING, LEVENSHTEIN = "hamming", "levenshtein"
 METRICS = (HAMMING, LEVENSHTEIN)
@@ -30,11 +31,6 @@ SURVIVAL_COLUMNS = ("bucket", "metric", "n", "share", "n_near_duplicates")
 EXACT_COLUMNS = ("chunk", "count", "groups")
 TARGETS_COLUMNS = (
     "bucket", "n_targets", "min_count", "mean_count", "max_count", "n_hamming", "n_levenshtein", "without_levenshtein",
-)  # fmt: skip
-TEXT = ("metric", "chunk")
-INTEGERS = (
-    "bucket", "distance", "n_targets", "n", "n_near_duplicates", "count", "groups", "min_count", "max_count",
-    "n_hamming", "n_levenshtein", "without_levenshtein",
 )  # fmt: skip
 
 
@@ -97,7 +93,7 @@ def cumulative_table(data: SlimpajamaData) -> pd.DataFrame:
     standard_error: sample standard deviation (ddof 1) over the root of n; empty for one target. What was not scanned is
     extrapolated in mean_extrapolated = mean / scanned_fraction, and there alone.
     """
-    return _frame(_cumulative_rows(data), CUMULATIVE_COLUMNS)
+    return frame(_cumulative_rows(data), CUMULATIVE_COLUMNS)
 
 
 def metrics_table(cumulative: pd.DataFrame) -> pd.DataFrame:
@@ -122,7 +118,7 @@ def survival_table(data: SlimpajamaData) -> pd.DataFrame:
 
     n from 10 to 100, or to the length of a target. Empty where there is no near-duplicate.
     """
-    return _frame(_survival_rows(data), SURVIVAL_COLUMNS)
+    return frame(_survival_rows(data), SURVIVAL_COLUMNS)
 
 
 def exact_table(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
@@ -132,12 +128,12 @@ def exact_table(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.D
         for chunk, histogram in sorted(histograms.items())
         for count, groups in zip(*histogram)
     )
-    return _frame(rows, EXACT_COLUMNS)
+    return frame(rows, EXACT_COLUMNS)
 
 
 def targets_table(data: SlimpajamaData) -> pd.DataFrame:
     """The targets of every bucket: how many, their exact counts, near-duplicates (distance 1 and above) found."""
-    return _frame((_target_row(data, bucket) for bucket in data.buckets), TARGETS_COLUMNS)
+    return frame((_target_row(data, bucket) for bucket in data.buckets), TARGETS_COLUMNS)
 
 
 def per_target(data: SlimpajamaData, metric: str) -> np.ndarray:
@@ -200,14 +196,3 @@ def _check(found: NearDuplicates, metric: str, n_targets: int, max_distance: int
             f"near-duplicates by {metric}: target {found.target.max()} of {n_targets}, distance {found.distance.max()} "
             f"of at most {max_distance}; they were made from other targets"
         )
-
-
-def _frame(rows: Iterator[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    table = pd.DataFrame(list(rows), columns=list(columns))
-    return table.astype({name: _dtype(name) for name in columns})
-
-
-def _dtype(name: str) -> str:
-    if name in TEXT:
-        return "object"
-    return "Int64" if name in INTEGERS else "float64"

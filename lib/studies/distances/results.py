@@ -95,7 +95,7 @@ def _in_words(predictors: pd.DataFrame, attack: str) -> list[str]:
         first, last = rows.iloc[0], rows.iloc[-1]
         texts.append(
             f"{model}: of {len(rows)} distances {figures.NAMES[first['distance']]} predicts ρ best over "
-            f"{first['perturbations']} perturbations (Spearman {first['spearman']:.2f} [{first['low']:.2f}, "
+            f"{first['perturbations']:g} perturbations (Spearman {first['spearman']:.2f} [{first['low']:.2f}, "
             f"{first['high']:.2f}]), {figures.NAMES[last['distance']]} worst ({last['spearman']:.2f} "
             f"[{last['low']:.2f}, {last['high']:.2f}])."
         )

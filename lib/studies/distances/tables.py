@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 
 from lib.base.seeds import generator
 from lib.perturbations.distances import MEASURES
+from lib.reporting.frames import frame
 from lib.statistics import intervals
 from lib.studies.mosaic.measure import POINT
 from lib.studies.mosaic.words import CORRECTED
@@ -35,7 +36,7 @@ def distances_table(rho: pd.DataFrame, means: Means) -> pd.DataFrame:
     """
     measured = pd.DataFrame([{**dict(zip(POINT, key)), **values} for key, values in means.items()])
     if measured.empty:
-        return pd.DataFrame(columns=list(DISTANCES_COLUMNS))
+        return frame([], DISTANCES_COLUMNS)
     over_seeds = measured.groupby(["model", "kind", "level", "setting"], as_index=False)[list(MEASURES)].mean()
     every = pd.concat([measured, over_seeds.assign(seed=pd.NA)], ignore_index=True).astype({"seed": "Int64"})
     found = rho.astype({"level": float}).merge(every.astype({"level": float}), on=list(POINT))
@@ -55,8 +56,7 @@ def predictors_table(found: pd.DataFrame, seed: int) -> pd.DataFrame:
         for key, group in means.groupby(keys)
         for measure in MEASURES
     ]
-    table = pd.DataFrame(rows, columns=list(PREDICTORS_COLUMNS)).astype({"spearman": float})
-    return table.sort_values([*keys, "spearman"], kind="stable", ignore_index=True)
+    return frame(rows, PREDICTORS_COLUMNS, [*keys, "spearman"], text=["distance"])
 
 
 def _correlation(rows: pd.DataFrame, measure: str, seed: int) -> dict[str, float]:
@@ -90,7 +90,7 @@ def predictors_summary(
     rows = rows[rows["variant"] == variant]
     header = ["model", "distance", "Spearman", "interval", "perturbations"]
     return header, [
-        [row.model, row.distance, _number(row.spearman), _interval(row.low, row.high), str(row.perturbations)]
+        [row.model, row.distance, _number(row.spearman), _interval(row.low, row.high), f"{row.perturbations:g}"]
         for row in rows.itertuples()
     ]
 

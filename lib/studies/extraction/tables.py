@@ -13,6 +13,7 @@ import pandas as pd
 
 from lib.base.seeds import generator
 from lib.prefix.discoverable import PROBABILITIES
+from lib.reporting.frames import frame
 from lib.statistics import intervals, roc
 from lib.statistics.proportions import wilson
 
@@ -24,8 +25,6 @@ MEANS = ("edit_similarity", "bleu", "matched")
 MEASURES = (*MEANS, *SHARES)
 KEY = ("model", "seed", "kind", "level", "setting", "side", "measure")
 COLUMNS = (*KEY, "n_canaries", "effective_copies", "value", "low", "high", "n_seeds", "std")
-TEXT = ("model", "kind", "setting", "side", "measure")
-INTEGERS = ("seed", "n_canaries", "n_seeds")
 DRAWS = 1000
 
 
@@ -47,8 +46,7 @@ def table(records: Iterable[Extracted]) -> pd.DataFrame:
     """
     rows = [row for record in records for row in _rows(record)]
     rows += list(_means(rows))
-    found = pd.DataFrame(rows, columns=list(COLUMNS)).astype({name: _type(name) for name in COLUMNS})
-    return found.sort_values(list(KEY), ignore_index=True, na_position="last")
+    return frame(rows, COLUMNS, KEY)
 
 
 def measured(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -108,7 +106,3 @@ def _means(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             "effective_copies": np.mean([row["effective_copies"] for row in group]), "value": np.mean(values),
             "low": low, "high": high, "n_seeds": len(group), "std": np.std(values),
         }  # fmt: skip
-
-
-def _type(name: str) -> str:
-    return "object" if name in TEXT else "Int64" if name in INTEGERS else "float64"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lib.base.errors import TesseraError
 from lib.prefix import discoverable, rankings
+from lib.reporting.frames import frame
 from lib.statistics import proportions
 
 ALL = "all"
@@ -39,14 +40,6 @@ RANKINGS_COLUMNS = (
 )  # fmt: skip
 PUBLISHED_COLUMNS = ("sample", "prompt", "suffix", "memorized", "PPL_XL", "PPL_S", "PPL_Lower", "Zlib")
 
-TEXT = (
-    "family", "model", "other_family", "other_model", "subset", "sampling", "ranking", "memorized_by", "prompt",
-    "continuation", "suffix",
-)  # fmt: skip
-INTEGERS = (
-    "n_parameters", "other_n_parameters", "prompt_tokens", "repetitions", "n_prompts", "other_memorized", "only_model",
-    "only_other", "suffix_in_prompt", "memorized_in_prompt", "n", "rank", "row", "document", "memorized",
-)  # fmt: skip
 COLUMNS = ("exact", "matched_tokens", "edit_similarity", "bleu", "suffix_in_prompt", "suffix_nll", "suffix_log_p")
 LOG_PERPLEXITIES = {"PPL_XL": "large", "PPL_S": "small", "PPL_Lower": "lower"}
 
@@ -298,15 +291,3 @@ def _joined(texts: Sequence[Texts | None]) -> Texts | None:
         return None
     names = ("prompt", "continuation", "suffix", "sample")
     return Texts(*([text for one in known for text in getattr(one, name)] for name in names))
-
-
-def frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    """Rows as a table with these columns and their types."""
-    table = pd.DataFrame(list(rows), columns=list(columns))
-    return table.astype({name: _dtype(name) for name in columns})
-
-
-def _dtype(name: str) -> str:
-    if name in TEXT:
-        return "object"
-    return "Int64" if name in INTEGERS else "float64"

@@ -95,7 +95,3 @@ def _plain(column: pd.Series) -> np.ndarray:
     if column.dtype == "boolean":
         return column.to_numpy(dtype=np.int8, na_value=-1)
     return column.to_numpy(dtype=np.float64)
-
-
-def cell(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.3f}"

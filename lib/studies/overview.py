@@ -16,7 +16,8 @@ from lib.base import files, places
 from lib.base.errors import TesseraError
 from lib.plans import documents
 from lib.reporting import frames, page, paper_tables
-from lib.reporting.page import Report, ReportTable
+from lib.reporting.cells import TextTable, interval, number
+from lib.reporting.page import Report, ReportTable, report_table
 from lib.studies.mosaic import published, rho_rows, words
 from lib.studies.mosaic.words import CORRECTED, PAPER
 
@@ -95,7 +96,7 @@ def _rho_of(root: Path, name: str) -> pd.DataFrame:
     return joined
 
 
-def shown(long: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def shown(long: pd.DataFrame) -> TextTable:
     """What is shown of the long table: a row for each setting, the first sweep's. Returns (header, rows); columns of
     HEADER that would be empty are left out."""
     means = long[long["seed"].isna()]
@@ -120,18 +121,13 @@ def _spoken_for(rows: pd.DataFrame) -> pd.DataFrame:
 def _cells(estimates: pd.DataFrame) -> list[str]:
     """One setting; estimates: a row an estimator."""
     isotonic, paper = estimates.loc["isotonic"], estimates.loc[PAPER]
-    low, high = _number(isotonic["rho_low"]), _number(isotonic["rho_high"])
     several = isotonic["n_seeds"] > 1
     return [
         str(isotonic["kind"]), str(isotonic["setting"]), f"{isotonic['level']:g}", str(isotonic["model"]),
-        str(isotonic["sweep"]), str(isotonic["n_seeds"]), _number(isotonic["rho"]), f"[{low}, {high}]" if low else "",
-        _number(isotonic["rho_std"]) if several else "", _number(paper["rho"]), _number(paper["published_mean"]),
-        _number(paper["published_std"]), str(paper["published_source"]),
+        str(isotonic["sweep"]), str(isotonic["n_seeds"]), number(isotonic["rho"]),
+        interval(isotonic["rho_low"], isotonic["rho_high"]), number(isotonic["rho_std"]) if several else "",
+        *map(number, (paper["rho"], paper["published_mean"], paper["published_std"])), str(paper["published_source"]),
     ]  # fmt: skip
-
-
-def _number(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.3f}"
 
 
 def _overview(root: Path, found: Mapping[str, Report], long: pd.DataFrame) -> Overview:
@@ -139,7 +135,7 @@ def _overview(root: Path, found: Mapping[str, Report], long: pd.DataFrame) -> Ov
     own = {
         name: {key: text for key, text in given.methods.items() if key not in common} for name, given in found.items()
     }
-    listed = [ReportTable("rho", CAPTION, *shown(long), long)] if len(long) else []
+    listed = [report_table("rho", CAPTION, shown(long), long)] if len(long) else []
     return Overview(_summary(found, long), _not_collected(root, found), found, own, common, listed)
 
 

@@ -47,8 +47,8 @@ def write_sweep(root, name, records, settings, warnings=()):
         writer.write_table(places.tables(root, name) / stem, table)
     figure = reporting_page.ReportFigure(f"Figure of {name}", "A caption.", drawing.png(Figure(figsize=(12, 6))))
     listed = [
-        reporting_page.ReportTable("auc", "AUC. All rows:", *summaries.auc_summary(auc), auc),
-        reporting_page.ReportTable("rho", "ρ. All rows:", *summaries.summary(rho), rho),
+        reporting_page.report_table("auc", "AUC. All rows:", summaries.auc_summary(auc), auc),
+        reporting_page.report_table("rho", "ρ. All rows:", summaries.summary(rho), rho),
     ]
     given = reporting_page.Report(
         f"The sweep <{name}>", ["In words."], [figure], listed, warnings, {**reporting_page.METHODS, **settings},
@@ -180,7 +180,7 @@ def test_nothing_collected_and_a_damaged_report_are_errors_that_say_what_to_do(t
     file = places.report_data(tmp_path, "near_dupls")
     file.parent.mkdir(parents=True)
     file.write_text('{"title": ')
-    with pytest.raises(TesseraError, match=r"report\.json: no report .*; collect its sweep again"):
+    with pytest.raises(TesseraError, match=r"report\.json: not a report .*; collect its sweep again"):
         overview.write(tmp_path)
 
 

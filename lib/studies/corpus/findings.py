@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from lib.reporting.cells import count, percent
 from lib.studies.corpus.tables import HAMMING, LEVENSHTEIN, SlimpajamaData
 
 TOLD_NGRAM = 50
@@ -23,7 +24,7 @@ def warnings(data: SlimpajamaData) -> list[str]:
         if (n := int((data.bucket == bucket).sum())) < FEW_TARGETS
     ]
     if data.scanned_fraction < 1:
-        found.append(f"Only {_percent(data.scanned_fraction)} of the corpus was scanned for near-duplicates.")
+        found.append(f"Only {percent(data.scanned_fraction)} of the corpus was scanned for near-duplicates.")
     return found
 
 
@@ -32,9 +33,9 @@ def _bucket(data: SlimpajamaData, tables: dict[str, pd.DataFrame], bucket: int) 
     rows = rows[(rows["bucket"] == bucket) & (rows["distance"] == data.max_distance)].set_index("metric")
     near, hamming = rows.loc[LEVENSHTEIN], rows.loc[HAMMING]
     said = (
-        f"{_sequence(bucket)[0].upper()}{_sequence(bucket)[1:]} has on average {_number(near['mean'])} near-duplicates "
+        f"{_sequence(bucket)[0].upper()}{_sequence(bucket)[1:]} has on average {count(near['mean'])} near-duplicates "
         f"within Levenshtein distance {data.max_distance}{_error(near)}, exact copies not counted; "
-        f"{_number(hamming['mean'])} within Hamming distance {data.max_distance}{_error(hamming)}."
+        f"{count(hamming['mean'])} within Hamming distance {data.max_distance}{_error(hamming)}."
     )
     return f"{said} {_survives(data, tables['survival'], bucket)}" if "survival" in tables else said
 
@@ -45,14 +46,14 @@ def _survives(data: SlimpajamaData, survival: pd.DataFrame, bucket: int) -> str:
     row = survival[mine].iloc[0]
     if not (n_near := int(row["n_near_duplicates"])):
         return "There is none for deduplication to remove."
-    return f"{_percent(row['share'])} of these {n_near:,} survive {n}-gram deduplication."
+    return f"{percent(row['share'])} of these {n_near:,} survive {n}-gram deduplication."
 
 
 def _scanned(data: SlimpajamaData) -> str:
     if data.scanned_fraction == 1:
         return "All of the corpus was scanned; nothing is extrapolated."
     return (
-        f"{_percent(data.scanned_fraction)} of the corpus was scanned; the column mean_extrapolated divides by that "
+        f"{percent(data.scanned_fraction)} of the corpus was scanned; the column mean_extrapolated divides by that "
         "share, every other number is of what was scanned."
     )
 
@@ -64,15 +65,7 @@ def _sequence(bucket: int) -> str:
 def _error(row: pd.Series) -> str:
     n = int(row["n_targets"])
     counted = f"{n} target{'s' if n > 1 else ''}"
-    return f" ({counted})" if pd.isna(row["standard_error"]) else f" (± {_number(row['standard_error'])}, {counted})"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    return f" ({counted})" if pd.isna(row["standard_error"]) else f" (± {count(row['standard_error'])}, {counted})"
 
 
 def rounded(distances: Sequence[int]) -> list[int]:

@@ -1,12 +1,13 @@
 """What the near-duplicates sweep hands over: tables (CSV and HDF5), figures (PNG and PDF), the report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from lib.reporting import frames, writer
-from lib.reporting.page import ReportTable
+from lib.reporting.cells import TextTable, percent, short
+from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.corpus import figures, findings
 from lib.studies.corpus.tables import SlimpajamaData, make
@@ -67,45 +68,41 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     return drawn
 
 
-def summary(found: Mapping[str, pd.DataFrame]) -> tuple[list[str], list[list[str]]]:
+def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
     """The closing table: mean near-duplicates by distance, a row for each bucket and metric. Returns (header, rows)."""
-    return _pivot(found["cumulative"], "distance", "mean", "≤ ", "{:.3g}")
+    return _pivot(found["cumulative"], "distance", "mean", "≤ ", short)
 
 
 def _shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
-    ratios = _pivot(found["metrics"].assign(metric="ratio"), "distance", "ratio", "≤ ", "{:.3g}")
+    ratios = _pivot(found["metrics"].assign(metric="ratio"), "distance", "ratio", "≤ ", short)
     listed = [
-        ReportTable("targets", "Targets by bucket (0: random).", *_whole(found["targets"]), found["targets"]),
-        ReportTable("cumulative", f"{MEANS} All rows:", *summary(found), found["cumulative"]),
-        ReportTable("metrics", "Levenshtein over Hamming up to a distance. All rows:", *ratios, found["metrics"]),
+        report_table("targets", "Targets by bucket (0: random).", _whole(found["targets"]), found["targets"]),
+        report_table("cumulative", f"{MEANS} All rows:", summary(found), found["cumulative"]),
+        report_table("metrics", "Levenshtein over Hamming up to a distance. All rows:", ratios, found["metrics"]),
     ]
     if "survival" in found:
-        rows = _pivot(found["survival"], "n", "share", "n = ", "{:.1%}")
+        rows = _pivot(found["survival"], "n", "share", "n = ", percent)
         listed.append(
-            ReportTable("survival", "Share that survives n-gram deduplication. All rows:", *rows, found["survival"])
+            report_table("survival", "Share that survives n-gram deduplication. All rows:", rows, found["survival"])
         )
     if "exact" in found:
         listed.append(
-            ReportTable("exact", "Groups of exact duplicates by size, of every chunk:", [], [], found["exact"])
+            report_table("exact", "Groups of exact duplicates by size, of every chunk:", ([], []), found["exact"])
         )
     return listed
 
 
-def _pivot(table: pd.DataFrame, across: str, value: str, prefix: str, form: str) -> tuple[list[str], list[list[str]]]:
+def _pivot(table: pd.DataFrame, across: str, value: str, prefix: str, spell: Callable[[float], str]) -> TextTable:
     """A row for each bucket and metric, a column for every tenth value of `across`."""
     shown = findings.rounded(sorted(int(step) for step in set(table[across]) if step))
     header = ["targets", "metric", *(f"{prefix}{step}" for step in shown)]
     rows = []
     for (bucket, metric), group in table.groupby(["bucket", "metric"], sort=False):
         values = group.set_index(across)[value]
-        rows.append([figures.label_of(int(bucket)), metric, *(_cell(values[step], form) for step in shown)])
+        rows.append([figures.label_of(int(bucket)), metric, *(spell(values[step]) for step in shown)])
     return header, rows
 
 
-def _whole(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _whole(table: pd.DataFrame) -> TextTable:
     lines = frames.to_csv(table).splitlines()
     return lines[0].split(","), [line.split(",") for line in lines[1:]]
-
-
-def _cell(value: float, form: str) -> str:
-    return "" if pd.isna(value) else form.format(value)

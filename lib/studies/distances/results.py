@@ -7,7 +7,8 @@ import pandas as pd
 
 from lib.base import places
 from lib.reporting import page, writer
-from lib.reporting.page import ReportTable
+from lib.reporting.cells import TextTable, interval
+from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.distances import figures, tables
 from lib.studies.distances.tables import Means
@@ -50,7 +51,7 @@ def write(
     return found
 
 
-def summary(found: Mapping[str, pd.DataFrame]) -> tuple[list[str], list[list[str]]]:
+def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
     """The closing table: the rank correlation of each distance with rho. Returns (header, rows)."""
     return tables.predictors_summary(found["predictors"], _attack(found["distances"]), ESTIMATOR)
 
@@ -74,13 +75,13 @@ def _shown(found: Mapping[str, pd.DataFrame], attack: str) -> list[ReportTable]:
     how = f"{label_of(attack)} attack, {ESTIMATOR} estimator"
     shown = tables.distances_summary(found["distances"], attack, ESTIMATOR)
     return [
-        ReportTable(
+        report_table(
             "predictors", f"Rank correlation of ρ with each distance, {how}; the best (most negative) first. All rows:",
-            *summary(found), found["predictors"],
+            summary(found), found["predictors"],
         ),
-        ReportTable(
+        report_table(
             "distances", f"ρ and the mean distances of every perturbation, {how}, means over seeds. All rows:",
-            *shown, found["distances"],
+            shown, found["distances"],
         ),
     ]  # fmt: skip
 
@@ -95,8 +96,11 @@ def _in_words(predictors: pd.DataFrame, attack: str) -> list[str]:
         first, last = rows.iloc[0], rows.iloc[-1]
         texts.append(
             f"{model}: of {len(rows)} distances {figures.NAMES[first['distance']]} predicts ρ best over "
-            f"{first['perturbations']:g} perturbations (Spearman {first['spearman']:.2f} [{first['low']:.2f}, "
-            f"{first['high']:.2f}]), {figures.NAMES[last['distance']]} worst ({last['spearman']:.2f} "
-            f"[{last['low']:.2f}, {last['high']:.2f}])."
+            f"{first['perturbations']:g} perturbations (Spearman {_correlation(first)}), "
+            f"{figures.NAMES[last['distance']]} worst ({_correlation(last)})."
         )
     return texts
+
+
+def _correlation(row: pd.Series) -> str:
+    return f"{row['spearman']:.2f} {interval(row['low'], row['high'], 2)}"

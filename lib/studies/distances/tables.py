@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 
 from lib.base.seeds import generator
 from lib.perturbations.distances import MEASURES
+from lib.reporting.cells import TextTable, interval, number, short
 from lib.reporting.frames import frame
 from lib.statistics import intervals
 from lib.studies.mosaic.measure import POINT
@@ -82,28 +83,24 @@ def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide((x * y).sum(axis=-1), norm, out=np.full(norm.shape, np.nan), where=norm > 0)
 
 
-def predictors_summary(
-    predictors: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED
-) -> tuple[list[str], list[list[str]]]:
+def predictors_summary(predictors: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> TextTable:
     """A row for each distance, the best predictor first; one column a model. Returns (header, rows)."""
     rows = predictors[(predictors["attack"] == attack) & (predictors["estimator"] == estimator)]
     rows = rows[rows["variant"] == variant]
     header = ["model", "distance", "Spearman", "interval", "perturbations"]
     return header, [
-        [row.model, row.distance, _number(row.spearman), _interval(row.low, row.high), f"{row.perturbations:g}"]
+        [row.model, row.distance, number(row.spearman), interval(row.low, row.high), f"{row.perturbations:g}"]
         for row in rows.itertuples()
     ]
 
 
-def distances_summary(
-    found: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED
-) -> tuple[list[str], list[list[str]]]:
+def distances_summary(found: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> TextTable:
     """A row for each perturbation, means over seeds: rho and every distance. Returns (header, rows)."""
     rows = found[found["seed"].isna() & (found["attack"] == attack) & (found["variant"] == variant)]
     header = ["model", "kind", "setting", "level", "ρ", *MEASURES]
     return header, [
-        [row["model"], row["kind"], row["setting"], f"{row['level']:g}", _number(row["rho"]),
-         *(_short(row[name]) for name in MEASURES)]
+        [row["model"], row["kind"], row["setting"], f"{row['level']:g}", number(row["rho"]),
+         *(short(row[name]) for name in MEASURES)]
         for _, row in rows[rows["estimator"] == estimator].iterrows()
     ]  # fmt: skip
 
@@ -115,18 +112,6 @@ def means_of(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
         defined = np.asarray(columns[name])[~np.isnan(columns[name])]
         found[name] = float(defined.mean()) if len(defined) else float("nan")
     return found
-
-
-def _number(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.3f}"
-
-
-def _short(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.3g}"
-
-
-def _interval(low: float, high: float) -> str:
-    return "" if pd.isna(low) else f"[{low:.3f}, {high:.3f}]"
 
 
 def best(predictors: pd.DataFrame, model: str, attack: str, estimator: str, variant: str = CORRECTED) -> pd.DataFrame:

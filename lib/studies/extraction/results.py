@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lib.base import places
 from lib.reporting import drawing, writer
-from lib.reporting.page import ReportTable
+from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.extraction.tables import LIKELY, Extracted, summary, table
 from lib.studies.mosaic import words
@@ -115,6 +115,6 @@ def _shown_tables(found: pd.DataFrame) -> list[ReportTable]:
     published = pd.read_csv(PUBLISHED)
     rows = [list(map(str, row)) for row in published.itertuples(index=False)]
     return [
-        ReportTable("extraction", caption, *summary(found), found),
-        ReportTable("published", "Published, one seed:", list(published.columns), rows, published),
+        report_table("extraction", caption, summary(found), found),
+        report_table("published", "Published, one seed:", (list(published.columns), rows), published),
     ]

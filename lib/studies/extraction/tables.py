@@ -13,6 +13,7 @@ import pandas as pd
 
 from lib.base.seeds import generator
 from lib.prefix.discoverable import PROBABILITIES
+from lib.reporting.cells import TextTable, number
 from lib.reporting.frames import frame
 from lib.statistics import intervals, roc
 from lib.statistics.proportions import wilson
@@ -59,14 +60,14 @@ def measured(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.asarray(found[name], dtype=np.float64) for name in MEASURES}
 
 
-def summary(found: pd.DataFrame, side: str = "members") -> tuple[list[str], list[list[str]]]:
+def summary(found: pd.DataFrame, side: str = "members") -> TextTable:
     """Means over seeds, a row for each model, kind, setting and level, a column a measure. Returns (header, rows)."""
     mine = found[found["seed"].isna() & (found["side"] == side)]
     keys = ["model", "kind", "setting", "level"]
     wide = mine.pivot(index=keys, columns="measure", values="value")[list(MEASURES)]
     header = ["model", "kind", "setting", "level", *(_heading(name) for name in MEASURES)]
     return header, [
-        [model, kind, setting, f"{level:g}", *(f"{value:.3f}" for value in values)]
+        [model, kind, setting, f"{level:g}", *map(number, values)]
         for (model, kind, setting, level), values in zip(wide.index, wide.to_numpy())
     ]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.reporting import frames
+from lib.reporting import cells, frames
 from lib.statistics import intervals, significance
 from lib.studies.mosaic import words
 from lib.studies.mosaic.words import CORRECTED
@@ -43,9 +43,7 @@ def table(rows: Iterable[Row]) -> pd.DataFrame:
     return frames.frame(found, COLUMNS, (*COLUMNS[:10],))
 
 
-def summary(
-    found: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED
-) -> tuple[list[str], list[list[str]]]:
+def summary(found: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> cells.TextTable:
     """Means over seeds of one attack by one estimator. Returns (header, rows)."""
     rows = found[found["seed"].isna() & (found["attack"] == attack) & (found["variant"] == variant)]
     header = ["model", "this", "other", "ρ", "ρ of the other", "difference", "interval", "p", "p by Holm", "over seeds"]
@@ -102,11 +100,11 @@ def _cells(row: Any) -> list[str]:
         ", ".join(filter(None, [f"{words.symbol_of(row.kind)}={level:g}", setting]))
         for level, setting in ((row.level, row.setting), (row.other_level, row.other_setting))
     ]
-    numbers = [f"{value:.3f}" for value in (row.rho, row.other_rho, row.difference)]
-    p_values = ["" if np.isnan(value) else f"{value:.2g}" for value in (row.p_value, row.p_holm)]
-    bounds = [_interval(row.low, row.high), _interval(row.seeds_low, row.seeds_high)]
-    return [row.model, *names, *numbers, bounds[0], *p_values, bounds[1]]
-
-
-def _interval(low: float, high: float) -> str:
-    return "" if np.isnan(low) else f"[{low:.3f}, {high:.3f}]"
+    return [
+        row.model,
+        *names,
+        *map(cells.number, (row.rho, row.other_rho, row.difference)),
+        cells.interval(row.low, row.high),
+        *map(cells.p_value, (row.p_value, row.p_holm)),
+        cells.interval(row.seeds_low, row.seeds_high),
+    ]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from lib.reporting.cells import interval, number, percent
 from lib.statistics.rho import DECIMALS
 from lib.studies.mosaic.summaries import telling_attack
 from lib.studies.mosaic.words import (
@@ -66,7 +67,7 @@ def _exposure(model: str, attack: str, rows: pd.DataFrame) -> str:
     few, many = curve.index[0], curve.index[-1]
     return (
         f"{model}: the attack whose AUC rises most with copies ({label_of(attack)}) tells members from non-members "
-        f"with {curve[few]:.3f} after ν = {few:g} and {curve[many]:.3f} after ν = {many:g} exact copies."
+        f"with {number(curve[few])} after ν = {few:g} and {number(curve[many])} after ν = {many:g} exact copies."
     )
 
 
@@ -143,7 +144,7 @@ def _cut_copies(auc: pd.DataFrame) -> str:
     share = (cut["effective_copies"] / cut["nominal_copies"]).min()
     return (
         f"In {len(cut)} of {len(rows)} settings fewer copies than were injected stand whole in one training sequence "
-        f"(the smallest share is {100 * share:.1f} %); the tables carry the effective number beside the nominal."
+        f"(the smallest share is {percent(share)}); the tables carry the effective number beside the nominal."
     )
 
 
@@ -153,5 +154,5 @@ def _baselines(auc: pd.DataFrame) -> Iterable[str]:
         told = f" ({setting_name(row.setting)})" if row.setting else ""
         yield (
             f"{row.model}, seed {row.seed}{told}: {label_of(row.attack)} alone, without any injection, reaches an AUC "
-            f"of {row.auc:.3f} [{row.auc_low:.3f}, {row.auc_high:.3f}]: members and non-members differ by themselves."
+            f"of {number(row.auc)} {interval(row.auc_low, row.auc_high)}: members and non-members differ by themselves."
         )

@@ -141,7 +141,7 @@ def _bars(table: pd.DataFrame) -> str:
 def _shown(found: Mapping[str, pd.DataFrame], description: MosaicDescription) -> list[page.ReportTable]:
     auc, variant = found["auc"], description.variant
     caption = f"AUC by exact copies ν, {variant} variants, mean over seeds. All rows:"
-    listed = [page.ReportTable("auc", caption, *summaries.auc_summary(auc, variant), auc)]
+    listed = [page.report_table("auc", caption, summaries.auc_summary(auc, variant), auc)]
     listed += _rho_tables(found["rho"], description)
     if len(found["differences"]):
         listed.append(_differences_table(found["differences"], summaries.main_attack(auc, variant), description))
@@ -151,7 +151,7 @@ def _shown(found: Mapping[str, pd.DataFrame], description: MosaicDescription) ->
             "that corrected for the number of attacks by Holm's method. All rows:"
         )
         delong = found["delong"]
-        listed.append(page.ReportTable("delong", caption, *summaries.delong_summary(delong, variant), delong))
+        listed.append(page.report_table("delong", caption, summaries.delong_summary(delong, variant), delong))
     return listed
 
 
@@ -164,7 +164,7 @@ def _rho_tables(rho: pd.DataFrame, description: MosaicDescription) -> Iterator[p
             f"{description.variant} variants, mean over seeds. All rows:"
         )
         shown = summaries.summary(rows, description.estimator, description.variant, kind)
-        yield page.ReportTable(name, caption, *shown, rows)
+        yield page.report_table(name, caption, shown, rows)
 
 
 def _differences_table(differences: pd.DataFrame, attack: str, description: MosaicDescription) -> page.ReportTable:
@@ -173,4 +173,4 @@ def _differences_table(differences: pd.DataFrame, attack: str, description: Mosa
         f"{description.estimator} estimator, mean over seeds; 95 % over canaries, p by paired bootstrap. All rows:"
     )
     shown = mosaic_differences.summary(differences, attack, description.estimator, description.variant)
-    return page.ReportTable("differences", caption, *shown, differences)
+    return page.report_table("differences", caption, shown, differences)

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from lib.reporting.frames import cell
+from lib.reporting.cells import TextTable, number, p_value
 from lib.studies.mosaic.words import CORRECTED, EXACT, NO_INJECTION, ordered_settings, symbol_of
 
 
 def summary(
     rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace",
     attack: str | None = None,
-) -> tuple[list[str], list[list[str]]]:  # fmt: skip
+) -> TextTable:  # fmt: skip
     """The closing table: rho by level, a row for each model, setting and attack (one attack alone, if it is given);
     means over seeds. Returns (header, rows)."""
     mine = rho["seed"].isna() & (rho["estimator"] == estimator) & (rho["variant"] == variant) & (rho["kind"] == kind)
@@ -18,12 +18,12 @@ def summary(
 
 def auc_summary(
     auc: pd.DataFrame, variant: str = CORRECTED, kind: str = EXACT
-) -> tuple[list[str], list[list[str]]]:  # fmt: skip
+) -> TextTable:  # fmt: skip
     """AUC by level, a row for each model, setting and attack; means over seeds. Returns (header, rows)."""
     return _pivot(auc[(auc["variant"] == variant) & (auc["kind"] == kind)], "auc", symbol_of(kind))
 
 
-def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> tuple[list[str], list[list[str]]]:
+def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> TextTable:
     """Every attack against the baseline after the most exact copies of the default setting, a row for each seed.
     Returns (header, rows)."""
     rows = delong[(delong["kind"] == EXACT) & (delong["variant"] == variant) & (delong["setting"] == "")]
@@ -34,9 +34,9 @@ def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> tuple[list
             row.model,
             row.attack,
             str(row.seed),
-            *map(cell, (row.auc, row.baseline_auc, row.difference)),
-            f"{row.p_value:.2g}",
-            f"{row.p_holm:.2g}",
+            *map(number, (row.auc, row.baseline_auc, row.difference)),
+            p_value(row.p_value),
+            p_value(row.p_holm),
         ]
         for row in rows.itertuples()
     ]
@@ -60,7 +60,7 @@ def telling_attack(exact: pd.DataFrame) -> str:
     return str(rises.idxmax())
 
 
-def _pivot(rows: pd.DataFrame, value: str, symbol: str) -> tuple[list[str], list[list[str]]]:
+def _pivot(rows: pd.DataFrame, value: str, symbol: str) -> TextTable:
     """A column a level; one for the setting where there is any but the default."""
     means = rows.groupby(["model", "setting", "attack", "level"])[value].mean().unstack("level")
     order = {setting: i for i, setting in enumerate(ordered_settings(rows["setting"]))}
@@ -68,4 +68,4 @@ def _pivot(rows: pd.DataFrame, value: str, symbol: str) -> tuple[list[str], list
     names = ["model", "setting", "attack"] if any(order) else ["model", "attack"]
     header = [*names, *(f"{symbol}={level:g}" for level in means.columns)]
     found = zip(means.reset_index()[names].to_numpy(), means.to_numpy())
-    return header, [[*map(str, key), *map(cell, values)] for key, values in found]
+    return header, [[*map(str, key), *map(number, values)] for key, values in found]

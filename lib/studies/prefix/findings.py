@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from lib.reporting.cells import p_value, percent
 from lib.studies.prefix.tables import ALL, OWN
-from lib.studies.prefix.words import family_name, millions, percent, title_of, whole
+from lib.studies.prefix.words import family_name, millions, title_of, whole
 
 Tables = Mapping[str, pd.DataFrame]
 FEW_PROMPTS = 100
@@ -72,7 +73,7 @@ def _families(differences: pd.DataFrame) -> Iterator[str]:
         yield (
             f"On the same {row.n_prompts:,} {title_of(row.prompt_tokens)}, {row.model} repeats {row.memorized} "
             f"suffixes and {row.other_model} {row.other_memorized}: {row.only_model} only the former, {row.only_other} "
-            f"only the latter, {verdict} (McNemar's exact test, p = {row.p_value:.2g})."
+            f"only the latter, {verdict} (McNemar's exact test, p = {p_value(row.p_value)})."
         )
 
 

@@ -9,11 +9,12 @@ import pandas as pd
 
 from lib.base import files, places
 from lib.reporting import frames, writer
-from lib.reporting.page import ReportTable
+from lib.reporting.cells import TextTable, number, p_value, percent
+from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.prefix import figures, findings, tables, words
 from lib.studies.prefix.tables import ALL, OWN, Attack
-from lib.studies.prefix.words import millions, percent
+from lib.studies.prefix.words import millions
 
 METHODS = {
     "Prompts": "The last tokens of a window inside one document, whose next tokens are the true suffix; the same for "
@@ -74,7 +75,7 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     return drawn
 
 
-def summary(found: Mapping[str, pd.DataFrame]) -> tuple[list[str], list[list[str]]]:
+def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
     """The closing table: share memorized by model and prompt length. Returns (header, rows)."""
     return _pivot(words.whole(found["memorized"]), "prompt_tokens", lambda tokens: f"{tokens:,} tokens")
 
@@ -98,31 +99,31 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
 
 def _shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     memorized, scores = found["memorized"], found["scores"]
-    listed = [ReportTable("memorized", "Share memorized by prompt length. All rows:", *summary(found), memorized)]
+    listed = [report_table("memorized", "Share memorized by prompt length. All rows:", summary(found), memorized)]
     subsets = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
     if subsets["subset"].nunique() > 1:
-        listed.append(ReportTable("memorized_by_subset", "By type of text:", *_pivot(subsets, "subset"), subsets))
+        listed.append(report_table("memorized_by_subset", "By type of text:", _pivot(subsets, "subset"), subsets))
     repeated = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].notna()]
     if len(repeated):
         shown = _pivot(repeated, "repetitions", lambda times: f"{times} x")
-        listed.append(ReportTable("memorized_by_repetition", "By repetition in the training text:", *shown, repeated))
+        listed.append(report_table("memorized_by_repetition", "By repetition in the training text:", shown, repeated))
     if len(found["differences"]):
         caption = "Models of different families on the same prompts, all of them. All pairs:"
-        listed.append(ReportTable("differences", caption, *_differences(found["differences"]), found["differences"]))
-    listed.append(ReportTable("scores", "Means over all prompts. By type of text as well:", *_scores(scores), scores))
+        listed.append(report_table("differences", caption, _differences(found["differences"]), found["differences"]))
+    listed.append(report_table("scores", "Means over all prompts. By type of text as well:", _scores(scores), scores))
     listed.append(
-        ReportTable(
-            "extraction", f"Share extractable within n samples ({OWN}). All rows:", *_extraction(found["extraction"]),
+        report_table(
+            "extraction", f"Share extractable within n samples ({OWN}). All rows:", _extraction(found["extraction"]),
             found["extraction"],
         )
     )  # fmt: skip
     top = found["rankings"][found["rankings"]["rank"] <= SHOWN_RANKS]
     caption = f"The first {SHOWN_RANKS} texts by each ranking, shortened; rankings.csv beside the tables has more:"
-    listed.append(ReportTable("rankings", caption, *_rankings(top), top.drop(columns=["prompt", "suffix"])))
+    listed.append(report_table("rankings", caption, _rankings(top), top.drop(columns=["prompt", "suffix"])))
     return listed
 
 
-def _pivot(rows: pd.DataFrame, across: str, spell=str) -> tuple[list[str], list[list[str]]]:
+def _pivot(rows: pd.DataFrame, across: str, spell=str) -> TextTable:
     """Shares: a row for each model (and prompt length, when that does not go across), a column for each value."""
     by = ["model"] if across == "prompt_tokens" else ["model", "prompt_tokens"]
     steps = sorted(set(rows[across]))
@@ -130,40 +131,40 @@ def _pivot(rows: pd.DataFrame, across: str, spell=str) -> tuple[list[str], list[
     for key, mine in rows.groupby(by, sort=False):
         shares = dict(zip(mine[across], mine["share"]))
         size = millions(int(mine["n_parameters"].iloc[0]))
-        lines.append([str(key[0]), size, *map(str, key[1:]), *(_share(shares.get(step)) for step in steps)])
+        lines.append([str(key[0]), size, *map(str, key[1:]), *(percent(shares.get(step)) for step in steps)])
     return ["model", "parameters", *(["prompt tokens"] if len(by) > 1 else []), *map(spell, steps)], lines
 
 
-def _differences(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _differences(table: pd.DataFrame) -> TextTable:
     header = ["model", "other model", "prompt tokens", "prompts", "only model", "only other", "difference", "p"]
     rows = table[(table["subset"] == ALL) & (table["family"] != table["other_family"])]
     return header, [
         [row.model, row.other_model, str(row.prompt_tokens), str(row.n_prompts), str(row.only_model),
-         str(row.only_other), percent(row.difference), f"{row.p_value:.2g}"]
+         str(row.only_other), percent(row.difference), p_value(row.p_value)]
         for row in rows.itertuples()
     ]  # fmt: skip
 
 
-def _scores(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _scores(table: pd.DataFrame) -> TextTable:
     header = ["model", "prompt tokens", "matched tokens", "edit similarity", "BLEU", "NLL per token", "in prompt"]
     rows = table[table["subset"] == ALL]
     return header, [
-        [row.model, str(row.prompt_tokens), f"{row.matched_tokens:.2f}", f"{row.edit_similarity:.3f}",
-         f"{row.bleu:.3f}", f"{row.suffix_nll_per_token:.3f}", str(row.suffix_in_prompt)]
+        [row.model, str(row.prompt_tokens), f"{row.matched_tokens:.2f}", number(row.edit_similarity),
+         number(row.bleu), number(row.suffix_nll_per_token), str(row.suffix_in_prompt)]
         for row in rows.itertuples()
     ]  # fmt: skip
 
 
-def _extraction(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _extraction(table: pd.DataFrame) -> TextTable:
     rows = table[(table["subset"] == ALL) & (table["sampling"] == OWN) & table["n"].isin(SHOWN_SAMPLES)]
     lines = [
-        [str(model), str(tokens), f"{p:g}", *map(_share, mine.sort_values("n")["share"])]
+        [str(model), str(tokens), f"{p:g}", *map(percent, mine.sort_values("n")["share"])]
         for (model, tokens, p), mine in rows.groupby(["model", "prompt_tokens", "p"], sort=False)
     ]
     return ["model", "prompt tokens", "p", *(f"n = {n:,}" for n in SHOWN_SAMPLES)], lines
 
 
-def _rankings(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _rankings(table: pd.DataFrame) -> TextTable:
     header = ["model", "continuation", "prompt tokens", "ranking", "rank", "score", "memorized"]
     return header, [
         [row.model, _short(row.continuation), str(row.prompt_tokens), row.ranking, str(row.rank), f"{row.score:.4g}",
@@ -174,7 +175,3 @@ def _rankings(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def _short(text: str) -> str:
     return repr(text[:SHOWN_CHARACTERS])[1:-1] + ("…" if len(text) > SHOWN_CHARACTERS else "")
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None or pd.isna(value) else percent(value)

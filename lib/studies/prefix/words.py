@@ -28,8 +28,3 @@ def title_of(prompt_tokens: int) -> str:
 def whole(memorized: pd.DataFrame) -> pd.DataFrame:
     """The rows of all prompts together."""
     return memorized[(memorized["subset"] == ALL) & memorized["repetitions"].isna()]
-
-
-def percent(share: float) -> str:
-    """0.1234 -> `12.3 %`."""
-    return f"{100 * share:.3g} %"

@@ -18,7 +18,7 @@ from lib.plans import documents
 from lib.reporting import frames, page, paper_tables
 from lib.reporting.cells import TextTable, interval, number
 from lib.reporting.page import Report, ReportTable, report_table
-from lib.studies.mosaic import published, rho_rows, words
+from lib.studies.mosaic import published, rho_table, words
 from lib.studies.mosaic.words import CORRECTED, PAPER
 
 FOLDER = Path(__file__).parent
@@ -78,7 +78,7 @@ def rho_over_all(root: Path, sweeps: Sequence[str]) -> pd.DataFrame:
     having = [name for name in sweeps if (places.tables(root, name) / "rho.csv").is_file()]
     having.sort(key=lambda name: not (places.tables(root, name) / PUBLISHED).is_file())
     parts = [_rho_of(root, name) for name in having]
-    columns = ["sweep", *rho_rows.RHO_COLUMNS, *PUBLISHED_COLUMNS]
+    columns = ["sweep", *rho_table.COLUMNS, *PUBLISHED_COLUMNS]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
@@ -100,7 +100,7 @@ def shown(long: pd.DataFrame) -> TextTable:
     """What is shown of the long table: a row for each setting, the first sweep's. Returns (header, rows); columns of
     HEADER that would be empty are left out."""
     means = long[long["seed"].isna()]
-    sweeps = [_spoken_for(rows) for _, rows in means.groupby("sweep", sort=False)]
+    sweeps = [_main_attack(rows) for _, rows in means.groupby("sweep", sort=False)]
     rows = pd.concat(sweeps) if sweeps else means
     settings = rows.groupby(["kind", "setting", "model", "level"], sort=False)
     order = {setting: i for i, setting in enumerate(words.ordered_settings(rows["setting"]))}
@@ -110,7 +110,7 @@ def shown(long: pd.DataFrame) -> TextTable:
     return [HEADER[column] for column in kept], [[line[column] for column in kept] for line in lines]
 
 
-def _spoken_for(rows: pd.DataFrame) -> pd.DataFrame:
+def _main_attack(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of one attack of one variant of a sweep."""
     variant = CORRECTED if (rows["variant"] == CORRECTED).any() else PAPER
     rows = rows[rows["variant"] == variant]

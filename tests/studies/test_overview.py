@@ -19,8 +19,8 @@ from lib.reporting import drawing, writer
 from lib.reporting import frames as reporting_frames
 from lib.reporting import page as reporting_page
 from lib.studies import overview
-from lib.studies.mosaic import measure, rho_rows, summaries
-from lib.studies.mosaic.measure import Record
+from lib.studies.mosaic import auc_table, measurements, rho_table, summaries
+from lib.studies.mosaic.measurements import Record
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LINKS = {"href", "src", "srcset", "data", "action", "poster", "background", "xlink:href"}
@@ -41,14 +41,14 @@ SHUFFLED = [record("shuffle", tau, 2 - n * tau / 10, f"ngram={n}") for n in (10,
 
 def write_sweep(root, name, records, settings, warnings=()):
     """What a study leaves, but for its figures, which take seconds: one of 12 x 6 inches stands for them."""
-    measured = measure.measure(records, seed=1, n_bootstrap=50)
-    auc, rho = measure.auc_table(measured), rho_rows.rho_table(measured)
+    measured = measurements.measure(records, seed=1, n_bootstrap=50)
+    auc, rho = auc_table.make(measured), rho_table.make(measured)
     for stem, table in (("auc", auc), ("rho", rho)):
         writer.write_table(places.tables(root, name) / stem, table)
     figure = reporting_page.ReportFigure(f"Figure of {name}", "A caption.", drawing.png(Figure(figsize=(12, 6))))
     listed = [
         reporting_page.report_table("auc", "AUC. All rows:", summaries.auc_summary(auc), auc),
-        reporting_page.report_table("rho", "ρ. All rows:", summaries.summary(rho), rho),
+        reporting_page.report_table("rho", "ρ. All rows:", summaries.rho_summary(rho), rho),
     ]
     given = reporting_page.Report(
         f"The sweep <{name}>", ["In words."], [figure], listed, warnings, {**reporting_page.METHODS, **settings},
@@ -84,7 +84,7 @@ def test_the_long_table_is_every_sweep_s_with_the_published_figures_beside_ours(
     order = ("near_dupls", "distances", "shuffles")
     parts = [reporting_frames.read_csv(places.tables(root, name) / "rho.csv") for name in order]
     assert list(long["sweep"]) == [name for name, part in zip(order, parts) for _ in range(len(part))]
-    assert [*long.columns][1:-3] == list(rho_rows.RHO_COLUMNS)
+    assert [*long.columns][1:-3] == list(rho_table.COLUMNS)
     beside = long[long["published_source"] != ""]
     assert set(beside["sweep"]) == {"near_dupls"}
     assert set(zip(beside["attack"], beside["estimator"], beside["seed"])) == {("ratio", "paper", "")}

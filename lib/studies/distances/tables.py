@@ -16,18 +16,18 @@ from lib.perturbations.distances import MEASURES
 from lib.reporting.cells import TextTable, interval, number, short
 from lib.reporting.frames import frame
 from lib.statistics import intervals
-from lib.studies.mosaic.measure import POINT
+from lib.studies.mosaic.measurements import RECORD_KEY
 from lib.studies.mosaic.words import CORRECTED
 
 RHO = ("rho", "rho_low", "rho_high", "rho_std", "n_seeds")
-DISTANCES_COLUMNS = (*POINT, "attack", "variant", "estimator", *RHO, *MEASURES)
+DISTANCES_COLUMNS = (*RECORD_KEY, "attack", "variant", "estimator", *RHO, *MEASURES)
 PREDICTORS_COLUMNS = (
     "model", "attack", "variant", "estimator", "distance", "perturbations", "spearman", "low", "high",
 )  # fmt: skip
 DRAWS = 2000
 FEWEST = 3  # perturbations that have an order
 
-Means = Mapping[tuple, Mapping[str, float]]  # a value of POINT -> measure -> the mean over variations
+Means = Mapping[tuple, Mapping[str, float]]  # a value of RECORD_KEY -> measure -> the mean over variations
 
 
 def distances_table(rho: pd.DataFrame, means: Means) -> pd.DataFrame:
@@ -35,12 +35,12 @@ def distances_table(rho: pd.DataFrame, means: Means) -> pd.DataFrame:
 
     Rows of means over seeds (`seed` empty) have the mean of their seeds' distances.
     """
-    measured = pd.DataFrame([{**dict(zip(POINT, key)), **values} for key, values in means.items()])
+    measured = pd.DataFrame([{**dict(zip(RECORD_KEY, key)), **values} for key, values in means.items()])
     if measured.empty:
         return frame([], DISTANCES_COLUMNS)
     over_seeds = measured.groupby(["model", "kind", "level", "setting"], as_index=False)[list(MEASURES)].mean()
     every = pd.concat([measured, over_seeds.assign(seed=pd.NA)], ignore_index=True).astype({"seed": "Int64"})
-    found = rho.astype({"level": float}).merge(every.astype({"level": float}), on=list(POINT))
+    found = rho.astype({"level": float}).merge(every.astype({"level": float}), on=list(RECORD_KEY))
     return found[list(DISTANCES_COLUMNS)]
 
 
@@ -50,7 +50,7 @@ def predictors_table(found: pd.DataFrame, seed: int) -> pd.DataFrame:
     Best first (the most negative) for each model, attack, variant and estimator. Empty where fewer than FEWEST
     perturbations have both, or where all have the same.
     """
-    means = found[found["seed"].isna() & found["rho"].notna()].sort_values(list(POINT))
+    means = found[found["seed"].isna() & found["rho"].notna()].sort_values(list(RECORD_KEY))
     keys = ["model", "attack", "variant", "estimator"]
     rows = [
         {**dict(zip(keys, key)), "distance": measure, **_correlation(group, measure, seed)}

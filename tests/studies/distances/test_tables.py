@@ -12,8 +12,8 @@ from lib.perturbations.distances import MEASURES
 from lib.reporting import frames
 from lib.reporting.writer import Description
 from lib.studies.distances import results, tables
-from lib.studies.mosaic import measure, rho_rows
-from lib.studies.mosaic.measure import Record
+from lib.studies.mosaic import auc_table, measurements, rho_table
+from lib.studies.mosaic.measurements import Record
 
 LEVELS = {"replace": (1, 5, 25, 50), "shuffle": (0.1, 0.5)}
 SETTING = {"replace": "", "shuffle": "ngram=5"}
@@ -33,7 +33,7 @@ def measured():
         record(kind, level, strengths[kind](level), seed)
         for kind, levels in LEVELS.items() for level in levels for seed in (1, 2)
     ]  # fmt: skip
-    return measure.measure(found, seed=1, n_bootstrap=20)
+    return measurements.measure(found, seed=1, n_bootstrap=20)
 
 
 def means():
@@ -50,7 +50,7 @@ def means():
 
 @pytest.fixture(scope="module")
 def table():
-    return tables.distances_table(rho_rows.rho_table(measured()), means())
+    return tables.distances_table(rho_table.make(measured()), means())
 
 
 def test_every_row_of_rho_has_the_distances_of_its_setting(table):
@@ -109,8 +109,8 @@ def test_undefined_distances_are_left_out_of_a_mean():
 
 
 def test_tables_figure_and_report_are_written(tmp_path):
-    measurements = measured()
-    auc, rho = measure.auc_table(measurements), rho_rows.rho_table(measurements)
+    found = measured()
+    auc, rho = auc_table.make(found), rho_table.make(found)
     found = results.write(tmp_path, "distances", auc, rho, means(), Description("Title"), seed=0)
     for stem in ("distances", "predictors", "auc", "rho"):
         assert (places.tables(tmp_path, "distances") / f"{stem}.csv").read_text() == frames.to_csv(found[stem])
@@ -125,7 +125,7 @@ def test_tables_figure_and_report_are_written(tmp_path):
 def test_without_any_rho_there_are_tables_and_a_warning(tmp_path):
     """What a sweep gives of which the exact curve is not done yet."""
     fuzzy = [m for m in measured() if m.kind != "exact"]
-    auc, rho = measure.auc_table(fuzzy), rho_rows.rho_table(fuzzy)
+    auc, rho = auc_table.make(fuzzy), rho_table.make(fuzzy)
     found = results.write(tmp_path, "x", auc, rho, means(), Description("Distances"), 0)
     assert len(found["distances"])
     assert found["predictors"].empty

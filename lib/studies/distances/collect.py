@@ -39,11 +39,10 @@ def _stage(plan: Plan, leaf: Leaf) -> str:
 
 def _means(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple, dict[str, float]]:
     """(model, seed, kind, level, setting) -> the mean of every distance over all variations of all canaries."""
-    from lib.perturbations.distances import MEASURES
-    from lib.studies.distances.tables import means_of
+    from lib.studies.distances import reading
 
     found = {}
     for leaf in leaves:
         file = directory(root, plan.tasks[leaf.digest]) / places.DISTANCES
-        found[tuple(leaf.point().values())] = means_of(collect.verified_columns(file, *MEASURES))
+        found[tuple(leaf.point().values())] = reading.read(file)
     return found

@@ -1,11 +1,11 @@
-"""rho against distance: the mean distance of every perturbation beside its rho, and how well each predicts it.
+"""The tables of the distances study: rho beside the mean distances of every perturbation, and how well they predict it.
 
-A perturbation is a kind at a level and a setting. The rank correlation is Spearman's, negative where duplicates further
-from the canary are worth less; its interval is a bootstrap over perturbations, and says what another choice of them
-would have shown, not what other canaries would.
+A perturbation is a kind at a level and a setting. The rank correlation is Spearman's. It is negative where duplicates
+further from the canary are worth less. Its interval is a bootstrap over perturbations: it shows what another choice of
+perturbations could have given, not what other canaries could have.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,6 @@ from scipy.stats import rankdata
 
 from lib.base.seeds import generator
 from lib.perturbations.distances import MEASURES
-from lib.reporting.cells import TextTable, interval, number, short
 from lib.reporting.frames import frame
 from lib.statistics import intervals
 from lib.studies.mosaic.measurements import RECORD_KEY
@@ -25,13 +24,19 @@ PREDICTORS_COLUMNS = (
     "model", "attack", "variant", "estimator", "distance", "perturbations", "spearman", "low", "high",
 )  # fmt: skip
 DRAWS = 2000
-FEWEST = 3  # perturbations that have an order
+FEWEST = 3  # perturbations of a rank correlation
 
 Means = Mapping[tuple, Mapping[str, float]]  # a value of RECORD_KEY -> measure -> the mean over variations
 
 
+def make(rho: pd.DataFrame, means: Means, seed: int) -> dict[str, pd.DataFrame]:
+    """Both tables by name. seed: of the bootstrap over perturbations."""
+    distances = distances_table(rho, means)
+    return {"distances": distances, "predictors": predictors_table(distances, seed)}
+
+
 def distances_table(rho: pd.DataFrame, means: Means) -> pd.DataFrame:
-    """Each row of a rho table with the mean of every distance, in DISTANCES_COLUMNS; settings without any are left out.
+    """Each row of a rho table with the mean of every distance, in DISTANCES_COLUMNS; settings without one are left out.
 
     Rows of means over seeds (`seed` empty) have the mean of their seeds' distances.
     """
@@ -47,8 +52,8 @@ def distances_table(rho: pd.DataFrame, means: Means) -> pd.DataFrame:
 def predictors_table(found: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Spearman's correlation of rho (means over seeds) with each distance, over perturbations; in PREDICTORS_COLUMNS.
 
-    Best first (the most negative) for each model, attack, variant and estimator. Empty where fewer than FEWEST
-    perturbations have both, or where all have the same.
+    The best (most negative) comes first for each model, attack, variant and estimator. Empty where fewer than FEWEST
+    perturbations have both values, or where all values are equal.
     """
     means = found[found["seed"].isna() & found["rho"].notna()].sort_values(list(RECORD_KEY))
     keys = ["model", "attack", "variant", "estimator"]
@@ -67,7 +72,7 @@ def _correlation(rows: pd.DataFrame, measure: str, seed: int) -> dict[str, float
     if n < FEWEST:
         return empty
     pairs = defined[["rho", measure]].to_numpy(float)
-    # the same draws for every measure: what differs between two of them is not the draw
+    # the same draws for every measure, so that two measures never differ by their draws
     draws = generator(seed, "bootstrap of perturbations", n).integers(0, n, (DRAWS, n))
     sampled = spearman(*np.moveaxis(pairs[draws], -1, 0))
     sampled = sampled[np.isfinite(sampled)]
@@ -76,45 +81,14 @@ def _correlation(rows: pd.DataFrame, measure: str, seed: int) -> dict[str, float
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation along the last axis, ties by mean ranks: (...); NaN where all of one are equal."""
+    """Spearman's rank correlation along the last axis, ties by mean ranks: (...); NaN where one side is constant."""
     ranks = [rankdata(values, axis=-1) for values in (a, b)]
     x, y = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
     norm = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
     return np.divide((x * y).sum(axis=-1), norm, out=np.full(norm.shape, np.nan), where=norm > 0)
 
 
-def predictors_summary(predictors: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> TextTable:
-    """A row for each distance, the best predictor first; one column a model. Returns (header, rows)."""
-    rows = predictors[(predictors["attack"] == attack) & (predictors["estimator"] == estimator)]
-    rows = rows[rows["variant"] == variant]
-    header = ["model", "distance", "Spearman", "interval", "perturbations"]
-    return header, [
-        [row.model, row.distance, number(row.spearman), interval(row.low, row.high), f"{row.perturbations:g}"]
-        for row in rows.itertuples()
-    ]
-
-
-def distances_summary(found: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> TextTable:
-    """A row for each perturbation, means over seeds: rho and every distance. Returns (header, rows)."""
-    rows = found[found["seed"].isna() & (found["attack"] == attack) & (found["variant"] == variant)]
-    header = ["model", "kind", "setting", "level", "ρ", *MEASURES]
-    return header, [
-        [row["model"], row["kind"], row["setting"], f"{row['level']:g}", number(row["rho"]),
-         *(short(row[name]) for name in MEASURES)]
-        for _, row in rows[rows["estimator"] == estimator].iterrows()
-    ]  # fmt: skip
-
-
-def means_of(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The mean of each measure over variations; NaN where it is undefined for all, undefined ones left out."""
-    found = {}
-    for name in MEASURES:
-        defined = np.asarray(columns[name])[~np.isnan(columns[name])]
-        found[name] = float(defined.mean()) if len(defined) else float("nan")
-    return found
-
-
 def best(predictors: pd.DataFrame, model: str, attack: str, estimator: str, variant: str = CORRECTED) -> pd.DataFrame:
-    """The rows of one model and attack, the best predictor first; those without a correlation left out."""
+    """The rows of one model and attack that have a correlation, the best predictor first."""
     mine = (predictors[["model", "attack", "estimator", "variant"]] == [model, attack, estimator, variant]).all(axis=1)
     return predictors[mine & predictors["spearman"].notna()]

@@ -1,6 +1,6 @@
-"""One self-contained HTML report: figures as base64 PNG, tables with their CSV embedded; it needs no network.
+"""One self-contained HTML report that needs no network: figures as base64 PNG, tables with their CSV embedded.
 
-Beside the HTML lie `report.json`, the same content for the report over all sweeps (lib.studies.overview), and every
+Beside the HTML are `report.json`, the same content for the report over all sweeps (lib.studies.overview), and every
 shown table as Markdown and LaTeX.
 """
 
@@ -68,7 +68,7 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a report says. methods and provenance: name -> text; settings that results depend on go to methods."""
+    """Everything a report says. methods and provenance: name -> text; exact settings are among the methods."""
 
     title: str
     summary: Sequence[str]

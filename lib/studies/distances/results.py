@@ -24,8 +24,8 @@ METHODS = {
     "Means are over all variations of all canaries. n-grams of shorter sequences are undefined and left out.",
     "Rank correlation": "Spearman's, between ρ (mean over seeds) and the mean distance, over perturbations (a kind at "
     "a level and a setting). The interval is a 95 % percentile bootstrap over perturbations. All distances that are "
-    "defined for all perturbations share their draws. Duplicates scattered over a document have no distance to their canary "
-    "and are left out.",
+    "defined for all perturbations share their draws. Duplicates scattered over a document have no distance "
+    "to their canary and are left out.",
 }
 
 

@@ -8,9 +8,7 @@ from matplotlib.figure import Figure
 from lib.reporting import drawing
 
 NAMES = {"hamming": "Hamming", "levenshtein": "Levenshtein"}
-STYLES = (
-    ("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":"), ("#E69F00", "-"), ("#56B4E9", "--"),
-)  # fmt: skip
+STYLES = (("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":"), ("#E69F00", "-"), ("#56B4E9", "--"))
 METRIC_STYLES = {"hamming": ("#D55E00", "--"), "levenshtein": ("#0072B2", "-")}
 RANDOM_STYLE = (drawing.GREY, ":")
 

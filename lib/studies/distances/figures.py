@@ -16,9 +16,7 @@ NAMES = {
     "token_overlap": "token overlap (tokens)", "token_jaccard": "token Jaccard",
     **{name: f"{name.removeprefix('jaccard_')}-gram Jaccard" for name in MEASURES if name.startswith("jaccard_")},
 }  # fmt: skip
-STYLES = (
-    ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#E69F00", "D"), ("#CC79A7", "P"), ("#000000", "X"),
-)  # fmt: skip
+STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#E69F00", "D"), ("#CC79A7", "P"), ("#000000", "X"))
 
 
 def rho_figure(

@@ -20,9 +20,7 @@ from lib.studies.mosaic.words import CORRECTED
 
 RHO = ("rho", "rho_low", "rho_high", "rho_std", "n_seeds")
 DISTANCES_COLUMNS = (*RECORD_KEY, "attack", "variant", "estimator", *RHO, *MEASURES)
-PREDICTORS_COLUMNS = (
-    "model", "attack", "variant", "estimator", "distance", "perturbations", "spearman", "low", "high",
-)  # fmt: skip
+PREDICTORS_COLUMNS = ("model", "attack", "variant", "estimator", "distance", "perturbations", "spearman", "low", "high")
 DRAWS = 2000
 FEWEST = 3  # perturbations of a rank correlation
 

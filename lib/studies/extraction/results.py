@@ -31,9 +31,7 @@ CAPTION = (
 )
 
 
-def write(
-    root: Path, name: str, records: Sequence[Extracted], description: Description
-) -> dict[str, pd.DataFrame]:  # fmt: skip
+def write(root: Path, name: str, records: Sequence[Extracted], description: Description) -> dict[str, pd.DataFrame]:
     """Write the results of sweep `name` under `root`; returns its tables by name.
 
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.

@@ -11,9 +11,7 @@ from lib.statistics import intervals, roc
 from lib.studies.mosaic.measurements import KEY, Measurement
 
 TPR_COLUMNS = tuple(f"tpr_at_fpr_{target:g}" for target in roc.FPR_TARGETS)
-COLUMNS = (
-    *KEY, "n_members", "nominal_copies", "effective_copies", "auc", "auc_low", "auc_high", *TPR_COLUMNS,
-)  # fmt: skip
+COLUMNS = (*KEY, "n_members", "nominal_copies", "effective_copies", "auc", "auc_low", "auc_high", *TPR_COLUMNS)
 
 
 def make(measurements: Iterable[Measurement]) -> pd.DataFrame:

@@ -19,9 +19,7 @@ from lib.statistics import intervals, significance
 from lib.studies.mosaic.words import ordered_settings
 
 SIDE = ("model", "seed", "attack", "variant", "kind", "level", "setting", "estimator")  # of the first of two settings
-KEY = (
-    "model", "seed", "attack", "variant", "kind", "level", "setting", "other_level", "other_setting", "estimator",
-)  # fmt: skip
+KEY = ("model", "seed", "attack", "variant", "kind", "level", "setting", "other_level", "other_setting", "estimator")
 COLUMNS = (
     *KEY, "n_seeds", "rho", "other_rho", "difference", "low", "high", "p_value", "p_holm", "seeds_low", "seeds_high",
 )  # fmt: skip

@@ -114,11 +114,13 @@ def _measurement(
 ) -> Measurement:  # fmt: skip
     attack, variant = split_score(score)
     return Measurement(
-        **labels, attack=attack, variant=variant,
+        **labels,
+        attack=attack,
+        variant=variant,
         auc=roc.auc(positive, negative),
         samples=roc.bootstrap_auc(positive, negative, *counts),
         tpr=tuple(roc.tpr_at_fpr(positive, negative, target) for target in roc.FPR_TARGETS),
         n_members=len(positive) if record.n_members is None else record.n_members,
         nominal_copies=float(labels["level"]) if labels["kind"] == EXACT else record.nominal_copies,
         effective_copies=record.effective_copies,
-    )  # fmt: skip
+    )

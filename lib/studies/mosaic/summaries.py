@@ -23,9 +23,7 @@ def auc_summary(auc: pd.DataFrame, variant: str = CORRECTED, kind: str = EXACT) 
     return _by_level(auc[(auc["variant"] == variant) & (auc["kind"] == kind)], "auc", symbol_of(kind))
 
 
-def differences_summary(
-    differences: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED
-) -> TextTable:  # fmt: skip
+def differences_summary(differences: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> TextTable:
     """Means over seeds, one row for each pair of settings, of one attack by one estimator."""
     rows = differences[differences["seed"].isna() & (differences["attack"] == attack)]
     rows = rows[(rows["variant"] == variant) & (rows["estimator"] == estimator)]

@@ -15,9 +15,11 @@ CORRECTED, PAPER = "corrected", "paper"
 INJECTIONS = {
     EXACT: ("exact copies ν", "exact copies", "an exact copy"),
     "scramble": (
-        "tokens that stay together n", "scrambling", "a duplicate whose n-grams are scattered over the document",
+        "tokens that stay together n",
+        "scrambling",
+        "a duplicate whose n-grams are scattered over the document",
     ),
-}  # fmt: skip
+}
 
 
 def level_name(kind: str) -> str:

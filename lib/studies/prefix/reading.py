@@ -12,9 +12,11 @@ from lib.base.errors import TesseraError
 from lib.studies.prefix.tables import COLUMNS, OWN, Attack, Texts
 
 EVIDENCE = {
-    "large": "log_perplexity_large", "small": "log_perplexity_small", "lower": "log_perplexity_lower",
+    "large": "log_perplexity_large",
+    "small": "log_perplexity_small",
+    "lower": "log_perplexity_lower",
     "zlib_bytes": "zlib_bytes",
-}  # fmt: skip
+}
 COPIED = ("row", "prompt", "suffix", "document", "subset", "repetitions")
 SAME = ("family", "n_parameters", "decoding_kind", "decoding_temperature", "decoding_top_k", "decoding_top_p")
 

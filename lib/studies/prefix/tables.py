@@ -131,10 +131,12 @@ def make(attacks: Iterable[Attack]) -> dict[str, pd.DataFrame]:
     """All tables without texts, by name, families and sizes in order."""
     ordered = in_order(attacks)
     return {
-        "memorized": memorized_table(ordered), "scores": scores_table(ordered),
-        "differences": differences_table(ordered), "discordant": discordant_table(ordered),
+        "memorized": memorized_table(ordered),
+        "scores": scores_table(ordered),
+        "differences": differences_table(ordered),
+        "discordant": discordant_table(ordered),
         "extraction": extraction_table(ordered),
-    }  # fmt: skip
+    }
 
 
 def in_order(attacks: Iterable[Attack]) -> list[Attack]:

@@ -22,8 +22,10 @@ def measured():
     strengths = {"replace": lambda r: 1.8 - 0.025 * r, "shuffle": lambda tau: 1.5 - tau}
     found += [
         record(kind, level, strengths[kind](level), seed)
-        for kind, levels in LEVELS.items() for level in levels for seed in (1, 2)
-    ]  # fmt: skip
+        for kind, levels in LEVELS.items()
+        for level in levels
+        for seed in (1, 2)
+    ]
     return measurements.measure(found, seed=1, n_bootstrap=20)
 
 

@@ -43,6 +43,8 @@ def ablated(seeds=(1, 2)):
     own += [record("m", s, "replace", 10, 1.2, setting="learning_rate=0.1", nominal_copies=10) for s in seeds]
     shuffled = [
         record("m", s, "shuffle", tau, 1.5 - tau, setting=setting, nominal_copies=10)
-        for s in seeds for tau in (0.1, 0.25) for setting in ("ngram=2", "ngram=10")
-    ]  # fmt: skip
+        for s in seeds
+        for tau in (0.1, 0.25)
+        for setting in ("ngram=2", "ngram=10")
+    ]
     return [*sweep(seeds=seeds), *own, *shuffled]

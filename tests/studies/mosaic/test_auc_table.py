@@ -21,8 +21,10 @@ def test_auc_rows_equal_the_statistics_of_the_scores(measured):
             (table[["seed", "kind", "level"]] == [one.labels[k] for k in ("seed", "kind", "level")]).all(axis=1)
         ]
         assert set(zip(rows["attack"], rows["variant"])) == {
-            ("loss", "corrected"), ("ratio", "corrected"), ("ratio", "paper"),
-        }  # fmt: skip
+            ("loss", "corrected"),
+            ("ratio", "corrected"),
+            ("ratio", "paper"),
+        }
         row = rows[(rows["attack"] == "ratio") & (rows["variant"] == "paper")].iloc[0]
         arrays = one.members["ratio_paper"], one.non_members["ratio_paper"]
         assert row["auc"] == roc.auc(*arrays)

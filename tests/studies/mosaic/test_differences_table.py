@@ -43,9 +43,7 @@ def found(rows):
 def test_successive_levels_and_settings_of_one_curve_are_compared(found):
     one = found[(found["seed"] == 1) & (found["estimator"] == "paper")]
     pairs = {(a, b, c, d) for a, b, c, d in one[["level", "setting", "other_level", "other_setting"]].to_numpy()}
-    assert pairs == {
-        (1, "", 5, ""), (5, "", 25, ""), (5, "", 5, "k=10"), (5, "", 5, "k=100"), (5, "k=10", 5, "k=100"),
-    }  # fmt: skip
+    assert pairs == {(1, "", 5, ""), (5, "", 25, ""), (5, "", 5, "k=10"), (5, "", 5, "k=100"), (5, "k=10", 5, "k=100")}
 
 
 def test_the_difference_has_the_interval_of_paired_samples(found):

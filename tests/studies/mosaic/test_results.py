@@ -315,8 +315,9 @@ def test_warnings_count_the_flags_and_name_the_settings(written):
 def test_a_baseline_away_from_one_half_is_a_warning():
     apart = Record(
         {"model": "tiny", "seed": 1, "kind": "none", "level": 0},
-        {"bag_of_words": np.arange(30.0) + 20}, {"bag_of_words": np.arange(30.0)},
-    )  # fmt: skip
+        {"bag_of_words": np.arange(30.0) + 20},
+        {"bag_of_words": np.arange(30.0)},
+    )
     measured = measurements.measure([*records(), apart], seed=1, n_bootstrap=50)
     auc, rho = auc_table.make(measured), rho_table.make(measured)
     assert "bag_of_words" not in set(rho["attack"])

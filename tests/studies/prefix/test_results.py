@@ -38,8 +38,10 @@ def test_texts_of_every_kind_come_back_from_the_published_columns(written: Path)
 
 def test_everything_is_written_and_the_same_again(written: Path, tmp_path: Path) -> None:
     results.write(tmp_path, "toy", two_sizes(), DESCRIPTION)
-    kinds = {places.tables: "memorized.csv scores.h5 differences.csv discordant.csv extraction.csv rankings.csv",
-             places.figures: "sizes.png sizes.pdf lengths.png repetitions.png subsets.png extraction.png"}  # fmt: skip
+    kinds = {
+        places.tables: "memorized.csv scores.h5 differences.csv discordant.csv extraction.csv rankings.csv",
+        places.figures: "sizes.png sizes.pdf lengths.png repetitions.png subsets.png extraction.png",
+    }
     for place, files in kinds.items():
         for name in files.split():
             assert (place(written, "toy") / name).read_bytes() == (place(tmp_path, "toy") / name).read_bytes()

@@ -17,7 +17,7 @@ def in_words(data: SlimpajamaData, tables: dict[str, pd.DataFrame]) -> list[str]
 def warnings(data: SlimpajamaData) -> list[str]:
     """What makes a number weaker than it looks."""
     counts = {bucket: int((data.bucket == bucket).sum()) for bucket in data.buckets}
-    found = [f"{_sequence(bucket)}: only {n} targets." for bucket, n in counts.items() if n < FEW_TARGETS]
+    found = [f"{_sequence(bucket)}: only {_targets(n)}." for bucket, n in counts.items() if n < FEW_TARGETS]
     if data.scanned_fraction < 1:
         found.append(f"Only {percent(data.scanned_fraction)} of the corpus was scanned for near-duplicates.")
     return found
@@ -42,7 +42,7 @@ def _survives(data: SlimpajamaData, survival: pd.DataFrame, bucket: int) -> str:
     near_duplicates = int(row["n_near_duplicates"])
     if not near_duplicates:
         return "Deduplication has nothing to remove."
-    return f"{percent(row['share'])} of its {near_duplicates:,} by Levenshtein distance survive {n}-gram deduplication."
+    return f"{percent(row['share'])} of the {near_duplicates:,} by Levenshtein distance survive {n}-gram deduplication."
 
 
 def _scanned(data: SlimpajamaData) -> str:
@@ -59,6 +59,9 @@ def _sequence(bucket: int) -> str:
 
 
 def _error(row: pd.Series) -> str:
-    n = int(row["n_targets"])
-    counted = f"{n} target{'s' if n > 1 else ''}"
-    return f" ({counted})" if pd.isna(row["standard_error"]) else f" (± {count(row['standard_error'])}, {counted})"
+    targets = _targets(int(row["n_targets"]))
+    return f" ({targets})" if pd.isna(row["standard_error"]) else f" (± {count(row['standard_error'])}, {targets})"
+
+
+def _targets(n: int) -> str:
+    return f"{n} target{'s' if n > 1 else ''}"

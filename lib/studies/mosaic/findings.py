@@ -77,7 +77,7 @@ def _equivalence(rows: pd.DataFrame, kind: str, setting: str, estimator: str) ->
         return ""
     symbol, low, high = symbol_of(kind), curve.index[0], curve.index[-1]
     name = f"{duplicate_of(kind)} ({setting_name(setting)})" if setting else duplicate_of(kind)
-    text = f"{name} is worth ρ = {curve[low]:.2f} exact ones at {symbol} = {low:g}"
+    text = f"{name} is worth ρ = {curve[low]:.2f} exact copies at {symbol} = {low:g}"
     if len(curve) > 1:
         text += f" and {curve[high]:.2f} at {symbol} = {high:g} ({estimator} estimator)"
     half, gap = _crossing(curve, 0.5), _disagreement(rows)

@@ -78,8 +78,9 @@ def _families(differences: pd.DataFrame) -> Iterator[str]:
         verdict = "a difference" if row.p_value < SIGNIFICANT else "no clear difference"
         yield (
             f"On the same {row.n_prompts:,} {title_of(row.prompt_tokens)}, {row.model} repeats {row.memorized} "
-            f"suffixes and {row.other_model} {row.other_memorized}. {row.only_model} are repeated only by the former "
-            f"and {row.only_other} only by the latter: {verdict} (McNemar's exact test, p = {p_value(row.p_value)})."
+            f"suffixes and {row.other_model} {row.other_memorized}, with {row.only_model} repeated only by the "
+            f"former and {row.only_other} only by the latter: {verdict} "
+            f"(McNemar's exact test, p = {p_value(row.p_value)})."
         )
 
 
@@ -105,8 +106,8 @@ def _repetitions(memorized: pd.DataFrame) -> Iterator[str]:
 def _subsets(memorized: pd.DataFrame) -> Iterator[str]:
     rows = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
     for model, mine in _longest(rows).groupby("model", sort=False):
-        if len(mine) > 1 and mine["memorized"].any():
-            most, least = mine.loc[mine["share"].idxmax()], mine.loc[mine["share"].idxmin()]
+        most, least = mine.loc[mine["share"].idxmax()], mine.loc[mine["share"].idxmin()]
+        if most["share"] > least["share"]:
             yield (
                 f"{model} repeats most of {most['subset']} ({percent(most['share'])}) and least of {least['subset']} "
                 f"({percent(least['share'])}), with {_tokens(mine)}."

@@ -7,7 +7,7 @@ FILE holds:
 
     inputs:
       corpus: [chunk-00.h5, chunk-01.h5]  # chunks, or directories of them
-      queries: queries.h5                 # dataset `tokens`, n x length; a targets.h5 has it, too
+      queries: queries.h5                 # dataset `tokens`, n x length; a targets.h5 also has it
       suffix_arrays: [DIR/suffix_array.h5, ...]  # for method suffix_array: one for each chunk, in the same order
     method: scan
 

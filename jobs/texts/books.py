@@ -98,10 +98,10 @@ def _choose(config: Config, tokenizer: Any, total: int, text_of: Callable[[int],
             not config.min_tokens or books.count_tokens(tokenizer, text) >= config.min_tokens
         )
 
-    wanted = config.n_books + config.n_held_out
+    needed = config.n_books + config.n_held_out
     order = generator(config.seed, "books").permutation(total).tolist()
-    chosen = books.choose(order, text_of, fits, wanted)
-    if len(chosen) < wanted:
+    chosen = books.choose(order, text_of, fits, needed)
+    if len(chosen) < needed:
         raise TesseraError(
             f"n_books is {config.n_books} and n_held_out is {config.n_held_out}, but of {total} documents only "
             f"{len(chosen)} have {config.min_tokens} tokens or more; lower n_books, n_held_out or min_tokens, "

@@ -55,7 +55,7 @@ class Config:
     length: tokens of a target
     min_unique_tokens: how many different tokens a target must have
     n_random: targets drawn at random, in addition to those in buckets
-    seed: of the priorities and of the random targets
+    seed: the seed of the priorities and of the random targets
     block_tokens: tokens of text in one block of counting; a stopped run continues with the missing blocks
     """
 
@@ -84,7 +84,7 @@ class Config:
 
 @dataclass
 class _Targets:
-    """What was found: one entry a target, and how many groups lie in each bucket."""
+    """What was found: one entry per target, and how many groups lie in each bucket."""
 
     tokens: list[np.ndarray] = field(default_factory=list)
     bucket: list[int] = field(default_factory=list)

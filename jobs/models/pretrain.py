@@ -36,8 +36,8 @@ class Config:
     """The model, its tokenizer and its training.
 
     objective: `causal` predicts the next token; `masked` predicts hidden tokens from both sides
-    architecture: of a causal model; Mamba needs about a third of the learning rate and, at equal size, about twice the
-        layers of a transformer
+    architecture: which kind of causal model; Mamba needs about a third of the learning rate and, at equal size, about
+        twice the layers of a transformer
     vocab_size: ids of the tokenizer; a given tokenizer must have exactly so many
     width: numbers in the hidden state of a token; a multiple of `heads`
     layers: how many layers the model has
@@ -48,9 +48,9 @@ class Config:
     steps: how many steps the training has
     learning_rate: the highest rate; it warms up linearly and falls along a cosine to a tenth
     tokenizer_characters: characters of text that the tokenizer is trained on, where none is given
-    precision: of the arithmetic; `auto` takes bf16 on processors with instructions for it, else fp32
+    precision: the type of the arithmetic; `auto` takes bf16 on processors with instructions for it, else fp32
     threads: threads that compute; their number changes the last bits of the result
-    seed: of the order of documents and rows, the initial weights and the masks
+    seed: the seed of the order of documents and rows, the initial weights and the masks
     """
 
     objective: Literal["causal", "masked"]

@@ -30,7 +30,7 @@ class Config:
 
     vocab_size: how many ids the tokenizer has
     characters: it is trained on so many characters of the documents, in the order drawn from `seed`
-    seed: of the order of the documents
+    seed: the seed of the order of the documents
     """
 
     vocab_size: int = 2048

@@ -41,13 +41,13 @@ SPARE_TOKENS = 8  # a text's last ids may be a part of a character or a word: th
 class Config:
     """How many canaries, how they are sampled, and what each must be.
 
-    seed: of the sampling; members and non-members of one seed are different texts
+    seed: the seed of the sampling; members and non-members of one seed are different texts
     role: `member` canaries are injected into the training text, `non_member` canaries are not
     n: how many canaries
     length: tokens of a canary, in ids of the target
     sampled_tokens: the most tokens of the reference model that a text may take; null is twice `length`
     start_token: the token that sampling starts from; null is the BOS of the reference model
-    temperature: of the sampling; 1 is the model's own distribution
+    temperature: the temperature of the sampling; 1 is the model's own distribution
     top_k: sample among the k likeliest tokens; 0 is all of them
     top_p: sample among the likeliest tokens that together have this probability; 1 is all of them
     max_jaccard: two canaries must have token sets with a Jaccard similarity below this, above 0 and at most 1

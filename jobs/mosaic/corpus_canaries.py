@@ -53,7 +53,7 @@ OWN_REMEDIES = {  # in place of those that name keys of the stage canaries
 class Config:
     """How many canaries, and what each must be.
 
-    seed: of the order of the targets, the same for members and non-members
+    seed: the seed of the order of the targets, the same for members and non-members
     role: `member` canaries are injected into the training text, `non_member` canaries are not
     n: how many canaries
     length: tokens of a canary, in ids of the target tokenizer

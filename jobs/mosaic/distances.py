@@ -8,7 +8,7 @@ FILE holds:
 
 A duplicate is measured as the ids that its text gives, because a model trains on these.
 
-Result distances.h5, one row a variation in the order of duplicates.h5: `canary` (row of its canary) and a float64
+Result distances.h5, one row per variation in the order of duplicates.h5: `canary` (row of its canary) and a float64
 dataset for each measure of lib.perturbations.distances. NaN means undefined: n-grams of a sequence that is shorter.
 """
 

@@ -23,7 +23,7 @@ A kind is a file in lib/perturbations/. Each takes keys and inputs of its own:
 The last two may find fewer than `variations` for a canary. These are then used again from the first; a canary without
 any is an error.
 
-Result duplicates.h5, one row a variation, canary by canary: `tokens` and `offsets` (target ids, ragged), `canary`
+Result duplicates.h5, one row per variation, canary by canary: `tokens` and `offsets` (target ids, ragged), `canary`
 (row of its canary), `edit_distance` (tokens, to the canary), `survives_text` (whether decode and encode give the
 same ids), `trained_edit_distance` (of the ids that the text gives, which a model trains on), `text`; for each canary
 `distinct`: how many variations equal neither the canary nor an earlier variation; attribute `repeated`: all others.

@@ -8,7 +8,7 @@ FILE holds:
     prompt_tokens: 50
     suffix_tokens: 50
 
-Result extracted.h5, one row a canary in the groups `members` and `non_members`. Of the greedy continuation:
+Result extracted.h5, one row per canary in the groups `members` and `non_members`. Of the greedy continuation:
 `continuation` (n x S int64, its end id included, -1 after it), `exact`, `matched_tokens`, `edit_similarity`,
 `bleu`, `suffix_in_prompt` (see lib.prefix.matching). Of the model's own distribution: `suffix_nll` (nats, summed) and
 `samples_needed` (n x 3 float64): how many samples hold the true suffix with probability 0.1, 0.5, 0.9.

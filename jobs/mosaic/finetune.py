@@ -41,16 +41,16 @@ DEEPSPEED = places.DEEPSPEED
 class Config(Recipe):
     """How the model is trained and saved.
 
-    seed: of the order of the sequences, and of dropout
+    seed: the seed of the order of the sequences, and of dropout
     learning_rate: the highest learning rate
     context: tokens of a training sequence; longer documents are cut, and nothing is packed across documents
     batch_size: sequences of one step, over all ranks together
     epochs: how often all sequences are read
     schedule: after the warm-up the rate stays `constant`, or falls to 0 along a line (`linear`) or a cosine (`cosine`)
     warmup_ratio: the share of the steps in which the rate rises to its highest, at least 0 and below 1
-    weight_decay: of AdamW
+    weight_decay: the weight decay of AdamW
     max_grad_norm: a gradient with a larger norm is scaled down to it; 0 leaves gradients as they are
-    precision: of the arithmetic; `bf16` keeps fp32 master weights and needs a processor or GPU with bf16
+    precision: the type of the arithmetic; `bf16` keeps fp32 master weights and needs a processor or GPU with bf16
     evaluations: how often the model is evaluated, in addition to once before the training
     micro_batch: the most sequences of one forward pass on one rank
     deepspeed: which file of env/deepspeed/ to use, without .json (zero0 to zero3)

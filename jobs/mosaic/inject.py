@@ -41,7 +41,7 @@ class Config:
     """How many copies, and what the training will do with them.
 
     copies: copies of each canary, the original included; 0 leaves every book as it is
-    seed: of the places in the books
+    seed: the seed of the places in the books
     sequence_tokens: `context` of the training (stage finetune), to count the copies that its cut leaves whole
     bos_policy: as in the training (stage finetune): whether the tokenizer's BOS opens each document
     separator: what stands on both sides of each copy
@@ -144,7 +144,7 @@ def _count(config: Config, tokenizer, document, texts: list[list[int]], owner: n
 
 
 def _all_of(flags: np.ndarray, owner: np.ndarray, copies: np.ndarray) -> np.ndarray:
-    """Whether a flag holds for all pieces of each copy: bool, one a copy."""
+    """Whether a flag holds for all pieces of each copy: bool, one per copy."""
     return ~np.isin(copies, owner[~flags])
 
 

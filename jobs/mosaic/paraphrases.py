@@ -16,7 +16,7 @@ and for an endpoint:
     model_name: meta-llama/Meta-Llama-3-8B-Instruct
     key_variable: OPENAI_API_KEY
 
-Result paraphrases.h5, one row a rephrasing, canary by canary: `tokens` and `offsets` (target ids, ragged, no BOS),
+Result paraphrases.h5, one row per rephrasing, canary by canary: `tokens` and `offsets` (target ids, ragged, no BOS),
 `canary`, `text`; for each canary `found` (rephrasings), `answers` (how many it was asked for), `whole_answers` (those
 that held as many rephrasings as asked for); attributes `source`, `rephrasings`, `canaries`, `success_rate` (canaries
 with all rephrasings) and `answer_success_rate`. A run that is killed, or whose endpoint fails, continues at the first
@@ -60,12 +60,12 @@ class Config:
     min_share: a rephrasing must have at least this share of the canary's tokens
     attempts: how often the model is asked about a canary, at most
     max_new_tokens: the most tokens of an answer
-    temperature: of the sampling; 1 is the model's own distribution
+    temperature: the temperature of the sampling; 1 is the model's own distribution
     top_p: sample among the likeliest tokens that together have this probability; 1 is all of them
-    seed: of the sampling; an endpoint is sent a seed for each request
+    seed: the seed of the sampling; an endpoint is sent a seed for each request
     prompt: `chat` uses the tokenizer's chat template; `plain` is for a model without one; source model
     begin: what each answer is made to begin with, such as "1. " for a small model; source model
-    url: of the endpoint, without /chat/completions, user, password or query; source endpoint
+    url: the address of the endpoint, without /chat/completions, user, password or query; source endpoint
     model_name: what the endpoint calls the model; source endpoint
     dtype: the type in which the local model computes
     key_variable: the environment variable that holds the key; the key itself is stored nowhere; source endpoint

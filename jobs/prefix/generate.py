@@ -8,7 +8,7 @@ FILE holds:
     decoding: {kind: sample, temperature: 1.0, top_k: 40, top_p: 1.0, seed: 0}      # or {kind: greedy}
     continuation_tokens: 256
 
-Result generations.h5, one row a prompt of this part:
+Result generations.h5, one row per prompt of this part:
 `continuation` (n x C int64, its end id included, -1 after it);
 `exact`, `matched_tokens`, `edit_similarity`, `bleu`, `suffix_in_prompt` (see lib.prefix.matching);
 `suffix_nll` (nats, summed, under the model's own distribution), `suffix_log_p` (under the given decoding);
@@ -54,10 +54,10 @@ class Config:
 
     decoding: how the next token is chosen
     decoding.kind: `greedy` takes the likeliest token; `sample` draws one
-    decoding.temperature: of the sampling; 1 is the model's own distribution; sample only
+    decoding.temperature: the temperature of the sampling; 1 is the model's own distribution; sample only
     decoding.top_k: draw among the k likeliest tokens; 0 is all of them; sample only
     decoding.top_p: draw among the likeliest tokens that together have this probability; 1 is all of them; sample only
-    decoding.seed: of the draws; sample only
+    decoding.seed: the seed of the draws; sample only
     continuation_tokens: tokens to generate after each prompt, at least as many as the suffixes have
     part: which part of the prompts this task does, counted from 0
     parts: how many parts the prompts are cut into

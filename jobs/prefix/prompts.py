@@ -10,7 +10,7 @@ FILE holds:
     prompt_tokens: 50
     max_prompt_tokens: 900
 
-Result prompts.h5, one row a prompt: `prompt` (n x P) and `suffix` (n x S) ids, `document` (its number in the source),
+Result prompts.h5, one row per prompt: `prompt` (n x P) and `suffix` (n x S) ids, `document` (its number in the source),
 `position` (of the prompt, in tokens), `subset` (UTF-8 bytes), `repetitions` (0 where unknown). It is the same for
 every model with that tokenizer. A document's number is its place in the source, so a source that changes gives other
 prompts.
@@ -65,7 +65,7 @@ class Config:
     max_prompt_tokens: tokens of the longest prompt of the sweep, so that prompts of all lengths share document,
         position and suffix; 0 is `prompt_tokens`
     suffix_tokens: tokens after the prompt, which a model should continue it with
-    seed: of the choice of documents and positions
+    seed: the seed of the choice of documents and positions
     """
 
     source: Literal["passages", "text", "hub", "files"]

@@ -10,7 +10,7 @@ FILE holds:
 `generations` are all parts. `large` is the model that generated; what it measured of its texts while it made them is
 not computed again.
 
-Result prefix_scores.h5, one row a prompt in the order of prompts.h5 (`row`), NaN where a text has no scored token:
+Result prefix_scores.h5, one row per prompt in the order of prompts.h5 (`row`), NaN where a text has no scored token:
 `nll_<m>` (nats, summed), `tokens_<m>`, `log_perplexity_<m>` (nats per token) for m of large, small, lower (the
 lowercased text under the large model); `zlib_bytes`; `min_k`, `min_k_paper`, `min_k_plus_plus` (see lib.attacks);
 `ranking/<name>` (see lib.prefix.rankings); texts `prompt_text`, `continuation_text`, `suffix_text`.

@@ -43,7 +43,7 @@ class Config:
     n_held_out: documents that are held out; they are drawn first, so `n_books` does not change them
     min_tokens: documents with fewer tokens of the target are left out
     first_tokens: tokens of the target that are kept of each document; 0 keeps all
-    seed: of the order in which documents are drawn
+    seed: the seed of the order in which documents are drawn
     repo: for source hub, the data set `owner/name` in the cache of this machine, or a local folder
     revision: the commit of `repo`; a branch means what the cache holds of it
     split: the split of the data set

@@ -7,7 +7,7 @@ It has no inputs and needs no network. FILE holds:
     packages: [sympy==1.14.0, ...]   # pinned, so that the bytes are the same wherever they are installed
     n_files: 20
 
-Result part-NN.jsonl.zst: one document a line (`name`, `text`), exactly as it is in its package. The order is drawn
+Result part-NN.jsonl.zst: one document per line (`name`, `text`), exactly as it is in its package. The order is drawn
 from the seed, so every file is a fair sample of all documents. Nothing is deduplicated: copied licences and
 documentation are what the corpus is for.
 """
@@ -34,8 +34,8 @@ class Config:
 
     packages: installed distributions, as `name` or `name==version` (then any other version is an error)
     n_files: how many files are written, 1 to 10000
-    seed: of the order of the documents
-    compression_level: of Zstandard; a higher one makes smaller files and takes longer
+    seed: the seed of the order of the documents
+    compression_level: the level of Zstandard; a higher one makes smaller files and takes longer
     """
 
     packages: tuple[str, ...]

@@ -43,7 +43,7 @@ class Config:
     min_characters: documents with fewer characters are left out
     max_characters: a document ends before the paragraph that would make it longer
     min_paragraph: paragraphs with fewer characters are left out; every other paragraph is kept in one document only
-    seed: of the documents, the passages and their places
+    seed: the seed of the documents, the passages and their places
     """
 
     packages: tuple[str, ...]

@@ -37,7 +37,7 @@ class Config:
     min_characters: documents with fewer characters are left out
     max_characters: a document ends before the paragraph that would make it longer
     min_paragraph: paragraphs with fewer characters are left out
-    seed: of the choice of books
+    seed: the seed of the choice of books
     """
 
     packages: tuple[str, ...]

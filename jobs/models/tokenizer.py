@@ -1,8 +1,14 @@
 """Train a byte-level BPE tokenizer on the pre-training documents of a text artifact.
 
-python -m jobs tokenizer --config tokenizer.yaml --out DIR
+    python -m jobs tokenizer --config FILE --out DIR
 
-A stage of its own, so that canaries can be drawn while the model that reads its ids is still pre-trained.
+FILE holds:
+
+    inputs: {text: DIR}     # a result of the stage text or repeated_text
+    vocab_size: 2048
+
+Result: a tokenizer as transformers saves it. This is a stage of its own so that canaries can be drawn while the model
+that reads its ids is still being pre-trained.
 """
 
 from dataclasses import dataclass
@@ -20,7 +26,12 @@ SLUG = ("vocab_size",)
 
 @dataclass(frozen=True)
 class Config:
-    """vocab_size ids, from the first `characters` characters of the documents in an order drawn from `seed`."""
+    """Its size, and the text it is trained on.
+
+    vocab_size: how many ids the tokenizer has
+    characters: it is trained on so many characters of the documents, in the order drawn from `seed`
+    seed: the seed of the order of the documents
+    """
 
     vocab_size: int = 2048
     characters: int = 5_000_000
@@ -28,11 +39,11 @@ class Config:
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
-    """Train and save. Raises TesseraError when the text artifact has no pre-training text."""
+    """Train and save. Raises TesseraError for a text artifact without pre-training text."""
     from lib.tokens import train_bpe
 
     texts = shuffled(hdf5.read_texts(store.find(inputs["text"], places.TEXT), "train"), config.seed)
     if not any(texts):
-        raise TesseraError(f"{inputs['text']}: no text in `train`; name more packages in the text stage")
+        raise TesseraError(f"{inputs['text']}: no text in `train`; name more packages in the stage text")
     sample = leading(texts, config.characters)
     train_bpe.train_tokenizer(sample, config.vocab_size, masked=False).save_pretrained(out)

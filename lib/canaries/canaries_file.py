@@ -28,13 +28,13 @@ class Texts:
 def read_texts(file: Path) -> Texts:
     """The `tokens` (n, length) and, when it is there, the `text` of a canaries file.
 
-    Raises TesseraError naming the file for no rows, no integers or no matrix.
+    Raises TesseraError naming the file unless `tokens` is a matrix of integers with rows.
     """
     ids = hdf5.read(file, "tokens")
     if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
-        raise TesseraError(f"{file}: 'tokens' is a matrix of integers, n x length; found {ids.dtype} {ids.shape}")
+        raise TesseraError(f"{file}: 'tokens' must be a matrix of integers, n x length; found {ids.dtype} {ids.shape}")
     if len(ids) == 0:
-        raise TesseraError(f"{file}: 'tokens' has no rows; nothing to score")
+        raise TesseraError(f"{file}: 'tokens' has no rows; make the canaries again")
     strings = hdf5.read_texts(file, "text") if "text_offsets" in hdf5.rows(file) else None
     if strings is not None and len(strings) != len(ids):
         raise TesseraError(f"{file}: {len(strings)} rows of 'text' for {len(ids)} of 'tokens'; make the file again")
@@ -44,14 +44,14 @@ def read_texts(file: Path) -> Texts:
 def read_ids(file: Path, vocabulary: int) -> NDArray[np.int64]:
     """The `tokens` (n, length) of a canaries file, ids of a tokenizer of `vocabulary` entries.
 
-    Raises TesseraError naming the file and the row for what is no such matrix, or an id beyond the vocabulary.
+    Raises TesseraError naming the file and the row for anything else, or for an id outside the vocabulary.
     """
     ids = read_texts(file).ids
     bad = (ids < 0) | (ids >= vocabulary)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise TesseraError(
-            f"{file}: row {row}: id {ids[row, column]} is none of the {vocabulary} of the target tokenizer; "
+            f"{file}: row {row}: id {ids[row, column]} is outside the {vocabulary} ids of the target tokenizer; "
             "make the canaries with that tokenizer, or name the one they were made with"
         )
     return ids.astype(np.int64)

@@ -71,7 +71,7 @@ def test_batch_size_changes_no_text(inputs, tmp_path: Path) -> None:
 
 
 def test_refusals(inputs, tmp_path: Path, capsys) -> None:
-    with pytest.raises(TesseraError, match=r"members\.h5 have 12 tokens; 13 are wanted"):
+    with pytest.raises(TesseraError, match=r"need canaries of 13 tokens, but those in .*members\.h5 have 12 tokens"):
         run(tmp_path, inputs, prompt_tokens=9)
     with pytest.raises(ValueError, match="at least 1"):
         extraction.Config(prompt_tokens=0)

@@ -188,7 +188,7 @@ def test_without_a_model_of_the_same_tokens_their_scores_are_absent_and_the_log_
     tokenizer = AutoTokenizer.from_pretrained(other)
     tokenizer.add_tokens(["zzz"])
     tokenizer.save_pretrained(other)
-    reasons = {reference_lm: "does not open a text as the target does", other: "has another tokenizer"}
+    reasons = {reference_lm: "opens texts in another way than the target", other: "has another tokenizer"}
     for number, (reference, reason) in enumerate(reasons.items()):
         out = tmp_path / str(number)
         assert run("membership", out, membership_config(tiny_causal_lm, reference, canaries)) == 0
@@ -281,10 +281,10 @@ def test_reference_bos_by_name(tiny_causal_lm, canaries, tmp_path, capsys):
     ("ids", "message"),
     [
         ([[1, 2, 3], [5, 400, 6]], "non_members.h5: row 1: token id 400, but the model's vocabulary has 400 ids"),
-        ([[1.5, 2.0]], "'tokens' is a matrix of integers"),
+        ([[1.5, 2.0]], "'tokens' must be a matrix of integers"),
         (np.zeros((0, 5), dtype=int), "'tokens' has no rows"),
         (np.zeros((2, 0), dtype=int), "non_members.h5: row 0: an empty text"),
-        ([1, 2, 3], "'tokens' is a matrix of integers"),
+        ([1, 2, 3], "'tokens' must be a matrix of integers"),
     ],
 )
 def test_bad_canaries_name_file_and_row(ids, message, tiny_causal_lm, reference_lm, canaries, tmp_path, capsys):

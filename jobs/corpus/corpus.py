@@ -1,11 +1,13 @@
-"""The input files of a corpus, listed once: local ones, or a data set of the hub that lies in its cache.
+"""List the input files of a corpus once: local files, or a data set in the hub cache.
 
-python -m jobs corpus --config FILE --out DIR
+    python -m jobs corpus --config FILE --out DIR
+
+It has no inputs. FILE holds:
 
     path: /data/SlimPajama-627B        # a file, a folder or a glob; or `repo: cerebras/SlimPajama-627B`
-    pattern: [train/**/*.jsonl.zst]    # in a folder or data set; without it every file that can be read
+    pattern: [train/**/*.jsonl.zst]    # which files of a folder or data set; without it, every file that can be read
 
-Result corpus.h5: texts `files` in the order of the corpus, `sizes` (bytes), `mtimes_ns`.
+Result corpus.h5: texts `files` in the order of the corpus, `sizes` (bytes), `mtimes_ns`, attribute `text_key`.
 """
 
 from dataclasses import dataclass, replace
@@ -14,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from lib.base import places
 from lib.base.errors import TesseraError
+from lib.texts import listing
 
 if TYPE_CHECKING:
     from lib.models.hub import HubItem
-    from lib.texts.listing import Listing
 
 VERSION = 1
 INPUTS: tuple[str, ...] = ()
@@ -25,7 +27,17 @@ INPUTS: tuple[str, ...] = ()
 
 @dataclass(frozen=True)
 class Config:
-    """text_key: where the text is in JSON lines and Parquet; fingerprint: of local files, filled in when planned."""
+    """Give either `path` or `repo`.
+
+    path: a file, a folder or a glob of local files; natural order (chunk2 before chunk10)
+    repo: a data set of the Hugging Face hub, `owner/name`, which must be in the cache of this machine
+    revision: the commit of `repo`; a branch means what the cache holds of it
+    pattern: one glob or a list of globs that choose files, relative to the folder or data set; empty takes every file
+        that can be read
+    text_key: the field that holds the text, in JSON lines and Parquet files
+    fingerprint: 16 hex digits of the names, sizes and times of local files; a sweep fills it in when it plans, so that
+        new files are a new task; leave it out by hand
+    """
 
     path: str | None = None
     repo: str | None = None
@@ -35,11 +47,11 @@ class Config:
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
-        """One place, and patterns that stay inside it."""
+        """Raise ValueError unless there is one place, and patterns that stay inside it."""
         if bool(self.path) == bool(self.repo):
             raise ValueError("give either path (local files) or repo (a data set of the hub)")
         if any(Path(pattern).is_absolute() or ".." in Path(pattern).parts for pattern in _patterns(self)):
-            raise ValueError(f"pattern {self.pattern!r}: relative to the folder is wanted, without '..'")
+            raise ValueError(f"pattern is {self.pattern!r}; it must be relative to the folder, without '..'")
 
 
 def hub(config: Config) -> "list[HubItem]":
@@ -53,16 +65,12 @@ def pin(config: Config) -> Config:
     """`config` with an absolute path and the fingerprint of what lies there now, so that new files are a new task."""
     if not config.path:
         return config
-    from lib.texts.listing import fingerprint
-
     path = str(Path(config.path).expanduser().absolute())
-    return replace(config, path=path, fingerprint=fingerprint(_listing(config)))
+    return replace(config, path=path, fingerprint=listing.fingerprint(_listing(config)))
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
-    """List the files. Raises TesseraError when there is none, or they are not those that were planned with."""
-    from lib.texts import listing
-
+    """List the files. Raises TesseraError when it finds none, or when they have changed since the task was planned."""
     found = _listing(config)
     if config.fingerprint and listing.fingerprint(found) != config.fingerprint:
         raise TesseraError(f"{config.path}: the files changed since this run was planned; submit the sweep again")
@@ -70,14 +78,12 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     print(f"corpus: {len(found.files)} files, {sum(found.sizes) / 1e9:.3f} GB")
 
 
-def _listing(config: Config) -> "Listing":
-    from lib.texts.listing import list_files
-
+def _listing(config: Config) -> listing.Listing:
     if config.path:
-        return list_files(Path(config.path), _patterns(config), config.text_key)
+        return listing.list_files(Path(config.path), _patterns(config), config.text_key)
     from lib.models.hub import local_snapshot
 
-    return list_files(local_snapshot(hub(config)[0]), _patterns(config), config.text_key)
+    return listing.list_files(local_snapshot(hub(config)[0]), _patterns(config), config.text_key)
 
 
 def _patterns(config: Config) -> tuple[str, ...]:

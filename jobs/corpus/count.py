@@ -1,16 +1,18 @@
-"""Counts: how often query sequences occur in every chunk of a corpus.
+"""Count how often query sequences occur in every chunk of a corpus.
 
-mpirun -n 2 python -m mpi4py -m jobs count --config count.yaml --out DIR
+    python -m jobs count --config FILE --out DIR
+    mpirun -n 2 python -m mpi4py -m jobs count --config FILE --out DIR     # with two ranks
+
+FILE holds:
 
     inputs:
-      corpus: [chunk-00.h5, chunk-01.h5]  # or directories of them
-      queries: queries.h5                 # dataset `tokens`, n x length; a targets.h5 has it, too
-      suffix_arrays: [DIR/suffix_array.h5, ...]  # of every chunk in the order of the corpus; for that method only
-    method: scan                          # one streaming pass; or suffix_array, binary search
+      corpus: [chunk-00.h5, chunk-01.h5]  # chunks, or directories of them
+      queries: queries.h5                 # dataset `tokens`, n x length; a targets.h5 also has it
+      suffix_arrays: [DIR/suffix_array.h5, ...]  # for method suffix_array: one for each chunk, in the same order
+    method: scan
 
-Writes counts.h5: `counts`, int64, queries x chunks. Occurrences lie inside one document, and overlapping ones count.
-Both methods give the same file. A scan reads (and checks) all of the corpus; so does the other method, once, unless
-`verify: false` says that its files are known to be whole.
+Result counts.h5: `counts`, int64, queries x chunks; attributes `length` and `n_tokens`. An occurrence lies inside one
+document, and overlapping ones all count. Both methods give the same file.
 """
 
 from dataclasses import dataclass
@@ -19,9 +21,9 @@ from typing import Any, Literal
 
 from lib.artifacts import store
 from lib.base import hdf5, mpi, places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError, UsageError
-from lib.corpus import chunks
+from lib.corpus import chunks, text_blocks
 
 VERSION = 1
 MPI = True
@@ -33,16 +35,21 @@ SLUG = ("method",)
 
 @dataclass(frozen=True)
 class Config:
-    """`block_tokens`: text of one block, the unit of restart. `verify`: check all files in the method suffix_array."""
+    """How to count.
+
+    method: `scan` reads the corpus once from end to end; `suffix_array` does a binary search in the suffix arrays
+    block_tokens: tokens of text in one block; a stopped run continues with the missing blocks
+    verify: whether method suffix_array first reads and checks all of its files; `false` says that they are known to be
+        whole (a scan always reads and checks the corpus)
+    """
 
     method: Literal["scan", "suffix_array"] = "scan"
     block_tokens: int = execution(1 << 26)
     verify: bool = execution(True)
 
     def __post_init__(self) -> None:
-        """Refuse blocks of nothing."""
-        if self.block_tokens < 1:
-            raise ValueError(f"block_tokens {self.block_tokens}: at least 1 is wanted")
+        """Raise ValueError for empty blocks."""
+        at_least(1, block_tokens=self.block_tokens)
 
 
 def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
@@ -61,7 +68,6 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
 
 
 def _count(config: Config, inputs: dict[str, Any], corpus: list, queries: Any, folder: Path) -> Any:
-    from lib.corpus import text_blocks
     from lib.corpus.counts import by_ranks
 
     comm = mpi.world()
@@ -80,9 +86,11 @@ def _arrays(inputs: dict[str, Any], corpus: list) -> list:
 
     given = inputs.get("suffix_arrays")
     if not given:
-        raise UsageError("method suffix_array: name the input 'suffix_arrays', one of each chunk, or use method scan")
+        raise UsageError("method suffix_array: name the input 'suffix_arrays', one for each chunk, or use method scan")
     if len(given) != len(corpus):
-        raise TesseraError(f"suffix_arrays: {len(given)} given for {len(corpus)} chunks; one of each, in their order")
+        raise TesseraError(
+            f"suffix_arrays: {len(given)} given for {len(corpus)} chunks; give one for each, in their order"
+        )
     return [
         opened.open_suffix_array(store.find(path, places.SUFFIX_ARRAY), chunk) for path, chunk in zip(given, corpus)
     ]

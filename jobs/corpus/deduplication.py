@@ -1,14 +1,18 @@
-"""Deduplication: the longest n-gram that every near-duplicate has in common with its target.
+"""Find the longest n-gram that every near-duplicate shares with its target.
 
-mpirun -n 2 python -m mpi4py -m jobs deduplication --config deduplication.yaml --out DIR
+    python -m jobs deduplication --config FILE --out DIR
+    mpirun -n 2 python -m mpi4py -m jobs deduplication --config FILE --out DIR     # with two ranks
+
+FILE holds:
 
     inputs:
-      corpus: [chunk-00.h5, chunk-01.h5]  # the list that near_duplicates had
+      corpus: [chunk-00.h5, chunk-01.h5]  # the same list that near_duplicates had
       targets: DIR/targets.h5
       near_duplicates: DIR/near_duplicates.h5
 
-Writes deduplication.h5: groups `hamming` and `levenshtein`, each with `longest_common` (uint16), one for each row of
-the same group of near_duplicates.h5. A near-duplicate survives n-gram deduplication iff that is less than n.
+Result deduplication.h5: groups `hamming` and `levenshtein`, each with `longest_common` (uint16, tokens), one for each
+row of the same group of near_duplicates.h5. A near-duplicate survives n-gram deduplication if and only if that number
+is less than n.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +24,7 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import blocks, hdf5, mpi, places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError
 from lib.corpus import chunks
 
@@ -34,14 +38,16 @@ COLUMNS = ("target", "chunk", "position", "distance")
 
 @dataclass(frozen=True)
 class Config:
-    """`block_rows`: near-duplicates of one block, the unit of restart."""
+    """How the work is cut.
+
+    block_rows: near-duplicates in one block; a stopped run continues with the missing blocks
+    """
 
     block_rows: int = execution(1 << 16)
 
     def __post_init__(self) -> None:
-        """Refuse blocks of nothing."""
-        if self.block_rows < 1:
-            raise ValueError(f"block_rows {self.block_rows}: at least 1 is wanted")
+        """Raise ValueError for empty blocks."""
+        at_least(1, block_rows=self.block_rows)
 
 
 def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
@@ -70,9 +76,9 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
 
 
 def _check(rows: Mapping[str, np.ndarray], where: str, corpus: Sequence, targets: np.ndarray) -> None:
-    """Raise TesseraError for rows that name no target, chunk or window."""
+    """Raise TesseraError for a row whose target, chunk or window does not exist."""
     if targets.ndim != 2:
-        raise TesseraError(f"{where}: targets of shape {targets.shape}; (n, length) is wanted")
+        raise TesseraError(f"{where}: the targets have the shape {targets.shape}; it must be (n, length)")
     if len({len(values) for values in rows.values()}) > 1:
         raise TesseraError(f"{where}: its columns differ in length; make the near-duplicates again")
     ends = np.array([chunk.n_tokens for chunk in corpus]) - targets.shape[1]
@@ -83,8 +89,8 @@ def _check(rows: Mapping[str, np.ndarray], where: str, corpus: Sequence, targets
         row = int(np.flatnonzero(wrong)[0])
         found = ", ".join(f"{name} {values[row]}" for name, values in rows.items())
         raise TesseraError(
-            f"{where}, row {row}: {found}: no such target, chunk or window; give the corpus and the targets that the "
-            "near-duplicates were made from"
+            f"{where}, row {row}: {found}: there is no such target, chunk or window; give the corpus and the targets "
+            "that the near-duplicates were made from"
         )
 
 
@@ -93,9 +99,9 @@ def _longest_common(
 ) -> np.ndarray:
     from lib.corpus.near import common_ngrams
 
-    wanted = targets[rows["target"].astype(np.int64)].astype("<u4")
+    originals = targets[rows["target"].astype(np.int64)].astype("<u4")
     windows = chunks.windows(corpus, rows["chunk"], rows["position"], targets.shape[1]).astype("<u4", copy=False)
-    longest = common_ngrams.longest_common(wanted, windows)
+    longest = common_ngrams.longest_common(originals, windows)
     wrong = np.flatnonzero(longest < common_ngrams.least_possible(rows["distance"], targets.shape[1]))
     if len(wrong):
         row = int(wrong[0])

@@ -1,13 +1,16 @@
-"""Exact duplicates: every group of two or more equal windows inside single documents of a chunk.
+"""Find every group of two or more equal windows inside single documents of a chunk.
 
-mpirun -n 2 python -m mpi4py -m jobs exact_duplicates --config exact_duplicates.yaml --out DIR
+    python -m jobs exact_duplicates --config FILE --out DIR
+    mpirun -n 2 python -m mpi4py -m jobs exact_duplicates --config FILE --out DIR     # with two ranks
+
+FILE holds:
 
     inputs:
       corpus: chunk-00.h5              # or a directory with one chunk
       suffix_array: suffix_array.h5    # of that chunk, at least `length` deep
     length: 100
 
-Writes groups.h5: `positions` (of all members, group after group in the order of the suffix array, rising inside each),
+Result groups.h5: `positions` (of all members, group after group in the order of the suffix array, rising inside each),
 `group_offsets` (uint64, groups + 1), `counts`, and the histogram of counts: `histogram/count`, `histogram/groups`.
 """
 
@@ -17,7 +20,7 @@ from typing import Any
 
 from lib.artifacts import store
 from lib.base import mpi, places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.corpus import chunks
 
 VERSION = 1
@@ -28,15 +31,19 @@ SLUG = ("length",)
 
 @dataclass(frozen=True)
 class Config:
-    """`block_entries`: entries of the suffix array in one block, the unit of restart; about 40 bytes each in memory."""
+    """What a window is, and how the work is cut.
+
+    length: tokens of a window
+    block_entries: entries of the suffix array in one block (about 40 bytes of memory each); a stopped run continues
+        with the missing blocks
+    """
 
     length: int = 100
     block_entries: int = execution(1 << 22)
 
     def __post_init__(self) -> None:
-        """Refuse windows and blocks of nothing."""
-        if min(self.length, self.block_entries) < 1:
-            raise ValueError("length and block_entries: at least 1 is wanted")
+        """Raise ValueError for empty windows and blocks."""
+        at_least(1, length=self.length, block_entries=self.block_entries)
 
 
 def run(config: Config, inputs: dict[str, Any], out: Path) -> None:

@@ -1,17 +1,20 @@
-"""Near-duplicates of target sequences in a whole corpus, by Hamming and by Levenshtein distance.
+"""Find the near-duplicates of targets in a whole corpus, by Hamming and Levenshtein distance.
 
-mpirun -n 2 python -m mpi4py -m jobs near_duplicates --config near_duplicates.yaml --out DIR
+    python -m jobs near_duplicates --config FILE --out DIR
+    mpirun -n 2 python -m mpi4py -m jobs near_duplicates --config FILE --out DIR     # with two ranks
+
+FILE holds:
 
     inputs:
-      corpus: [chunk-00.h5, chunk-01.h5]  # or directories of them
+      corpus: [chunk-00.h5, chunk-01.h5]  # chunks, or directories of them
       targets: targets.h5                 # dataset `tokens`, n x length
     length: 100
     max_distance: 50
 
-Writes near_duplicates.h5: groups `hamming` and `levenshtein`, each with the columns `target` (row in targets.h5),
-`chunk` (index in the list given), `position` (of the window's first token in the chunk) and `distance`, sorted by the
-first three. A window is `length` tokens inside one document. Of a target's windows within `max_distance`, none
-overlaps another: the best distance goes first, then the lowest position. All of the corpus is scanned and checked.
+Result near_duplicates.h5: groups `hamming` and `levenshtein`, each with the columns `target` (row in targets.h5),
+`chunk` (index in the list of the corpus), `position` (of the window's first token in the chunk) and `distance`, sorted
+by the first three. A window is `length` tokens inside one document. No two windows of a target overlap: the smallest
+distance is taken first, then the lowest position. The whole corpus is read and checked.
 """
 
 from dataclasses import dataclass
@@ -20,8 +23,8 @@ from typing import Any
 
 from lib.artifacts import store
 from lib.base import hdf5, mpi, places
-from lib.base.config import execution
-from lib.corpus import chunks
+from lib.base.config import at_least, execution
+from lib.corpus import chunks, text_blocks
 
 VERSION = 1
 MPI = True
@@ -32,23 +35,26 @@ SLUG = ("length", "max_distance")
 
 @dataclass(frozen=True)
 class Config:
-    """`block_tokens`: text of one block, the unit of restart."""
+    """What counts as a near-duplicate, and how the work is cut.
+
+    length: tokens of a target and of a window
+    max_distance: the largest distance that is reported, in tokens, 0 to 65535
+    block_tokens: tokens of text in one block; a stopped run continues with the missing blocks
+    """
 
     length: int = 100
     max_distance: int = 50
     block_tokens: int = execution(1 << 26)
 
     def __post_init__(self) -> None:
-        """Refuse windows and blocks of nothing, and distances that the table cannot hold."""
-        if min(self.length, self.block_tokens) < 1:
-            raise ValueError("length and block_tokens: at least 1 is wanted")
+        """Raise ValueError for empty windows and blocks, and for distances that the table cannot hold."""
+        at_least(1, length=self.length, block_tokens=self.block_tokens)
         if not 0 <= self.max_distance < 1 << 16:
-            raise ValueError(f"max_distance {self.max_distance}: 0 to 65535 is possible")
+            raise ValueError(f"max_distance is {self.max_distance}; it must be 0 to 65535")
 
 
 def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     """Scan block by block; rank 0 chooses and writes."""
-    from lib.corpus import text_blocks
     from lib.corpus.near import by_ranks, scan
 
     corpus = chunks.open_chunks(inputs["corpus"])

@@ -1,15 +1,19 @@
-"""Suffix array of one chunk of a corpus.
+"""Build the suffix array of one chunk of a corpus.
 
-mpirun -n 2 python -m mpi4py -m jobs suffix_array --config suffix_array.yaml --out DIR
+    python -m jobs suffix_array --config FILE --out DIR
+    mpirun -n 2 python -m mpi4py -m jobs suffix_array --config FILE --out DIR     # with two ranks
+
+FILE holds:
 
     inputs:
       corpus: chunk-00.h5   # or a directory with one chunk
     depth: 1024
 
-Writes suffix_array.h5: `positions` (uint32 while the chunk allows, else uint64; contiguous), sorted by the up to
-`depth` tokens that start there; the end of the text sorts before any token, and of equal suffixes the lower position
-comes first. `checksums` as in a chunk; attributes depth, n_tokens, tokens_digest. A rank takes 6 bytes for every token
-of its share (10 beyond 2^32 tokens; all but 2 of them at most `memory_gb`), beside 300 MB and the memory-mapped text.
+Result suffix_array.h5: `positions` (contiguous; uint32 where the chunk allows it, else uint64), sorted by the up to
+`depth` tokens that start there. The end of the text sorts before any token, and of equal suffixes the lower position
+comes first. `checksums` as in a chunk; attributes `depth`, `n_tokens`, `tokens_digest`. A rank needs 300 MB, the
+memory-mapped text, and 6 bytes for every token of its share (10 beyond 2^32 tokens). It always needs 2 of these bytes;
+the others stay within `memory_gb`.
 """
 
 from dataclasses import dataclass
@@ -17,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.base import mpi, places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.corpus import chunks
 
 VERSION = 1
@@ -28,16 +32,22 @@ SLUG = ("depth",)
 
 @dataclass(frozen=True)
 class Config:
-    """`range_tokens`: what is sorted at once, in cache. `memory_gb`: more suffixes of a rank take more rounds."""
+    """How deep to sort, and in how much memory.
+
+    depth: how many tokens of a suffix are compared
+    range_tokens: suffixes that are sorted at once, so that they fit in the processor's cache
+    memory_gb: memory of a rank for its suffixes, in GB; if they need more, they take more rounds
+    """
 
     depth: int = 1024
     range_tokens: int = execution(1 << 18)
     memory_gb: float = execution(16.0)
 
     def __post_init__(self) -> None:
-        """Refuse suffixes and ranges of nothing."""
-        if min(self.depth, self.range_tokens) < 1 or self.memory_gb <= 0:
-            raise ValueError("depth and range_tokens: at least 1 is wanted; memory_gb: more than 0")
+        """Raise ValueError for empty suffixes and ranges, and for no memory."""
+        at_least(1, depth=self.depth, range_tokens=self.range_tokens)
+        if self.memory_gb <= 0:
+            raise ValueError(f"memory_gb is {self.memory_gb}; it must be more than 0")
 
 
 def run(config: Config, inputs: dict[str, Any], out: Path) -> None:

@@ -1,19 +1,23 @@
-"""Targets: sequences that the corpus holds about 100, 1,000, 10,000 times exactly, and random ones.
+"""Draw targets that a corpus holds about 100, 1,000, 10,000 times exactly, and random ones.
 
-mpirun -n 2 python -m mpi4py -m jobs targets --config targets.yaml --out DIR
+    python -m jobs targets --config FILE --out DIR
+    mpirun -n 2 python -m mpi4py -m jobs targets --config FILE --out DIR     # with two ranks
+
+FILE holds:
 
     inputs:
-      corpus: [chunk-00.h5, chunk-01.h5]  # or directories of them
+      corpus: [chunk-00.h5, chunk-01.h5]  # chunks, or directories of them
       groups: DIR/groups.h5               # exact duplicates of one of these chunks
     buckets: [100, 1000, 10000]
-    tolerance: 0.1         # a count is in bucket b when |count - b| <= tolerance * b
+    tolerance: 0.1
     n_per_bucket: 100
     min_unique_tokens: 50
 
-Writes targets.h5: `tokens` (n x length), `bucket` (0 for random ones), `count` (exact occurrences in all chunks),
-`chunk` (index in the list), `position` (of one occurrence there). Sampled uniformly among the groups of a bucket, by
-the order of random priorities; no occurrence of one in the chunk of the groups overlaps one of another. Candidates
-are counted in rounds over the whole corpus until every bucket is full. Random ones are uniform over all windows.
+Result targets.h5: `tokens` (n x length), `bucket` (0 for random ones), `count` (exact occurrences in all chunks),
+`chunk` (index in the list), `position` (of one occurrence there). The targets of a bucket are drawn uniformly among
+its groups, in the order of random priorities. In the chunk of the groups, no occurrence of a target overlaps one of
+another target. Candidates are counted in rounds over the whole corpus until every bucket is full. Random targets are
+uniform over all windows.
 """
 
 from collections.abc import Sequence
@@ -25,9 +29,9 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, mpi, places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError
-from lib.corpus import chunks
+from lib.corpus import chunks, text_blocks
 from lib.corpus.exact import groups_file
 from lib.corpus.exact.groups_file import Groups
 
@@ -43,7 +47,17 @@ ALL_PRIORITIES = 1 << 64
 
 @dataclass(frozen=True)
 class Config:
-    """`n_random`: random targets beside those of the buckets. `block_tokens`: text of one block of counting."""
+    """Which targets, and how the work is cut.
+
+    buckets: the numbers of exact occurrences in the corpus that targets should have, each at least 2
+    tolerance: a count is in bucket b if |count - b| <= tolerance * b; 0 or more, below 1
+    n_per_bucket: targets in each bucket
+    length: tokens of a target
+    min_unique_tokens: how many different tokens a target must have
+    n_random: targets drawn at random, in addition to those in buckets
+    seed: the seed of the priorities and of the random targets
+    block_tokens: tokens of text in one block of counting; a stopped run continues with the missing blocks
+    """
 
     buckets: tuple[int, ...] = (100, 1000, 10000)
     tolerance: float = 0.1
@@ -55,22 +69,22 @@ class Config:
     block_tokens: int = execution(1 << 26)
 
     def __post_init__(self) -> None:
-        """Refuse what gives no targets."""
-        if min(self.length, self.n_per_bucket, self.block_tokens) < 1 or min(self.n_random, self.seed) < 0:
-            raise ValueError("length, n_per_bucket and block_tokens are at least 1, n_random and seed at least 0")
+        """Raise ValueError for settings that give no targets."""
+        at_least(1, length=self.length, n_per_bucket=self.n_per_bucket, block_tokens=self.block_tokens)
+        at_least(0, n_random=self.n_random, seed=self.seed)
         if not 0 <= self.tolerance < 1:
-            raise ValueError(f"tolerance {self.tolerance}: 0 or more, below 1 is wanted")
+            raise ValueError(f"tolerance is {self.tolerance}; it must be at least 0 and below 1")
         if min(self.buckets, default=2) < 2 or len(set(self.buckets)) < len(self.buckets):
-            raise ValueError(f"buckets {list(self.buckets)}: different counts of at least 2 are wanted")
+            raise ValueError(f"buckets is {list(self.buckets)}; each must be at least 2 and given once")
         if not self.buckets and not self.n_random:
-            raise ValueError("buckets is empty and n_random 0: there would be no target")
+            raise ValueError("buckets is empty and n_random is 0, so there would be no target; set one of them")
         if not 0 <= self.min_unique_tokens <= self.length:
-            raise ValueError(f"min_unique_tokens {self.min_unique_tokens}: 0 to length {self.length} is wanted")
+            raise ValueError(f"min_unique_tokens is {self.min_unique_tokens}; it must be 0 to {self.length} (length)")
 
 
 @dataclass
 class _Targets:
-    """What was found: one entry a target, and how many groups lie in each bucket."""
+    """What was found: one entry per target, and how many groups lie in each bucket."""
 
     tokens: list[np.ndarray] = field(default_factory=list)
     bucket: list[int] = field(default_factory=list)
@@ -100,7 +114,7 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
 
 
 def _fill_buckets(config: Config, corpus: Sequence, groups: Groups, folder: Path, found: _Targets) -> None:
-    """Count candidates in rounds of rising priority, until every bucket is full or there is no group left."""
+    """Count candidates in rounds of rising priority, until every bucket is full or the groups are used up."""
     from lib.corpus import targets
 
     comm = mpi.world()
@@ -138,7 +152,6 @@ def _candidates(
 
 
 def _count(config: Config, corpus: Sequence, tokens: np.ndarray, comm: Any, folder: Path, prefix: str) -> Any:
-    from lib.corpus import text_blocks
     from lib.corpus.counts import by_ranks
 
     ranges = text_blocks.text_ranges(corpus, config.block_tokens, prefix)
@@ -178,13 +191,13 @@ def _add_random(config: Config, corpus: Sequence, folder: Path, found: _Targets)
 
 
 def _too_few(config: Config, groups: Groups, found: _Targets) -> str:
-    told = "; ".join(
+    lacking = "; ".join(
         f"bucket {bucket}: {found.bucket.count(bucket)} of {config.n_per_bucket} "
-        f"({found.existing.get(bucket, 0)} groups have such a count, the others overlap)"
+        f"({found.existing.get(bucket, 0)} groups have such a count, but the rest of them overlap)"
         for bucket in _missing(config, found)
     )
     return (
-        f"{groups.path}: too few targets: {told}. Lower n_per_bucket or min_unique_tokens "
+        f"{groups.path}: too few targets: {lacking}. Lower n_per_bucket or min_unique_tokens "
         f"({config.min_unique_tokens}), raise tolerance, or choose other buckets"
     )
 

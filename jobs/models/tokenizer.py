@@ -1,8 +1,14 @@
 """Train a byte-level BPE tokenizer on the pre-training documents of a text artifact.
 
-python -m jobs tokenizer --config tokenizer.yaml --out DIR
+    python -m jobs tokenizer --config FILE --out DIR
 
-A stage of its own, so that canaries can be drawn while the model that reads its ids is still pre-trained.
+FILE holds:
+
+    inputs: {text: DIR}     # a result of the stage text or repeated_text
+    vocab_size: 2048
+
+Result: a tokenizer as transformers saves it. This is a stage of its own so that canaries can be drawn while the model
+that reads its ids is still being pre-trained.
 """
 
 from dataclasses import dataclass
@@ -19,7 +25,12 @@ SLUG = ("vocab_size",)
 
 @dataclass(frozen=True)
 class Config:
-    """vocab_size ids, from the first `characters` characters of the documents in an order drawn from `seed`."""
+    """Its size, and the text it is trained on.
+
+    vocab_size: how many ids the tokenizer has
+    characters: it is trained on so many characters of the documents, in the order drawn from `seed`
+    seed: the seed of the order of the documents
+    """
 
     vocab_size: int = 2048
     characters: int = 5_000_000
@@ -27,7 +38,7 @@ class Config:
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
-    """Train and save. Raises TesseraError when the text artifact has no pre-training text."""
+    """Train and save. Raises TesseraError for a text artifact without pre-training text."""
     from lib.tokens import train_bpe
 
     texts = read_shuffled(store.find(inputs["text"], places.TEXT), config.seed)

@@ -1,14 +1,18 @@
-"""Canaries: texts sampled from a reference model, cut to exactly `length` ids of the target.
+"""Sample canaries from a reference model: texts of exactly `length` tokens of the target.
 
-python -m jobs canaries --config canaries.yaml --out DIR
+    python -m jobs canaries --config FILE --out DIR
 
-    inputs: {reference: DIR, target: DIR, exclude: canaries.h5}   # exclude: canaries that these may not resemble
+FILE holds:
+
+    inputs: {reference: DIR, target: DIR, exclude: canaries.h5}   # target: its tokenizer; exclude: may be left out
     role: non_member
     n: 100
     length: 100
 
-Writes canaries.h5: `tokens` (n x length, uint32), `text`, `draw` (index of the sampled text), and as attributes
-the number of draws and of rejections by cause.
+No canary may resemble another one, or one of `exclude` (for non-members: the members).
+
+Result canaries.h5: `tokens` (n x length, uint32, ids of the target), `text`, `draw` (the number of the sampled text);
+attributes `role`, `drawn` (sampled texts) and `rejected_<cause>`.
 """
 
 from collections.abc import Callable
@@ -21,8 +25,9 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.base.seeds import generator
+from lib.canaries import canaries_file
 
 VERSION = 1
 INPUTS = ("reference", "target")
@@ -34,8 +39,24 @@ SPARE_TOKENS = 8  # a text's last ids may be a part of a character or a word: th
 
 @dataclass(frozen=True)
 class Config:
-    """`sampled_tokens`: the most reference tokens a text may have (None: twice `length`); `start_token`: what
-    sampling starts from (None: the reference's BOS); `separator`: what injection will put around a canary."""
+    """How many canaries, how they are sampled, and what each must be.
+
+    seed: the seed of the sampling; members and non-members of one seed are different texts
+    role: `member` canaries are injected into the training text, `non_member` canaries are not
+    n: how many canaries
+    length: tokens of a canary, in ids of the target
+    sampled_tokens: the most tokens of the reference model that a text may take; null is twice `length`
+    start_token: the token that sampling starts from; null is the BOS of the reference model
+    temperature: the temperature of the sampling; 1 is the model's own distribution
+    top_k: sample among the k likeliest tokens; 0 is all of them
+    top_p: sample among the likeliest tokens that together have this probability; 1 is all of them
+    max_jaccard: two canaries must have token sets with a Jaccard similarity below this, above 0 and at most 1
+    separator: what the stage inject will put around a canary; the ids of the canary must survive it; "" skips the check
+    max_draws: the stage fails if so many sampled texts do not give `n` canaries
+    dtype: the type in which the reference model computes
+    device: where the reference model runs: cpu, cuda, cuda:1, ...
+    batch_size: texts that are sampled at once
+    """
 
     seed: int = 0
     role: Literal["member", "non_member"] = "member"
@@ -54,14 +75,11 @@ class Config:
     batch_size: int = execution(64)
 
     def __post_init__(self) -> None:
-        """Refuse what could never give a canary."""
-        for name in ("n", "length", "max_draws", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is wanted")
-        if self.seed < 0 or not 0 < self.max_jaccard <= 1:
-            raise ValueError(
-                f"seed {self.seed}, max_jaccard {self.max_jaccard}: wanted seed >= 0, 0 < max_jaccard <= 1"
-            )
+        """Raise ValueError for settings that cannot give a canary."""
+        at_least(1, n=self.n, length=self.length, max_draws=self.max_draws, batch_size=self.batch_size)
+        at_least(0, seed=self.seed)
+        if not 0 < self.max_jaccard <= 1:
+            raise ValueError(f"max_jaccard is {self.max_jaccard}; it must be above 0 and at most 1")
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
@@ -73,7 +91,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     rules = Rules(config.length, config.max_jaccard, config.separator)
     selection = select(
         _sampler(config, inputs["reference"], target), config.n, target, rules,
-        excluded=_excluded(inputs), max_draws=config.max_draws, batch_size=config.batch_size,
+        excluded=_excluded(inputs, len(target)), max_draws=config.max_draws, batch_size=config.batch_size,
     )  # fmt: skip
     print(f"{config.n} canaries from {selection.drawn} draws; rejected: {selection.rejections}")
     _write(out / places.CANARIES, selection, target, asdict(config))
@@ -104,10 +122,10 @@ def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[
     return draw
 
 
-def _excluded(inputs: dict[str, Path]) -> np.ndarray | tuple:
+def _excluded(inputs: dict[str, Path], vocabulary: int) -> np.ndarray | tuple:
     if "exclude" not in inputs:
         return ()
-    return hdf5.read(store.find(inputs["exclude"], places.CANARIES), "tokens")
+    return canaries_file.read_ids(store.find(inputs["exclude"], places.CANARIES), vocabulary)
 
 
 def _write(path: Path, selection, target, config: dict) -> None:

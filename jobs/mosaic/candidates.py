@@ -1,12 +1,14 @@
-"""Candidates: what may replace each token of each canary, computed once for every number of replaced tokens.
+"""Compute what may replace each token of each canary, once for every number of replaced tokens.
 
-python -m jobs candidates --config candidates.yaml --out DIR
+    python -m jobs candidates --config FILE --out DIR
 
-    inputs: {canaries: canaries.h5, masked_lm: DIR, target_tokenizer: DIR}
-    strategy: mlm          # top_k of the masked LM; mlm_random: its whole vocabulary; random: the target's
+FILE holds:
+
+    inputs: {canaries: canaries.h5, masked_lm: DIR, target_tokenizer: DIR}   # strategy random needs no masked_lm
+    strategy: mlm
     top_k: 10
 
-Writes candidates.h5: `sequences` (target ids of each replacement, ragged), `options` (`mlm`: for each position,
+Result candidates.h5: `sequences` (target ids of each replacement, ragged), `options` (for `mlm`: for each position,
 canary by canary, indices into the sequences, likeliest first), `original` and `replaceable` (n x length).
 """
 
@@ -16,7 +18,7 @@ from typing import Literal
 
 from lib.artifacts import store
 from lib.base import places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.canaries import canaries_file
 
 VERSION = 1
@@ -28,7 +30,15 @@ IMPORTS_TORCH = True
 
 @dataclass(frozen=True)
 class Config:
-    """`top_k` counts for `mlm` only."""
+    """Where replacements come from.
+
+    strategy: `mlm` takes the `top_k` likeliest tokens of the masked model, `mlm_random` its whole vocabulary, `random`
+        the vocabulary of the target
+    top_k: replacements of each position; for `mlm` only
+    dtype: the type in which the masked model computes
+    device: where the masked model runs: cpu, cuda, cuda:1, ...
+    batch_size: masked texts in one forward pass
+    """
 
     strategy: Literal["mlm", "mlm_random", "random"] = "mlm"
     top_k: int = 10
@@ -37,9 +47,8 @@ class Config:
     batch_size: int = execution(128)
 
     def __post_init__(self) -> None:
-        """Refuse a choice among nothing."""
-        if min(self.top_k, self.batch_size) < 1:
-            raise ValueError(f"top_k {self.top_k}, batch_size {self.batch_size}: at least 1 is wanted")
+        """Raise ValueError for no replacements and for empty batches."""
+        at_least(1, top_k=self.top_k, batch_size=self.batch_size)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

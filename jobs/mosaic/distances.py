@@ -1,12 +1,15 @@
-"""Distances: how far each fuzzy duplicate lies from its canary, by every measure of lib.perturbations.distances.
+"""Measure how far each fuzzy duplicate lies from its canary, by several measures.
 
-python -m jobs distances --config distances.yaml --out DIR
+    python -m jobs distances --config FILE --out DIR
+
+FILE holds:
 
     inputs: {canaries: canaries.h5, duplicates: duplicates.h5, target_tokenizer: DIR}
 
-A duplicate is measured as the ids that its text gives, which is what a model trains on. Writes distances.h5, one row a
-variation in the order of duplicates.h5: `canary` (row of its canary) and a float64 dataset for each measure (NaN:
-undefined, for n-grams of a sequence that is shorter).
+A duplicate is measured as the ids that its text gives, because a model trains on these.
+
+Result distances.h5, one row per variation in the order of duplicates.h5: `canary` (row of its canary) and a float64
+dataset for each measure of lib.perturbations.distances. NaN means undefined: n-grams of a sequence that is shorter.
 """
 
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
 from lib.canaries import canaries_file
+from lib.perturbations import distances
 
 VERSION = 1
 INPUTS = ("canaries", "duplicates", "target_tokenizer")
@@ -27,13 +31,12 @@ IMPORTS_TORCH = True
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing to set: every measure is taken."""
+    """It has no keys: every measure is taken."""
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Measure every variation, write."""
     from lib.models import loading
-    from lib.perturbations import distances
     from lib.tokens.tokenization import encode_all
 
     tokenizer = loading.load_tokenizer(inputs["target_tokenizer"])
@@ -48,10 +51,10 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 
 
 def _check(path: Path, canaries: list[list[int]], owners: np.ndarray, rows: list[list[int]]) -> None:
-    """Refuse duplicates of other canaries: their own distance, measured as they were made, must come out."""
-    from lib.perturbations.variations import edit_distance
-
+    """Raise TesseraError for duplicates of other canaries: the distance that was measured then must come out again."""
     recorded = hdf5.read(path, "trained_edit_distance")
     for row, (owner, ids, distance) in enumerate(zip(owners, rows, recorded)):
-        if owner >= len(canaries) or edit_distance(canaries[owner], ids) != distance:
-            raise TesseraError(f"{path}: row {row}: no variation of that canary; name the canaries it was made from")
+        if owner >= len(canaries) or distances.levenshtein(canaries[owner], ids) != distance:
+            raise TesseraError(
+                f"{path}: row {row} is not a variation of canary {owner}; give the canaries that it was made from"
+            )

@@ -1,25 +1,32 @@
-"""Fuzzy duplicates: `variations` near-copies of each canary.
+"""Make fuzzy duplicates: near-copies of each canary.
 
-python -m jobs duplicates --config duplicates.yaml --out DIR
+    python -m jobs duplicates --config FILE --out DIR
 
-    inputs: {canaries: canaries.h5, masked_lm: DIR}   # masked_lm: a model, or finished candidates
-    target_tokenizer: DIR
+FILE holds:
+
+    inputs: {canaries: canaries.h5, target_tokenizer: DIR, masked_lm: DIR}   # masked_lm: a model, or its candidates
     kind: replace
     strategy: mlm
     replaced_tokens: 5
     top_k: 10
     variations: 9
 
-A kind is a file in lib/perturbations/. Only `replace` reads a masked LM. `kind: insert, ngram: 5, inserted_tokens: 1`
-puts random tokens between n-grams; `kind: shuffle, ngram: 5, tau: 0.3` puts n-grams in another order. `kind:
-paraphrase` takes `inputs: {paraphrases: paraphrases.h5}`, and `kind: near_duplicates, nearest: 1, farthest: 10` takes
-`inputs: {near_duplicates: near_duplicates.h5, corpus: [chunk-00.h5, ...], corpus_tokenizer: DIR}`: of these two, where
-a canary has fewer than `variations`, they come again from the first; a canary that has none is an error.
+A kind is a file in lib/perturbations/. Each takes keys and inputs of its own:
 
-Writes duplicates.h5, one row a variation, canary by canary: `tokens` and `offsets` (target ids, ragged), `canary`
+    kind: replace          # some tokens replaced; alone in reading masked_lm
+    kind: insert           # random tokens between n-grams, such as ngram: 5, inserted_tokens: 1
+    kind: shuffle          # n-grams in another order, such as ngram: 5, tau: 0.3
+    kind: paraphrase       # rephrasings; input paraphrases: paraphrases.h5
+    kind: near_duplicates  # windows of a corpus, such as nearest: 1, farthest: 10; inputs near_duplicates:
+                           # near_duplicates.h5, corpus: [chunk-00.h5, ...], corpus_tokenizer: DIR
+
+The last two may find fewer than `variations` for a canary. These are then used again from the first; a canary without
+any is an error.
+
+Result duplicates.h5, one row per variation, canary by canary: `tokens` and `offsets` (target ids, ragged), `canary`
 (row of its canary), `edit_distance` (tokens, to the canary), `survives_text` (whether decode and encode give the
-same ids), `trained_edit_distance` (of the ids that the text gives: what a model trains on), `text`; for each canary
-`distinct`, the variations that are neither the canary nor an earlier one; attribute `repeated`: how many are.
+same ids), `trained_edit_distance` (of the ids that the text gives, which a model trains on), `text`; for each canary
+`distinct`: how many variations equal neither the canary nor an earlier variation; attribute `repeated`: all others.
 """
 
 from dataclasses import dataclass
@@ -46,7 +53,7 @@ IMPORTS_TORCH = True
 
 @dataclass(frozen=True)
 class Config(*(kinds.load(name).Keys for name in kinds.NAMES)):
-    """The keys of all kinds; those of another kind than `kind` are refused.
+    """The keys of all kinds. A key of another kind than `kind` is an error.
 
     kind: how a variation differs from its canary
     """
@@ -54,7 +61,7 @@ class Config(*(kinds.load(name).Keys for name in kinds.NAMES)):
     kind: Literal[kinds.NAMES] = kinds.NAMES[0]
 
     def __post_init__(self) -> None:
-        """Refuse keys of another kind, missing ones, and counts of nothing."""
+        """Raise ValueError for keys of another kind, missing keys, and counts that are too small."""
         at_least(1, variations=self.variations)
         at_least(0, seed=self.seed)
         kinds.check(self.kind, self)
@@ -72,7 +79,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 
     for name, kind in kinds.inputs().items():
         if name in inputs and config.kind != kind:
-            raise UsageError(f"kind {config.kind} has no use for the input {name}; leave it out")
+            raise UsageError(f"kind {config.kind} does not read the input {name}; leave it out")
     tokenizer = loading.load_tokenizer(inputs["target_tokenizer"])
     tokens = canaries_file.read_ids(store.find(inputs["canaries"], places.CANARIES), len(tokenizer))
     vary, attempts = kinds.load(config.kind).vary(config, inputs, tokens, tokenizer)

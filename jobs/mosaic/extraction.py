@@ -1,15 +1,17 @@
-"""Extraction: does a fine-tuned model go on with a canary, given its first tokens?
+"""Prompt a fine-tuned model with the first tokens of each canary: does it continue with the rest?
 
-python -m jobs extraction --config extraction.yaml --out DIR
+    python -m jobs extraction --config FILE --out DIR
+
+FILE holds:
 
     inputs: {target: DIR, members: canaries.h5, non_members: canaries.h5}
     prompt_tokens: 50
     suffix_tokens: 50
 
-Writes extracted.h5, one row a canary in the groups `members` and `non_members`. Of the greedy continuation:
+Result extracted.h5, one row per canary in the groups `members` and `non_members`. Of the greedy continuation:
 `continuation` (n x S int64, its end id included, -1 after it), `exact`, `matched_tokens`, `edit_similarity`,
 `bleu`, `suffix_in_prompt` (see lib.prefix.matching). Of the model's own distribution: `suffix_nll` (nats, summed) and
-`samples_needed` (n x 3 float64), how many samples hold the true suffix with probability 0.1, 0.5, 0.9.
+`samples_needed` (n x 3 float64): how many samples hold the true suffix with probability 0.1, 0.5, 0.9.
 """
 
 from dataclasses import dataclass
@@ -20,9 +22,11 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError, UsageError
 from lib.canaries import canaries_file
+from lib.generation.decoding import Decoding
+from lib.prefix.discoverable import samples_by_probability
 from lib.training import bos
 
 if TYPE_CHECKING:
@@ -36,7 +40,16 @@ IMPORTS_TORCH = True
 
 @dataclass(frozen=True)
 class Config:
-    """`bos_policy`: that of the training (see the stage finetune)."""
+    """Where the canary is cut, and how the model runs.
+
+    prompt_tokens: the first tokens of the canary, which the model is given
+    suffix_tokens: the tokens after them, which it should produce
+    bos_policy: as in the training (stage finetune): `document` opens each prompt with the tokenizer's BOS, if it has
+        one; `none` does not
+    dtype: the type in which the model computes
+    batch_size: prompts that are continued at once
+    device: where the model runs: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
+    """
 
     prompt_tokens: int = 50
     suffix_tokens: int = 50
@@ -46,9 +59,8 @@ class Config:
     device: str = execution("auto")
 
     def __post_init__(self) -> None:
-        """Refuse prompts, suffixes and batches of nothing."""
-        if min(self.prompt_tokens, self.suffix_tokens, self.batch_size) < 1:
-            raise ValueError("prompt_tokens, suffix_tokens and batch_size: at least 1")
+        """Raise ValueError for empty prompts, suffixes and batches."""
+        at_least(1, prompt_tokens=self.prompt_tokens, suffix_tokens=self.suffix_tokens, batch_size=self.batch_size)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
@@ -67,11 +79,11 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 
 
 def _check_length(config: Config, texts: canaries_file.CanaryTexts) -> None:
-    wanted, length = config.prompt_tokens + config.suffix_tokens, texts.ids.shape[1]
-    if wanted > length:
+    needed, length = config.prompt_tokens + config.suffix_tokens, texts.ids.shape[1]
+    if needed > length:
         raise UsageError(
-            f"prompt_tokens {config.prompt_tokens} and suffix_tokens {config.suffix_tokens}: the canaries in "
-            f"{texts.file} have {length} tokens; {wanted} are wanted"
+            f"prompt_tokens {config.prompt_tokens} and suffix_tokens {config.suffix_tokens} need canaries of {needed} "
+            f"tokens, but those in {texts.file} have {length} tokens; lower one of them"
         )
 
 
@@ -79,7 +91,6 @@ def _side(
     config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: canaries_file.CanaryTexts
 ) -> dict[str, np.ndarray]:
     from lib.prefix import matching
-    from lib.prefix.discoverable import samples_by_probability
 
     prompts = texts.ids[:, : config.prompt_tokens].astype(np.int64)
     suffixes = texts.ids[:, config.prompt_tokens :][:, : config.suffix_tokens].astype(np.int64)
@@ -97,7 +108,6 @@ def _continued(
     prompts: np.ndarray, suffixes: np.ndarray,
 ) -> "Continued":  # fmt: skip
     from lib.generation import continuations
-    from lib.generation.decoding import Decoding
 
     opened = np.concatenate([np.tile(first, (len(prompts), 1)), prompts], axis=1).astype(np.int64)
     keys = np.zeros(len(prompts), dtype=np.int64)  # greedy decoding draws nothing

@@ -1,11 +1,19 @@
 """Fine-tune a causal language model on documents with injected canaries.
 
-python -m jobs finetune --config finetune.yaml --out DIR
-torchrun --standalone --nproc-per-node 2 -m jobs finetune --config finetune.yaml --out DIR
+    python -m jobs finetune --config FILE --out DIR
+    torchrun --standalone --nproc-per-node 2 -m jobs finetune --config FILE --out DIR     # with two ranks
 
-DIR becomes a model directory (safetensors and tokenizer) with metrics.h5 beside the weights: `loss` and
-`learning_rate` by step; `evaluation_step`, `held_out_loss`, `auc` (of the loss attack) by evaluation.
-The rank count changes nothing but the time: `batch_size` is that of all ranks together.
+FILE holds:
+
+    inputs: {model: DIR, injected: DIR, members: canaries.h5, non_members: canaries.h5, books: DIR}
+    seed: 1
+    learning_rate: 5e-5
+    context: 2048
+    batch_size: 4
+
+Result: a model directory (safetensors and tokenizer), and metrics.h5 with `loss` and `learning_rate` by step, and
+`evaluation_step`, `held_out_loss` (nats per token), `auc` (of the loss attack) by evaluation; attributes `sequences`,
+`trained_tokens`, `bos` (-1: none). More ranks save time; they change the result only within rounding.
 """
 
 import json
@@ -18,6 +26,8 @@ import numpy as np
 from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError, UsageError, suggestion
+from lib.canaries import canaries_file
+from lib.training import sequences, torch_ranks
 from lib.training.sequences import Recipe
 
 VERSION = 1
@@ -29,7 +39,27 @@ DEEPSPEED = places.DEEPSPEED
 
 @dataclass(frozen=True)
 class Config(Recipe):
-    """A recipe; whether a BOS opens each document (where the tokenizer has one); the type of the saved weights."""
+    """How the model is trained and saved.
+
+    seed: the seed of the order of the sequences, and of dropout
+    learning_rate: the highest learning rate
+    context: tokens of a training sequence; longer documents are cut, and nothing is packed across documents
+    batch_size: sequences of one step, over all ranks together
+    epochs: how often all sequences are read
+    schedule: after the warm-up the rate stays `constant`, or falls to 0 along a line (`linear`) or a cosine (`cosine`)
+    warmup_ratio: the share of the steps in which the rate rises to its highest, at least 0 and below 1
+    weight_decay: the weight decay of AdamW
+    max_grad_norm: a gradient with a larger norm is scaled down to it; 0 leaves gradients as they are
+    precision: the type of the arithmetic; `bf16` keeps fp32 master weights and needs a processor or GPU with bf16
+    evaluations: how often the model is evaluated, in addition to once before the training
+    micro_batch: the most sequences of one forward pass on one rank
+    deepspeed: which file of env/deepspeed/ to use, without .json (zero0 to zero3)
+    gradient_checkpointing: whether activations are computed again in the backward pass, which saves memory
+    checkpoint_steps: steps between checkpoints, from which a killed training continues; 0 writes none
+    report_to: where the course of the training is also written: `tensorboard` and `wandb` write under attempts/
+    bos_policy: `document` opens each document with the tokenizer's BOS, where it has one; `none` does not
+    save_dtype: the type of the saved weights
+    """
 
     bos_policy: Literal["document", "none"] = "document"
     save_dtype: Literal["float32", "bfloat16"] = "float32"
@@ -38,63 +68,60 @@ class Config(Recipe):
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Train, save the model and tokenizer, then metrics.h5.
 
-    Raises TesseraError for an empty or unfit input, and when a loss, gradient or metric is not finite.
+    Raises TesseraError for an empty or unfit input, and where a loss, gradient or metric is not finite.
     """
     deepspeed = _deepspeed(config.deepspeed)
-    from lib.training import torch_ranks
-
     torch_ranks.join()  # before anything imports DeepSpeed
     from lib.models import loading
+    from lib.tokens import tokenization
     from lib.training import finetuning
 
     tokenizer = loading.load_tokenizer(inputs["model"])
-    data, facts = _data(config, inputs, tokenizer)
+    bos = tokenization.bos_id(tokenizer) if config.bos_policy == "document" else None
+    data = finetuning.Data(**_data(config, inputs, tokenizer, bos))
     model = loading.load_causal_lm(inputs["model"])
     history = finetuning.train(model, data, config, deepspeed, out / places.CHECKPOINTS, out / places.ATTEMPTS)
     finetuning.save(model, tokenizer, out, config.save_dtype)
     if torch_ranks.rank() == 0:
-        _write(out / places.METRICS, history, facts)
+        _write(out / places.METRICS, config, history, data.sequences, bos)
     torch_ranks.leave()
 
 
 def _deepspeed(name: str) -> dict[str, Any]:
     known = sorted(file.stem for file in DEEPSPEED.glob("*.json"))
     if name not in known:
-        raise UsageError(f"deepspeed: no {DEEPSPEED / name}.json{suggestion(name, known)}")
+        raise UsageError(f"deepspeed: there is no {DEEPSPEED / name}.json{suggestion(name, known)}")
     return json.loads((DEEPSPEED / f"{name}.json").read_text())
 
 
-def _data(config: Config, inputs: dict[str, Path], tokenizer: Any) -> tuple[Any, dict[str, Any]]:
-    """The token ids of a training, and what is worth noting of them."""
-    from lib.tokens import tokenization
-    from lib.training import finetuning
-    from lib.training import sequences as training_sequences
-
-    bos = tokenization.bos_id(tokenizer) if config.bos_policy == "document" else None
-
-    def cut(name: str, filename: str, texts: str) -> list[np.ndarray]:
-        file = store.find(inputs[name], filename)
-        documents = tokenization.encode_all(tokenizer, hdf5.read_texts(file, texts))
-        try:
-            return training_sequences.sequences(documents, config.context, bos)
-        except TesseraError as error:
-            raise TesseraError(f"{file}: {texts}: {error}") from error
-
-    def canaries(name: str) -> list[np.ndarray]:
-        file = store.find(inputs[name], places.CANARIES)
-        return [training_sequences.with_bos(row, bos) for row in hdf5.read(file, "tokens")]
-
-    sequences = cut("injected", places.INJECTED, "text")
-    data = finetuning.Data(
-        sequences, canaries("members"), canaries("non_members"), cut("books", places.BOOKS, "held_out")
-    )
-    tokens = sum(map(len, sequences)) * config.epochs
-    return data, {"sequences": len(sequences), "trained_tokens": tokens, "bos": -1 if bos is None else bos}
+def _data(config: Config, inputs: dict[str, Path], tokenizer: Any, bos: int | None) -> dict[str, list[np.ndarray]]:
+    """The token ids of a training: what the model is trained on, and what it is evaluated on."""
+    sides = {
+        side: canaries_file.read_ids(store.find(inputs[side], places.CANARIES), len(tokenizer))
+        for side in canaries_file.SIDES
+    }
+    return {
+        "sequences": _cut(config, tokenizer, store.find(inputs["injected"], places.INJECTED), "text", bos),
+        "held_out": _cut(config, tokenizer, store.find(inputs["books"], places.BOOKS), "held_out", bos),
+        **{side: [sequences.with_bos(row, bos) for row in ids] for side, ids in sides.items()},
+    }
 
 
-def _write(path: Path, history: Any, facts: dict[str, Any]) -> None:
+def _cut(config: Config, tokenizer: Any, file: Path, name: str, bos: int | None) -> list[np.ndarray]:
+    """The training sequences of the texts `name` of a file."""
+    from lib.tokens.tokenization import encode_all
+
+    documents = encode_all(tokenizer, hdf5.read_texts(file, name))
+    try:
+        return sequences.sequences(documents, config.context, bos)
+    except TesseraError as error:
+        raise TesseraError(f"{file}: {name}: {error}") from error
+
+
+def _write(path: Path, config: Config, history: Any, trained: list[np.ndarray], bos: int | None) -> None:
     with hdf5.create(path) as file:
         for name, column in vars(history).items():
             hdf5.write(file, name, column)
-        for name, value in facts.items():
-            file.attrs[name] = value
+        file.attrs["sequences"] = len(trained)
+        file.attrs["trained_tokens"] = sum(map(len, trained)) * config.epochs
+        file.attrs["bos"] = -1 if bos is None else bos

@@ -1,17 +1,20 @@
-"""Injection: copies of each canary, or the canary and its fuzzy duplicates, put between the words of one book each.
+"""Inject copies of each canary, or the canary and its fuzzy duplicates, into one book each.
 
-python -m jobs inject --config inject.yaml --out DIR
+    python -m jobs inject --config FILE --out DIR
+
+FILE holds:
 
     inputs: {books: DIR, canaries: canaries.h5, target_tokenizer: DIR, duplicates: duplicates.h5}
-    copies: 10             # with duplicates: 1 original and 9 variations
-    sequence_tokens: 2048  # the training context, for the number of copies that the cut leaves whole
-    scatter_ngram: 0       # n: all copies but the first are cut into n-grams, each somewhere else in the document
+    copies: 10             # with duplicates: 1 original and 9 variations; without: 10 exact copies
+    sequence_tokens: 2048
 
-Writes injected.h5: `text` (every document; canary i is in document i), for each canary `nominal_copies`,
-`contiguous_copies` (their ids appear as one run in the tokenised document) and `effective_copies` (whole in one
-training sequence, too), for each text that was put in `spans` (what to cut out to undo it, in characters),
-`contiguous`, `whole`, and `copy` (of which copy it is a piece: 0 to copies - 1 unless copies are scattered). A
-scattered copy is effective when every n-gram of it is whole; it is never contiguous.
+Copies go between the words of the book. Canary i is in document i.
+
+Result injected.h5: `text` (every document); for each canary `nominal_copies`, `contiguous_copies` (their ids are one
+run in the tokenized document) and `effective_copies` (also whole in one training sequence); for each text that was put
+in `spans` (characters to cut out to undo it), `contiguous`, `whole`; `copy` (of which copy a text is a piece: 0 to
+copies - 1 unless copies are scattered); attributes `separator`, `sequence_tokens`. A scattered copy is effective if
+each of its n-grams is whole; it is never contiguous.
 """
 
 from dataclasses import dataclass
@@ -22,7 +25,10 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, places
+from lib.base.config import at_least
 from lib.base.errors import TesseraError, UsageError
+from lib.canaries import canaries_file, injection
+from lib.perturbations.distances import levenshtein
 
 VERSION = 2
 INPUTS = ("books", "canaries", "target_tokenizer")
@@ -32,8 +38,15 @@ SLUG = ("copies", "seed")
 
 @dataclass(frozen=True)
 class Config:
-    """`sequence_tokens` and `bos_policy` are those of the training; `separator` stands on both sides of each copy;
-    `scatter_ngram`: the tokens of the pieces that copies are cut into (0: they stay whole)."""
+    """How many copies, and what the training will do with them.
+
+    copies: copies of each canary, the original included; 0 leaves every book as it is
+    seed: the seed of the places in the books
+    sequence_tokens: `context` of the training (stage finetune), to count the copies that its cut leaves whole
+    bos_policy: as in the training (stage finetune): whether the tokenizer's BOS opens each document
+    separator: what stands on both sides of each copy
+    scatter_ngram: n cuts all copies but the first into n-grams, each put at a place of its own; 0 leaves copies whole
+    """
 
     copies: int = 1
     seed: int = 0
@@ -43,12 +56,9 @@ class Config:
     scatter_ngram: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what is no count; 0 copies leave every book as it is."""
-        if min(self.copies, self.seed, self.scatter_ngram) < 0 or self.sequence_tokens < 1:
-            raise ValueError(
-                f"copies {self.copies}, seed {self.seed}, scatter_ngram {self.scatter_ngram}, "
-                f"sequence_tokens {self.sequence_tokens}: at least 0, 0, 0 and 1 are wanted"
-            )
+        """Raise ValueError for counts that are too small."""
+        at_least(0, copies=self.copies, seed=self.seed, scatter_ngram=self.scatter_ngram)
+        at_least(1, sequence_tokens=self.sequence_tokens)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
@@ -57,61 +67,63 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 
     tokenizer = loading.load_tokenizer(inputs["target_tokenizer"])
     books = hdf5.read_texts(store.find(inputs["books"], places.BOOKS), "books")
-    texts, owner = _texts(config, inputs)
+    canaries = canaries_file.read_ids(store.find(inputs["canaries"], places.CANARIES), len(tokenizer))
+    texts, owner = _texts(config, inputs, canaries.tolist())
     if len(texts) > len(books):
-        raise TesseraError(f"{inputs['books']}: {len(books)} books for {len(texts)} canaries; each needs its own")
+        raise TesseraError(f"{inputs['books']}: {len(books)} books for {len(texts)} canaries; each needs one (n_books)")
     injected = [_inject(config, tokenizer, book, row, ids) for row, (book, ids) in enumerate(zip(books, texts))]
     counts = [_count(config, tokenizer, document, ids, owner) for document, ids in zip(injected, texts)]
     _write(out / places.INJECTED, config, injected, books[len(texts) :], counts, owner)
 
 
-def _texts(config: Config, inputs: dict[str, Path]) -> tuple[list[list[list[int]]], np.ndarray]:
-    """Target ids of everything that goes in, canary by canary, and of which copy each is a piece (for all alike)."""
-    from lib.canaries import injection
-
+def _texts(
+    config: Config, inputs: dict[str, Path], canaries: list[list[int]]
+) -> tuple[list[list[list[int]]], np.ndarray]:
+    """The ids of everything that goes in, canary by canary, and of which copy each is a piece (the same for all)."""
     if not config.scatter_ngram:
-        return _copies(config, inputs), np.arange(config.copies)
+        return _copies(config, inputs, canaries), np.arange(config.copies)
     if "duplicates" in inputs:
         raise UsageError("scatter_ngram cuts copies of the canary itself; leave out the input duplicates")
-    canaries = hdf5.read(store.find(inputs["canaries"], places.CANARIES), "tokens")
-    _, owner = injection.scatter(range(canaries.shape[1]), config.copies, config.scatter_ngram)
-    return [injection.scatter(canary, config.copies, config.scatter_ngram)[0] for canary in canaries], owner
+    scattered = [injection.scatter(canary, config.copies, config.scatter_ngram) for canary in canaries]
+    return [pieces for pieces, _ in scattered], scattered[0][1]
 
 
-def _copies(config: Config, inputs: dict[str, Path]) -> list[list[list[int]]]:
-    """Target ids of every copy, canary by canary: the canary first, then its variations or itself again."""
-    canaries = hdf5.read(store.find(inputs["canaries"], places.CANARIES), "tokens").tolist()
+def _copies(config: Config, inputs: dict[str, Path], canaries: list[list[int]]) -> list[list[list[int]]]:
+    """The ids of every copy, canary by canary: the canary first, then its variations or itself again."""
     if "duplicates" not in inputs:
         return [[canary] * config.copies for canary in canaries]
-    from lib.perturbations.variations import edit_distance
-
     path = store.find(inputs["duplicates"], places.DUPLICATES)
     variations: list[list[list[int]]] = [[] for _ in canaries]
     found = zip(hdf5.read(path, "canary"), hdf5.read_ragged(path, "tokens"), hdf5.read(path, "edit_distance"))
-    for row, ids, distance in found:
-        if row >= len(canaries) or edit_distance(canaries[row], ids) != distance:
-            raise TesseraError(f"{path}: row {row}: no variation of that canary; name the canaries it was made from")
-        variations[row].append(ids.tolist())
+    for row, (owner, ids, distance) in enumerate(found):
+        if owner >= len(canaries) or levenshtein(canaries[owner], ids.tolist()) != distance:
+            raise TesseraError(
+                f"{path}: row {row} is not a variation of canary {owner}; give the canaries that it was made from"
+            )
+        variations[owner].append(ids.tolist())
     fewest = min(map(len, variations), default=0)
     if fewest < config.copies - 1:
-        raise TesseraError(f"{path}: {fewest} variations of a canary, {config.copies} copies need {config.copies - 1}")
+        raise TesseraError(
+            f"{path}: {fewest} variations of a canary, but {config.copies} copies need {config.copies - 1}; make more "
+            "variations, or lower copies"
+        )
     return [[canary, *varied][: config.copies] for canary, varied in zip(canaries, variations)]
 
 
 def _inject(config: Config, tokenizer, book: str, row: int, copies: list[list[int]]):
-    from lib.canaries import injection
     from lib.tokens.tokenization import decode_all
 
     slots = injection.choose_slots(book, len(copies), config.seed, row)
     document = injection.inject(book, decode_all(tokenizer, copies), slots, config.separator)
     if injection.remove(document.text, document.spans) != book:
-        raise TesseraError(f"book {row}: taking the copies out does not give the book back; a bug, please report it")
+        raise TesseraError(
+            f"book {row}: removing the copies does not restore the book; this is a bug, please report it"
+        )
     return document
 
 
 def _count(config: Config, tokenizer, document, texts: list[list[int]], owner: np.ndarray) -> dict[str, np.ndarray]:
-    """Per text: are its ids there, and does the cut into training sequences leave it whole? Per copy: both."""
-    from lib.canaries import injection
+    """Of each text: are its ids there, and does the cut into training sequences leave it whole? Of each copy: both."""
     from lib.tokens.tokenization import bos_id, encode_with_offsets
 
     ids, offsets = encode_with_offsets(tokenizer, document.text)
@@ -132,7 +144,7 @@ def _count(config: Config, tokenizer, document, texts: list[list[int]], owner: n
 
 
 def _all_of(flags: np.ndarray, owner: np.ndarray, copies: np.ndarray) -> np.ndarray:
-    """Whether a flag holds for all pieces of each copy: bool, one a copy."""
+    """Whether a flag holds for all pieces of each copy: bool, one per copy."""
     return ~np.isin(copies, owner[~flags])
 
 

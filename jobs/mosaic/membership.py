@@ -1,17 +1,20 @@
-"""Membership: every score of every canary under a fine-tuned model, from one forward pass per text and model.
+"""Compute every membership score of every canary, from one forward pass per text and model.
 
-python -m jobs membership --config membership.yaml --out DIR
+    python -m jobs membership --config FILE --out DIR
 
-    inputs: {target: DIR, reference: DIR, members: canaries.h5, non_members: canaries.h5}
-    pretrained: DIR  # may be left out
+FILE holds:
+
+    inputs: {target: DIR, reference: DIR, members: canaries.h5, non_members: canaries.h5, pretrained: DIR}
     batch_size: 32
 
-`target`: a model and tokenizer saved by transformers; `reference`: the same, or what the stage reference_scores wrote;
-`pretrained`: the target before it was fine-tuned, in either form. The attacks that compare token by token (WBC, EZ)
-read `pretrained`, without it a `reference` that has the target's tokenizer, and are left out where there is neither.
-Writes scores.h5: `members/<score>` and `non_members/<score>` (float64, one per canary, higher = member) for every
-attack of lib.attacks and, as `<score>_paper`, for the estimators of published code; and under `evidence/` what they
-were computed from, token by token (see lib.attacks.evidence).
+`target` is a model and tokenizer saved by transformers. `reference` is another one, or a result of the stage
+reference_scores. `pretrained` is the target before fine-tuning, in either form; it may be left out. The attacks that
+compare token by token (WBC, EZ) read `pretrained`, or else a `reference` that has the target's tokenizer. Without
+either they are left out.
+
+Result scores.h5: `members/<score>` and `non_members/<score>` (float64, one per canary, higher means member) for every
+attack of lib.attacks and, as `<score>_paper`, for the estimators of published code; under `evidence/` what they were
+computed from, token by token (see lib.attacks.evidence); attributes `bos`, `recall_prefix_tokens`, `dtype`.
 """
 
 import logging
@@ -26,7 +29,7 @@ import numpy as np
 from lib.artifacts import store
 from lib.attacks import evidence, references, scores
 from lib.base import hdf5, places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.canaries import canaries_file
 from lib.training.bos import check_training
 
@@ -37,15 +40,21 @@ SLUG = ()
 IMPORTS_TORCH = True
 
 logger = logging.getLogger(__name__)
-
-
 Sides = Mapping[str, canaries_file.CanaryTexts]
 
 
 @dataclass(frozen=True)
 class Config:
-    """`bos_policy`: that of the training (see the stage finetune); `recall_shots`: non-members in the prefix of ReCaLL
-    (0: no such score); `reference_bos`: what opens a text under a reference model (see the stage reference_scores)."""
+    """How the models read the texts.
+
+    bos_policy: as in the training (stage finetune): `document` opens each text with the target's BOS, if it has one;
+        `none` does not
+    recall_shots: non-members in the prefix of ReCaLL; 0 leaves this score out
+    reference_bos: what opens a text under a reference model, as `bos` of the stage reference_scores
+    dtype: the type in which the models compute
+    batch_size: texts in one forward pass
+    device: where the models run: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
+    """
 
     bos_policy: Literal["document", "none"] = "document"
     recall_shots: int = 1
@@ -55,14 +64,15 @@ class Config:
     device: str = execution("auto")
 
     def __post_init__(self) -> None:
-        if self.recall_shots < 0 or self.batch_size < 1:
-            raise ValueError(f"recall_shots {self.recall_shots} and batch_size {self.batch_size}: at least 0 and 1")
+        """Raise ValueError for counts that are too small."""
+        at_least(0, recall_shots=self.recall_shots)
+        at_least(1, batch_size=self.batch_size)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Collect the evidence of both sides, compute every score, write both."""
     sides = {side: canaries_file.read_texts(store.find(inputs[side], places.CANARIES)) for side in canaries_file.SIDES}
-    collected, policy = _under_target(config, inputs["target"], sides)  # its model is let go before the next is loaded
+    collected, policy = _under_target(config, inputs["target"], sides)  # frees its model before the next is loaded
     _add_references(config, inputs, sides, collected)
     _write(out / places.SCORES, collected, policy)
 
@@ -93,7 +103,7 @@ def _plain(model, tokenizer, texts: canaries_file.CanaryTexts, first: np.ndarray
 
 
 def _add_recall(config: Config, model, sides: Sides, first: np.ndarray, collected: dict) -> int:
-    """Add the rows after a prefix of non-members; returns the prefix's length in tokens, 0 when it is left out."""
+    """Add the rows after a prefix of non-members. Returns the tokens of the prefix, 0 where it is left out."""
     from lib.models import likelihoods
 
     room = min(likelihoods.prefix_room(model, given.ids, first) for given in sides.values())
@@ -112,12 +122,12 @@ def _no_recall(shots: int, n_non_members: int, room: int) -> bool:
     if shots and n_non_members <= shots:
         logger.warning("no recall scores: %d non-members are too few for a prefix of %d", n_non_members, shots)
     elif shots and room == 0:
-        logger.warning("no recall scores: the texts leave no room for a prefix in the length of the model")
+        logger.warning("no recall scores: the texts fill the positions of the model and leave no room for a prefix")
     return shots == 0 or n_non_members <= shots or room == 0
 
 
 def _add_references(config: Config, inputs: dict[str, Path], sides: Sides, collected: dict) -> None:
-    """Add the means of the reference model and, where they are to be had, rows of the stored ids (see above)."""
+    """Add the means of the reference model and, where a model has them, rows of the stored ids (see above)."""
     under = partial(_under_reference, config, inputs["target"], sides, collected)
     scored = under(inputs["reference"], config.reference_bos)
     for side, given in scored.items():
@@ -153,7 +163,9 @@ def _comparable(scored: dict[str, references.Scored], collected: dict) -> bool:
         for side, given in scored.items()
     ]
     if any(one != other for one, other in lengths):
-        logger.warning("no wbc and ez scores: the reference does not open a text as the target does; see `bos`")
+        logger.warning(
+            "no wbc and ez scores: the reference opens texts in another way than the target; see its key bos"
+        )
     return all(one == other for one, other in lengths)
 
 

@@ -1,20 +1,26 @@
-"""Paraphrases: rephrasings of each canary by a local chat model, or by an OpenAI-compatible endpoint.
+"""Ask a local chat model, or an OpenAI-compatible endpoint, to rephrase each canary.
 
-python -m jobs paraphrases --config paraphrases.yaml --out DIR
+    python -m jobs paraphrases --config FILE --out DIR
+
+FILE holds, for a local model:
 
     inputs: {canaries: canaries.h5, target_tokenizer: DIR, model: DIR}   # model: an instruction-tuned one
     source: model
     rephrasings: 9
 
-    source: endpoint
-    url: http://localhost:8000/v1        # no input model; without /chat/completions
-    model_name: meta-llama/Meta-Llama-3-8B-Instruct
-    key_variable: OPENAI_API_KEY         # the environment variable that holds the key; its value is stored nowhere
+and for an endpoint:
 
-Writes paraphrases.h5, one row a rephrasing, canary by canary: `tokens` and `offsets` (target ids, ragged, no BOS),
-`canary`, `text`; for each canary `found` (rephrasings, at most as many as wanted), `answers` (asked for),
-`whole_answers` (that held as many as asked for); as attributes `success_rate` (canaries with all) and
-`answer_success_rate`. A run that is killed, or whose endpoint fails, goes on at the first canary without answers.
+    inputs: {canaries: canaries.h5, target_tokenizer: DIR}
+    source: endpoint
+    url: http://localhost:8000/v1
+    model_name: meta-llama/Meta-Llama-3-8B-Instruct
+    key_variable: OPENAI_API_KEY
+
+Result paraphrases.h5, one row per rephrasing, canary by canary: `tokens` and `offsets` (target ids, ragged, no BOS),
+`canary`, `text`; for each canary `found` (rephrasings), `answers` (how many it was asked for), `whole_answers` (those
+that held as many rephrasings as asked for); attributes `source`, `rephrasings`, `canaries`, `success_rate` (canaries
+with all rephrasings) and `answer_success_rate`. A run that is killed, or whose endpoint fails, continues at the first
+canary without answers.
 """
 
 import json
@@ -22,19 +28,18 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from lib.artifacts import store
 from lib.base import blocks, hdf5, places
-from lib.base.config import execution
+from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError, UsageError
 from lib.base.seeds import generator
 from lib.canaries import canaries_file
-
-if TYPE_CHECKING:
-    from lib.perturbations.paraphrase import Found
+from lib.generation.chat_endpoint import Endpoint, check_url
+from lib.perturbations import paraphrase
 
 VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
@@ -47,10 +52,29 @@ AskAbout = Callable[[int, str, int], str]  # (row of the canary, its text, numbe
 
 @dataclass(frozen=True)
 class Config:
-    """per_answer: rephrasings asked for at a time; attempts: answers that a canary is given at most; min_share: of the
-    canary's tokens, what a shorter rephrasing is none; prompt: `plain` for a model without chat template; begin: what
-    an answer of the local model is made to begin with, such as "1. " for a small one; batch_size: answers of the local
-    model at a time; timeout_seconds, retries, backoff_seconds: see lib.generation.chat_endpoint."""
+    """What is asked for, and of whom.
+
+    source: `model` runs the input model on this machine; `endpoint` sends requests to `url`
+    rephrasings: how many different rephrasings each canary should get
+    per_answer: how many of them one answer is asked for
+    min_share: a rephrasing must have at least this share of the canary's tokens
+    attempts: how often the model is asked about a canary, at most
+    max_new_tokens: the most tokens of an answer
+    temperature: the temperature of the sampling; 1 is the model's own distribution
+    top_p: sample among the likeliest tokens that together have this probability; 1 is all of them
+    seed: the seed of the sampling; an endpoint is sent a seed for each request
+    prompt: `chat` uses the tokenizer's chat template; `plain` is for a model without one; source model
+    begin: what each answer is made to begin with, such as "1. " for a small model; source model
+    url: the address of the endpoint, without /chat/completions, user, password or query; source endpoint
+    model_name: what the endpoint calls the model; source endpoint
+    dtype: the type in which the local model computes
+    key_variable: the environment variable that holds the key; the key itself is stored nowhere; source endpoint
+    timeout_seconds: how long one whole answer of the endpoint may take
+    retries: further tries after the first, where the endpoint fails
+    backoff_seconds: the pause before the first further try, doubled each time; a server's Retry-After counts instead
+    batch_size: answers that the local model writes at once
+    device: where the local model runs: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
+    """
 
     source: Literal["model", "endpoint"] = "model"
     rephrasings: int = 9
@@ -74,14 +98,14 @@ class Config:
     device: str = execution("auto")
 
     def __post_init__(self) -> None:
-        """Refuse counts of nothing, and keys of the other source."""
-        for name in ("rephrasings", "per_answer", "attempts", "max_new_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is wanted")
-        if min(self.seed, self.retries, self.backoff_seconds) < 0 or self.timeout_seconds <= 0:
-            raise ValueError("seed, retries and backoff_seconds: at least 0; timeout_seconds: above 0")
+        """Raise ValueError for counts that are too small, and for keys of the other source."""
+        at_least(1, rephrasings=self.rephrasings, per_answer=self.per_answer, attempts=self.attempts)
+        at_least(1, max_new_tokens=self.max_new_tokens, batch_size=self.batch_size)
+        at_least(0, seed=self.seed, retries=self.retries, backoff_seconds=self.backoff_seconds)
+        if self.timeout_seconds <= 0:
+            raise ValueError(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
         if self.per_answer > self.rephrasings:
-            raise ValueError(f"per_answer is {self.per_answer}; at most the {self.rephrasings} rephrasings are wanted")
+            raise ValueError(f"per_answer is {self.per_answer}; it must be at most rephrasings ({self.rephrasings})")
         _check_keys(self)
         _check_secrets(self)
 
@@ -96,19 +120,18 @@ def _check_keys(config: Config) -> None:
     for name in own:
         if not getattr(config, name) and name in REQUIRED:
             raise ValueError(f"source {config.source} needs {name}")
-    for name in {name for names_ in KEYS.values() for name in names_}.difference(own):
-        if getattr(config, name):
-            raise ValueError(f"source {config.source} has no use for {name}; leave it out")
+    for source, names in KEYS.items():
+        for name in names:
+            if source != config.source and getattr(config, name):
+                raise ValueError(f"source {config.source} does not read {name}; leave it out")
 
 
 def _check_secrets(config: Config) -> None:
     """Raise ValueError, which quotes nothing, for what would put a secret into a stored configuration."""
     if config.url:
-        from lib.generation.chat_endpoint import check_url
-
         check_url(config.url)
     if config.key_variable and not config.key_variable.isidentifier():
-        raise ValueError("key_variable: the name of a variable is wanted, not the key")
+        raise ValueError("key_variable must be the name of an environment variable, not the key itself")
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
@@ -116,7 +139,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     from lib.models import loading
 
     if ("model" in inputs) != (config.source == "model"):
-        raise UsageError(f"source {config.source}: the input model belongs to source model, and to no other")
+        raise UsageError("source model needs the input model, and source endpoint does not read it")
     tokenizer = loading.load_tokenizer(inputs["target_tokenizer"])
     tokens = canaries_file.read_ids(store.find(inputs["canaries"], places.CANARIES), len(tokenizer))
     folder = out / places.BLOCKS
@@ -129,7 +152,6 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 def _ask_missing(
     config: Config, inputs: dict[str, Path], tokenizer: Any, tokens: np.ndarray, folder: Path, rows: list[str]
 ) -> None:
-    from lib.perturbations import paraphrase
     from lib.tokens.tokenization import REPLACEMENT_CHARACTER, decode, encode, special_ids
 
     missing = blocks.missing(folder, rows)
@@ -153,7 +175,7 @@ def _ask_missing(
         print(f"canary {row}: {len(found.rephrasings)} rephrasings in {found.answers} answers", flush=True)
 
 
-def _block(found: "Found") -> dict[str, np.ndarray]:
+def _block(found: paraphrase.Found) -> dict[str, np.ndarray]:
     texts = json.dumps(found.rephrasings).encode()
     return {
         "rephrasings": np.frombuffer(texts, dtype=np.uint8),
@@ -163,12 +185,9 @@ def _block(found: "Found") -> dict[str, np.ndarray]:
 
 
 def _of_endpoint(config: Config, inputs: dict[str, Path]) -> AskAbout:
-    from lib.generation.chat_endpoint import Endpoint
-    from lib.perturbations.paraphrase import question
-
     key = os.environ.get(config.key_variable, "") if config.key_variable else ""
     if config.key_variable and not key:
-        raise UsageError(f"key_variable: {config.key_variable} is not set in the environment; export the key in it")
+        raise UsageError(f"key_variable: {config.key_variable} is not set in the environment; export it with the key")
     endpoint = Endpoint(
         config.url, config.model_name, key, config.timeout_seconds, config.retries, config.backoff_seconds
     )
@@ -176,7 +195,7 @@ def _of_endpoint(config: Config, inputs: dict[str, Path]) -> AskAbout:
 
     def ask(row: int, text: str, number: int) -> str:
         seed = int(generator(config.seed, "paraphrase", row, number).integers(2**31))
-        return endpoint.ask(question(text, config.per_answer), {**settings, "seed": seed})
+        return endpoint.ask(paraphrase.question(text, config.per_answer), {**settings, "seed": seed})
 
     return ask
 
@@ -184,7 +203,6 @@ def _of_endpoint(config: Config, inputs: dict[str, Path]) -> AskAbout:
 def _of_model(config: Config, inputs: dict[str, Path]) -> AskAbout:
     from lib.generation import chat_model
     from lib.models import loading
-    from lib.perturbations.paraphrase import question
 
     tokenizer = loading.load_tokenizer(inputs["model"])
     model = loading.load_causal_lm(inputs["model"], config.dtype, loading.device(config.device))
@@ -195,7 +213,7 @@ def _of_model(config: Config, inputs: dict[str, Path]) -> AskAbout:
         if (row, number) not in answered:
             numbers = range(number, min(number + config.batch_size, config.attempts))
             streams = [generator(config.seed, "paraphrase", row, one) for one in numbers]
-            given = chat_model.answers(model, tokenizer, question(text, config.per_answer), streams, how)
+            given = chat_model.answers(model, tokenizer, paraphrase.question(text, config.per_answer), streams, how)
             answered.clear()
             answered.update({(row, one): answer for one, answer in zip(numbers, given)})
         return answered[row, number]
@@ -213,7 +231,7 @@ def _write(path: Path, config: Config, tokenizer: Any, tokens: np.ndarray, found
     flat = [text for several in texts for text in several]
     counts = np.array([len(several) for several in texts], dtype="<u4")
     answers, whole = (np.array([block[name] for block in found], dtype="<u4") for name in ("answers", "whole"))
-    _say(config, counts, answers, whole)
+    _report(config, counts, answers, whole)
     with hdf5.create(path) as file:
         hdf5.write_ragged(file, "tokens", encode_all(tokenizer, flat))
         hdf5.write(file, "canary", np.repeat(np.arange(len(texts), dtype="<u4"), counts))
@@ -226,12 +244,12 @@ def _write(path: Path, config: Config, tokenizer: Any, tokens: np.ndarray, found
         file.attrs["canaries"] = canaries_file.ids_digest(tokens)
 
 
-def _say(config: Config, counts: np.ndarray, answers: np.ndarray, whole: np.ndarray) -> None:
-    """Print how often it went well. Raises TesseraError when it never did."""
+def _report(config: Config, counts: np.ndarray, answers: np.ndarray, whole: np.ndarray) -> None:
+    """Print how many rephrasings there are. Raises TesseraError if there are none."""
     if not counts.any():
         raise TesseraError(
-            f"none of {answers.sum()} answers held a single rephrasing; ask a larger model, or help a small one along "
-            "(begin: '1. ')"
+            f"none of {answers.sum()} answers held a single rephrasing; ask a larger model, or help a small one with "
+            "begin: '1. '"
         )
     print(
         f"{(counts == config.rephrasings).sum()} of {len(counts)} canaries have {config.rephrasings} rephrasings; "

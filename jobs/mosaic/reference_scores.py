@@ -1,14 +1,16 @@
-"""Reference scores: the likelihood of every canary under a model that never saw it, computed once and shared.
+"""Score every canary under a model that never saw it, once for all fine-tuned models.
 
-python -m jobs reference_scores --config reference.yaml --out DIR
+    python -m jobs reference_scores --config FILE --out DIR
+
+FILE holds:
 
     inputs: {reference: DIR, target_tokenizer: DIR, members: canaries.h5, non_members: canaries.h5}
-    bos: <|endoftext|>     # what opens a text; left out: the reference tokenizer's own BOS; "": nothing
+    bos: <|endoftext|>
 
-Writes reference.h5: for `members` and `non_members` `log_prob_sums` (float64, nats) and `tokens` (how many), each over
-the reference model's own tokens, and the hash of the texts, so that they are never taken for those of others. Where
-the reference has the target's tokenizer (the target before fine-tuning), `log_probs` and `log_probs_offsets` as well:
-rows of l of the stored ids themselves, which the attacks that compare token by token need.
+Result reference.h5: for `members` and `non_members` `log_prob_sums` (float64, nats) and `tokens` (how many), each over
+the reference model's own tokens, and the hash of the texts, so that they are never taken for those of others. If the
+reference has the target's tokenizer (the target before fine-tuning), also `log_probs` and `log_probs_offsets`: rows of
+log-probabilities of the stored ids themselves, for the attacks that compare token by token.
 """
 
 from dataclasses import asdict, dataclass
@@ -29,7 +31,13 @@ IMPORTS_TORCH = True
 
 @dataclass(frozen=True)
 class Config:
-    """`bos` opens each text (None: the tokenizer's own, where it has one); `device`: cpu, cuda, cuda:1, ... or auto."""
+    """How the reference model reads the texts.
+
+    bos: the token that opens each text; null is the tokenizer's own BOS, where it has one; "" opens with nothing
+    dtype: the type in which the model computes
+    batch_size: texts in one forward pass
+    device: where the model runs: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
+    """
 
     bos: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"

@@ -1,19 +1,24 @@
-"""Continuations of prompts by a model, and what of their true suffixes they repeat.
+"""Continue prompts with a model, and compare with their true suffixes.
 
-python -m jobs generate --config FILE --out DIR
+    python -m jobs generate --config FILE --out DIR
+
+FILE holds:
 
     inputs: {model: DIR, prompts: prompts.h5}
     decoding: {kind: sample, temperature: 1.0, top_k: 40, top_p: 1.0, seed: 0}      # or {kind: greedy}
     continuation_tokens: 256
 
-Result generations.h5, one row a prompt of this part: `continuation` (n x C int64, its end id included, -1 after it),
-`exact`, `matched_tokens`, `edit_similarity`, `bleu` (lib.prefix.matching), `suffix_in_prompt`, `suffix_nll` (nats,
-summed, the model's own distribution), `suffix_log_p` (under the stated decoding), `samples_needed` (n x 3 float64:
-draws until the suffix comes with p = 0.1, 0.5, 0.9, see lib.prefix.discoverable; greedy decoding draws nothing, so its
-numbers are those of sampling from the model's own distribution, as the attribute `samples_needed_from` says);
-`log_probs`, `mu`, `sigma` of every id of prompt and continuation (n x (P + C) float32, NaN where there is none; the
-stage score_generations reads them); `row` in prompts.h5, and copies of `prompt`, `suffix`, `document`, `subset`,
-`repetitions`. A killed task goes on at its first missing shard.
+Result generations.h5, one row per prompt of this part:
+`continuation` (n x C int64, its end id included, -1 after it);
+`exact`, `matched_tokens`, `edit_similarity`, `bleu`, `suffix_in_prompt` (see lib.prefix.matching);
+`suffix_nll` (nats, summed, under the model's own distribution), `suffix_log_p` (under the given decoding);
+`samples_needed` (n x 3 float64): draws until the suffix comes with p = 0.1, 0.5, 0.9 (see lib.prefix.discoverable).
+Greedy decoding draws nothing, so its numbers are those of sampling from the model's own distribution, as the attribute
+`samples_needed_from` says;
+`log_probs`, `mu`, `sigma` of every id of prompt and continuation (n x (P + C) float32, NaN where undefined), which the
+stage score_generations reads;
+`row` in prompts.h5, and copies of `prompt`, `suffix`, `document`, `subset`, `repetitions`.
+A killed task continues at its first missing shard.
 """
 
 from dataclasses import dataclass
@@ -24,14 +29,16 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import blocks, hdf5, places
-from lib.base.config import execution, plain
+from lib.base.config import at_least, execution, plain
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 from lib.generation.decoding import Decoding
+from lib.prefix import prompts_file
+from lib.prefix.discoverable import samples_by_probability
+from lib.prefix.prompts_file import Prompts
 
 if TYPE_CHECKING:
     from lib.generation.continuations import Continued
-    from lib.prefix.prompts_file import Prompts
 
 VERSION = 3
 INPUTS = ("model", "prompts")
@@ -43,8 +50,23 @@ COPIED = ("family", "n_parameters", "bos")  # what every shard says of the model
 
 @dataclass(frozen=True)
 class Config:
-    """part of parts: the fixed range of prompts of this task, from 0; shard_prompts: how many are stored at a time;
-    bos: whether the tokenizer's BOS opens a prompt, which comes from inside a document."""
+    """How the model continues, and which prompts this task does.
+
+    decoding: how the next token is chosen
+    decoding.kind: `greedy` takes the likeliest token; `sample` draws one
+    decoding.temperature: the temperature of the sampling; 1 is the model's own distribution; sample only
+    decoding.top_k: draw among the k likeliest tokens; 0 is all of them; sample only
+    decoding.top_p: draw among the likeliest tokens that together have this probability; 1 is all of them; sample only
+    decoding.seed: the seed of the draws; sample only
+    continuation_tokens: tokens to generate after each prompt, at least as many as the suffixes have
+    part: which part of the prompts this task does, counted from 0
+    parts: how many parts the prompts are cut into
+    bos: `document` opens each prompt with the tokenizer's BOS; `none` does not: a prompt comes from inside a document
+    dtype: the type in which the model computes
+    batch_size: prompts that are continued at once
+    shard_prompts: prompts that are stored at once; a killed task continues with the missing shards
+    device: where the model runs: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
+    """
 
     decoding: Decoding = GREEDY
     continuation_tokens: int = 256
@@ -57,17 +79,15 @@ class Config:
     device: str = execution("auto")
 
     def __post_init__(self) -> None:
-        """Refuse a part that is none, and sizes below 1."""
+        """Raise ValueError for a part that does not exist, and for sizes that are too small."""
+        at_least(1, parts=self.parts, continuation_tokens=self.continuation_tokens)
+        at_least(1, batch_size=self.batch_size, shard_prompts=self.shard_prompts)
         if not 0 <= self.part < self.parts:
-            raise ValueError(f"part {self.part} of {self.parts}: parts count from 0")
-        if min(self.continuation_tokens, self.batch_size, self.shard_prompts) < 1:
-            raise ValueError("continuation_tokens, batch_size and shard_prompts: at least 1")
+            raise ValueError(f"part is {self.part}; it must be 0 to {self.parts - 1} (parts - 1)")
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Make the missing shards, then one file of all."""
-    from lib.prefix import prompts_file
-
     prompts = prompts_file.read(store.find(inputs["prompts"], places.PROMPTS))
     _check_lengths(config, prompts)
     folder = out / places.BLOCKS
@@ -77,22 +97,24 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     _assemble(config, inputs["model"], prompts, folder, list(shards), out / places.GENERATIONS)
 
 
-def _check_lengths(config: Config, prompts: "Prompts") -> None:
+def _check_lengths(config: Config, prompts: Prompts) -> None:
     if config.continuation_tokens < prompts.suffix.shape[1]:
         raise TesseraError(
-            f"continuation_tokens {config.continuation_tokens}: the suffixes in {prompts.file} have "
-            f"{prompts.suffix.shape[1]} tokens; generate as many at least"
+            f"continuation_tokens is {config.continuation_tokens}, but the suffixes in {prompts.file} have "
+            f"{prompts.suffix.shape[1]} tokens; it must be at least that"
         )
     if config.parts > len(prompts.prompt):
-        raise TesseraError(f"parts {config.parts}: {prompts.file} has {len(prompts.prompt)} prompts only")
+        raise TesseraError(
+            f"parts is {config.parts}, but {prompts.file} has only {len(prompts.prompt)} prompts; lower parts"
+        )
 
 
-def _bounds(config: Config, prompts: "Prompts") -> list[tuple[int, int]]:
+def _bounds(config: Config, prompts: Prompts) -> list[tuple[int, int]]:
     n = len(prompts.prompt)
     return blocks.ranges(n * config.part // config.parts, n * (config.part + 1) // config.parts, config.shard_prompts)
 
 
-def _make(config: Config, model: Path, prompts: "Prompts", folder: Path, shards: dict[str, slice]) -> None:
+def _make(config: Config, model: Path, prompts: Prompts, folder: Path, shards: dict[str, slice]) -> None:
     missing = blocks.missing(folder, list(shards))
     if not missing:
         return
@@ -105,10 +127,9 @@ def _make(config: Config, model: Path, prompts: "Prompts", folder: Path, shards:
 class _Worker:
     """The model, loaded once, and what it makes of a range of prompts."""
 
-    def __init__(self, config: Config, directory: Path, prompts: "Prompts"):
+    def __init__(self, config: Config, directory: Path, prompts: Prompts):
         from lib.generation.continuations import end_ids
         from lib.models import likelihoods, loading
-        from lib.prefix import prompts_file
 
         tokenizer = loading.load_tokenizer(directory)
         prompts_file.check_tokenizer(prompts, tokenizer)
@@ -144,19 +165,17 @@ class _Worker:
         }
 
 
-def keys(seed: int, prompts: "Prompts", rows: slice) -> np.ndarray:
-    """The secret that all draws of a prompt come from, int64: by (seed, document) alone."""
+def keys(seed: int, prompts: Prompts, rows: slice) -> np.ndarray:
+    """The key of all draws for a prompt, int64; it depends on (seed, document) alone."""
     drawn = [generator(seed, "continuations", int(number)).integers(2**63) for number in prompts.document[rows]]
     return np.array(drawn, dtype=np.int64)
 
 
 def _samples_needed(decoding: Decoding, made: "Continued") -> np.ndarray:
-    from lib.prefix.discoverable import samples_by_probability
-
     return samples_by_probability(-made.suffix_nll if decoding.kind == "greedy" else made.suffix_log_p)
 
 
-def _assemble(config: Config, model: Path, prompts: "Prompts", folder: Path, shards: list[str], path: Path) -> None:
+def _assemble(config: Config, model: Path, prompts: Prompts, folder: Path, shards: list[str], path: Path) -> None:
     found = [blocks.read(folder, name) for name in shards]
     about = {name: found[0][name] for name in COPIED}
     columns = {name: np.concatenate([shard[name] for shard in found]) for name in found[0] if name not in COPIED}

@@ -1,16 +1,19 @@
-"""Prompts of the prefix attack: a number of tokens from inside a document, and the tokens that truly follow.
+"""Draw prompts from inside documents, with the tokens that truly follow.
 
-python -m jobs prompts --config FILE --out DIR
+    python -m jobs prompts --config FILE --out DIR
 
-    inputs: {tokenizer: DIR}      # and, as the source wants, passages: DIR, text: DIR, corpus: DIR (files or a folder)
-    source: passages | text | hub | files
-    n_prompts: 10000              # 0: one of every document that is long enough
+FILE holds:
+
+    inputs: {tokenizer: DIR, passages: DIR}      # the source's own input: passages, text, or corpus (files, a folder)
+    source: passages
+    n_prompts: 10000
     prompt_tokens: 50
-    max_prompt_tokens: 900        # the longest of a sweep: all lengths share document, position and suffix
+    max_prompt_tokens: 900
 
-Result prompts.h5, one row a prompt: `prompt` (n x P) and `suffix` (n x S) ids, `document` (its number in the source),
-`position` (of the prompt, in tokens), `subset` (UTF-8 bytes), `repetitions` (0 where unknown). The same for every model
-with that tokenizer. A document's number is its place in the source, so a source that changed gives other prompts.
+Result prompts.h5, one row per prompt: `prompt` (n x P) and `suffix` (n x S) ids, `document` (its number in the source),
+`position` (of the prompt, in tokens), `subset` (UTF-8 bytes), `repetitions` (0 where unknown). It is the same for
+every model with that tokenizer. A document's number is its place in the source, so a source that changes gives other
+prompts.
 """
 
 import itertools
@@ -22,11 +25,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lib.artifacts import store
 from lib.base import hdf5, places
+from lib.base.config import at_least
 from lib.base.errors import TesseraError, UsageError
+from lib.prefix import prompts_file
+from lib.prefix.prompts import Seen, SourceDocument, draw
+from lib.texts import data_sets, listing, text_files
 
 if TYPE_CHECKING:
     from lib.models.hub import HubItem
-    from lib.prefix.prompts import Seen, SourceDocument
 
 VERSION = 1
 INPUTS = ("tokenizer",)
@@ -39,11 +45,27 @@ NEEDS = {"passages": "passages", "text": "text", "files": "corpus"}  # the input
 class Config:
     """Where documents come from, and what is drawn of them.
 
-    `hub`: the data set `repo` in the cache (or a folder in its layout); streaming: over the network instead, which
-    needs a commit as `revision`. data_files: patterns within it. text_column, subset_column: `a.b` is `b` inside `a`.
-    text_part: which texts of a text artifact. subset: the name of all documents where no column has it; subsets: only
-    these are drawn from; per_subset: n_prompts of each. max_documents: only so many are looked at, 0: all.
-    max_prompt_tokens: 0 is prompt_tokens.
+    source: `passages` and `text` read artifacts of the stages repeated_text and text, `hub` reads the data set `repo`,
+        `files` reads the input corpus
+    repo: source hub: the data set `owner/name` in the cache of this machine, or a local folder in the layout of the hub
+    revision: source hub: the commit; a branch means what the cache holds of it
+    split: source hub: the split of the data set
+    data_files: source hub: patterns of the files to read; empty reads all files of the split
+    streaming: source hub: whether to read over the network instead of the cache; `revision` must then be a commit
+    text_column: source hub: the column of the text; `a.b` is `b` inside `a`
+    subset_column: source hub: the column that names the subset, such as `meta.name`; "" gives all documents the name
+        in `subset`
+    text_part: source text: which texts of the artifact
+    subset: the subset's name of all documents, where no column has it
+    subsets: draw from these subsets only; empty draws from all
+    per_subset: whether `n_prompts` are drawn from each subset, instead of from all together
+    max_documents: read only so many documents of the source; 0 reads all
+    n_prompts: how many prompts; 0 is one from every document that is long enough
+    prompt_tokens: tokens of a prompt
+    max_prompt_tokens: tokens of the longest prompt of the sweep, so that prompts of all lengths share document,
+        position and suffix; 0 is `prompt_tokens`
+    suffix_tokens: tokens after the prompt, which a model should continue it with
+    seed: the seed of the choice of documents and positions
     """
 
     source: Literal["passages", "text", "hub", "files"]
@@ -66,12 +88,13 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse lengths that make no prompts, and a stream that may change."""
-        if min(self.prompt_tokens, self.suffix_tokens) < 1 or min(self.n_prompts, self.max_documents, self.seed) < 0:
-            raise ValueError("prompt_tokens and suffix_tokens: at least 1; n_prompts, max_documents, seed: at least 0")
-        if 0 != self.max_prompt_tokens < self.prompt_tokens:
+        """Raise ValueError for lengths that give no prompts, and for a stream that may change."""
+        at_least(1, prompt_tokens=self.prompt_tokens, suffix_tokens=self.suffix_tokens)
+        at_least(0, n_prompts=self.n_prompts, max_documents=self.max_documents, seed=self.seed)
+        if self.max_prompt_tokens and self.max_prompt_tokens < self.prompt_tokens:
             raise ValueError(
-                f"max_prompt_tokens {self.max_prompt_tokens}: less than prompt_tokens {self.prompt_tokens}"
+                f"max_prompt_tokens is {self.max_prompt_tokens}; it must be at least prompt_tokens "
+                f"({self.prompt_tokens}), or 0"
             )
         if self.source == "hub" and not self.repo:
             raise ValueError("source hub: give repo (owner/name, or a folder)")
@@ -96,11 +119,10 @@ def hub(config: Config) -> "list[HubItem]":
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Draw the windows, check that they are enough, write."""
     from lib.models import loading
-    from lib.prefix import prompts, prompts_file
 
     tokenizer = loading.load_tokenizer(inputs["tokenizer"])
     documents = _chosen(config, documents_of(config, inputs))
-    windows, seen = prompts.draw(
+    windows, seen = draw(
         documents, _encoder(tokenizer), config.window_tokens, config.n_prompts, config.seed, config.per_subset
     )
     found: dict[str, int] = dict.fromkeys(config.subsets, 0)
@@ -112,20 +134,18 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     print(f"prompts: {len(windows)} of {seen.documents} documents; by subset: {_listed(found)}")
 
 
-def documents_of(config: Config, inputs: dict[str, Path]) -> "Iterator[SourceDocument]":
-    """Every document of the source, in its order. Raises UsageError when the input that it reads is not given."""
+def documents_of(config: Config, inputs: dict[str, Path]) -> Iterator[SourceDocument]:
+    """Every document of the source, in its order. Raises UsageError if the input that it reads is missing."""
     needed = NEEDS.get(config.source)
     if needed and needed not in inputs:
-        raise UsageError(f"source '{config.source}' reads the input `{needed}`: give it")
+        raise UsageError(f"source {config.source} reads the input `{needed}`; give it")
     readers: dict[str, Callable[[Config, Any], Iterator[SourceDocument]]] = {
         "passages": _passages, "text": _text, "files": _files, "hub": _hub,
     }  # fmt: skip
     return readers[config.source](config, inputs.get(needed or ""))
 
 
-def _passages(config: Config, given: Path) -> "Iterator[SourceDocument]":
-    from lib.prefix.prompts import SourceDocument
-
+def _passages(config: Config, given: Path) -> Iterator[SourceDocument]:
     file = store.find(given, places.PASSAGES)
     texts, subsets, repetitions = (
         hdf5.read_texts(file, "passages"), hdf5.read(file, "subset"), hdf5.read(file, "repetitions"),
@@ -134,42 +154,34 @@ def _passages(config: Config, given: Path) -> "Iterator[SourceDocument]":
         yield SourceDocument(text, subset.decode(), int(count))
 
 
-def _text(config: Config, given: Path) -> "Iterator[SourceDocument]":
-    from lib.prefix.prompts import SourceDocument
-
+def _text(config: Config, given: Path) -> Iterator[SourceDocument]:
     for text in hdf5.read_texts(store.find(given, places.TEXT), config.text_part):
         yield SourceDocument(text, config.subset)
 
 
-def _files(config: Config, given: Path) -> "Iterator[SourceDocument]":
-    from lib.prefix.prompts import SourceDocument
-    from lib.texts import listing, text_files
-
+def _files(config: Config, given: Path) -> Iterator[SourceDocument]:
     listed = listing.open_input(given)
     for file in listed.files:
         for text in text_files.documents(Path(file), listed.text_key):
             yield SourceDocument(text, config.subset)
 
 
-def _hub(config: Config, given: None) -> "Iterator[SourceDocument]":
+def _hub(config: Config, given: None) -> Iterator[SourceDocument]:
     from lib.models.hub import local_snapshot
-    from lib.prefix.prompts import SourceDocument
-    from lib.texts import data_sets
 
     items = hub(config)
-    source = (
-        config.repo if config.streaming else str(local_snapshot(items[0]) if items else Path(config.repo).resolve())
-    )
+    if config.streaming:
+        source = config.repo
+    else:
+        source = str(local_snapshot(items[0]) if items else Path(config.repo).resolve())
     revision = config.revision if config.streaming else None
     for row in data_sets.rows(source, config.split, config.data_files, revision):
         subset = data_sets.column(row, config.subset_column, source) if config.subset_column else config.subset
         yield SourceDocument(data_sets.column(row, config.text_column, source), subset)
 
 
-def _chosen(config: Config, documents: "Iterator[SourceDocument]") -> "Iterator[SourceDocument]":
-    """Documents of other subsets stay, emptied, so that the numbers of the others do not change."""
-    from lib.prefix.prompts import SourceDocument
-
+def _chosen(config: Config, documents: Iterator[SourceDocument]) -> Iterator[SourceDocument]:
+    """Documents of other subsets are emptied but stay, so that the numbers of the others do not change."""
     for document in itertools.islice(documents, config.max_documents or None):
         chosen = not config.subsets or document.subset in config.subsets
         yield document if chosen else SourceDocument("", document.subset)
@@ -186,14 +198,14 @@ def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
     return encode
 
 
-def _check(config: Config, found: dict[str, int], total: int, seen: "Seen") -> None:
-    """Raise TesseraError, with counts, when there are too few documents that are long enough."""
-    few = any(count < max(1, config.n_prompts) for count in found.values()) if config.per_subset else False
-    if total >= max(1, config.n_prompts) and not few:
+def _check(config: Config, found: dict[str, int], total: int, seen: Seen) -> None:
+    """Raise TesseraError, with counts, if too few documents are long enough."""
+    least = max(1, config.n_prompts)
+    if total >= least and not (config.per_subset and any(count < least for count in found.values())):
         return
-    wanted = f"{config.n_prompts or 'any'} prompts{' of each subset' if config.per_subset else ''}"
+    asked_for = f"{config.n_prompts or 'any'} prompts{' of each subset' if config.per_subset else ''}"
     raise TesseraError(
-        f"{wanted} are wanted, but of {seen.documents} documents only {total} have {config.window_tokens} tokens "
+        f"asked for {asked_for}, but of {seen.documents} documents only {total} have {config.window_tokens} tokens "
         f"(by subset: {_listed(found)}); lower n_prompts, max_prompt_tokens or suffix_tokens, or give more text"
     )
 

@@ -1,15 +1,19 @@
-"""Scores of generated texts: what the published rankings of the prefix attack, min-k and min-k++ need.
+"""Score generated texts: the published rankings of the prefix attack, min-k and min-k++.
 
-python -m jobs score_generations --config FILE --out DIR
+    python -m jobs score_generations --config FILE --out DIR
 
-    inputs: {generations: [DIR, ...], prompts: prompts.h5, large: DIR, small: DIR}     # parts; small may be left out
+FILE holds:
+
+    inputs: {generations: [DIR, ...], prompts: prompts.h5, large: DIR, small: DIR}     # small may be left out
     batch_size: 32
 
-`large` is the model that generated; what it found of its texts while it made them is not computed again. Result
-prefix_scores.h5, one row a prompt in the order of prompts.h5 (`row`), NaN where a text has no scored token: `nll_<m>`
-(nats, summed), `tokens_<m>`, `log_perplexity_<m>` (nats per token) for m of large, small, lower (the lowercased text
-under the large model); `zlib_bytes`; `min_k`, `min_k_plus_plus` (lib.attacks); `ranking/<name>` (lib.prefix.rankings);
-and texts `prompt_text`, `continuation_text`, `suffix_text`.
+`generations` are all parts. `large` is the model that generated; what it measured of its texts while it made them is
+not computed again.
+
+Result prefix_scores.h5, one row per prompt in the order of prompts.h5 (`row`), NaN where a text has no scored token:
+`nll_<m>` (nats, summed), `tokens_<m>`, `log_perplexity_<m>` (nats per token) for m of large, small, lower (the
+lowercased text under the large model); `zlib_bytes`; `min_k`, `min_k_paper`, `min_k_plus_plus` (see lib.attacks);
+`ranking/<name>` (see lib.prefix.rankings); texts `prompt_text`, `continuation_text`, `suffix_text`.
 """
 
 from collections.abc import Sequence
@@ -20,13 +24,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lib.artifacts import store
-from lib.base import hdf5, places
-from lib.base.config import execution
+from lib.attacks import scores
+from lib.attacks.zlib import compressed_bytes
+from lib.base import hdf5, places, ragged
+from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError, UsageError
+from lib.canaries import canaries_file
+from lib.prefix import prompts_file, rankings
+from lib.prefix.prompts_file import Prompts
 
 if TYPE_CHECKING:
     from lib.prefix.generated import Generated
-    from lib.prefix.prompts_file import Prompts
 
 VERSION = 1
 INPUTS = ("generations", "prompts", "large")
@@ -38,8 +46,14 @@ IMPORTS_TORCH = True
 
 @dataclass(frozen=True)
 class Config:
-    """scored: prompt and continuation as one text, as published, or the `continuation` given the prompt; bos: whether a
-    tokenizer's BOS opens the texts, which come from inside documents."""
+    """Which texts are scored, and how the models run.
+
+    scored: `all` scores prompt and continuation as one text, as published; `continuation` scores it given the prompt
+    bos: `document` opens each text with the tokenizer's BOS; `none` does not, since a text comes from inside a document
+    dtype: the type in which the models compute
+    batch_size: texts in one forward pass
+    device: where the models run: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
+    """
 
     scored: Literal["all", "continuation"] = "all"
     bos: Literal["none", "document"] = "none"
@@ -48,15 +62,13 @@ class Config:
     device: str = execution("auto")
 
     def __post_init__(self) -> None:
-        """Refuse empty batches."""
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size {self.batch_size}: at least 1")
+        """Raise ValueError for empty batches."""
+        at_least(1, batch_size=self.batch_size)
 
 
 def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     """Put the parts together, score under each model in turn, write."""
     from lib.models import loading
-    from lib.prefix import prompts_file
 
     _check_models(inputs)
     prompts = prompts_file.read(store.find(inputs["prompts"], places.PROMPTS))
@@ -70,10 +82,10 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     _write(out / places.PREFIX_SCORES, config, prompts, tokenizer, given, columns)
 
 
-def together(files: Sequence[Path], prompts: "Prompts") -> np.ndarray:
+def together(files: Sequence[Path], prompts: Prompts) -> np.ndarray:
     """The continuations of all parts, int64 (n, C), in the order of the prompts.
 
-    Raises TesseraError when a prompt has none or two, or other prompts were continued.
+    Raises TesseraError if a prompt has no continuation or two, or if other prompts were continued.
     """
     rows = np.concatenate([hdf5.read(file, "row") for file in files]).astype(np.int64)
     expected = np.arange(len(prompts.prompt))
@@ -88,16 +100,18 @@ def together(files: Sequence[Path], prompts: "Prompts") -> np.ndarray:
             raise TesseraError(f"{file}: continues other prompts than those of {prompts.file}")
     made = [hdf5.read(file, "continuation") for file in files]
     if len({part.shape[1] for part in made}) > 1:
-        raise TesseraError(f"{files[0]} and others: parts with different continuation_tokens; generate them alike")
+        raise TesseraError(
+            f"{files[0]} and others have different continuation_tokens; generate all parts with the same"
+        )
     return np.concatenate(made)[np.argsort(rows)]
 
 
 def measured(files: Sequence[Path], model: str, dtype: str, first: np.ndarray) -> dict[str, np.ndarray] | None:
-    """`log_probs`, `mu` and `sigma` (n, P + C) in the order of the prompts, as generation found them; None unless every
-    part has them from this model (its digest), in this type, after the same opening id."""
-    wanted = {"model": model, "dtype": dtype, "bos": int(first[0]) if len(first) else -1}
+    """`log_probs`, `mu` and `sigma` (n, P + C) in the order of the prompts, as generation measured them; None unless
+    every part has them from this model (its digest), in this type, after the same opening id."""
+    expected = {"model": model, "dtype": dtype, "bos": int(first[0]) if len(first) else -1}
     for file in files:
-        if not (wanted.items() <= hdf5.attributes(file).items() and set(places.MEASURED) <= hdf5.rows(file).keys()):
+        if not (expected.items() <= hdf5.attributes(file).items() and set(places.MEASURED) <= hdf5.rows(file).keys()):
             return None
     order = np.argsort(np.concatenate([hdf5.read(file, "row") for file in files]))
     return {name: np.concatenate([hdf5.read(file, name) for file in files])[order] for name in places.MEASURED}
@@ -109,16 +123,14 @@ def _check_models(inputs: dict[str, Any]) -> None:
     large, small = inputs["large"], inputs["small"]
     if large.resolve() == small.resolve() or store.input_digest(large) == store.input_digest(small):
         raise UsageError(
-            f"small: {small} is the large model; its ratio says nothing: give another one, or leave it out"
+            f"small: {small} is the large model, so their ratio says nothing; give another one, or leave it out"
         )
 
 
 def _under_large(
-    config: Config, directory: Path, tokenizer: Any, prompts: "Prompts", continuations: np.ndarray,
+    config: Config, directory: Path, tokenizer: Any, prompts: Prompts, continuations: np.ndarray,
     files: Sequence[Path],
 ) -> tuple["Generated", dict[str, np.ndarray]]:  # fmt: skip
-    from lib.attacks.zlib import compressed_bytes
-    from lib.canaries import canaries_file
     from lib.generation.continuations import check_ids, end_ids
     from lib.models import likelihoods, loading
     from lib.prefix import generated
@@ -128,8 +140,9 @@ def _under_large(
     with canaries_file.naming(prompts.file, " and its continuations"):
         check_ids(model, prompts.prompt, continuations)
         given = generated.decoded(prompts.prompt, continuations, end_ids(model, tokenizer), tokenizer)
-        if found := measured(files, store.input_digest(directory), config.dtype, first):
-            own = generated.as_made(given, config.scored, found)
+        made = measured(files, store.input_digest(directory), config.dtype, first)
+        if made:
+            own = generated.as_made(given, config.scored, made)
         else:
             own = generated.by_ids(model, given, config.scored, first, config.batch_size, moments=True)
         lower = generated.by_text(model, tokenizer, given, config.scored, first, config.batch_size, change=str.lower)
@@ -141,8 +154,6 @@ def _under_large(
 
 def _min_k(rows: Any) -> dict[str, np.ndarray]:
     """The scores of texts with a scored token, NaN for the others."""
-    from lib.attacks import scores
-
     there = np.array([len(row) > 0 for row in rows.log_probs], dtype=bool)
     chosen = {
         name: [row for row, full in zip(getattr(rows, name), there) if full] for name in ("log_probs", "mu", "sigma")
@@ -157,9 +168,8 @@ def _min_k(rows: Any) -> dict[str, np.ndarray]:
 
 def _under_small(config: Config, directory: Path, large: Any, given: "Generated") -> dict[str, np.ndarray]:
     """The same ids where they mean the same to the small model, else the texts in its own tokens."""
-    from lib.canaries import canaries_file
     from lib.models import likelihoods, loading
-    from lib.prefix import generated, prompts_file
+    from lib.prefix import generated
 
     tokenizer = loading.load_tokenizer(directory)
     model = loading.load_causal_lm(directory, config.dtype, loading.device(config.device))
@@ -175,8 +185,6 @@ def _under_small(config: Config, directory: Path, large: Any, given: "Generated"
 
 def summed(model: str, rows: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """NLL in nats, scored tokens and log-perplexity of every text; NaN where it has no scored token."""
-    from lib.base import ragged
-
     tokens = ragged.lengths(rows)
     nll = np.where(tokens > 0, -ragged.sums(rows), np.nan)
     return {
@@ -186,15 +194,13 @@ def summed(model: str, rows: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _rankings(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    from lib.prefix import rankings
-
     found = {name: columns.get(f"log_perplexity_{name}") for name in ("large", "small", "lower")}
     evidence = {name: values for name, values in found.items() if values is not None}
     return rankings.scores(evidence | {"zlib_bytes": columns["zlib_bytes"]})
 
 
 def _write(
-    path: Path, config: Config, prompts: "Prompts", tokenizer: Any, given: "Generated", columns: dict[str, np.ndarray]
+    path: Path, config: Config, prompts: Prompts, tokenizer: Any, given: "Generated", columns: dict[str, np.ndarray]
 ) -> None:
     from lib.tokens.tokenization import decode_all
 

@@ -1,6 +1,14 @@
-"""The documents of the fine-tuning corpus: books to inject into, and a fixed held-out set.
+"""Draw the documents of the fine-tuning corpus: books to inject into, and a held-out set.
 
-python -m jobs books --config FILE --out DIR        inputs: optional text, optional tokenizer (the target's)
+    python -m jobs books --config FILE --out DIR
+
+FILE holds:
+
+    inputs: {text: DIR, tokenizer: DIR}    # text: for source text; tokenizer (the target's): to count tokens
+    source: text
+    n_books: 100
+    n_held_out: 20
+
 Result books.h5: texts `books` and `held_out`, with their names in `books_names`, `held_out_names`.
 """
 
@@ -15,6 +23,7 @@ from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError, UsageError
 from lib.base.seeds import generator
+from lib.canaries import books
 
 if TYPE_CHECKING:
     from lib.models.hub import HubItem
@@ -27,10 +36,19 @@ SLUG = ("source", "n_books", "seed")
 
 @dataclass(frozen=True)
 class Config:
-    """source `text`: the books of a text artifact; `hub`: a data set of the hub, or a folder in its layout.
+    """Where documents come from, and which of them are kept.
 
-    min_tokens: shorter documents are left out; first_tokens: keep that many of each document, 0 keeps all
-    (both count tokens of the target, so they need the input `tokenizer`).
+    source: `text` takes the books of a text artifact; `hub` takes a data set of the hub, or a folder in its layout
+    n_books: documents to inject into
+    n_held_out: documents that are held out; they are drawn first, so `n_books` does not change them
+    min_tokens: documents with fewer tokens of the target are left out
+    first_tokens: tokens of the target that are kept of each document; 0 keeps all
+    seed: the seed of the order in which documents are drawn
+    repo: for source hub, the data set `owner/name` in the cache of this machine, or a local folder
+    revision: the commit of `repo`; a branch means what the cache holds of it
+    split: the split of the data set
+    text_column: the column that holds the text
+    name_column: the column that holds the title
     """
 
     source: Literal["hub", "text"]
@@ -70,33 +88,29 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 
 
 def _parts(config: Config) -> dict[str, slice]:
-    # the held-out documents come first in the drawn order, so that n_books does not move them
+    # held-out documents come first in the drawn order, so that n_books does not change them
     return {"held_out": slice(0, config.n_held_out), "books": slice(config.n_held_out, None)}
 
 
 def _choose(config: Config, tokenizer: Any, total: int, text_of: Callable[[int], str]) -> list[int]:
-    from lib.canaries import books
-
     def fits(text: str) -> bool:
         return bool(text.strip()) and (
             not config.min_tokens or books.count_tokens(tokenizer, text) >= config.min_tokens
         )
 
-    wanted = config.n_books + config.n_held_out
+    needed = config.n_books + config.n_held_out
     order = generator(config.seed, "books").permutation(total).tolist()
-    chosen = books.choose(order, text_of, fits, wanted)
-    if len(chosen) < wanted:
+    chosen = books.choose(order, text_of, fits, needed)
+    if len(chosen) < needed:
         raise TesseraError(
-            f"{config.n_books} books and {config.n_held_out} held-out documents are wanted, but only {len(chosen)} "
-            f"of {total} have {config.min_tokens} tokens or more; lower n_books, n_held_out or min_tokens, "
-            "or give more text (n_books of the text stage)"
+            f"n_books is {config.n_books} and n_held_out is {config.n_held_out}, but of {total} documents only "
+            f"{len(chosen)} have {config.min_tokens} tokens or more; lower n_books, n_held_out or min_tokens, "
+            "or give more text (n_books of the stage text)"
         )
     return chosen
 
 
 def _cut(config: Config, tokenizer: Any, text: str) -> str:
-    from lib.canaries import books
-
     return books.first_tokens(tokenizer, text, config.first_tokens) if config.first_tokens else text
 
 
@@ -104,7 +118,7 @@ def _tokenizer(config: Config, inputs: dict[str, Path]) -> Any:
     if not config.min_tokens and not config.first_tokens:
         return None
     if "tokenizer" not in inputs:
-        raise UsageError("min_tokens and first_tokens count tokens of the target: give the input `tokenizer`")
+        raise UsageError("min_tokens and first_tokens count tokens of the target; give the input `tokenizer`")
     from lib.models import loading
 
     return loading.load_tokenizer(inputs["tokenizer"])
@@ -117,7 +131,7 @@ def _library(config: Config, inputs: dict[str, Path], out: Path):
             yield library
         return
     if "text" not in inputs:
-        raise UsageError("source 'text' reads the books of a text artifact: give the input `text`")
+        raise UsageError("source text reads the books of a text artifact; give the input `text`")
     file = store.find(inputs["text"], places.TEXT)
     yield hdf5.read_texts(file, "books_names"), hdf5.read_texts(file, "books").__getitem__
 

@@ -1,12 +1,15 @@
-"""Text without a network, full of near-duplicates: source, docstrings and licences of the installed packages.
+"""Take source, documentation and licences of installed packages as a corpus full of near-duplicates.
 
-python -m jobs package_text --config FILE --out DIR
+    python -m jobs package_text --config FILE --out DIR
+
+It has no inputs and needs no network. FILE holds:
 
     packages: [sympy==1.14.0, ...]   # pinned, so that the bytes are the same wherever they are installed
     n_files: 20
 
-Result part-NN.jsonl.zst: one document a line (`name`, `text`), as they are in the packages, in an order drawn from the
-seed, so that every file is a fair sample of all. Nothing is deduplicated: copied licences and docstrings are wanted.
+Result part-NN.jsonl.zst: one document per line (`name`, `text`), exactly as it is in its package. The order is drawn
+from the seed, so every file is a fair sample of all documents. Nothing is deduplicated: copied licences and
+documentation are what the corpus is for.
 """
 
 import json
@@ -28,7 +31,13 @@ SLUG = ("n_files", "seed")
 
 @dataclass(frozen=True)
 class Config:
-    """packages: distributions, as `name` or `name==version` (then another version is refused)."""
+    """Which documents, and in how many files.
+
+    packages: installed distributions, as `name` or `name==version` (then any other version is an error)
+    n_files: how many files are written, 1 to 10000
+    seed: the seed of the order of the documents
+    compression_level: the level of Zstandard; a higher one makes smaller files and takes longer
+    """
 
     packages: tuple[str, ...]
     n_files: int = 20
@@ -36,9 +45,11 @@ class Config:
     compression_level: int = 3
 
     def __post_init__(self) -> None:
-        """Refuse no packages and no files."""
-        if not self.packages or not 1 <= self.n_files <= 10_000:
-            raise ValueError(f"{len(self.packages)} packages, n_files {self.n_files}: at least 1 of each is wanted")
+        """Raise ValueError for an empty list of packages, and a number of files that is out of range."""
+        if not self.packages:
+            raise ValueError("packages is empty; name at least 1")
+        if not 1 <= self.n_files <= 10_000:
+            raise ValueError(f"n_files is {self.n_files}; it must be at least 1 and at most 10000")
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

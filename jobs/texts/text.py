@@ -1,7 +1,14 @@
-"""Text without a network: the documentation of installed packages, as pre-training documents and books.
+"""Take documentation of installed packages as text: documents for pre-training, and books.
 
-python -m jobs text --config FILE --out DIR
-Result text.h5: texts `train` and `books` (no paragraph in both), with their names in `train_names`, `books_names`.
+    python -m jobs text --config FILE --out DIR
+
+It has no inputs and needs no network. FILE holds:
+
+    packages: [networkx==3.4.2]
+    n_books: 24
+
+Result text.h5: texts `train` and `books` (no paragraph is in both), with their names in `train_names`, `books_names`;
+attribute `packages`.
 """
 
 from dataclasses import dataclass
@@ -23,9 +30,15 @@ SLUG = ("n_books", "seed")
 
 @dataclass(frozen=True)
 class Config:
-    """packages: distributions, as `name` or `name==version` (then another version is refused).
+    """Which documents there are, and how many of them are books.
 
-    n_books documents of at least book_characters are drawn as books; all others are for pre-training.
+    packages: installed distributions, as `name` or `name==version` (then any other version is an error)
+    n_books: how many documents are drawn as books; all others are for pre-training
+    book_characters: characters that a book must have
+    min_characters: documents with fewer characters are left out
+    max_characters: a document ends before the paragraph that would make it longer
+    min_paragraph: paragraphs with fewer characters are left out
+    seed: the seed of the choice of books
     """
 
     packages: tuple[str, ...]
@@ -54,11 +67,11 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 
 
 def choose_books(documents: list[Document], config: Config) -> np.ndarray:
-    """The drawn indices of `n_books` long documents. Raises TesseraError when there are too few."""
+    """The drawn indices of `n_books` long documents. Raises TesseraError where there are too few."""
     long = [index for index, document in enumerate(documents) if len(document.text) >= config.book_characters]
     if len(long) < config.n_books:
         raise TesseraError(
-            f"n_books: {config.n_books} are wanted, but only {len(long)} documents of {', '.join(config.packages)} "
+            f"n_books is {config.n_books}, but only {len(long)} documents of {', '.join(config.packages)} "
             f"have {config.book_characters} characters; name more packages or lower book_characters"
         )
     return generator(config.seed, "books of the text").permutation(long)[: config.n_books]

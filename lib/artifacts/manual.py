@@ -1,12 +1,14 @@
 """What `python -m jobs` and `python -m jobs STAGE --help` print, read off the stages themselves.
 
 A stage's docstring tells what it does, how it is configured and what it writes. The docstring of its `Config` tells
-what each key means, in lines `<key>: <meaning>`; lines that are indented further belong to the key above them.
+what each key means, in lines `key: meaning`. Indented lines below one continue it. The keys of a mapping are explained
+in its own class, or as `mapping.key: meaning` by the class that has the mapping.
 """
 
 import ast
 import dataclasses
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -25,25 +27,26 @@ STUDIES = {
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """One key of a configuration. default: as YAML spells it, None where the key must be given."""
+    """One key of a configuration.
+
+    default: as YAML spells it; None for a key that must be given
+    takers: where a configuration joins several (the kinds of duplicates), those that take the key; empty for all
+    nested: the keys of a mapping
+    """
 
     name: str
     kind: str
     default: str | None
     execution: bool
     meaning: str
+    takers: tuple[str, ...] = ()
+    nested: "tuple[Key, ...]" = ()
 
 
 def keys(cls: type) -> list[Key]:
     """The keys of a configuration class, in the order of its fields; `meaning` is empty where no docstring has one."""
     kinds, meanings = config.kinds(cls), _meanings(cls)
-    return [
-        Key(
-            field.name, kinds[field.name], _default(field), bool(field.metadata.get("execution")),
-            meanings.get(field.name, ""),
-        )
-        for field in dataclasses.fields(cls)
-    ]  # fmt: skip
+    return [_key(cls, field, kinds[field.name], meanings) for field in dataclasses.fields(cls)]
 
 
 def overview() -> str:
@@ -74,25 +77,58 @@ def _inputs(stage: Stage) -> Iterator[str]:
 
 
 def _keys(stage: Stage) -> Iterator[str]:
-    found = keys(stage.config_class)
+    found = sorted(keys(stage.config_class), key=lambda key: bool(key.takers))
     yield "keys (those with * cannot change the result):" if found else "keys: none"
     for key in found:
-        default = "must be given" if key.default is None else f"default {key.default}"
-        yield f"  {key.name}{'*' if key.execution else ''}: {key.kind}; {default}"
-        yield from textwrap.wrap(key.meaning, WIDTH, initial_indent="      ", subsequent_indent="      ")
+        yield from _lines(key, "  ")
+
+
+def _lines(key: Key, indent: str) -> Iterator[str]:
+    default = "must be given" if key.default is None else f"default {key.default}"
+    takers = f"; for {', '.join(key.takers)}" if key.takers else ""
+    yield f"{indent}{key.name}{'*' if key.execution else ''}: {key.kind}; {default}{takers}"
+    yield from textwrap.wrap(key.meaning, WIDTH, initial_indent=f"{indent}    ", subsequent_indent=f"{indent}    ")
+    for inner in key.nested:
+        yield from _lines(inner, f"{indent}    ")
+
+
+def _key(cls: type, field: dataclasses.Field, kind: str, meanings: dict[str, str]) -> Key:
+    inner = keys(field.type) if dataclasses.is_dataclass(field.type) else []
+    nested = [dataclasses.replace(key, meaning=meanings.get(f"{field.name}.{key.name}", key.meaning)) for key in inner]
+    return Key(
+        field.name, "mapping" if nested else _in_words(kind), _default(field), bool(field.metadata.get("execution")),
+        meanings.get(field.name, ""), _takers(cls, field.name), tuple(nested),
+    )  # fmt: skip
+
+
+def _in_words(kind: str) -> str:
+    """A type as YAML calls it: `list of int`, `int or null`."""
+    return re.sub(r"tuple\[(\w+), \.\.\.\]", r"list of \1", kind).replace("None", "null").replace(" | ", " or ")
+
+
+def _takers(cls: type, name: str) -> tuple[str, ...]:
+    joined = [base for base in cls.__bases__ if dataclasses.is_dataclass(base)]
+    having = [base for base in joined if name in base.__dataclass_fields__]
+    return tuple(base.__module__.rpartition(".")[2] for base in having) if len(having) < len(joined) else ()
 
 
 def _meanings(cls: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if dataclasses.is_dataclass(base):
-            names = {field.name for field in dataclasses.fields(base)}
-            found |= _paragraphs(inspect.cleandoc(base.__doc__ or ""), names)
+            found |= _paragraphs(inspect.cleandoc(base.__doc__ or ""), set(_names(base)))
     return found
 
 
+def _names(cls: type) -> Iterator[str]:
+    for field in dataclasses.fields(cls):
+        yield field.name
+        if dataclasses.is_dataclass(field.type):
+            yield from (f"{field.name}.{inner}" for inner in _names(field.type))
+
+
 def _paragraphs(text: str, names: set[str]) -> dict[str, str]:
-    """The lines `<name>: <meaning>` of a text, each with the indented lines below it."""
+    """The lines `name: meaning` of a text, each with the indented lines below it."""
     found: dict[str, str] = {}
     current = ""
     for line in text.splitlines():

@@ -28,7 +28,7 @@ class CanaryTexts:
 def read_texts(file: Path) -> CanaryTexts:
     """The `tokens` (n, length) and, when it is there, the `text` of a canaries file.
 
-    Raises TesseraError naming the file for no rows, or anything but a matrix of integers.
+    Raises TesseraError naming the file unless `tokens` is a matrix of integers with rows.
     """
     ids = hdf5.read(file, "tokens")
     if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
@@ -44,14 +44,14 @@ def read_texts(file: Path) -> CanaryTexts:
 def read_ids(file: Path, vocabulary: int) -> NDArray[np.int64]:
     """The `tokens` (n, length) of a canaries file, ids of a tokenizer of `vocabulary` entries.
 
-    Raises TesseraError naming the file and the row for anything else, or an id beyond the vocabulary.
+    Raises TesseraError naming the file and the row for anything else, or for an id outside the vocabulary.
     """
     ids = read_texts(file).ids
     bad = (ids < 0) | (ids >= vocabulary)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise TesseraError(
-            f"{file}: row {row}: id {ids[row, column]} is beyond the {vocabulary} ids of the target tokenizer; "
+            f"{file}: row {row}: id {ids[row, column]} is outside the {vocabulary} ids of the target tokenizer; "
             "make the canaries with that tokenizer, or name the one they were made with"
         )
     return ids.astype(np.int64)

@@ -1,7 +1,7 @@
-"""How every figure looks and is written.
+"""The style of all figures, and how they are written.
 
-One style: text of 7-8 pt at a column's width, the colour-blind safe palette of Okabe and Ito. The same figure gives
-the same bytes.
+Text has 7-8 pt at the width of a column; colours are the colour-blind safe palette of Okabe and Ito. The same figure
+gives the same bytes.
 """
 
 import math
@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 
 from lib.base import files
 
-# Inches. Two panels are narrower than two columns, so that they can still be read when shrunk to one (or to a phone).
+# Inches. Two panels are narrower than two columns, so that they are still readable at the width of one (or a phone).
 COLUMN_WIDTH, TWO_PANELS_WIDTH = 3.35, 5.2
 PANEL_HEIGHT = 2.0
 DPI = 200
-LEGEND_CHARACTERS = 17  # that fit into an inch, about
+LEGEND_CHARACTERS = 17  # about as many fit into an inch
 GREY = "#6b6b6b"
 
 # Colour, marker and dash of lines without a style of their own.
@@ -51,7 +51,7 @@ def save(figure: Figure, folder: Path, name: str) -> bytes:
 
 
 def settled(figure: Figure) -> Figure:
-    """The figure with its layout solved once: solving it again for every file costs most of the time."""
+    """The figure with a fixed layout. Solving it again for every file would take most of the time."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure
@@ -65,9 +65,9 @@ def _render(figure: Figure, format: str, metadata: dict[str, None]) -> bytes:
 
 
 def panels(titles: Sequence[str], draw: Callable[[Axes, str], None], x_label: str, y_label: str) -> Figure:
-    """A grid of panels with shared axes, one a title, and one legend below."""
+    """A grid of panels with shared axes, one per title, and one legend below."""
     if not titles:
-        raise ValueError("nothing to draw: no row of the tables fits the figure")
+        raise ValueError("nothing to draw: the tables have no rows for this figure")
     columns = min(2, len(titles))
     rows = math.ceil(len(titles) / columns)
     with matplotlib.rc_context(STYLE):
@@ -99,7 +99,7 @@ def legend(figure: Figure, panels: Iterable[Axes]) -> None:
 
 
 def widen(axes: Axes, low: float, high: float, highest: float = math.inf) -> None:
-    """Show [low, high] at least, and everything that is drawn up to `highest`."""
+    """Show at least [low, high], and everything that is drawn up to `highest`."""
     bottom, top = axes.get_ylim()
     axes.set_ylim(min(bottom, low), min(max(top, high), highest))
 

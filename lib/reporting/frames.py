@@ -1,6 +1,6 @@
 """Tables as files: types of columns, CSV and HDF5 that are the same bytes for the same rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,26 @@ import pandas as pd
 from lib.base import files, hdf5
 from lib.base.errors import TesseraError
 
-TEXT = ("model", "attack", "variant", "kind", "setting", "other_setting", "estimator", "baseline")
-INTEGERS = ("seed", "n_members", "n_seeds", "nu_max")
+# The type of every column of every table, by name. A column that is not listed holds floats.
+TEXT = (
+    "model", "family", "attack", "variant", "kind", "setting", "estimator", "baseline", "metric", "chunk", "side",
+    "measure", "subset", "sampling", "ranking", "prompt", "continuation", "suffix", "memorized_by", "other_model",
+    "other_family", "other_setting",
+)  # fmt: skip
+INTEGERS = (
+    "seed", "n_seeds", "n_members", "nu_max", "n_canaries", "bucket", "distance", "n_targets", "n", "n_near_duplicates",
+    "count", "groups", "min_count", "max_count", "n_hamming", "n_levenshtein", "without_levenshtein", "n_parameters",
+    "other_n_parameters", "prompt_tokens", "repetitions", "n_prompts", "memorized", "other_memorized", "only_model",
+    "only_other", "suffix_in_prompt", "memorized_in_prompt", "rank", "row", "document",
+)  # fmt: skip
 FLAGS = ("clamped", "extrapolated", "flat", "non_monotone")
-# Eight digits are more than any AUC of canaries holds, and less than what differs between two builds of a library.
+# Eight digits hold every AUC of canaries, and hide the last digits, which differ between two builds of a library.
 FLOAT_FORMAT = "%.8g"
 EMPTY_INTEGER = np.iinfo(np.int64).min
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """A table as CSV: LF line ends, eight digits, empty where nothing is known, flags as True or False."""
+    """A table as CSV: LF line ends, eight digits, unknown values empty, flags as True or False."""
     return table.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
 
 
@@ -31,8 +41,8 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 def write_hdf5(path: Path, table: pd.DataFrame) -> None:
     """Write a table, one dataset a column (text as fixed-length UTF-8 bytes, flags as int8).
 
-    Attribute `columns`: their order. What stands for empty: NaN in floats, the attribute `empty_integer` in integers,
-    -1 in flags.
+    Attribute `columns`: their order. An empty value is NaN in floats, the attribute `empty_integer` in integers, and -1
+    in flags.
     """
     with hdf5.create(path) as file:
         file.attrs["columns"] = ",".join(table.columns)
@@ -42,7 +52,7 @@ def write_hdf5(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A table that `write_csv` wrote, with its types. Raises TesseraError when the file is absent or no such table."""
+    """A table that `write_csv` wrote, with its types. Raises TesseraError when the file is missing or not a table."""
     try:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
@@ -51,21 +61,30 @@ def read_csv(path: Path) -> pd.DataFrame:
     return _typed(table.assign(**table[text].astype(object).fillna("")))
 
 
-def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], order: Sequence[str]) -> pd.DataFrame:
-    """Rows as a table of these columns with their types, sorted by `order`, empty values last."""
+def frame(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], order: Sequence[str] = (), text: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Rows as a table of these columns with their types; a value that a row lacks is empty.
+
+    order: the columns to sort by, empty values last; without them rows stay as they come. text: columns that hold text
+    in this table alone.
+    """
     table = pd.DataFrame([{name: row.get(name) for name in columns} for row in rows], columns=list(columns))
-    return _typed(table).sort_values(list(order), na_position="last", kind="stable", ignore_index=True)
+    table = _typed(table, text)
+    return table.sort_values(list(order), na_position="last", kind="stable", ignore_index=True) if order else table
 
 
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    """Integers nullable, flags nullable booleans, text as objects, the rest float64."""
-    return table.astype({name: "object" if name in TEXT else _number_type(name) for name in table.columns})
+def _typed(table: pd.DataFrame, text: Sequence[str] = ()) -> pd.DataFrame:
+    return table.astype({name: "object" if name in text else type_of(name) for name in table.columns})
 
 
-def _number_type(name: str) -> str:
-    if name in INTEGERS:
+def type_of(column: str) -> str:
+    """The type of a column: text as objects, integers and flags nullable, everything else float64."""
+    if column in TEXT:
+        return "object"
+    if column in INTEGERS:
         return "Int64"
-    return "boolean" if name in FLAGS else "float64"
+    return "boolean" if column in FLAGS else "float64"
 
 
 def _plain(column: pd.Series) -> np.ndarray:
@@ -76,7 +95,3 @@ def _plain(column: pd.Series) -> np.ndarray:
     if column.dtype == "boolean":
         return column.to_numpy(dtype=np.int8, na_value=-1)
     return column.to_numpy(dtype=np.float64)
-
-
-def cell(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.3f}"

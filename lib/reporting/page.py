@@ -1,6 +1,6 @@
-"""One self-contained HTML report: figures as base64 PNG, tables with their CSV embedded; it needs no network.
+"""One self-contained HTML report that needs no network: figures as base64 PNG, tables with their CSV embedded.
 
-Beside the HTML lie `report.json`, the same content for the report over all sweeps (lib.studies.overview), and every
+Beside the HTML are `report.json`, the same content for the report over all sweeps (lib.studies.overview), and every
 shown table as Markdown and LaTeX.
 """
 
@@ -17,26 +17,30 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lib.base import files, places
 from lib.base.errors import TesseraError
 from lib.reporting import frames, paper_tables
+from lib.reporting.cells import TextTable
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"
 METHODS = {
-    "AUC": "Area under the ROC curve, P(member > non-member) + P(equal) / 2. Every score is oriented so that higher "
-    "means member.",
-    "Intervals": "95 % percentile bootstrap over canaries, members and non-members drawn apart; settings over the same "
-    "canaries share their draws, so the interval of ρ goes through the whole exact curve. Figures show this interval "
-    "for one seed, and the mean with one standard deviation (ddof 0) over several.",
-    "Intervals over seeds": "The t interval of the mean over seeds (columns named seeds), kept apart from that over "
-    "canaries: what training, order and another draw of canaries change. One seed has none.",
-    "Comparisons": "Two settings over the same canaries: the difference of their ρ over shared bootstrap draws, p "
-    "twice the smaller share of draws on one side of 0, as (k + 1) / (draws + 1), or, where that is fewer than 10 "
-    "draws, by a z test with their mean and standard deviation. Two attacks: DeLong's paired test. Where several are "
-    "compared, p by Holm's step-down method stands beside it.",
-    "TPR at FPR": "The largest true-positive rate of a threshold whose false-positive rate does not exceed the target.",
-    "ρ": "(ν_eq - 1) / (ν_max - 1), where ν_eq exact copies give the AUC that the fuzzy duplicates give.",
-    "ρ, isotonic": "Isotonic regression of the exact curve, inverted by linear interpolation, held within [1, ν_max].",
-    "ρ, paper": "The published estimator: the curve at every integer ν, moving average of width 3 (end points kept), "
-    "linear interpolation, last crossing; above the curve by the mean absolute slope of its last 3 steps; at least 1.",
+    "AUC": "Area under the ROC curve: P(member > non-member) + P(equal) / 2. A higher score always means member.",
+    "Intervals": "95 % percentile bootstrap over canaries. Members and non-members are resampled separately. Settings "
+    "over the same canaries share their draws, so the interval of ρ includes the uncertainty of the exact curve. For "
+    "one seed, figures show this interval; for several seeds, they show the mean and one standard deviation (ddof 0).",
+    "Intervals over seeds": "The t interval of the mean over seeds (columns named seeds). It covers what changes from "
+    "seed to seed: training, the order of the text and the draw of canaries. It is reported separately from the "
+    "interval over canaries, and is empty for a single seed.",
+    "Comparisons": "Two settings over the same canaries are compared by the difference of their ρ over shared "
+    "bootstrap draws. p is twice the smaller share of draws on one side of 0, as (k + 1) / (draws + 1). With fewer "
+    "than 10 draws on that side, p comes from a z test with the mean and standard deviation of the draws. Two attacks "
+    "are compared by DeLong's paired test. The second p is corrected for the number of comparisons by Holm's step-down "
+    "method.",
+    "TPR at FPR": "The largest true-positive rate at a threshold whose false-positive rate does not exceed the target.",
+    "ρ": "(ν_eq - 1) / (ν_max - 1). ν_eq is the number of exact copies with the same AUC as the fuzzy duplicates.",
+    "ρ, isotonic": "The exact curve is fitted by isotonic regression and inverted by linear interpolation. ν_eq is "
+    "limited to [1, ν_max].",
+    "ρ, paper": "The published estimator. The curve is interpolated at every integer ν, smoothed by a moving average "
+    "of width 3 (end points kept) and inverted by linear interpolation at its last crossing. An AUC above the curve is "
+    "extrapolated by the mean absolute slope of the last 3 steps. ν_eq is at least 1.",
 }
 
 
@@ -51,48 +55,33 @@ class ReportFigure:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A table that is shown (header, rows of text), and the whole one whose CSV can be saved as `<name>.csv`."""
+    """A table that is shown (header, rows of text), and the whole one behind it: its CSV, saved as `<name>.csv`, and
+    the number of its rows. `report_table` makes one."""
 
     name: str
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    whole: pd.DataFrame
-
-    @property
-    def csv(self) -> bytes:
-        """The whole table as CSV."""
-        return frames.to_csv(self.whole).encode()
-
-    @property
-    def n_rows(self) -> int:
-        """The rows of the whole table."""
-        return len(self.whole)
-
-
-@dataclass(frozen=True)
-class ReadTable:
-    """A `ReportTable` as `read` finds it: the whole table is its CSV alone."""
-
-    name: str
-    caption: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    csv: bytes
     n_rows: int
+    csv: bytes
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a report says. methods and provenance: name -> text; settings that results depend on go to methods."""
+    """Everything a report says. methods and provenance: name -> text; exact settings are among the methods."""
 
     title: str
     summary: Sequence[str]
     figures: Sequence[ReportFigure] = ()
-    tables: Sequence[ReportTable | ReadTable] = ()
+    tables: Sequence[ReportTable] = ()
     warnings: Sequence[str] = ()
     methods: Mapping[str, str] = field(default_factory=lambda: dict(METHODS))
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+def report_table(name: str, caption: str, shown: TextTable, whole: pd.DataFrame) -> ReportTable:
+    """A table of a report. shown: what of it the report shows; whole: what can be saved as `<name>.csv`."""
+    return ReportTable(name, caption, *shown, len(whole), frames.to_csv(whole).encode())
 
 
 def render(report: Report) -> str:
@@ -103,9 +92,12 @@ def render(report: Report) -> str:
 def environment(folder: Path = FOLDER) -> Environment:
     """Templates of `folder` and of this one, with the filters that they use."""
     found = Environment(
-        loader=FileSystemLoader([folder, FOLDER]), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader([folder, FOLDER]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     found.filters["base64"] = lambda data: base64.b64encode(data).decode()
     found.filters["pixels"] = lambda image: int.from_bytes(image[16:20], "big")  # the width, in a PNG's header
     found.filters["numeric"] = lambda table: paper_tables.numeric_columns(table.header, table.rows)
@@ -113,34 +105,33 @@ def environment(folder: Path = FOLDER) -> Environment:
 
 
 def write(path: Path, report: Report) -> None:
-    """Write `render(report)` to `path`, what `read` wants beside it, and the shown tables to the folder of tables."""
+    """Write `render(report)` to `path`, what `read` reads beside it, and every shown table as Markdown and LaTeX."""
     for table in report.tables:
         if table.rows:
-            caption = table.caption.removesuffix(" All rows:")  # which a link follows
+            caption = table.caption.removesuffix(" All rows:")  # a link follows it in the HTML
             paper_tables.write(path.parent / places.TABLES / table.name, table.header, table.rows, caption)
     files.write_bytes(path.with_suffix(".json"), json.dumps(_content(report), ensure_ascii=False).encode())
     files.write_bytes(path, render(report).encode())
 
 
 def read(path: Path) -> Report:
-    """The report that `write` wrote as `path` (report.json). Raises TesseraError for what is no such file."""
+    """The report that `write` wrote as `path` (report.json). Raises TesseraError for any other file."""
     try:
         content = json.loads(path.read_bytes())
         figures = [ReportFigure(**{**item, "png": base64.b64decode(item["png"])}) for item in content.pop("figures")]
-        read = [ReadTable(**{**item, "csv": item["csv"].encode()}) for item in content.pop("tables")]
-        return Report(**content, figures=figures, tables=read)
+        tables = [ReportTable(**{**item, "csv": item["csv"].encode()}) for item in content.pop("tables")]
+        return Report(**content, figures=figures, tables=tables)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TesseraError(f"{path}: no report ({error}); collect its sweep again") from error
+        raise TesseraError(f"{path}: not a report ({error}); collect its sweep again") from error
 
 
 def _content(report: Report) -> dict[str, Any]:
     texts = {name: list(getattr(report, name)) for name in ("summary", "warnings")}
     pairs = {name: dict(getattr(report, name)) for name in ("methods", "provenance")}
-    columns = ("name", "caption", "header", "rows", "n_rows")
     return {
-        "title": report.title, **texts, **pairs,
+        "title": report.title,
+        **texts,
+        **pairs,
         "figures": [{**vars(item), "png": base64.b64encode(item.png).decode()} for item in report.figures],
-        "tables": [
-            {**{name: getattr(item, name) for name in columns}, "csv": item.csv.decode()} for item in report.tables
-        ],
-    }  # fmt: skip
+        "tables": [{**vars(item), "csv": item.csv.decode()} for item in report.tables],
+    }

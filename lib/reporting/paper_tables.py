@@ -9,7 +9,7 @@ from lib.base import files
 ESCAPED = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     **{character: f"\\{character}" for character in "&%$#_{}"},
-    "[": "{[}", "*": "{*}",  # after a line's end they would be its option
+    "[": "{[}", "*": "{*}",  # after a line end LaTeX would read them as its option
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "ρ": r"$\rho$", "ν": r"$\nu$", "τ": r"$\tau$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
     "–": "--", "−": "$-$", "∞": r"$\infty$",
@@ -24,7 +24,7 @@ def write(stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], capt
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of GitHub's Markdown; columns of numbers to the right. Raises ValueError for a row of another length."""
+    """A table in GitHub's Markdown, columns of numbers aligned right. Raises ValueError for rows of another length."""
     _check(header, rows)
     marks = ["---:" if right else "---" for right in numeric_columns(header, rows)]
     lines = [[_plain(cell) for cell in row] for row in (header, *rows)]
@@ -32,9 +32,9 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def latex(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, label: str) -> str:
-    """A `table` environment for `\\usepackage{booktabs}`: every cell and the caption escaped, numbers to the right.
+    """A `table` environment for `\\usepackage{booktabs}`: every cell and the caption escaped, numbers aligned right.
 
-    label: as it is. Raises ValueError for a row of another length.
+    label: not escaped. Raises ValueError for a row of another length.
     """
     _check(header, rows)
     columns = "".join("r" if right else "l" for right in numeric_columns(header, rows))
@@ -47,17 +47,17 @@ def latex(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, la
 
 
 def escape(text: str) -> str:
-    """`text` with every character that LaTeX takes for a command, or does not have, spelled out."""
+    """`text` with every character escaped that LaTeX reads as a command or does not have."""
     return "".join(ESCAPED.get(character, character) for character in text)
 
 
 def _plain(cell: str) -> str:
-    """A cell that ends no column and opens no HTML, on one line."""
+    """A cell on one line that neither ends its column nor opens HTML."""
     return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
 
 
 def numeric_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
-    """Which columns hold numbers (or intervals of them), or nothing, in every row, and one number at least."""
+    """Which columns hold only numbers, intervals or empty cells, and at least one number."""
     columns = list(zip(*rows)) or [()] * len(header)
     return [any(column) and all(NUMBER.fullmatch(cell) for cell in column if cell) for column in columns]
 

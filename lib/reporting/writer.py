@@ -16,8 +16,8 @@ from lib.reporting.page import ReportFigure, ReportTable
 class Description:
     """What a report says beside the numbers.
 
-    settings: exact settings that results depend on (shown with the methods). warnings: those of the caller, such as
-    missing tasks.
+    settings: exact settings that results depend on, shown with the methods. warnings: of the caller, such as missing
+    tasks.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Results:
-    """What a study has found. tables: name -> whole table, each a file. shown: what the report shows of them.
+    """What a study has found. tables: name -> whole table, written to files. shown: what the report shows of them.
 
     findings and warnings: in sentences; methods: name -> text.
     """
@@ -77,7 +77,7 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
 
 
 def write_table(stem: Path, table: pd.DataFrame) -> None:
-    """Write `<stem>.csv` and `<stem>.h5`; missing folders are made."""
+    """Write `<stem>.csv` and `<stem>.h5` and missing folders."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     frames.write_csv(stem.with_suffix(".csv"), table)
     frames.write_hdf5(stem.with_suffix(".h5"), table)

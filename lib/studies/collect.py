@@ -1,8 +1,8 @@
 """Collection: from finished artifacts to a sweep's tables, figures and report.
 
-Each study has its collector, lib/studies/<study>/collect.py, named by the sweep's `tables:`; here is what they share.
-Every checksum is compared before a number is used, and leaves are taken in the order of their labels, so that the same
-artifacts give the same bytes, whatever ran where.
+Each study has its collector, lib/studies/<study>/collect.py, which a sweep names in `tables:`. This is what they share.
+Every checksum is compared before a number is used. Leaves are taken in the order of their labels, so that the same
+artifacts give the same bytes, wherever they were made.
 """
 
 import importlib
@@ -33,9 +33,9 @@ class NothingFinishedError(TesseraError):
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
-    """Write tables, figures and report of every finished leaf, and print the closing table; of every part for itself.
+    """Write tables, figures and report of every finished leaf, and print the closing table; a part at a time.
 
-    Raises TesseraError when no leaf is finished, or naming the first file that is not what was written.
+    Raises TesseraError when no leaf is finished, or naming the first file that was changed since it was written.
     """
     collected = [_run_part(root, part, console) for part in plan.parts]
     if not plan.parts:
@@ -45,7 +45,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
 
 
 def _run_part(root: Path, part: Plan, console: Console) -> bool:
-    """Whether there was something to collect: a sweep that has not begun does not hold up the others."""
+    """Whether there was something to collect: the others go on without a sweep that has not begun."""
     try:
         run(root, part, console)
     except NothingFinishedError as error:
@@ -59,35 +59,35 @@ def _run_one(root: Path, plan: Plan, console: Console) -> None:
     if plan.tables not in known:
         raise UsageError(f"sweep {plan.name}: tables: no study '{plan.tables}'{suggestion(plan.tables, known)}")
     importlib.import_module(f"lib.studies.{plan.tables}.collect").run(root, plan, console)
-    for what, place in (("tables", places.tables), ("figures", places.figures), ("report", places.report)):
-        console.print(f"{what:8} {place(root, plan.name)}", highlight=False)
+    for name in ("tables", "figures", "report"):
+        console.print(f"{name:8} {getattr(places, name)(root, plan.name)}", highlight=False)
 
 
 def split(plan: Plan, finished: set[str], read: Iterable[str]) -> tuple[list[Leaf], list[Leaf]]:
-    """The leaves in order: those whose artifacts of the stages `read` are all there, and those that lack one.
+    """The leaves in order: those with all artifacts of the stages `read`, and those without.
 
-    Raises NothingFinishedError when none is whole.
+    Raises NothingFinishedError when no leaf has all.
     """
-    leaves: tuple[list[Leaf], list[Leaf]] = ([], [])
+    whole, missing = [], []
     for leaf in sorted(plan.leaves, key=_order):
         needed = {digest for digest in leaf.nodes.values() if plan.tasks[digest].stage in read}
-        leaves[not needed <= finished].append(leaf)
-    if not leaves[0]:
+        (whole if needed <= finished else missing).append(leaf)
+    if not whole:
         raise NothingFinishedError(f"{plan.name}: nothing to collect: no setting is finished; submit the sweep")
-    return leaves
+    return whole, missing
 
 
 def description(
     root: Path, plan: Plan, leaves: Iterable[Leaf], missing: list[Leaf], warnings: Iterable[str] = ()
 ) -> "Description":
-    """What a report says of every sweep: exact settings, where its numbers are from, what is missing."""
+    """What every report says beside its numbers: exact settings, where the numbers come from, what is missing."""
     from lib.reporting.writer import Description
 
     return Description(
         title=plan.title,
         settings=settings(plan),
         provenance=dict(provenance(root, plan, leaves)),
-        warnings=[*missing_words(plan, missing), *warnings],
+        warnings=[*missing_warning(plan, missing), *warnings],
     )
 
 
@@ -116,20 +116,20 @@ def _common(found: list[dict]) -> str:
 
 
 def verified_columns(file: Path, *columns: str) -> dict[str, Any]:
-    """What `hdf5.read_columns` gives, every checksum of the artifact compared and the file read only once."""
+    """`hdf5.read_columns` after every checksum of the artifact was compared; the file is read only once."""
     return hdf5.read_columns(file, store.read_verified(file.parent, file.name), *columns)
 
 
 def provenance(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator[tuple[str, str]]:
-    """(setting, the task, code, device and host that its last stage ran with) of every leaf."""
+    """(setting, task, code, device and host of its last stage) for every leaf."""
     for leaf in leaves:
         record = attempts.read(directory(root, plan.tasks[leaf.digest]))[-1]
         place = f"{record.get('device')}, host {record.get('host')}"
         yield spell(leaf), f"task {leaf.digest}, code {record.get('code')}, {place}"
 
 
-def missing_words(plan: Plan, missing: list[Leaf]) -> list[str]:
-    """The warning of a partial collection; nothing for a whole one."""
+def missing_warning(plan: Plan, missing: list[Leaf]) -> list[str]:
+    """The warning of a partial collection; a complete one has none."""
     if not missing:
         return []
     labels = "; ".join(map(spell, missing))
@@ -137,12 +137,12 @@ def missing_words(plan: Plan, missing: list[Leaf]) -> list[str]:
 
 
 def spell(leaf: Leaf) -> str:
-    """A leaf's labels in words."""
+    """The labels of a leaf in words."""
     return ", ".join(f"{key} {value}" for key, value in leaf.labels.items())
 
 
 def write_missing(root: Path, plan: Plan, missing: list[Leaf]) -> None:
-    """`missing.csv` beside the tables of a partial collection; a whole one has none."""
+    """`missing.csv` beside the tables of a partial collection; a complete one has no such file."""
     file = places.tables(root, plan.name) / "missing.csv"
     if not missing:
         file.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """The report over all sweeps: what each one's collection left under `sweeps/`, in one self-contained HTML.
 
-It computes nothing anew and collects nothing: a sweep that is done but not collected is named in its warnings.
-`rho_over_all` is the one long table of rho, with the published mean and standard deviation beside ours where a sweep
-found that its duplicates were made as the published ones were.
+It computes nothing and collects nothing: a sweep that is finished but not collected is named in its warnings.
+`rho_over_all` is the one long table of rho, with the published mean and standard deviation beside ours where the
+duplicates of a sweep were made like the published ones.
 """
 
 from collections import Counter
@@ -16,8 +16,9 @@ from lib.base import files, places
 from lib.base.errors import TesseraError
 from lib.plans import documents
 from lib.reporting import frames, page, paper_tables
-from lib.reporting.page import Report, ReportTable
-from lib.studies.mosaic import published, rho_rows, words
+from lib.reporting.cells import TextTable, interval, number
+from lib.reporting.page import Report, ReportTable, report_table
+from lib.studies.mosaic import published, rho_table, words
 from lib.studies.mosaic.words import CORRECTED, PAPER
 
 FOLDER = Path(__file__).parent
@@ -27,9 +28,9 @@ TITLE = "Tessera: every sweep"
 SETTING = list(published.BESIDE_COLUMNS[:4])
 PUBLISHED_COLUMNS = published.BESIDE_COLUMNS[4:]
 CAPTION = (
-    "ρ of every setting over all sweeps, ratio attack (of the sweep's own choice where there is none), corrected "
-    "variant, mean over seeds. Interval: 95 %, over canaries; s: standard deviation over seeds (ddof 0). Published: "
-    "mean and s of 5 seeds by the paper estimator, to be held against ours by the same estimator."
+    "ρ of every setting over all sweeps: ratio attack (another one where a sweep has no ratio), corrected scores, mean "
+    "over seeds. Interval: 95 % over canaries. s: standard deviation over seeds (ddof 0). Published: mean and s of 5 "
+    "seeds by the paper estimator; compare them with ours by the same estimator."
 )
 HEADER = [
     "kind", "setting", "level", "model", "sweep", "seeds", "ρ isotonic", "interval", "s", "ρ paper",
@@ -39,7 +40,7 @@ HEADER = [
 
 @dataclass(frozen=True)
 class Overview:
-    """What the template shows: reports and settings of their own by sweep, methods and tables that are common."""
+    """What the template shows: for each sweep its report and its own settings; methods and tables of all."""
 
     summary: Sequence[str]
     warnings: Sequence[str]
@@ -53,7 +54,7 @@ class Overview:
 def write(root: Path) -> Path:
     """Write report.html, rho.csv, rho.md and rho.tex under `<root>/report`; returns the HTML's path.
 
-    The same collected sweeps give the same bytes. Raises TesseraError when none is collected, or a file is damaged.
+    The same collected sweeps give the same bytes. Raises TesseraError when no sweep is collected, or a file is damaged.
     """
     found = {path.parent.name: page.read(path) for path in sorted(root.glob(str(places.report_data(Path()))))}
     if not found:
@@ -71,13 +72,13 @@ def write(root: Path) -> Path:
 def rho_over_all(root: Path, sweeps: Sequence[str]) -> pd.DataFrame:
     """The rho tables of all sweeps that have one, below each other, those with published figures first.
 
-    Columns: `sweep`, tables.RHO_COLUMNS and, on mean rows of the ratio attack by the paper estimator,
-    PUBLISHED_COLUMNS. Empty when there is none.
+    Columns: `sweep`, rho_table.COLUMNS and PUBLISHED_COLUMNS, which only means of the ratio attack by the paper
+    estimator have. Without any such table it has no rows.
     """
     having = [name for name in sweeps if (places.tables(root, name) / "rho.csv").is_file()]
     having.sort(key=lambda name: not (places.tables(root, name) / PUBLISHED).is_file())
     parts = [_rho_of(root, name) for name in having]
-    columns = ["sweep", *rho_rows.RHO_COLUMNS, *PUBLISHED_COLUMNS]
+    columns = ["sweep", *rho_table.COLUMNS, *PUBLISHED_COLUMNS]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
@@ -89,17 +90,17 @@ def _rho_of(root: Path, name: str) -> pd.DataFrame:
         return rho.assign(published_source="", published_mean=float("nan"), published_std=float("nan"))
     theirs = pd.read_csv(file, keep_default_na=False).astype({"level": float})
     joined = rho.merge(theirs, on=SETTING, how="left").assign(published_source=lambda t: t.published_source.fillna(""))
-    alike = (joined["attack"] == published.RHO_ATTACK) & (joined["estimator"] == PAPER) & joined["seed"].isna()
-    joined.loc[~alike, "published_source"] = ""
-    joined.loc[~alike, ["published_mean", "published_std"]] = float("nan")
+    comparable = (joined["attack"] == published.RHO_ATTACK) & (joined["estimator"] == PAPER) & joined["seed"].isna()
+    joined.loc[~comparable, "published_source"] = ""
+    joined.loc[~comparable, ["published_mean", "published_std"]] = float("nan")
     return joined
 
 
-def shown(long: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """What is shown of the long table: a row for each setting, the first sweep's. Returns (header, rows); columns of
-    HEADER that would be empty are left out."""
+def shown(long: pd.DataFrame) -> TextTable:
+    """What is shown of the long table: a row for each setting, from the first sweep that has it. Columns of HEADER that
+    would be empty are left out."""
     means = long[long["seed"].isna()]
-    sweeps = [_spoken_for(rows) for _, rows in means.groupby("sweep", sort=False)]
+    sweeps = [_main_attack(rows) for _, rows in means.groupby("sweep", sort=False)]
     rows = pd.concat(sweeps) if sweeps else means
     settings = rows.groupby(["kind", "setting", "model", "level"], sort=False)
     order = {setting: i for i, setting in enumerate(words.ordered_settings(rows["setting"]))}
@@ -109,8 +110,8 @@ def shown(long: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     return [HEADER[column] for column in kept], [[line[column] for column in kept] for line in lines]
 
 
-def _spoken_for(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one attack of one variant of a sweep."""
+def _main_attack(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one attack and one variant of a sweep: ratio and corrected, if it has them."""
     variant = CORRECTED if (rows["variant"] == CORRECTED).any() else PAPER
     rows = rows[rows["variant"] == variant]
     attacks = list(rows["attack"])
@@ -118,20 +119,15 @@ def _spoken_for(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cells(estimates: pd.DataFrame) -> list[str]:
-    """One setting; estimates: a row an estimator."""
+    """The cells of one setting. estimates: one row per estimator."""
     isotonic, paper = estimates.loc["isotonic"], estimates.loc[PAPER]
-    low, high = _number(isotonic["rho_low"]), _number(isotonic["rho_high"])
     several = isotonic["n_seeds"] > 1
     return [
         str(isotonic["kind"]), str(isotonic["setting"]), f"{isotonic['level']:g}", str(isotonic["model"]),
-        str(isotonic["sweep"]), str(isotonic["n_seeds"]), _number(isotonic["rho"]), f"[{low}, {high}]" if low else "",
-        _number(isotonic["rho_std"]) if several else "", _number(paper["rho"]), _number(paper["published_mean"]),
-        _number(paper["published_std"]), str(paper["published_source"]),
+        str(isotonic["sweep"]), str(isotonic["n_seeds"]), number(isotonic["rho"]),
+        interval(isotonic["rho_low"], isotonic["rho_high"]), number(isotonic["rho_std"]) if several else "",
+        *map(number, (paper["rho"], paper["published_mean"], paper["published_std"])), str(paper["published_source"]),
     ]  # fmt: skip
-
-
-def _number(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.3f}"
 
 
 def _overview(root: Path, found: Mapping[str, Report], long: pd.DataFrame) -> Overview:
@@ -139,12 +135,12 @@ def _overview(root: Path, found: Mapping[str, Report], long: pd.DataFrame) -> Ov
     own = {
         name: {key: text for key, text in given.methods.items() if key not in common} for name, given in found.items()
     }
-    listed = [ReportTable("rho", CAPTION, *shown(long), long)] if len(long) else []
-    return Overview(_summary(found, long), _not_collected(root, found), found, own, common, listed)
+    tables = [report_table("rho", CAPTION, shown(long), long)] if len(long) else []
+    return Overview(_summary(found, long), _not_collected(root, found), found, own, common, tables)
 
 
 def _common(found: Mapping[str, Report]) -> dict[str, str]:
-    """The methods that say the same in every sweep that has them, and are in more than one, or in the only one."""
+    """The methods with one text in every sweep that has them, at least two sweeps if there are two."""
     counts = Counter(item for given in found.values() for item in given.methods.items())
     texts = Counter(name for name, _ in counts)
     enough = min(2, len(found))
@@ -152,10 +148,11 @@ def _common(found: Mapping[str, Report]) -> dict[str, str]:
 
 
 def _summary(found: Mapping[str, Report], long: pd.DataFrame) -> list[str]:
-    texts = [f"{len(found)} sweep{'s are' if len(found) > 1 else ' is'} collected: {', '.join(found)}."]
+    sweeps = "1 sweep is" if len(found) == 1 else f"{len(found)} sweeps are"
+    texts = [f"{sweeps} collected: {', '.join(found)}."]
     means = long[long["seed"].isna() & (long["estimator"] == PAPER)].drop_duplicates([*SETTING, "attack", "variant"])
     if len(means):
-        texts.append(f"They hold ρ of {len(means.drop_duplicates(SETTING))} settings.")
+        texts.append(f"They have ρ of {len(means.drop_duplicates(SETTING))} settings.")
     for source, rows in means[means["published_mean"].notna()].groupby("published_source"):
         rows = rows[rows["variant"] == CORRECTED] if (rows["variant"] == CORRECTED).any() else rows
         gaps = (rows["rho"] - rows["published_mean"]).dropna()
@@ -164,22 +161,21 @@ def _summary(found: Mapping[str, Report], long: pd.DataFrame) -> list[str]:
 
 
 def _beside(source: str, settings: int, gaps: pd.Series) -> str:
-    """How our rho stands to the published one, in a sentence."""
-    alike = source == "published"
-    whose = "of the same model" if alike else f"of another model ({source.removeprefix('published, ')})"
+    """How far our rho is from the published one, in a sentence or two."""
+    same_model = source == "published"
+    whose = "of the same model" if same_model else f"of another model ({source.removeprefix('published, ')})"
     text = f"{settings} of them have a published counterpart {whose}"
     if gaps.empty:
         return f"{text}; ρ is not known yet."
-    text += (
-        f"; by the same estimator ρ differs from it by {gaps.abs().mean():.3f} on average (mean {gaps.mean():+.3f})."
-    )
-    return text if alike else f"{text} What can be held against it is the order of settings, not the values."
+    text += f"; by the same estimator the mean absolute difference of ρ is {gaps.abs().mean():.3f}"
+    text += f" (mean difference {gaps.mean():+.3f})."
+    return text if same_model else f"{text} Compare the order of the settings, not the values."
 
 
 def _not_collected(root: Path, found: Mapping[str, Report]) -> list[str]:
     folders = [path.parent.name for path in root.glob(str(places.submits(Path(), "*")))]
     submitted = {part for folder in folders for part in documents.parts(folder)}
     return [
-        f"{name} was submitted and is not collected (make status-{name.replace('_', '-')}); nothing of it is in here."
+        f"{name} was submitted but is not collected, and is not in this report (make status-{name.replace('_', '-')})."
         for name in sorted(submitted.difference(found))
     ]

@@ -11,10 +11,6 @@ from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 
-import pyarrow as arrow
-import zstandard
-from pyarrow import parquet
-
 from lib.base.errors import TesseraError
 
 READ_BYTES = 1 << 17  # of a compressed file at a time: a block of zstandard
@@ -87,6 +83,8 @@ def _check_begun(file: BufferedReader) -> None:
 
 def _zstandard(file: BufferedReader) -> Iterator[bytes]:
     """Frame after frame by hand: the library's own reader takes a truncated file for a whole one."""
+    import zstandard
+
     _check_begun(file)
     context = zstandard.ZstdDecompressor(max_window_size=LONGEST_WINDOW)
     frame = None
@@ -142,6 +140,9 @@ def _checked(text: object, text_key: str, where: str) -> str:
 
 
 def _parquet(path: Path, text_key: str) -> Iterator[str]:
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     row = 0
     try:
         with parquet.ParquetFile(path) as file:

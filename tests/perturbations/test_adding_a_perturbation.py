@@ -129,5 +129,5 @@ def test_its_key_is_checked_and_it_goes_by_its_own_name(project: Path) -> None:
         check=False,
     )
     assert "kind drop needs dropped_tokens" in lacking.stderr
-    assert "dropped_tokens: int | None; default null" in _run(project, "-m", "jobs", "duplicates", "--help")
+    assert "dropped_tokens: int or null; default null; for drop" in _run(project, "-m", "jobs", "duplicates", "--help")
     assert _run(project, "-c", WORDS).strip() == "['R', 'omission', 'a duplicate that has lost tokens']"

@@ -114,7 +114,7 @@ def test_a_finetuned_model_that_is_gone_costs_its_training_curve_only(root, plan
     (artifact(root, plan, plan.leaves[0], "finetune") / places.METRICS).unlink()
     collect.run(root, plan, Console(quiet=True))
     assert not (places.tables(root, plan.name) / "missing.csv").exists()
-    assert "training curve is missing" in places.report(root, plan.name).read_text()
+    assert "no training curve for" in places.report(root, plan.name).read_text()
 
 
 def test_a_sweep_of_sweeps_collects_each_of_them(plan, tmp_path, monkeypatch) -> None:

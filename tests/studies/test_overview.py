@@ -15,12 +15,11 @@ from matplotlib.figure import Figure
 
 from lib.base import places
 from lib.base.errors import TesseraError
-from lib.reporting import drawing, writer
-from lib.reporting import frames as reporting_frames
-from lib.reporting import page as reporting_page
+from lib.reporting import drawing, frames, writer
+from lib.reporting import page as reports
 from lib.studies import overview
-from lib.studies.mosaic import measure, rho_rows, summaries
-from lib.studies.mosaic.measure import Record
+from lib.studies.mosaic import auc_table, measurements, rho_table, summaries
+from lib.studies.mosaic.measurements import Record
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LINKS = {"href", "src", "srcset", "data", "action", "poster", "background", "xlink:href"}
@@ -41,20 +40,20 @@ SHUFFLED = [record("shuffle", tau, 2 - n * tau / 10, f"ngram={n}") for n in (10,
 
 def write_sweep(root, name, records, settings, warnings=()):
     """What a study leaves, but for its figures, which take seconds: one of 12 x 6 inches stands for them."""
-    measured = measure.measure(records, seed=1, n_bootstrap=50)
-    auc, rho = measure.auc_table(measured), rho_rows.rho_table(measured)
+    measured = measurements.measure(records, seed=1, n_bootstrap=50)
+    auc, rho = auc_table.make(measured), rho_table.make(measured)
     for stem, table in (("auc", auc), ("rho", rho)):
         writer.write_table(places.tables(root, name) / stem, table)
-    figure = reporting_page.ReportFigure(f"Figure of {name}", "A caption.", drawing.png(Figure(figsize=(12, 6))))
+    figure = reports.ReportFigure(f"Figure of {name}", "A caption.", drawing.png(Figure(figsize=(12, 6))))
     listed = [
-        reporting_page.ReportTable("auc", "AUC. All rows:", *summaries.auc_summary(auc), auc),
-        reporting_page.ReportTable("rho", "ρ. All rows:", *summaries.summary(rho), rho),
+        reports.report_table("auc", "AUC. All rows:", summaries.auc_summary(auc), auc),
+        reports.report_table("rho", "ρ. All rows:", summaries.rho_summary(rho), rho),
     ]
-    given = reporting_page.Report(
-        f"The sweep <{name}>", ["In words."], [figure], listed, warnings, {**reporting_page.METHODS, **settings},
+    given = reports.Report(
+        f"The sweep <{name}>", ["In words."], [figure], listed, warnings, {**reports.METHODS, **settings},
         {"model tiny": "task abc, code def"},
     )  # fmt: skip
-    reporting_page.write(places.report(root, name), given)
+    reports.write(places.report(root, name), given)
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +81,9 @@ def page(root):
 def test_the_long_table_is_every_sweep_s_with_the_published_figures_beside_ours(root):
     long = pd.read_csv(root / "report" / "rho.csv", keep_default_na=False)
     order = ("near_dupls", "distances", "shuffles")
-    parts = [reporting_frames.read_csv(places.tables(root, name) / "rho.csv") for name in order]
+    parts = [frames.read_csv(places.tables(root, name) / "rho.csv") for name in order]
     assert list(long["sweep"]) == [name for name, part in zip(order, parts) for _ in range(len(part))]
-    assert [*long.columns][1:-3] == list(rho_rows.RHO_COLUMNS)
+    assert [*long.columns][1:-3] == list(rho_table.COLUMNS)
     beside = long[long["published_source"] != ""]
     assert set(beside["sweep"]) == {"near_dupls"}
     assert set(zip(beside["attack"], beside["estimator"], beside["seed"])) == {("ratio", "paper", "")}
@@ -99,7 +98,7 @@ def test_a_setting_is_shown_once_in_the_order_of_kinds_settings_and_levels(root)
         ("shuffle", "ngram=2", "0.1", "shuffles"), ("shuffle", "ngram=2", "0.25", "shuffles"),
         ("shuffle", "ngram=10", "0.1", "shuffles"), ("shuffle", "ngram=10", "0.25", "shuffles"),
     ]  # fmt: skip
-    rho = reporting_frames.read_csv(places.tables(root, "near_dupls") / "rho.csv")
+    rho = frames.read_csv(places.tables(root, "near_dupls") / "rho.csv")
     chosen = rho[rho["seed"].isna() & (rho["attack"] == "ratio") & (rho["level"] == 25)].set_index("estimator")["rho"]
     assert (shown[1]["ρ isotonic"], shown[1]["ρ paper"]) == (f"{chosen['isotonic']:.3f}", f"{chosen['paper']:.3f}")
     assert (shown[1]["published"], shown[1]["published of"]) == ("0.400", "published, big")
@@ -117,23 +116,23 @@ def test_renderings_lie_beside_the_csv(root):
 
 def test_the_page_holds_every_sweep_s_figures_tables_settings_and_provenance(page, root):
     for name in ("near_dupls", "shuffles"):
-        given = reporting_page.read(places.report_data(root, name))
+        given = reports.read(places.report_data(root, name))
         for figure in given.figures:
             assert base64.b64encode(figure.png).decode() in page
         for table in given.tables:
             assert base64.b64encode(table.csv).decode() in page
     for text in ("The sweep &lt;shuffles&gt;", "A &amp; B.", "{&#34;n&#34;:2}", "task abc, code def",
-                 "3 sweeps are collected: distances, near_dupls, shuffles.", "top_k was submitted and is not collected",
+                 "3 sweeps are collected: distances, near_dupls, shuffles.", "top_k was submitted but is not collected",
                  "of another model (big)", "Area under the ROC curve"):  # fmt: skip
         assert text in page, text
     assert page.count("Area under the ROC curve") == 1
 
 
 def test_what_a_report_was_made_of_reads_as_it_was(root):
-    given = reporting_page.read(places.report_data(root, "near_dupls"))
-    assert reporting_page.render(given) == places.report(root, "near_dupls").read_text()
-    frame = pd.read_csv(io.BytesIO(given.tables[0].csv))
-    assert len(frame) == given.tables[0].n_rows
+    given = reports.read(places.report_data(root, "near_dupls"))
+    assert reports.render(given) == places.report(root, "near_dupls").read_text()
+    table = pd.read_csv(io.BytesIO(given.tables[0].csv))
+    assert len(table) == given.tables[0].n_rows
 
 
 def test_a_sweep_of_sweeps_is_collected_when_its_sweeps_are(page):
@@ -180,7 +179,7 @@ def test_nothing_collected_and_a_damaged_report_are_errors_that_say_what_to_do(t
     file = places.report_data(tmp_path, "near_dupls")
     file.parent.mkdir(parents=True)
     file.write_text('{"title": ')
-    with pytest.raises(TesseraError, match=r"report\.json: no report .*; collect its sweep again"):
+    with pytest.raises(TesseraError, match=r"report\.json: not a report .*; collect its sweep again"):
         overview.write(tmp_path)
 
 
@@ -204,9 +203,9 @@ addEventListener("load", () => setTimeout(() => {
 def test_a_real_browser_cuts_nothing_off_at_desktop_and_phone_width(page, tmp_path):
     """In frames of 1,280 and 390 pixels (a window cannot be as narrow as a phone), without a network."""
     (tmp_path / "page.html").write_text(page.replace("</head>", PROBE))
-    frames = "".join(f'<iframe src="page.html" width="{width}" height="900"></iframe>' for width in (1280, 390))
+    iframes = "".join(f'<iframe src="page.html" width="{width}" height="900"></iframe>' for width in (1280, 390))
     listen = "<script>addEventListener('message', event => out.append(event.data + '\\n'))</script>"
-    (tmp_path / "frames.html").write_text(f"<pre id=out></pre>{listen}{frames}")
+    (tmp_path / "frames.html").write_text(f"<pre id=out></pre>{listen}{iframes}")
     line = [
         CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
         f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr",

@@ -1,4 +1,4 @@
-"""The slimpajama sweep: near-duplicates of every target become means by bucket and distance, and what survives."""
+"""The slimpajama sweep: near-duplicates of every target become means by bucket and distance, and survival."""
 
 from pathlib import Path
 
@@ -60,18 +60,17 @@ def _groups(root: Path, plan: Plan, leaves: list[Leaf]) -> dict[str, Path]:
 
 
 def _compare_counts(root: Path, plan: Plan, leaves: list[Leaf], expected: np.ndarray) -> None:
-    """Raise TesseraError where targets, counted once more chunk by chunk, do not add up to what they were drawn by."""
+    """Raise TesseraError where counts of a target, chunk by chunk, do not add up to the count it was drawn by."""
     for leaf in leaves:
         if "counts" in leaf.nodes:
             file = _verified(root, plan, leaf, "counts")
             wrong = np.flatnonzero(hdf5.read(file, "counts").sum(1) != expected)
             if len(wrong):
-                raise TesseraError(
-                    f"{file}: target {wrong[0]} does not occur {expected[wrong[0]]} times; a bug, please report it"
-                )
+                target = wrong[0]
+                raise TesseraError(f"{file}: target {target} does not occur {expected[target]} times; please report it")
 
 
 def _scanned_fraction(plan: Plan, leaf: Leaf) -> float:
-    """How much of the corpus was scanned, in chunks, which are as even as the files allow."""
+    """The share of the corpus that was scanned, in chunks, which are as even as the files allow."""
     corpus = plan.tasks[leaf.nodes["near_duplicates"]].inputs["corpus"]
     return len(corpus) / plan.tasks[corpus[0]].config["chunks"]

@@ -1,4 +1,4 @@
-"""Figures of the near-duplicates analysis: tables in, matplotlib figures out. A line stays with its bucket."""
+"""Figures of the corpus study: tables in, matplotlib figures out. A bucket keeps its colour and dash."""
 
 import numpy as np
 import pandas as pd
@@ -8,77 +8,69 @@ from matplotlib.figure import Figure
 from lib.reporting import drawing
 
 NAMES = {"hamming": "Hamming", "levenshtein": "Levenshtein"}
-STYLES = (
-    ("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":"), ("#E69F00", "-"), ("#56B4E9", "--"),
-)  # fmt: skip
+STYLES = (("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":"), ("#E69F00", "-"), ("#56B4E9", "--"))
 METRIC_STYLES = {"hamming": ("#D55E00", "--"), "levenshtein": ("#0072B2", "-")}
 RANDOM_STYLE = (drawing.GREY, ":")
 
 
 def label_of(bucket: int) -> str:
-    """How figures and words call a bucket of targets."""
+    """The name of a bucket of targets in figures and sentences."""
     return f"about {bucket:,} copies" if bucket else "random"
 
 
 def cumulative_figure(cumulative: pd.DataFrame) -> Figure:
-    """Mean near-duplicates up to each distance, one panel a metric, one line a bucket; bands of one standard error."""
+    """Mean near-duplicates up to each distance, a panel per metric, a line per bucket; bands of one standard error."""
     buckets = _buckets(cumulative)
 
-    def draw(axes: Axes, title: str) -> None:
+    def panel(axes: Axes, title: str) -> None:
         rows = cumulative[(cumulative["metric"] == title.lower()) & (cumulative["distance"] > 0)]
         for bucket, (colour, dash) in _styles(buckets).items():
             _band(axes, rows[rows["bucket"] == bucket], colour, dash, label_of(bucket))
         _log(axes, cumulative["mean"])
 
-    return drawing.panels(list(NAMES.values()), draw, "distance ≤", "mean near-duplicates")
+    return drawing.panels(list(NAMES.values()), panel, "distance ≤", "mean near-duplicates")
 
 
 def metrics_figure(cumulative: pd.DataFrame) -> Figure:
-    """Hamming against Levenshtein: mean near-duplicates up to each distance, one panel a bucket."""
+    """Hamming against Levenshtein: mean near-duplicates up to each distance, one panel per bucket."""
     titles = {label_of(bucket): bucket for bucket in _buckets(cumulative)}
 
-    def draw(axes: Axes, title: str) -> None:
+    def panel(axes: Axes, title: str) -> None:
         rows = cumulative[(cumulative["bucket"] == titles[title]) & (cumulative["distance"] > 0)]
         for metric, (colour, dash) in METRIC_STYLES.items():
             _band(axes, rows[rows["metric"] == metric], colour, dash, NAMES[metric])
         _log(axes, cumulative["mean"])
 
-    return drawing.panels(list(titles), draw, "distance ≤", "mean near-duplicates")
+    return drawing.panels(list(titles), panel, "distance ≤", "mean near-duplicates")
 
 
 def survival_figure(survival: pd.DataFrame) -> Figure:
-    """Share of near-duplicates that n-gram deduplication leaves, one panel a metric, one line a bucket."""
+    """Share of near-duplicates that n-gram deduplication leaves, one panel per metric, one line per bucket."""
 
-    def draw(axes: Axes, title: str) -> None:
+    def panel(axes: Axes, title: str) -> None:
         rows = survival[survival["metric"] == title.lower()]
         for bucket, (colour, dash) in _styles(_buckets(survival)).items():
             mine = rows[rows["bucket"] == bucket]
-            axes.plot(
-                _numbers(mine, "n"), _numbers(mine, "share"), color=colour, linestyle=dash, label=label_of(bucket)
-            )
+            n, share = _numbers(mine, "n"), _numbers(mine, "share")
+            axes.plot(n, share, color=colour, linestyle=dash, label=label_of(bucket))
         axes.set_ylim(-0.02, 1.02)
 
-    return drawing.panels(list(NAMES.values()), draw, "n of the n-grams", "share that survives")
+    return drawing.panels(list(NAMES.values()), panel, "n of the n-grams", "share that survives")
 
 
 def exact_figure(exact: pd.DataFrame) -> Figure:
-    """How many groups of exact duplicates have how many members: every chunk in grey, their sum in colour."""
+    """The number of groups of exact duplicates by their size: every chunk in grey, their sum in colour."""
     several = exact["chunk"].nunique() > 1
 
-    def draw(axes: Axes, title: str) -> None:
+    def panel(axes: Axes, title: str) -> None:
         for _, rows in exact.groupby("chunk") if several else ():
             axes.plot(_numbers(rows, "count"), _numbers(rows, "groups"), ".", color="#b5b5b5", label="one chunk")
         total = exact.groupby("count")["groups"].sum()
-        axes.plot(
-            total.index.to_numpy(float),
-            total.to_numpy(float),
-            ".",
-            color="#0072B2",
-            label="all chunks" if several else exact["chunk"].iloc[0],
-        )
+        label = "all chunks" if several else exact["chunk"].iloc[0]
+        axes.plot(total.index.to_numpy(float), total.to_numpy(float), ".", color="#0072B2", label=label)
         axes.set(xscale="log", yscale="log")
 
-    return drawing.panels(["exact duplicates"], draw, "members of a group", "groups")
+    return drawing.panels(["exact duplicates"], panel, "members of a group", "groups")
 
 
 def _band(axes: Axes, rows: pd.DataFrame, colour: str, dash: str, label: str) -> None:
@@ -86,9 +78,8 @@ def _band(axes: Axes, rows: pd.DataFrame, colour: str, dash: str, label: str) ->
     mean = np.where(mean > 0, mean, np.nan)  # a logarithmic axis has no zero
     error = np.nan_to_num(error)
     axes.plot(distance, mean, color=colour, linestyle=dash, label=label)
-    axes.fill_between(
-        distance, np.maximum(mean - error, mean / 10), mean + error, color=colour, alpha=0.18, linewidth=0
-    )
+    below = np.maximum(mean - error, mean / 10)
+    axes.fill_between(distance, below, mean + error, color=colour, alpha=0.18, linewidth=0)
 
 
 def _log(axes: Axes, values: pd.Series) -> None:

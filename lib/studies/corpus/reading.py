@@ -1,4 +1,4 @@
-"""The near-duplicates analysis as its stages left it on disk, read into arrays."""
+"""The corpus study as its stages left it on disk, read into arrays."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +16,8 @@ def read(
 ) -> SlimpajamaData:  # fmt: skip
     """The data of targets.h5, near_duplicates.h5 and, if given, deduplication.h5 and the groups.h5 of named chunks.
 
-    scanned_fraction: the share of the corpus that near_duplicates.h5 is of.
-    Raises TesseraError naming the file that is damaged, or not of the others.
+    scanned_fraction: the share of the corpus that was scanned for near_duplicates.h5.
+    Raises TesseraError naming a file that is damaged or does not belong to the others.
     """
     bucket, count = hdf5.read(targets, "bucket"), hdf5.read(targets, "count")
     length, max_distance, n_targets = _attributes(near_duplicates)
@@ -33,10 +33,11 @@ def read(
 
 def _attributes(path: Path) -> tuple[int, ...]:
     found = hdf5.attributes(path)
-    wanted = ("length", "max_distance", "n_targets")
-    if missing := [name for name in wanted if name not in found]:
+    names = ("length", "max_distance", "n_targets")
+    missing = [name for name in names if name not in found]
+    if missing:
         raise TesseraError(f"{path}: no attribute '{missing[0]}'; make it with the stage near_duplicates")
-    return tuple(int(found[name]) for name in wanted)  # type: ignore[call-overload]
+    return tuple(int(found[name]) for name in names)  # type: ignore[call-overload]
 
 
 def _near(path: Path, deduplication: Path | None, metric: str) -> NearDuplicates:
@@ -44,7 +45,7 @@ def _near(path: Path, deduplication: Path | None, metric: str) -> NearDuplicates
     target, distance = (hdf5.read(path, f"{metric}/{name}") for name in ("target", "distance"))
     if longest is not None and len(longest) != len(target):
         raise TesseraError(
-            f"{deduplication}: {len(longest)} rows by {metric}, but {path} has {len(target)}; it was made from others"
+            f"{deduplication}: {len(longest)} rows by {metric}, but {path} has {len(target)}; they are of two runs"
         )
     return NearDuplicates(target, distance, longest)
 

@@ -1,37 +1,41 @@
-"""What the near-duplicates sweep hands over: tables (CSV and HDF5), figures (PNG and PDF), the report."""
+"""The results of the near-duplicates sweep: tables (CSV, HDF5), figures (PNG, PDF) and the report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from lib.reporting import frames, writer
-from lib.reporting.page import ReportTable
+from lib.reporting.cells import TextTable, percent, short
+from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.corpus import figures, findings
 from lib.studies.corpus.tables import SlimpajamaData, make
 
 METHODS = {
-    "Windows": "A window lies inside one document. Windows of different chunks, or documents, never overlap.",
-    "Targets": "Sampled uniformly among the groups of exact duplicates of one chunk whose count over all chunks lies "
-    "in the bucket; at most one from a region; with enough different tokens. Random ones are uniform over all windows.",
-    "Near-duplicates": "Windows of the target's length whose multiset of tokens shares at least length - distance with "
-    "the target's, at that Hamming or Levenshtein distance of the whole window; greedily non-overlapping, the least "
-    "distance first, then the lowest position. k insertions cost about 2k in a window of fixed length.",
-    "Means": "Over the targets of a bucket, those without any near-duplicate included; bands are one standard error. "
-    "Exact copies (distance 0, the target itself among them) count only in the columns named with_exact.",
-    "Deduplication": "A near-duplicate survives n-gram deduplication iff it shares no run of n tokens with its target. "
-    "Shares are over all near-duplicates of a bucket at distance 1 and above; empty where there is none.",
+    "Windows": "A window lies inside one document. Windows of different chunks or documents never overlap.",
+    "Targets": "Targets are sampled uniformly from the groups of exact duplicates of one chunk whose count over all "
+    "chunks lies in the bucket. At most one is taken from a region, and it must have enough different tokens. Random "
+    "targets are uniform over all windows.",
+    "Near-duplicates": "Windows of the target's length that share a multiset of at least length - distance tokens with "
+    "it and have that Hamming or Levenshtein distance from it as a whole. They are chosen greedily without overlap: "
+    "the least distance first, then the lowest position. k insertions cost about 2k in a window of fixed length.",
+    "Means": "Over all targets of a bucket, including those without any near-duplicate. Bands are one standard error. "
+    "Exact copies (distance 0, including the target itself) count only in the columns named with_exact.",
+    "Deduplication": "A near-duplicate survives n-gram deduplication if it shares no run of n tokens with its target. "
+    "Shares are over all near-duplicates of a bucket at distance 1 and above, and empty where there are none.",
 }
-MEANS = "Mean near-duplicates up to a distance, exact copies not counted."
+MEANS = "Mean near-duplicates up to a distance, without exact copies."
 CUMULATIVE = (
-    "Mean over targets, bands of one standard error; exact copies are not counted. A line begins where its mean is "
-    "above 0."
+    "Mean over targets, with bands of one standard error, without exact copies. A line begins where its mean is above "
+    "0."
 )
-AGAINST = (
-    "The same means by both metrics. A window near by Hamming distance is at least as near by Levenshtein distance; "
-    "still the greedy choice among overlapping windows may keep another."
+METRICS = (
+    "The same means by both metrics. The Levenshtein distance of a window is never above its Hamming distance. Still, "
+    "the greedy choice among overlapping windows may keep another one."
 )
+SURVIVAL = "Share of the near-duplicates (without exact copies) that have no n-gram in common with their target."
+EXACT = "Groups of equal windows inside one chunk by the number of their members, on log axes."
 
 
 def write(root: Path, name: str, data: SlimpajamaData, description: Description) -> dict[str, pd.DataFrame]:
@@ -40,9 +44,8 @@ def write(root: Path, name: str, data: SlimpajamaData, description: Description)
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
     found = make(data)
-    results = Results(
-        found, draw(found), _shown(found), findings.in_words(data, found), findings.warnings(data), METHODS
-    )
+    sentences, warnings = findings.in_words(data, found), findings.warnings(data)
+    results = Results(found, draw(found), shown(found), sentences, warnings, METHODS)
     writer.write(root, name, results, description)
     return found
 
@@ -52,60 +55,56 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     cumulative = found["cumulative"]
     drawn = [
         Drawn("cumulative", "Near-duplicates by distance", CUMULATIVE, figures.cumulative_figure(cumulative)),
-        Drawn("metrics", "Hamming against Levenshtein", AGAINST, figures.metrics_figure(cumulative)),
+        Drawn("metrics", "Hamming against Levenshtein", METRICS, figures.metrics_figure(cumulative)),
     ]
     if "survival" in found:
-        caption = (
-            "Share of the near-duplicates (exact copies not counted) that have no n-gram in common with their target."
-        )
-        drawn.append(
-            Drawn("survival", "What n-gram deduplication leaves", caption, figures.survival_figure(found["survival"]))
-        )
+        figure = figures.survival_figure(found["survival"])
+        drawn.append(Drawn("survival", "What n-gram deduplication leaves", SURVIVAL, figure))
     if "exact" in found and len(found["exact"]):
-        caption = "Groups of equal windows inside one chunk by the number of their members. Log axes."
-        drawn.append(Drawn("exact", "Exact duplicates", caption, figures.exact_figure(found["exact"])))
+        drawn.append(Drawn("exact", "Exact duplicates", EXACT, figures.exact_figure(found["exact"])))
     return drawn
 
 
-def summary(found: Mapping[str, pd.DataFrame]) -> tuple[list[str], list[list[str]]]:
-    """The closing table: mean near-duplicates by distance, a row for each bucket and metric. Returns (header, rows)."""
-    return _pivot(found["cumulative"], "distance", "mean", "≤ ", "{:.3g}")
+def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
+    """The closing table: mean near-duplicates by distance, a row for each bucket and metric."""
+    return _pivot(found["cumulative"], "distance", "mean", "≤ ", short)
 
 
-def _shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
-    ratios = _pivot(found["metrics"].assign(metric="ratio"), "distance", "ratio", "≤ ", "{:.3g}")
+def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
+    """What the report shows of the tables."""
+    ratios = _pivot(found["metrics"].assign(metric="ratio"), "distance", "ratio", "≤ ", short)
     listed = [
-        ReportTable("targets", "Targets by bucket (0: random).", *_whole(found["targets"]), found["targets"]),
-        ReportTable("cumulative", f"{MEANS} All rows:", *summary(found), found["cumulative"]),
-        ReportTable("metrics", "Levenshtein over Hamming up to a distance. All rows:", *ratios, found["metrics"]),
+        report_table("targets", "Targets by bucket (0: random).", _whole(found["targets"]), found["targets"]),
+        report_table("cumulative", f"{MEANS} All rows:", summary(found), found["cumulative"]),
+        report_table("metrics", "Levenshtein over Hamming up to a distance. All rows:", ratios, found["metrics"]),
     ]
     if "survival" in found:
-        rows = _pivot(found["survival"], "n", "share", "n = ", "{:.1%}")
-        listed.append(
-            ReportTable("survival", "Share that survives n-gram deduplication. All rows:", *rows, found["survival"])
-        )
+        caption = "Share that survives n-gram deduplication. All rows:"
+        shares = _pivot(found["survival"], "n", "share", "n = ", percent)
+        listed.append(report_table("survival", caption, shares, found["survival"]))
     if "exact" in found:
-        listed.append(
-            ReportTable("exact", "Groups of exact duplicates by size, of every chunk:", [], [], found["exact"])
-        )
+        caption = "Groups of exact duplicates by size, of every chunk:"
+        listed.append(report_table("exact", caption, ([], []), found["exact"]))
     return listed
 
 
-def _pivot(table: pd.DataFrame, across: str, value: str, prefix: str, form: str) -> tuple[list[str], list[list[str]]]:
-    """A row for each bucket and metric, a column for every tenth value of `across`."""
-    shown = findings.rounded(sorted(int(step) for step in set(table[across]) if step))
-    header = ["targets", "metric", *(f"{prefix}{step}" for step in shown)]
+def _pivot(table: pd.DataFrame, across: str, value: str, prefix: str, spell: Callable[[float], str]) -> TextTable:
+    """A row for each bucket and metric, a column for every tenth value of `across`, the first and the last."""
+    steps = _rounded(sorted(int(step) for step in set(table[across]) if step))
+    header = ["targets", "metric", *(f"{prefix}{step}" for step in steps)]
     rows = []
     for (bucket, metric), group in table.groupby(["bucket", "metric"], sort=False):
         values = group.set_index(across)[value]
-        rows.append([figures.label_of(int(bucket)), metric, *(_cell(values[step], form) for step in shown)])
+        rows.append([figures.label_of(int(bucket)), metric, *(spell(values[step]) for step in steps)])
     return header, rows
 
 
-def _whole(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _whole(table: pd.DataFrame) -> TextTable:
+    """The whole table, as its CSV has it."""
     lines = frames.to_csv(table).splitlines()
     return lines[0].split(","), [line.split(",") for line in lines[1:]]
 
 
-def _cell(value: float, form: str) -> str:
-    return "" if pd.isna(value) else form.format(value)
+def _rounded(steps: Sequence[int]) -> list[int]:
+    """The first step, multiples of ten, and the last one."""
+    return [step for step in steps if step in (steps[0], steps[-1]) or step % 10 == 0]

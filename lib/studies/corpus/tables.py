@@ -1,11 +1,11 @@
-"""The tables of the near-duplicates analysis, from targets and their near-duplicates. Columns are fixed here.
+"""The tables of the corpus study, from targets and their near-duplicates. Columns are fixed here.
 
-A mean is over the targets of a bucket, those without any near-duplicate included. `mean` counts near-duplicates at
-distance 1 and above; `mean_with_exact` also the exact copies (distance 0, the target itself among them). Bucket 0 is
-that of random targets.
+A mean is over all targets of a bucket, including those without any near-duplicate. `mean` counts near-duplicates at
+distance 1 and above; `mean_with_exact` also counts exact copies (distance 0, including the target itself). Bucket 0
+holds the random targets.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lib.base.errors import TesseraError
+from lib.reporting.frames import frame
 
 HAMMING, LEVENSHTEIN = "hamming", "levenshtein"
 METRICS = (HAMMING, LEVENSHTEIN)
@@ -31,16 +32,12 @@ EXACT_COLUMNS = ("chunk", "count", "groups")
 TARGETS_COLUMNS = (
     "bucket", "n_targets", "min_count", "mean_count", "max_count", "n_hamming", "n_levenshtein", "without_levenshtein",
 )  # fmt: skip
-TEXT = ("metric", "chunk")
-INTEGERS = (
-    "bucket", "distance", "n_targets", "n", "n_near_duplicates", "count", "groups", "min_count", "max_count",
-    "n_hamming", "n_levenshtein", "without_levenshtein",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Those by one metric, arrays of equal length: row of the target, distance, longest common n-gram if known."""
+    """Near-duplicates by one metric, arrays of equal length: row of the target, distance and, if known, longest common
+    n-gram."""
 
     target: np.ndarray
     distance: np.ndarray
@@ -65,23 +62,23 @@ class SlimpajamaData:
     histograms: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raise TesseraError for near-duplicates of targets that are not there, or columns that do not fit."""
+        """Raise TesseraError for near-duplicates of unknown targets, or columns of different lengths."""
         if set(self.near) != set(METRICS):
-            raise TesseraError(f"near-duplicates by {sorted(self.near)}; {list(METRICS)} are wanted")
+            raise TesseraError(f"near-duplicates by {sorted(self.near)}; they must be by {list(METRICS)}")
         if not 0 < self.scanned_fraction <= 1:
-            raise TesseraError(f"scanned_fraction {self.scanned_fraction}: above 0, at most 1 is wanted")
+            raise TesseraError(f"scanned_fraction is {self.scanned_fraction}; it must be above 0 and at most 1")
         for metric, found in self.near.items():
             _check(found, metric, len(self.bucket), self.max_distance)
 
     @property
     def buckets(self) -> list[int]:
-        """Those that have targets, ascending, the random one (0) last."""
+        """The buckets that have targets, ascending, the random one (0) last."""
         found = sorted(set(self.bucket.tolist()))
         return [bucket for bucket in found if bucket] + [bucket for bucket in found if not bucket]
 
 
 def make(data: SlimpajamaData) -> dict[str, pd.DataFrame]:
-    """All tables by name; `survival` and `exact` only when the data for them is there."""
+    """All tables by name; `survival` and `exact` only with the data they need."""
     cumulative = cumulative_table(data)
     found = {"cumulative": cumulative, "metrics": metrics_table(cumulative), "targets": targets_table(data)}
     if all(near.longest_common is not None for near in data.near.values()):
@@ -94,16 +91,16 @@ def make(data: SlimpajamaData) -> dict[str, pd.DataFrame]:
 def cumulative_table(data: SlimpajamaData) -> pd.DataFrame:
     """Near-duplicates at distance <= d, means over the targets of each bucket, in CUMULATIVE_COLUMNS.
 
-    standard_error: sample standard deviation (ddof 1) over the root of n; empty for one target. What was not scanned is
-    extrapolated in mean_extrapolated = mean / scanned_fraction, and there alone.
+    standard_error: sample standard deviation (ddof 1) over the root of n; empty for one target. Only
+    mean_extrapolated = mean / scanned_fraction covers what was not scanned.
     """
-    return _frame(_cumulative_rows(data), CUMULATIVE_COLUMNS)
+    return frame(_cumulative_rows(data), CUMULATIVE_COLUMNS)
 
 
 def metrics_table(cumulative: pd.DataFrame) -> pd.DataFrame:
     """Hamming against Levenshtein: the means of `cumulative` side by side, and Levenshtein over Hamming.
 
-    The ratio is empty where Hamming finds none.
+    The ratio is empty where the mean by Hamming distance is 0.
     """
     keys = ["bucket", "distance"]
     sides = [cumulative[cumulative["metric"] == metric].reset_index(drop=True) for metric in METRICS]
@@ -111,18 +108,17 @@ def metrics_table(cumulative: pd.DataFrame) -> pd.DataFrame:
     for suffix in ("", "_with_exact"):
         for metric, side in zip(METRICS, sides):
             table[metric + suffix] = side[f"mean{suffix}"]
-        table[f"ratio{suffix}"] = (table[LEVENSHTEIN + suffix] / table[HAMMING + suffix]).where(
-            table[HAMMING + suffix] > 0
-        )
+        ratio = table[LEVENSHTEIN + suffix] / table[HAMMING + suffix]
+        table[f"ratio{suffix}"] = ratio.where(table[HAMMING + suffix] > 0)
     return table[list(METRICS_COLUMNS)]
 
 
 def survival_table(data: SlimpajamaData) -> pd.DataFrame:
     """Share of near-duplicates (distance 1 and above, pooled over a bucket) without a common n-gram, SURVIVAL_COLUMNS.
 
-    n from 10 to 100, or to the length of a target. Empty where there is no near-duplicate.
+    n runs from 10 to 100, or to the length of a target. Empty where a bucket has no near-duplicates.
     """
-    return _frame(_survival_rows(data), SURVIVAL_COLUMNS)
+    return frame(_survival_rows(data), SURVIVAL_COLUMNS)
 
 
 def exact_table(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
@@ -132,12 +128,12 @@ def exact_table(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.D
         for chunk, histogram in sorted(histograms.items())
         for count, groups in zip(*histogram)
     )
-    return _frame(rows, EXACT_COLUMNS)
+    return frame(rows, EXACT_COLUMNS)
 
 
 def targets_table(data: SlimpajamaData) -> pd.DataFrame:
     """The targets of every bucket: how many, their exact counts, near-duplicates (distance 1 and above) found."""
-    return _frame((_target_row(data, bucket) for bucket in data.buckets), TARGETS_COLUMNS)
+    return frame((_target_row(data, bucket) for bucket in data.buckets), TARGETS_COLUMNS)
 
 
 def per_target(data: SlimpajamaData, metric: str) -> np.ndarray:
@@ -181,33 +177,23 @@ def _survival_rows(data: SlimpajamaData) -> Iterator[dict[str, Any]]:
 
 def _target_row(data: SlimpajamaData, bucket: int) -> dict[str, Any]:
     mine = data.bucket == bucket
-    last = {metric: (counts := per_target(data, metric)[mine])[:, -1] - counts[:, 0] for metric in METRICS}
+    found = {metric: per_target(data, metric)[mine] for metric in METRICS}
+    near = {metric: counts[:, -1] - counts[:, 0] for metric, counts in found.items()}
     counts = data.count[mine]
     return {
         "bucket": bucket, "n_targets": int(mine.sum()), "min_count": int(counts.min()),
         "mean_count": float(np.mean(counts)), "max_count": int(counts.max()),
-        **{f"n_{metric}": int(found.sum()) for metric, found in last.items()},
-        "without_levenshtein": int((last[LEVENSHTEIN] == 0).sum()),
+        **{f"n_{metric}": int(n.sum()) for metric, n in near.items()},
+        "without_levenshtein": int((near[LEVENSHTEIN] == 0).sum()),
     }  # fmt: skip
 
 
 def _check(found: NearDuplicates, metric: str, n_targets: int, max_distance: int) -> None:
     columns = [found.target, found.distance, *([] if found.longest_common is None else [found.longest_common])]
     if len({len(column) for column in columns}) > 1:
-        raise TesseraError(f"near-duplicates by {metric}: columns of {[len(c) for c in columns]} rows; make them again")
+        raise TesseraError(f"near-duplicates by {metric}: columns of {[len(c) for c in columns]} rows; run their stage")
     if len(found.target) and (int(found.target.max()) >= n_targets or int(found.distance.max()) > max_distance):
         raise TesseraError(
             f"near-duplicates by {metric}: target {found.target.max()} of {n_targets}, distance {found.distance.max()} "
             f"of at most {max_distance}; they were made from other targets"
         )
-
-
-def _frame(rows: Iterator[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    table = pd.DataFrame(list(rows), columns=list(columns))
-    return table.astype({name: _dtype(name) for name in columns})
-
-
-def _dtype(name: str) -> str:
-    if name in TEXT:
-        return "object"
-    return "Int64" if name in INTEGERS else "float64"

@@ -18,16 +18,16 @@ SEED = 0  # of the bootstrap over perturbations
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report of every finished leaf, and print which distance predicts rho best."""
     from lib.studies.distances import results
-    from lib.studies.mosaic import measure, rho_rows
+    from lib.studies.mosaic import auc_table, measurements, rho_table
 
     finished = done(root, plan)
     leaves, missing = collect.split(plan, finished, READ)
     scored = [leaf for leaf in leaves if _stage(plan, leaf) == "membership"]
-    measurements = measure.measure(mosaic_collect.read_records(root, plan, scored), mosaic_collect.BOOTSTRAP_SEED)
+    measured = measurements.measure(mosaic_collect.read_records(root, plan, scored), mosaic_collect.BOOTSTRAP_SEED)
     description = collect.description(root, plan, leaves, missing)
-    measured = _means(root, plan, [leaf for leaf in leaves if _stage(plan, leaf) == "distances"])
-    auc, rho = measure.auc_table(measurements), rho_rows.rho_table(measurements, mosaic_collect.planned_curves(plan))
-    found = results.write(root, plan.name, auc, rho, measured, description, SEED)
+    means = _means(root, plan, [leaf for leaf in leaves if _stage(plan, leaf) == "distances"])
+    auc, rho = auc_table.make(measured), rho_table.make(measured, mosaic_collect.planned_curves(plan))
+    found = results.write(root, plan.name, auc, rho, means, description, SEED)
     collect.write_missing(root, plan, missing)
     title = "rank correlation of rho with the mean distance (isotonic estimator)"
     collect.print_table(console, title, *results.summary(found))
@@ -39,11 +39,10 @@ def _stage(plan: Plan, leaf: Leaf) -> str:
 
 def _means(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple, dict[str, float]]:
     """(model, seed, kind, level, setting) -> the mean of every distance over all variations of all canaries."""
-    from lib.perturbations.distances import MEASURES
-    from lib.studies.distances.tables import means_of
+    from lib.studies.distances import reading
 
     found = {}
     for leaf in leaves:
         file = directory(root, plan.tasks[leaf.digest]) / places.DISTANCES
-        found[tuple(leaf.point().values())] = means_of(collect.verified_columns(file, *MEASURES))
+        found[tuple(leaf.point().values())] = reading.read(file)
     return found

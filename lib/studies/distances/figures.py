@@ -16,22 +16,20 @@ NAMES = {
     "token_overlap": "token overlap (tokens)", "token_jaccard": "token Jaccard",
     **{name: f"{name.removeprefix('jaccard_')}-gram Jaccard" for name in MEASURES if name.startswith("jaccard_")},
 }  # fmt: skip
-STYLES = (
-    ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#E69F00", "D"), ("#CC79A7", "P"), ("#000000", "X"),
-)  # fmt: skip
+STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#E69F00", "D"), ("#CC79A7", "P"), ("#000000", "X"))
 
 
 def rho_figure(
-    found: pd.DataFrame, model: str, attack: str, estimator: str = "isotonic", variant: str = CORRECTED
+    distances: pd.DataFrame, model: str, attack: str, estimator: str = "isotonic", variant: str = CORRECTED
 ) -> Figure:
-    """rho of one model (mean over seeds) against the mean of each distance: a panel a distance, a marker a kind.
+    """rho of one model (mean over seeds) against the mean of each distance: a panel per distance, a marker per kind.
 
-    found: the table of `distance_tables.distances_table`. Raises ValueError when it has no such row.
+    distances: the table `distances`. Raises ValueError when it has no such row.
     """
-    rows = found[found["seed"].isna() & (found["model"] == model) & (found["attack"] == attack)]
+    rows = distances[distances["seed"].isna() & (distances["model"] == model) & (distances["attack"] == attack)]
     rows = rows[(rows["estimator"] == estimator) & (rows["variant"] == variant) & rows["rho"].notna()]
     if rows.empty:
-        raise ValueError(f"nothing to draw of {model}, {attack}, {estimator}, {variant}")
+        raise ValueError(f"nothing to draw: no rho of {model}, {attack}, {estimator}, {variant}")
     with matplotlib.rc_context(drawing.STYLE):
         lines = math.ceil(len(MEASURES) / 2)
         size = (drawing.TWO_PANELS_WIDTH, drawing.PANEL_HEIGHT * lines + 0.7)

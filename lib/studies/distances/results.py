@@ -1,4 +1,4 @@
-"""What the distances sweep hands over: tables (CSV and HDF5), figures (PNG and PDF), the report."""
+"""The results of the distances sweep: tables (CSV, HDF5), figures (PNG, PDF) and the report."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,24 +7,25 @@ import pandas as pd
 
 from lib.base import places
 from lib.reporting import page, writer
-from lib.reporting.page import ReportTable
+from lib.reporting.cells import TextTable, interval, number, short
+from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
-from lib.studies.distances import figures, tables
-from lib.studies.distances.tables import Means
-from lib.studies.mosaic import findings
+from lib.studies.distances import figures, findings, tables
+from lib.studies.distances.tables import MEASURES, Means
+from lib.studies.mosaic import findings as mosaic_findings
 from lib.studies.mosaic.published import RHO_ATTACK
-from lib.studies.mosaic.words import label_of
+from lib.studies.mosaic.words import CORRECTED, label_of
 
 ESTIMATOR = "isotonic"
 METHODS = {
-    "Distances": "Of the ids that a duplicate's text gives, to its canary: Levenshtein, Damerau-Levenshtein "
-    "(unrestricted), Indel (length of both less twice the longest common subsequence), token overlap (tokens of the "
-    "longer one without a counterpart), and 1 less the Jaccard coefficient of the sets of tokens and of n-grams. Means "
-    "over all variations of all canaries; n-grams of sequences shorter than n are undefined and left out.",
-    "Rank correlation": "Spearman's, of ρ (mean over seeds) with the mean distance, over perturbations (a kind at a "
-    "level and a setting); the interval is a 95 % percentile bootstrap over perturbations, with the same draws for "
-    "every distance that is defined for all of them. Duplicates scattered over a document have no distance to their "
-    "canary and take no part.",
+    "Distances": "Between a canary and the ids that the text of a duplicate gives: Levenshtein, Damerau-Levenshtein "
+    "(unrestricted), Indel (both lengths minus twice the longest common subsequence), token overlap (tokens of the "
+    "longer sequence without a counterpart), and 1 minus the Jaccard coefficient of the sets of tokens or n-grams. "
+    "Means are over all variations of all canaries. n-grams of shorter sequences are undefined and left out.",
+    "Rank correlation": "Spearman's, between ρ (mean over seeds) and the mean distance, over perturbations (a kind at "
+    "a level and a setting). The interval is a 95 % percentile bootstrap over perturbations. All distances that are "
+    "defined for all perturbations share their draws. Duplicates scattered over a document have no distance "
+    "to their canary and are left out.",
 }
 
 
@@ -33,70 +34,74 @@ def write(
 ) -> dict[str, pd.DataFrame]:
     """Write the results of sweep `name` under `root`; returns its tables by name.
 
-    auc, rho: as lib.studies.mosaic.measure makes them; means: the mean distances of every perturbation and seed; seed:
-    of the bootstrap. The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
+    auc, rho: the tables of the mosaic study; means: the mean distances of every perturbation and seed; seed: of the
+    bootstrap. The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
-    distances = tables.distances_table(rho, means)
-    predictors = tables.predictors_table(distances, seed)
-    found = {"distances": distances, "predictors": predictors, "auc": auc, "rho": rho}
-    attack = _attack(distances)
-    known = distances[distances["seed"].isna() & (distances["attack"] == attack)]
-    drawn = [_figure(distances, model, attack) for model in dict.fromkeys(known["model"])]
-    results = Results(
-        found, drawn, _shown(found, attack), _in_words(predictors, attack), findings.warnings(auc, rho),
-        {**page.METHODS, **METHODS},
-    )  # fmt: skip
+    found = {**tables.make(rho, means, seed), "auc": auc, "rho": rho}
+    sentences = list(findings.in_words(found["predictors"], _main_attack(found), ESTIMATOR))
+    warnings = mosaic_findings.warnings(auc, rho)
+    results = Results(found, draw(found), shown(found), sentences, warnings, {**page.METHODS, **METHODS})
     writer.write(root, name, results, description)
     return found
 
 
-def summary(found: Mapping[str, pd.DataFrame]) -> tuple[list[str], list[list[str]]]:
-    """The closing table: the rank correlation of each distance with rho. Returns (header, rows)."""
-    return tables.predictors_summary(found["predictors"], _attack(found["distances"]), ESTIMATOR)
-
-
-def _attack(distances: pd.DataFrame) -> str:
-    """The attack that speaks: that of the published rho where it was scored."""
-    known = sorted(set(distances["attack"]))
-    return RHO_ATTACK if RHO_ATTACK in known or not known else known[0]
-
-
-def _figure(distances: pd.DataFrame, model: str, attack: str) -> Drawn:
-    figure = figures.rho_figure(distances, model, attack, ESTIMATOR)
+def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
+    """One figure for each model, with its title and caption."""
+    distances, attack = found["distances"], _main_attack(found)
     caption = (
-        f"ρ ({ESTIMATOR} estimator, {label_of(attack)} attack, mean over seeds) of every perturbation against the mean "
-        "of each distance to the canary."
+        f"ρ ({ESTIMATOR} estimator, {label_of(attack)} attack, mean over seeds) of every perturbation against each "
+        "mean distance to the canary."
     )
-    return Drawn(f"rho_by_distance_{places.slug(model)}", f"ρ against distance, {model}", caption, figure)
-
-
-def _shown(found: Mapping[str, pd.DataFrame], attack: str) -> list[ReportTable]:
-    how = f"{label_of(attack)} attack, {ESTIMATOR} estimator"
-    shown = tables.distances_summary(found["distances"], attack, ESTIMATOR)
+    rows = distances[distances["seed"].isna() & (distances["attack"] == attack)]
     return [
-        ReportTable(
-            "predictors", f"Rank correlation of ρ with each distance, {how}; the best (most negative) first. All rows:",
-            *summary(found), found["predictors"],
-        ),
-        ReportTable(
-            "distances", f"ρ and the mean distances of every perturbation, {how}, means over seeds. All rows:",
-            *shown, found["distances"],
-        ),
-    ]  # fmt: skip
-
-
-def _in_words(predictors: pd.DataFrame, attack: str) -> list[str]:
-    texts = []
-    for model in dict.fromkeys(predictors["model"]):
-        rows = tables.best(predictors, model, attack, ESTIMATOR)
-        if rows.empty:
-            texts.append(f"{model}: too few perturbations for a rank correlation.")
-            continue
-        first, last = rows.iloc[0], rows.iloc[-1]
-        texts.append(
-            f"{model}: of {len(rows)} distances {figures.NAMES[first['distance']]} predicts ρ best over "
-            f"{first['perturbations']} perturbations (Spearman {first['spearman']:.2f} [{first['low']:.2f}, "
-            f"{first['high']:.2f}]), {figures.NAMES[last['distance']]} worst ({last['spearman']:.2f} "
-            f"[{last['low']:.2f}, {last['high']:.2f}])."
+        Drawn(
+            f"rho_by_distance_{places.slug(model)}",
+            f"ρ against distance, {model}",
+            caption,
+            figures.rho_figure(distances, model, attack, ESTIMATOR),
         )
-    return texts
+        for model in dict.fromkeys(rows["model"])
+    ]
+
+
+def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
+    """The closing table: the rank correlation of each distance with rho, the best predictor first."""
+    rows = _chosen(found["predictors"], found)
+    header = ["model", "distance", "Spearman", "interval", "perturbations"]
+    return header, [
+        [row.model, row.distance, number(row.spearman), interval(row.low, row.high), f"{row.perturbations:g}"]
+        for row in rows.itertuples()
+    ]
+
+
+def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
+    """What the report shows of the tables."""
+    scores = f"{label_of(_main_attack(found))} attack, {ESTIMATOR} estimator"
+    predictors = f"Rank correlation of ρ with each distance, {scores}. The best (most negative) is first. All rows:"
+    distances = f"ρ and the mean distances of every perturbation, {scores}, means over seeds. All rows:"
+    return [
+        report_table("predictors", predictors, summary(found), found["predictors"]),
+        report_table("distances", distances, _distances(found), found["distances"]),
+    ]
+
+
+def _distances(found: Mapping[str, pd.DataFrame]) -> TextTable:
+    """A row for each perturbation, means over seeds: rho and every distance."""
+    rows = _chosen(found["distances"], found)
+    keys = ["model", "kind", "setting"]
+    return [*keys, "level", "ρ", *MEASURES], [
+        [*row[keys], f"{row['level']:g}", number(row["rho"]), *map(short, row[list(MEASURES)])]
+        for _, row in rows[rows["seed"].isna()].iterrows()
+    ]
+
+
+def _chosen(table: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rows of the main attack, corrected, by the estimator that is shown."""
+    columns = ["attack", "variant", "estimator"]
+    return table[(table[columns] == [_main_attack(found), CORRECTED, ESTIMATOR]).all(axis=1)]
+
+
+def _main_attack(found: Mapping[str, pd.DataFrame]) -> str:
+    """That of the published rho where it was scored, otherwise the first by name."""
+    known = sorted(set(found["distances"]["attack"]))
+    return RHO_ATTACK if RHO_ATTACK in known or not known else known[0]

@@ -1,7 +1,7 @@
-"""The table of canary extraction: what models repeat of their canaries, by kind, setting and level.
+"""The table of the extraction study: what models repeat of their canaries, by kind, setting and level.
 
 One row for each model, seed, kind, level, setting, side and measure; with `seed` empty, means over seeds. Intervals of
-one seed are over canaries, those of a mean over seeds: they answer different questions and are never mixed.
+one seed are over canaries, those of a mean are over seeds; they answer different questions and are never mixed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +13,7 @@ import pandas as pd
 
 from lib.base.seeds import generator
 from lib.prefix.discoverable import PROBABILITIES
+from lib.reporting.frames import frame
 from lib.statistics import intervals, roc
 from lib.statistics.proportions import wilson
 
@@ -24,8 +25,6 @@ MEANS = ("edit_similarity", "bleu", "matched")
 MEASURES = (*MEANS, *SHARES)
 KEY = ("model", "seed", "kind", "level", "setting", "side", "measure")
 COLUMNS = (*KEY, "n_canaries", "effective_copies", "value", "low", "high", "n_seeds", "std")
-TEXT = ("model", "kind", "setting", "side", "measure")
-INTEGERS = ("seed", "n_canaries", "n_seeds")
 DRAWS = 1000
 
 
@@ -39,42 +38,32 @@ class Extracted:
     effective_copies: float = float("nan")
 
 
-def table(records: Iterable[Extracted]) -> pd.DataFrame:
+def make(records: Iterable[Extracted]) -> dict[str, pd.DataFrame]:
+    """The one table by its name, `extraction`."""
+    return {"extraction": extraction_table(records)}
+
+
+def extraction_table(records: Iterable[Extracted]) -> pd.DataFrame:
     """Every measure of every record, and means over seeds, in COLUMNS, sorted by KEY.
 
-    low, high: for one seed the 95 % interval over canaries (Wilson's of a share, bootstrap of a mean); for a mean the t
+    low, high: for one seed the 95 % interval over canaries (Wilson's for shares, bootstrap for means); for a mean the t
     interval over seeds. std: over seeds, ddof 0.
     """
     rows = [row for record in records for row in _rows(record)]
-    rows += list(_means(rows))
-    found = pd.DataFrame(rows, columns=list(COLUMNS)).astype({name: _type(name) for name in COLUMNS})
-    return found.sort_values(list(KEY), ignore_index=True, na_position="last")
+    return frame([*rows, *_means(rows)], COLUMNS, KEY)
 
 
 def measured(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """MEASURES of each canary of one side: float64 (n,), in [0, 1]. `matched`: share of the suffix before the first
-    token that is wrong; extractable_n: whether n samples hold the suffix with probability 0.5 or more."""
+    """MEASURES of each canary of one side: float64 (n,), in [0, 1].
+
+    matched: share of the suffix before the first wrong token. extractable_n: whether the suffix is among n samples with
+    probability LIKELY or more.
+    """
     needed = columns["samples_needed"][:, PROBABILITIES.index(LIKELY)]
     found = {name: columns[name] for name in ("edit_similarity", "bleu", "exact")}
     found["matched"] = columns["matched_tokens"] / columns["continuation"].shape[1]
     found |= {name: needed <= samples for name, samples in EXTRACTABLE.items()}
     return {name: np.asarray(found[name], dtype=np.float64) for name in MEASURES}
-
-
-def summary(found: pd.DataFrame, side: str = "members") -> tuple[list[str], list[list[str]]]:
-    """Means over seeds, a row for each model, kind, setting and level, a column a measure. Returns (header, rows)."""
-    mine = found[found["seed"].isna() & (found["side"] == side)]
-    keys = ["model", "kind", "setting", "level"]
-    wide = mine.pivot(index=keys, columns="measure", values="value")[list(MEASURES)]
-    header = ["model", "kind", "setting", "level", *(_heading(name) for name in MEASURES)]
-    return header, [
-        [model, kind, setting, f"{level:g}", *(f"{value:.3f}" for value in values)]
-        for (model, kind, setting, level), values in zip(wide.index, wide.to_numpy())
-    ]
-
-
-def _heading(measure: str) -> str:
-    return f"in {EXTRACTABLE[measure]:,}" if measure in EXTRACTABLE else measure.replace("edit_similarity", "edit sim.")
 
 
 def _rows(record: Extracted) -> Iterator[dict[str, Any]]:
@@ -108,7 +97,3 @@ def _means(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             "effective_copies": np.mean([row["effective_copies"] for row in group]), "value": np.mean(values),
             "low": low, "high": high, "n_seeds": len(group), "std": np.std(values),
         }  # fmt: skip
-
-
-def _type(name: str) -> str:
-    return "object" if name in TEXT else "Int64" if name in INTEGERS else "float64"

@@ -1,7 +1,7 @@
 """A membership baseline that sees no model: can a bag of words tell members from non-members?
 
-An AUC away from 0.5 means that the two sets differ by themselves, so that every attack's AUC is suspect
-(Duan et al. 2024, "Do membership inference attacks work on large language models?").
+An AUC far from 0.5 means that the two sets differ in their texts, so that every attack's AUC is suspect (Duan
+et al. 2024, "Do membership inference attacks work on large language models?").
 """
 
 import logging
@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from lib.base.seeds import generator
-from lib.studies.mosaic.measure import Record
+from lib.studies.mosaic.measurements import Record
 from lib.studies.mosaic.words import NO_INJECTION
 
 FOLDS = 5
@@ -30,7 +30,8 @@ def cross_validated_scores(
     Raises ValueError when a side has fewer canaries than folds.
     """
     if min(len(members), len(non_members)) < folds:
-        raise ValueError(f"{folds} folds want {folds} canaries a side, got {len(members)} and {len(non_members)}")
+        found = f"{len(members)} members and {len(non_members)} non-members"
+        raise ValueError(f"{folds} folds need {folds} canaries on each side; there are {found}")
     features = _presence([*members, *non_members])
     labels = np.repeat([1, 0], [len(members), len(non_members)])
     fold = np.concatenate([_folds(len(side), folds, seed, i) for i, side in enumerate((members, non_members))])
@@ -49,7 +50,7 @@ def record(
     None, and a warning, when there are fewer canaries than folds.
     """
     if min(len(members), len(non_members)) < FOLDS:
-        log.warning("no bag-of-words baseline for %s, seed %d: it wants %d canaries a side", model, seed, FOLDS)
+        log.warning("no bag-of-words baseline for %s, seed %d: it needs %d canaries on each side", model, seed, FOLDS)
         return None
     scores = cross_validated_scores(members, non_members, seed)
     labels = {"model": model, "seed": seed, "kind": NO_INJECTION, "level": 0}

@@ -1,15 +1,12 @@
 """The mosaic sweeps: membership scores of every setting become AUC, rho, their figures and the report."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.console import Console
 
-from lib.artifacts import store
-from lib.base import hdf5, places
+from lib.base import places
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan
 from lib.studies import collect
@@ -18,31 +15,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lib.studies.mosaic.figures import TrainingCurve
-    from lib.studies.mosaic.measure import Record
+    from lib.studies.mosaic.measurements import Record
     from lib.studies.mosaic.published import Key, Reference
 
 BOOTSTRAP_SEED = 0
-READ = ("membership", "inject", "canaries")  # the stages that a leaf's numbers are read from
+READ = ("membership", "inject", "canaries")  # the stages whose artifacts are read
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report of every finished leaf, and print rho by kind, setting and level."""
-    from lib.studies.mosaic import measure, results
+    from lib.studies.mosaic import measurements, results
 
     finished = done(root, plan)
     leaves, missing = collect.split(plan, finished, READ)
     records = list(read_records(root, plan, leaves))
-    described = collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished))
-    description = results.MosaicDescription(**vars(described), published=_published(plan, leaves))
-    measurements = measure.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
+    common = collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished))
+    description = results.MosaicDescription(**vars(common), published=_published(plan, leaves))
+    measured = measurements.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
     training = _training(root, plan, leaves, finished)
-    found = results.write(root, plan.name, measurements, description, records, training, planned_curves(plan))
+    found = results.write(root, plan.name, measured, description, records, training, planned_curves(plan))
     collect.write_missing(root, plan, missing)
     _print_summary(found["auc"], found["rho"], console)
 
 
 def planned_curves(plan: Plan) -> dict[tuple[str, str], int]:
-    """(model, setting) -> the most exact copies, of every exact curve that the plan has, done or not."""
+    """(model, setting) -> the most exact copies, for every exact curve of the plan, finished or not."""
     curves: dict[tuple[str, str], int] = {}
     for leaf in plan.leaves:
         if leaf.labels["kind"] == "exact" and leaf.labels["level"] >= 1:
@@ -53,31 +50,26 @@ def planned_curves(plan: Plan) -> dict[tuple[str, str], int]:
 
 def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:
     """The scores of every leaf, with the copies that its injection left whole. Checks every checksum."""
-    from lib.studies.mosaic.measure import Record
+    from lib.studies.mosaic import reading
 
     for leaf in leaves:
         scores, injected = (_artifact(root, plan, leaf, stage) for stage in ("membership", "inject"))
-        sides = collect.verified_columns(scores / places.SCORES, "members", "non_members")
-        copies = collect.verified_columns(injected / places.INJECTED, "effective_copies", "nominal_copies")
-        yield Record(leaf.point(), **sides, **{name: float(np.mean(column)) for name, column in copies.items()})
+        yield reading.read(leaf.point(), scores / places.SCORES, injected / places.INJECTED)
 
 
 def _baselines(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Record"]:
-    """How well a bag of words tells the canaries of each model and seed apart, without any model."""
-    from lib.studies.mosaic import bag_of_words
+    """The bag-of-words baseline of the canaries of each model and seed."""
+    from lib.studies.mosaic import reading
 
     for (model, seed, *sides), setting in _canaries(plan, leaves).items():
-        folders = [directory(root, plan.tasks[side]) for side in sides]
-        for folder in folders:
-            store.verify(folder)
-        tokens = [hdf5.read(folder / places.CANARIES, "tokens") for folder in folders]
-        record = bag_of_words.record(model, seed, *tokens)
+        files = [directory(root, plan.tasks[side]) / places.CANARIES for side in sides]
+        record = reading.baseline({"model": model, "seed": seed, "setting": setting}, *files)
         if record is not None:
-            yield replace(record, labels={**record.labels, "setting": setting})
+            yield record
 
 
 def _canaries(plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple[str, int, str, str], str]:
-    """(model, seed, members, non-members) -> the first setting that has these canaries, the default before others."""
+    """(model, seed, members, non-members) -> the first setting with these canaries, the default before others."""
     found: dict[tuple[str, int, str, str], str] = {}
     for leaf in sorted(leaves, key=lambda leaf: leaf.setting() != ""):
         inputs = plan.tasks[leaf.digest].inputs
@@ -87,7 +79,7 @@ def _canaries(plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple[str, int, str, s
 
 
 def _published(plan: Plan, leaves: Iterable[Leaf]) -> "dict[Key, Reference]":
-    """The published curve of each model, kind and setting whose duplicates were made as the published ones were."""
+    """The published curve of each model, kind and setting whose duplicates were made like the published ones."""
     from lib.studies.mosaic import published
 
     alike = {
@@ -102,12 +94,12 @@ def _made_as_published(plan: Plan, leaf: Leaf) -> bool:
     configs = {plan.tasks[digest].stage: plan.tasks[digest].config for digest in leaf.nodes.values()}
     if (configs["canaries"]["length"], configs["inject"]["copies"]) != (published.LENGTH, published.COPIES):
         return False
-    way = configs.get("duplicates")
     if leaf.labels["kind"] != "replace":
         return True
-    experiment = published.experiment_of("replace", leaf.setting())
-    ways = published.replacement_settings(way["strategy"], way["top_k"])
-    return experiment in ways and not (way["same_positions"] or way["spread"])
+    config = configs["duplicates"]
+    alike = published.replacement_settings(config["strategy"], config["top_k"])
+    same_places = not (config["same_positions"] or config["spread"])
+    return published.experiment_of("replace", leaf.setting()) in alike and same_places
 
 
 def _artifact(root: Path, plan: Plan, leaf: Leaf, stage: str) -> Path:
@@ -119,17 +111,14 @@ def _artifact(root: Path, plan: Plan, leaf: Leaf, stage: str) -> Path:
 def _training(
     root: Path, plan: Plan, leaves: Iterable[Leaf], finished: set[str]
 ) -> dict[tuple[str, int], "TrainingCurve"]:
-    """Held-out loss and AUC during the exact fine-tunings of the first seed of each model, as far as they are done."""
-    from lib.studies.mosaic.figures import TrainingCurve
+    """Held-out loss and AUC during the finished exact fine-tunings of the first seed of each model."""
+    from lib.studies.mosaic import reading
 
     curves = {}
     for leaf, digest in _drawn_trainings(plan, leaves):
-        if digest not in finished:
-            continue
-        file = directory(root, plan.tasks[digest]) / places.METRICS
-        store.verify_file(file)
-        columns = [hdf5.read(file, name) for name in ("evaluation_step", "held_out_loss", "auc")]
-        curves[leaf.labels["model"], leaf.labels["level"]] = TrainingCurve(*columns)
+        if digest in finished:
+            metrics = directory(root, plan.tasks[digest]) / places.METRICS
+            curves[leaf.labels["model"], leaf.labels["level"]] = reading.training_curve(metrics)
     return curves
 
 
@@ -143,19 +132,19 @@ def _drawn_trainings(plan: Plan, leaves: Iterable[Leaf]) -> Iterator[tuple[Leaf,
 
 
 def _without_curve(plan: Plan, leaves: Iterable[Leaf], finished: set[str]) -> list[str]:
-    """A warning where a fine-tuned model was removed after it had been scored."""
+    """A warning for every fine-tuned model that was removed after it had been scored."""
     labels = [collect.spell(leaf) for leaf, digest in _drawn_trainings(plan, leaves) if digest not in finished]
-    return [f"Partial: the training curve is missing of: {'; '.join(labels)}."] if labels else []
+    return [f"Partial: no training curve for {'; '.join(labels)}."] if labels else []
 
 
 def _print_summary(auc: "pd.DataFrame", rho: "pd.DataFrame", console: Console) -> None:
-    """A table for each model and kind; where a kind has several settings, of one attack."""
+    """A table for each model and kind; for a kind with several settings, of the main attack alone."""
     from lib.studies.mosaic import summaries, words
 
     for kind in sorted(set(rho["kind"])):
         several = rho[rho["kind"] == kind]["setting"].nunique() > 1
         attack = summaries.main_attack(auc) if several else None
-        header, rows = summaries.summary(rho, kind=kind, attack=attack)
+        header, rows = summaries.rho_summary(rho, kind=kind, attack=attack)
         for model in dict.fromkeys(row[0] for row in rows):
             title = f"{model}: rho of {words.kind_name(kind)} by {words.level_name(kind)} (isotonic estimator)"
             collect.print_table(console, title, header[1:], [row[1:] for row in rows if row[0] == model])

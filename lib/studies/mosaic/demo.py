@@ -13,11 +13,10 @@ NAME = "demo"
 
 def run(root: Path) -> Path:
     """Make the demo's results under `root`; returns the path of the report."""
-    from lib.studies.mosaic import published
-    from lib.studies.mosaic import results as mosaic_results
+    from lib.studies.mosaic import published, results
 
     sources = (published.AUCS, published.RHO)
-    description = mosaic_results.MosaicDescription(
+    description = results.MosaicDescription(
         title="ρ of four models, from published AUCs",
         summary=(
             "Recomputed from the 1,800 published AUCs of “The mosaic memory of large language models” (4 models, "
@@ -28,5 +27,5 @@ def run(root: Path) -> Path:
         estimator="paper",
         published=published.references([(model, "replace", "") for model in published.MODELS]),
     )
-    mosaic_results.write(root, NAME, published.measurements(), description)
+    results.write(root, NAME, published.measurements(), description)
     return places.report(root, NAME)

@@ -1,8 +1,8 @@
 """Figures of a sweep: AUC and rho against the level of each kind of duplicate, ROC, training curves.
 
-A line is an attack; where a kind has several settings, a line is a setting, of one attack. A marker, colour and dash
-stay with an attack through all figures (the style is that of `lib.reporting.drawing`). Tables in, matplotlib figures
-out; the same tables give the same bytes.
+A line is an attack; for a kind with several settings, it is a setting, and all lines are of one attack. An attack keeps
+its marker, colour and dash in all figures (see `lib.reporting.drawing`). Tables in, matplotlib figures out; the same
+tables give the same bytes.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from lib.attacks.scores import NAMES
 from lib.reporting import drawing
 from lib.statistics import roc
-from lib.studies.mosaic.measure import Record
+from lib.studies.mosaic.measurements import Record
 from lib.studies.mosaic.published import Key, Reference
 from lib.studies.mosaic.words import (
     CORRECTED,
@@ -33,12 +33,12 @@ from lib.studies.mosaic.words import (
     style_of,
 )
 
-RHO_TOP = 2.0  # extrapolation has no bound; the axis must have one
-DODGE = 0.004  # of the axis, so that the bars of two attacks do not hide one another
+RHO_TOP = 2.0  # of the axis: extrapolated values have no bound
+DODGE = 0.004  # share of the axis between two lines, so that their bars do not hide one another
 
 
 class Line(NamedTuple):
-    """What is drawn of an attack or a setting. points: columns level, centre, below, above (lengths of the bars)."""
+    """An attack or a setting in a panel. points: columns level, centre, below, above (lengths of the bars)."""
 
     label: str
     style: tuple[str, str, str]
@@ -48,7 +48,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingCurve:
-    """One fine-tuning: held-out loss (nats a token) and loss-attack AUC at some steps; arrays of equal length."""
+    """One fine-tuning: held-out loss (nats per token) and loss-attack AUC at some steps; arrays of equal length."""
 
     steps: np.ndarray
     held_out_loss: np.ndarray
@@ -56,65 +56,65 @@ class TrainingCurve:
 
 
 def auc_figure(auc: pd.DataFrame, kind: str = EXACT, variant: str = CORRECTED, attack: str | None = None) -> Figure:
-    """AUC against the level of `kind`, one panel a model, one line an attack, or a setting of the one `attack`.
+    """AUC against the level of `kind`, one panel per model, one line per attack, or per setting of the one `attack`.
 
     Points: the AUC of one seed with its bootstrap interval, or the mean over seeds with one standard deviation.
     """
     rows = auc[(auc["kind"] == kind) & (auc["variant"] == variant) & (auc["level"] > 0)]
 
-    def draw(axes: Axes, model: str) -> None:
-        _lines(axes, _of(rows, model, "auc", attack))
+    def panel(axes: Axes, model: str) -> None:
+        _draw(axes, _lines(rows, model, "auc", attack))
         drawing.widen(axes, 0.4, 1.02)
         axes.axhline(0.5, color=drawing.GREY, linewidth=0.7, linestyle=":")
 
-    return drawing.panels(_names(rows["model"]), draw, level_name(kind), "AUC")
+    return drawing.panels(_models(rows["model"]), panel, level_name(kind), "AUC")
 
 
 def rho_figure(
     rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace",
     published: Mapping[Key, Reference] | None = None, attack: str | None = None,
 ) -> Figure:  # fmt: skip
-    """rho against the level of `kind`, one panel a model; lines and points as in `auc_figure`.
+    """rho against the level of `kind`, one panel per model; lines and points as in `auc_figure`.
 
-    published: the published curves by (model, kind, setting); those of the settings shown are drawn in grey, with the
-    marker of the setting where a line is one.
+    published: the published curves by (model, kind, setting). Those of the shown settings are drawn in grey; where a
+    line is a setting, they have its marker.
     """
     rows = rho[(rho["kind"] == kind) & (rho["variant"] == variant) & (rho["estimator"] == estimator)]
     rows = rows[rows["seed"].notna() & rows["rho"].notna()]
 
-    def draw(axes: Axes, model: str) -> None:
-        lines = _of(rows, model, "rho", attack)
+    def panel(axes: Axes, model: str) -> None:
+        lines = _lines(rows, model, "rho", attack)
         references = {line.setting: (published or {}).get((model, kind, line.setting)) for line in lines}
         markers = {line.setting: line.style[1] if attack else "" for line in lines}
         _published(axes, references, markers)
-        _lines(axes, lines)
+        _draw(axes, lines)
         drawing.widen(axes, -0.04, 1.05, RHO_TOP)
 
-    return drawing.panels(_names(rows["model"]), draw, level_name(kind), "ρ (exact equivalent)")
+    return drawing.panels(_models(rows["model"]), panel, level_name(kind), "ρ (exact equivalent)")
 
 
 def roc_figure(
     records: Iterable[Record], kind: str = EXACT, level: int | None = None, variant: str = CORRECTED
 ) -> Figure:
-    """ROC on log axes at one level (the largest of `kind` unless given): the mean TPR over seeds at each FPR.
+    """ROC on log axes at one level (by default the largest of `kind`): the mean TPR over seeds at each FPR.
 
-    Of the records of the default setting, or of the first one where there is no default.
+    It is of the records of the default setting, or of the first setting where the default has none.
     """
     records = _of_first_setting(records, kind)
     level = roc_level(records, kind) if level is None else level
     records = [record for record in records if record.labels["level"] == level]
     floor = min(1 / len(scores) for record in records for scores in record.non_members.values()) / 2
 
-    def draw(axes: Axes, model: str) -> None:
+    def panel(axes: Axes, model: str) -> None:
         axes.plot([floor, 1], [floor, 1], color=drawing.GREY, linewidth=0.7, linestyle=":")
         _roc_lines(axes, [record for record in records if record.labels["model"] == model], variant, floor)
         axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.1))
 
-    return drawing.panels(_names(record.labels["model"] for record in records), draw, "FPR", "TPR")
+    return drawing.panels(_models(record.labels["model"] for record in records), panel, "FPR", "TPR")
 
 
 def roc_level(records: Iterable[Record], kind: str = EXACT) -> float:
-    """The level at which `roc_figure` is drawn unless one is given. Raises ValueError for no record of `kind`."""
+    """The level at which `roc_figure` is drawn by default. Raises ValueError without any record of `kind`."""
     return max(record.labels["level"] for record in _of_first_setting(records, kind))
 
 
@@ -127,9 +127,9 @@ def _of_first_setting(records: Iterable[Record], kind: str) -> list[Record]:
 def training_figure(runs: Mapping[tuple[str, int], TrainingCurve]) -> Figure:
     """Held-out loss and loss-attack AUC against the share of the epoch, for runs of (model, nu).
 
-    One row a model; one line a run, dark for few copies and light for many.
+    One row per model; one line per run, dark for few copies and light for many.
     """
-    models, levels = _names(model for model, _ in runs), sorted({level for _, level in runs})
+    models, levels = _models(model for model, _ in runs), sorted({level for _, level in runs})
     colours = dict(zip(levels, drawing.colours(len(levels))))
     with matplotlib.rc_context(drawing.STYLE):
         size = (drawing.TWO_PANELS_WIDTH, drawing.PANEL_HEIGHT * len(models) + 0.7)
@@ -157,26 +157,27 @@ def _training_row(
     drawing.widen(auc, 0.4, 1.02)
 
 
-def _of(rows: pd.DataFrame, model: str, value: str, attack: str | None) -> list[Line]:
-    """The lines of one panel."""
+def _lines(rows: pd.DataFrame, model: str, value: str, attack: str | None) -> list[Line]:
+    """The lines of one panel: one per attack, or one per setting of the one `attack`."""
     mine = rows[rows["model"] == model]
     if attack is None:
-        groups = sorted(
-            mine[mine["attack"] != "bag_of_words"].groupby(["attack", "setting"]), key=lambda g: _rank(g[0][0])
-        )
+        groups = mine[mine["attack"] != "bag_of_words"].groupby(["attack", "setting"])
         return [
-            Line(label_of(name), style_of(name), _centres(group, value), setting) for (name, setting), group in groups
+            Line(label_of(name), style_of(name), _centres(group, value), setting)
+            for (name, setting), group in sorted(groups, key=lambda item: _rank(item[0][0]))
         ]
     settings = ordered_settings(rows["setting"])  # of all panels, so that a setting looks the same in each
     styles = dict(zip(settings, itertools.cycle(drawing.LINES)))
     groups_of = dict(list(mine[mine["attack"] == attack].groupby("setting")))
     return [
         Line(setting_name(setting), styles[setting], _centres(groups_of[setting], value), setting)
-        for setting in settings if setting in groups_of
-    ]  # fmt: skip
+        for setting in settings
+        if setting in groups_of
+    ]
 
 
 def _centres(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+    """The points of a line: the mean over seeds with one standard deviation, or the one seed with its interval."""
     levels = rows.groupby("level")
     centre, spread = levels[value].mean(), levels[value].std(ddof=0)
     low, high = levels[f"{value}_low"].first(), levels[f"{value}_high"].first()
@@ -187,11 +188,12 @@ def _centres(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     return table.reset_index().astype(float)
 
 
-def _lines(axes: Axes, lines: Sequence[Line]) -> None:
+def _draw(axes: Axes, lines: Sequence[Line]) -> None:
     levels = sorted({level for line in lines for level in line.points["level"]})
-    step = DODGE * ((levels[-1] - levels[0] or levels[-1] or 1) if levels else 1)
     whole = all(level == round(level) for level in levels)
     axes.xaxis.set_major_locator(MaxNLocator(integer=whole) if len(levels) > 1 else FixedLocator(levels))
+    width = levels[-1] - (levels[0] if len(levels) > 1 else 0) if levels else 0
+    step = DODGE * (width or 1)
     for i, line in enumerate(lines):
         colour, marker, dash = line.style
         level, centre, below, above = line.points[["level", "centre", "below", "above"]].to_numpy().T
@@ -216,9 +218,8 @@ def _published(axes: Axes, references: Mapping[str, Reference | None], markers: 
 
 
 def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float) -> None:
-    scores = {
-        split_score(name)[0]: name for record in records for name in record.members if split_score(name)[1] == variant
-    }
+    split = {name: split_score(name) for record in records for name in record.members}
+    scores = {attack: name for name, (attack, its_variant) in split.items() if its_variant == variant}
     for attack in sorted(scores, key=_rank):
         curves = [roc.roc_points(r.members[scores[attack]], r.non_members[scores[attack]]) for r in records]
         rates = np.unique(np.concatenate([curve.fpr for curve in curves]))
@@ -231,9 +232,9 @@ def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float
 
 
 def _rank(attack: str) -> tuple[int, str]:
-    """The order of the list of attacks; what is not there comes last."""
-    return (NAMES.index(attack) if attack in NAMES else len(NAMES), attack)
+    """The order of the list of attacks; others come last."""
+    return NAMES.index(attack) if attack in NAMES else len(NAMES), attack
 
 
-def _names(models: Iterable[str]) -> list[str]:
+def _models(models: Iterable[str]) -> list[str]:
     return sorted(set(models))

@@ -1,12 +1,14 @@
-"""What the tables say, in words: the findings, and the warnings that belong beside them."""
+"""The mosaic study in words: what its tables show, and what a reader must know before quoting them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lib.reporting.cells import interval, number, percent
 from lib.statistics.rho import DECIMALS
-from lib.studies.mosaic.summaries import telling_attack
+from lib.studies.mosaic.summaries import steepest_attack
 from lib.studies.mosaic.words import (
     EXACT,
     NO_INJECTION,
@@ -17,25 +19,25 @@ from lib.studies.mosaic.words import (
     symbol_of,
 )
 
-SHOWN = 4  # cases that a warning names; the table has the others
+SHOWN = 4  # cases that a warning names; the table has all
 
 
 def in_words(auc: pd.DataFrame, rho: pd.DataFrame, variant: str, estimator: str = "isotonic") -> list[str]:
-    """One paragraph a model: the attack that tells copies apart best, its AUC with few and many exact copies (of the
-    default setting), and its rho by level for each kind and setting."""
+    """One paragraph for each model: its steepest attack with the AUC after few and many exact copies of the default
+    setting, and rho by level for each kind and setting."""
     exact = auc[(auc["kind"] == EXACT) & (auc["variant"] == variant) & (auc["level"] > 0)]
     means = rho[rho["seed"].isna() & (rho["variant"] == variant)]
     texts = []
     for model, rows in exact.groupby("model"):
         rows = rows[rows["setting"] == ordered_settings(rows["setting"])[0]]
-        attack = telling_attack(rows)
+        attack = steepest_attack(rows)
         mine = means[(means["model"] == model) & (means["attack"] == attack)]
-        fuzzy = [
+        clauses = [
             _equivalence(group[group["setting"] == setting], str(kind), setting, estimator)
             for kind, group in mine.groupby("kind")
             for setting in ordered_settings(group["setting"])
         ]
-        texts.append(" ".join([_exposure(str(model), attack, rows), *_sentences(list(filter(None, fuzzy)))]))
+        texts.append(" ".join([_exposure(str(model), attack, rows), *_sentences(clauses)]))
     return texts
 
 
@@ -43,9 +45,9 @@ def warnings(auc: pd.DataFrame, rho: pd.DataFrame) -> list[str]:
     """What a reader must know before using a number: flags of rho, missing estimates, copies that were cut."""
     seeds = rho[rho["seed"].notna()]
     found = [
-        _flagged(seeds, "clamped", "held at an end of the exact curve (clamped): the fuzzy AUC lies beyond it"),
+        _flagged(seeds, "clamped", "clamped to an end of the exact curve, because the fuzzy AUC lies beyond it"),
         _flagged(seeds, "extrapolated", "extrapolated beyond the largest number of exact copies"),
-        _flagged(seeds, "flat", "read off a flat stretch of the exact curve: more than one number of copies fits"),
+        _flagged(seeds, "flat", "read off a flat part of the exact curve, where several numbers of copies fit"),
         _non_monotone(auc),
         _empty(seeds),
         _cut_copies(auc),
@@ -55,18 +57,17 @@ def warnings(auc: pd.DataFrame, rho: pd.DataFrame) -> list[str]:
 
 
 def _sentences(clauses: list[str]) -> list[str]:
-    return [
-        f"By the same attack, {clause}" if i == 0 else clause[0].upper() + clause[1:]
-        for i, clause in enumerate(clauses)
-    ]
+    """The clauses that say something as sentences; the first one names the attack."""
+    first, *others = [clause for clause in clauses if clause] or [""]
+    return [f"By the same attack, {first}", *(text[0].upper() + text[1:] for text in others)] if first else []
 
 
 def _exposure(model: str, attack: str, rows: pd.DataFrame) -> str:
     curve = rows[rows["attack"] == attack].groupby("level")["auc"].mean()
     few, many = curve.index[0], curve.index[-1]
     return (
-        f"{model}: the attack whose AUC rises most with copies ({label_of(attack)}) tells members from non-members "
-        f"with {curve[few]:.3f} after ν = {few:g} and {curve[many]:.3f} after ν = {many:g} exact copies."
+        f"{model}: the AUC of the {label_of(attack)} attack rises most with exact copies. It is {number(curve[few])} "
+        f"after ν = {few:g} and {number(curve[many])} after ν = {many:g} exact copies."
     )
 
 
@@ -74,13 +75,15 @@ def _equivalence(rows: pd.DataFrame, kind: str, setting: str, estimator: str) ->
     curve = rows[rows["estimator"] == estimator].set_index("level")["rho"].dropna().sort_index()
     if curve.empty:
         return ""
-    symbol, told = symbol_of(kind), f" ({setting_name(setting)})" if setting else ""
-    text = f"{duplicate_of(kind)}{told} is worth ρ = {curve.iloc[0]:.2f} exact ones at {symbol} = {curve.index[0]:g}"
+    symbol, low, high = symbol_of(kind), curve.index[0], curve.index[-1]
+    name = f"{duplicate_of(kind)} ({setting_name(setting)})" if setting else duplicate_of(kind)
+    text = f"{name} is worth ρ = {curve[low]:.2f} exact copies at {symbol} = {low:g}"
     if len(curve) > 1:
-        text += f" and {curve.iloc[-1]:.2f} at {symbol} = {curve.index[-1]:g} ({estimator} estimator)"
+        text += f" and {curve[high]:.2f} at {symbol} = {high:g} ({estimator} estimator)"
     half, gap = _crossing(curve, 0.5), _disagreement(rows)
-    text += f"; half of the effect is left near {symbol} = {half:.3g}" if half is not None else ""
-    return text + (f". The two estimators differ by {gap:.2f} at most." if gap is not None else ".")
+    if half is not None:
+        text += f"; half of the effect is left near {symbol} = {half:.3g}"
+    return f"{text}." if gap is None else f"{text}. The two estimators differ by {gap:.2f} at most."
 
 
 def _crossing(curve: pd.Series, target: float) -> float | None:
@@ -104,35 +107,39 @@ def _flagged(rows: pd.DataFrame, flag: str, meaning: str) -> str:
 
 
 def _cases(rows: pd.DataFrame) -> str:
-    """The settings concerned, those of most seeds first: `gemma2B ratio replace 1 (paper estimator, 2 seeds)`."""
+    """The settings concerned, most seeds first: `gemma2B ratio replace 1 (paper score, paper estimator, 2 seeds)`."""
     keys = ["model", "attack", "variant", "kind", "level", "setting", "estimator"]
     counts = rows.groupby(keys).size().reset_index(name="seeds").sort_values("seeds", ascending=False, kind="stable")
-    names = [
-        f"{row.model} {label_of(row.attack)} {row.kind} {' '.join(filter(None, [f'{row.level:g}', row.setting]))} "
-        f"({row.variant} score, {row.estimator} estimator, {row.seeds} seed{'s' if row.seeds > 1 else ''})"
-        for row in counts.head(SHOWN).itertuples()
-    ]
+    names = [_case(row) for row in counts.head(SHOWN).itertuples()]
     more = [f"and {len(counts) - SHOWN} more settings in the table"] if len(counts) > SHOWN else []
     return "; ".join(names + more)
+
+
+def _case(row: Any) -> str:
+    setting = f" {row.setting}" if row.setting else ""
+    return (
+        f"{row.model} {label_of(row.attack)} {row.kind} {row.level:g}{setting} ({row.variant} score, {row.estimator} "
+        f"estimator, {row.seeds} seed{'s' if row.seeds > 1 else ''})"
+    )
 
 
 def _non_monotone(auc: pd.DataFrame) -> str:
     exact = auc[(auc["kind"] == EXACT) & (auc["level"] >= 1)].sort_values("level")
     curves = exact.groupby(["model", "seed", "attack", "variant", "setting"])["auc"]
     bad = sum(bool((np.diff(curve.round(DECIMALS)) < 0).any()) for _, curve in curves)
+    if not bad:
+        return ""
     return (
-        f"{bad} of {len(curves)} exact curves fall somewhere as copies are added (noise of few canaries); "
-        "ρ inverts the smoothed or isotonic curve." if bad else ""
-    )  # fmt: skip
+        f"{bad} of {len(curves)} exact curves fall somewhere as copies are added, which few canaries make likely; ρ "
+        "inverts the smoothed or isotonic curve."
+    )
 
 
 def _empty(rows: pd.DataFrame) -> str:
     cases = rows[rows["rho"].isna()]
-    return (
-        f"{len(cases)} estimates of ρ are empty, for want of a whole exact curve: {_cases(cases)}."
-        if len(cases)
-        else ""
-    )
+    if cases.empty:
+        return ""
+    return f"{len(cases)} estimates of ρ are empty, because their exact curve is not complete: {_cases(cases)}."
 
 
 def _cut_copies(auc: pd.DataFrame) -> str:
@@ -142,16 +149,16 @@ def _cut_copies(auc: pd.DataFrame) -> str:
         return ""
     share = (cut["effective_copies"] / cut["nominal_copies"]).min()
     return (
-        f"In {len(cut)} of {len(rows)} settings fewer copies than were injected stand whole in one training sequence "
-        f"(the smallest share is {100 * share:.1f} %); the tables carry the effective number beside the nominal."
+        f"In {len(cut)} of {len(rows)} settings, training sequences cut some of the injected copies (smallest share of "
+        f"whole copies: {percent(share)}). The tables have the effective number beside the nominal one."
     )
 
 
 def _baselines(auc: pd.DataFrame) -> Iterable[str]:
     rows = auc[(auc["kind"] == NO_INJECTION) & ((auc["auc_low"] > 0.5) | (auc["auc_high"] < 0.5))]
     for row in rows.itertuples():
-        told = f" ({setting_name(row.setting)})" if row.setting else ""
+        setting = f" ({setting_name(row.setting)})" if row.setting else ""
         yield (
-            f"{row.model}, seed {row.seed}{told}: {label_of(row.attack)} alone, without any injection, reaches an AUC "
-            f"of {row.auc:.3f} [{row.auc_low:.3f}, {row.auc_high:.3f}]: members and non-members differ by themselves."
+            f"{row.model}, seed {row.seed}{setting}: without any injection, {label_of(row.attack)} has an AUC of "
+            f"{number(row.auc)} {interval(row.auc_low, row.auc_high)}. Members and non-members differ in their texts."
         )

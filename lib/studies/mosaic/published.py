@@ -14,7 +14,7 @@ import pandas as pd
 
 from lib.base import places
 from lib.base.errors import TesseraError
-from lib.studies.mosaic.measure import Measurement
+from lib.studies.mosaic.measurements import Measurement
 from lib.studies.mosaic.words import EXACT, PAPER
 
 FOLDER = places.PUBLISHED
@@ -23,12 +23,12 @@ KINDS = {"repetitions": EXACT, "replacements": "replace"}
 RHO_ATTACK = "ratio"  # the attack behind every published rho
 
 EXPERIMENTS = {"insert": "insertions", "scramble": "scrambled"}  # beside those of `replace` and `shuffle`
-WALK = ";method=paper"  # how the published shuffles were made, which their settings do not say
+WALK = ";method=paper"  # how the published shuffles were made; their settings do not say it
 COPIES, LENGTH = 10, 100  # of a canary, behind every published rho
 STAND_IN = "gptneo1B"  # the one model with all experiments
 BESIDE_COLUMNS = ("model", "kind", "setting", "level", "published_source", "published_mean", "published_std")
 
-# The models as the files name them, and what else a sweep may call them (letters and digits only).
+# The models as the files name them, and how else a sweep may name them (letters and digits only).
 MODELS = {
     "gptneo1B": ("gptneo1b", "gptneo13b"),
     "gemma2B": ("gemma2b",),
@@ -39,8 +39,8 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """A published curve to draw beside ours: label, and a table with value, rho_mean, rho_std; the same object for
-    settings that share one."""
+    """A published curve to draw beside ours: label, and a table with value, rho_mean, rho_std. Settings that share a
+    curve share the object."""
 
     label: str
     rho: pd.DataFrame
@@ -52,7 +52,7 @@ Key = tuple[str, str, str]  # model, kind, setting
 def references(keys: Iterable[Key], stand_in: str | None = None) -> dict[Key, Reference]:
     """The published curve of every key that has one, by the labels alone (see `experiment_of`).
 
-    stand_in: the published model whose curve, under its name, models get that have none of their own.
+    stand_in: the published model whose curve, labelled with its name, stands for models without a published one.
     """
     found = {}
     for model, kind, setting in keys:
@@ -60,8 +60,9 @@ def references(keys: Iterable[Key], stand_in: str | None = None) -> dict[Key, Re
         names = {published_name(model): "published"} if published_name(model) else {}
         names.setdefault(stand_in, f"published, {stand_in}")
         curves = [_reference(*experiment, name, label) for name, label in names.items() if name and experiment]
-        if curve := next((curve for curve in curves if not curve.rho.empty), None):
-            found[model, kind, setting] = curve
+        known = [curve for curve in curves if not curve.rho.empty]
+        if known:
+            found[model, kind, setting] = known[0]
     return found
 
 
@@ -82,19 +83,21 @@ def _reference(experiment: str, setting: str, model: str, label: str) -> Referen
 
 
 def experiment_of(kind: str, setting: str) -> tuple[str, str] | None:
-    """The published (experiment, setting) of a kind and setting of our tables; None when there is none.
+    """The published (experiment, setting) of a kind and setting of our tables; None if it was not published.
 
-    Published shuffles were made by the walk: at the same tau it keeps more n-grams in place than uniform ones do.
+    Published shuffles were made by a random walk. At the same tau it keeps more n-grams in place than uniform shuffles.
     """
+    if kind == "replace" and not setting:
+        return "replacements", ""
     if kind == "replace":
-        return ("replacements", "") if not setting else ("top_k", setting) if setting.startswith("k=") else None
+        return ("top_k", setting) if setting.startswith("k=") else None
     if kind == "shuffle":
         return ("shuffle", setting.removesuffix(WALK)) if setting.endswith(WALK) else None
     return (EXPERIMENTS[kind], setting) if kind in EXPERIMENTS else None
 
 
 def replacement_settings(strategy: str, top_k: int) -> list[tuple[str, str]]:
-    """The published (experiment, setting) of token replacement drawn this way: two names of one, or none."""
+    """Every published (experiment, setting) whose tokens were replaced in this way; one has two names."""
     if strategy == "mlm_random":
         return [("top_k", "k=random")]
     found = [("top_k", f"k={top_k}")] if strategy == "mlm" and top_k in (10, 100, 1000) else []
@@ -108,9 +111,9 @@ def published_name(model: str) -> str | None:
 
 
 def measurements(path: Path = AUCS) -> list[Measurement]:
-    """Every published AUC, sorted by key; no canaries, so no bootstrap samples and no counts.
+    """Every published AUC, sorted by key. Without canaries there are no bootstrap samples and no counts.
 
-    Raises TesseraError naming the file and the column or value when it is no such table.
+    Raises TesseraError naming the file and the column or value for any other table.
     """
     table = _read(path, ("model", "seed", "variable", "value", "attack", "auc"))
     if unknown := set(table["variable"]) - set(KINDS):
@@ -123,7 +126,7 @@ def measurements(path: Path = AUCS) -> list[Measurement]:
 
 
 def rho(experiment: str, model: str, setting: str = "", path: Path = RHO) -> pd.DataFrame:
-    """The published rho of one setting: columns value, rho_mean, rho_std, by increasing value; empty if unknown.
+    """The published rho of one setting: columns value, rho_mean, rho_std, by increasing value; no rows if unknown.
 
     experiment: replacements, insertions, scrambled, shuffle or top_k. Raises TesseraError for any other file.
     """

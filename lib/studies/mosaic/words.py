@@ -1,4 +1,4 @@
-"""How the study on fuzzy duplicates calls its kinds, levels, settings and scores."""
+"""Names in figures and sentences: of kinds of duplicates, their levels and settings, and of attacks."""
 
 from collections.abc import Iterable
 
@@ -10,18 +10,20 @@ EXACT = "exact"
 NO_INJECTION = "none"
 CORRECTED, PAPER = "corrected", "paper"
 
-# How a canary comes into a book without a perturbation of its own: what its levels count, ending in their symbol; its
-# name in figures; what sentences call one of its duplicates. The kinds of perturbations say it of themselves.
+# Kinds of duplicates that are not perturbations, whose files declare this themselves: what the levels count, ending in
+# their symbol; the name in figures; what sentences call one duplicate.
 INJECTIONS = {
     EXACT: ("exact copies ν", "exact copies", "an exact copy"),
     "scramble": (
-        "tokens that stay together n", "scrambling", "a duplicate whose n-grams are scattered over the document",
+        "tokens that stay together n",
+        "scrambling",
+        "a duplicate whose n-grams are scattered over the document",
     ),
-}  # fmt: skip
+}
 
 
 def level_name(kind: str) -> str:
-    """What the levels of a kind count, ending in their symbol: `replaced tokens R`."""
+    """What the levels of a kind count, with the symbol at the end: `replaced tokens R`."""
     return _words(kind)[0]
 
 
@@ -66,8 +68,8 @@ def split_score(name: str) -> tuple[str, str]:
     return (name.removesuffix(suffix), PAPER) if name.endswith(suffix) else (name, CORRECTED)
 
 
-PUBLISHED_NAMES = {"minkprob": "min_k"}  # of attacks that have another name here
-BASELINES = {"bag_of_words": ("bag of words", (drawing.GREY, "x", ":"))}  # which no model takes part in
+PUBLISHED_NAMES = {"minkprob": "min_k"}  # published name of an attack -> its name here
+BASELINES = {"bag_of_words": ("bag of words", (drawing.GREY, "x", ":"))}  # computed without a model
 UNKNOWN_STYLE = (drawing.GREY, "*", "-")
 LABEL_NAMES = {"inserted_tokens": "X", "ngram": "n", "learning_rate": "rate"}
 LABEL_WORDS = {

@@ -1,4 +1,4 @@
-"""The sweeps of the prefix attack: what every model made of its prompts becomes shares, figures and the report."""
+"""The prefix sweeps: how every model continued its prompts becomes shares, figures and the report."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lib.studies.prefix.tables import Attack
 
 READ = ("score_generations",)
-SAME = ("model", "prompt_tokens")  # leaves with these in common are one model's prompts of several corpora
+SAME = ("model", "prompt_tokens")  # leaves that share these labels are of several corpora, which are pooled
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
@@ -25,17 +25,17 @@ def run(root: Path, plan: Plan, console: Console) -> None:
 
     leaves, missing = collect.split(plan, whole(plan, done(root, plan)), READ)
     description = collect.description(root, plan, leaves, missing)
-    found = results.write(root, plan.name, read(root, plan, leaves), description)
+    found = results.write(root, plan.name, read_attacks(root, plan, leaves), description)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "share of suffixes repeated whole, by prompt length", *results.summary(found))
 
 
 def whole(plan: Plan, finished: set[str]) -> set[str]:
-    """The finished tasks less the scores of texts whose parts are gone: those are read as well."""
+    """The finished tasks without scores whose generations were removed, because those are read as well."""
     return {digest for digest in finished if finished.issuperset(plan.tasks[digest].inputs.get("generations", ()))}
 
 
-def read(root: Path, plan: Plan, leaves: list[Leaf]) -> Iterator["Attack"]:
+def read_attacks(root: Path, plan: Plan, leaves: list[Leaf]) -> Iterator["Attack"]:
     """The attack on every model by every prompt length, corpora pooled. Checks every checksum."""
     from lib.studies.prefix import tables
 
@@ -56,9 +56,9 @@ def _attack(root: Path, plan: Plan, leaf: Leaf) -> "Attack":
 
 
 def _trained_on(plan: Plan, task: Task) -> bool:
-    """Whether the passages that the prompts are from stood in the model's training text, so often as they say.
+    """Whether the passages of the prompts occur in the model's training text, as often as they say.
 
-    True where passages are no artifact: then a foreign prompts.h5 says how often.
+    True where passages are not an artifact: then prompts.h5 comes from outside and says how often they occur.
     """
     prompts, model = (plan.tasks[str(task.inputs[name])] for name in ("prompts", "large"))
     passages = prompts.inputs.get("passages")
@@ -66,7 +66,7 @@ def _trained_on(plan: Plan, task: Task) -> bool:
 
 
 def _verified(root: Path, plan: Plan, digest: str, name: str) -> Path:
-    """A file of an artifact, every checksum of which is compared."""
+    """A file of an artifact, after every checksum of the artifact was compared."""
     place = directory(root, plan.tasks[digest])
     store.verify(place)
     return place / name

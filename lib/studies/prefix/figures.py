@@ -1,4 +1,4 @@
-"""Figures of the prefix attack: tables in, matplotlib figures out. A family keeps its colour, a size its marker.
+"""Figures of the prefix study: tables in, matplotlib figures out. A family keeps its colour, a size its marker.
 
 Error bars are 95 % Wilson intervals.
 """
@@ -13,23 +13,23 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 from lib.reporting import drawing
 from lib.studies.prefix.tables import ALL, OWN
-from lib.studies.prefix.words import FAMILIES, family_name, millions, title_of, whole
+from lib.studies.prefix.words import FAMILIES, all_prompts, family_name, millions, title_of
 
 MORE_COLOURS = ("#56B4E9", drawing.GREY, "#000000", "#F0E442")
 MARKERS = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
 SHARE = "share memorized"
-LEAST_TOP = 0.05  # of the axis of shares: below it, a difference of single prompts would look large
-SIZE_ROOM = 1.6  # factor beside the smallest and the largest model, so that a round number is in sight
-MARGIN = 0.06  # of a logarithmic axis, on both sides
+LEAST_TOP = 0.05  # of the axis of shares, so that a difference of single prompts does not look large
+SIZE_ROOM = 1.6  # factor beyond the smallest and the largest model, so that the axis shows a round number
+MARGIN = 0.06  # share of a logarithmic axis on each side
 DODGE = 1.1  # factor from the first to the last model's line on a logarithmic axis
-SPREAD = 0.6  # of the room between two types of text that the models of one take
+SPREAD = 0.6  # share of the room between two types of text that the models of one take
 
 
 def size_figure(memorized: pd.DataFrame) -> Figure:
-    """Share memorized against parameters, one line a family, one panel a prompt length."""
-    rows, colours = whole(memorized), _colours(memorized)
+    """Share memorized against parameters, one line per family, one panel per prompt length."""
+    rows, colours = all_prompts(memorized), _colours(memorized)
 
-    def draw(axes: Axes, title: str) -> None:
+    def panel(axes: Axes, title: str) -> None:
         _logarithmic(axes, rows["n_parameters"], least=SIZE_ROOM)
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
         axes.xaxis.set_major_formatter(lambda n, _: millions(n))
@@ -38,42 +38,42 @@ def size_figure(memorized: pd.DataFrame) -> Figure:
             _line(axes, mine, "n_parameters", colours[str(family)], MARKERS[0], family_name(str(family)))
         _from_zero(axes, rows)
 
-    return drawing.panels(_titles(rows), draw, "parameters", SHARE)
+    return drawing.panels(_titles(rows), panel, "parameters", SHARE)
 
 
 def length_figure(memorized: pd.DataFrame) -> Figure:
-    """Share memorized against prompt length, one line a model."""
-    rows, styles = whole(memorized), _styles(memorized)
+    """Share memorized against prompt length, one line per model."""
+    rows, styles = all_prompts(memorized), _styles(memorized)
 
-    def draw(axes: Axes, title: str) -> None:
+    def panel(axes: Axes, title: str) -> None:
         _ticks(axes, sorted(set(rows["prompt_tokens"])))
         _lines(axes, rows, "prompt_tokens", styles)
         _from_zero(axes, rows)
 
-    return drawing.panels(["all prompts"], draw, "tokens of the prompt", SHARE)
+    return drawing.panels(["all prompts"], panel, "tokens of the prompt", SHARE)
 
 
 def repetition_figure(memorized: pd.DataFrame) -> Figure:
-    """Share memorized against how often a passage stood in the training text, one line a model."""
+    """Share memorized against how often a passage occurs in the training text, one line per model."""
     styles = _styles(memorized)
     rows = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].notna()]
 
-    def draw(axes: Axes, title: str) -> None:
+    def panel(axes: Axes, title: str) -> None:
         _ticks(axes, sorted(set(rows["repetitions"])))
         _lines(axes, _titled(rows, title), "repetitions", styles)
         _from_zero(axes, rows)
 
-    return drawing.panels(_titles(rows), draw, "times in the training text", SHARE)
+    return drawing.panels(_titles(rows), panel, "times in the training text", SHARE)
 
 
 def subset_figure(memorized: pd.DataFrame) -> Figure:
-    """Share memorized of every type of text, one mark a model, one panel a prompt length."""
+    """Share memorized for every type of text, one mark per model, one panel per prompt length."""
     styles = _styles(memorized)
     rows = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
     names = sorted(set(rows["subset"]), reverse=True)  # the first one on top
     models = list(dict.fromkeys(rows["model"]))
 
-    def draw(axes: Axes, title: str) -> None:
+    def panel(axes: Axes, title: str) -> None:
         mine = _titled(rows, title)
         for i, model in enumerate(models):
             offset = SPREAD * (0.5 - (i + 0.5) / len(models))
@@ -81,17 +81,17 @@ def subset_figure(memorized: pd.DataFrame) -> Figure:
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(-0.6, len(names) - 0.4)
 
-    return drawing.panels(_titles(rows), draw, SHARE, "")
+    return drawing.panels(_titles(rows), panel, SHARE, "")
 
 
 def extraction_figure(extraction: pd.DataFrame) -> Figure:
-    """Share of prompts extractable within n samples, one line a model, one panel for each p; the longest prompts."""
+    """Share of prompts extractable within n samples, one line per model, one panel per p; the longest prompts."""
     styles = _styles(extraction)
     rows = extraction[(extraction["subset"] == ALL) & (extraction["sampling"] == OWN)]
     rows = rows[rows["prompt_tokens"] == rows["prompt_tokens"].max()]
     titles = {f"p = {p:g}": p for p in sorted(set(rows["p"]))}
 
-    def draw(axes: Axes, title: str) -> None:
+    def panel(axes: Axes, title: str) -> None:
         _logarithmic(axes, rows["n"])
         axes.xaxis.set_minor_locator(NullLocator())
         for model, mine in rows[rows["p"] == titles[title]].groupby("model", sort=False):
@@ -99,11 +99,11 @@ def extraction_figure(extraction: pd.DataFrame) -> Figure:
             axes.plot(_numbers(mine, "n"), _numbers(mine, "share"), color=colour, linestyle=dash, label=str(model))
         _from_zero(axes, rows)
 
-    return drawing.panels(list(titles), draw, "samples n", "share extractable")
+    return drawing.panels(list(titles), panel, "samples n", "share extractable")
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, x: str, styles: Mapping[str, tuple[str, tuple]]) -> None:
-    """One line a model, a little beside each other on a logarithmic axis."""
+    """One line per model, slightly shifted on a logarithmic axis."""
     models = list(dict.fromkeys(rows["model"]))
     for i, model in enumerate(models):
         aside = DODGE ** ((i + 0.5) / len(models) - 0.5)
@@ -136,13 +136,13 @@ def _bars(rows: pd.DataFrame) -> list[np.ndarray]:
 
 
 def _from_zero(axes: Axes, rows: pd.DataFrame) -> None:
-    """An axis of shares that all panels share, whichever is drawn last."""
+    """The axis of shares; all panels share it, whichever is drawn last."""
     top = max(_numbers(rows, "high" if "high" in rows else "share").max(), LEAST_TOP)
     axes.set_ylim(-0.03 * top, 1.05 * top)
 
 
 def _logarithmic(axes: Axes, values: Iterable[int], least: float = 1.13) -> None:
-    """A logarithmic axis over the values, with a factor of room: matplotlib's own limits of shared axes reach to 1."""
+    """A logarithmic axis over the values with some room; the limits that matplotlib gives shared axes begin at 1."""
     low, high = min(values), max(values)
     room = max((high / low) ** MARGIN, least)
     axes.set_xscale("log")
@@ -150,7 +150,7 @@ def _logarithmic(axes: Axes, values: Iterable[int], least: float = 1.13) -> None
 
 
 def _ticks(axes: Axes, values: Sequence[int]) -> None:
-    """A logarithmic axis that is marked where there are values."""
+    """A logarithmic axis with its ticks at the values."""
     _logarithmic(axes, values)
     axes.xaxis.set_major_locator(FixedLocator([float(value) for value in values]))
     axes.xaxis.set_minor_locator(NullLocator())

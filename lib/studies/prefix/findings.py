@@ -1,59 +1,66 @@
-"""The prefix attack in words: what its figures say, and what a reader has to know before quoting them."""
+"""The prefix study in words: what its figures show, and what a reader must know before quoting them."""
 
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from lib.reporting.cells import p_value, percent
 from lib.studies.prefix.tables import ALL, OWN
-from lib.studies.prefix.words import family_name, millions, percent, title_of, whole
+from lib.studies.prefix.words import all_prompts, family_name, millions, title_of
 
 Tables = Mapping[str, pd.DataFrame]
 FEW_PROMPTS = 100
-NEAR_SIZE = 1.5  # models of two families are compared when one is at most so many times as large as the other
-TOLD_P, TOLD_SAMPLES = 0.5, 1000
+NEAR_SIZE = 1.5  # models of two families are compared if one is at most this many times as large as the other
+P, SAMPLES = 0.5, 1000  # of the extraction that a sentence is about
 SIGNIFICANT = 0.05
 
 
 def in_words(tables: Tables) -> list[str]:
-    """Paragraphs: who repeats most; what size, prompt length, repetition and type of text change; sampling."""
+    """Paragraphs: the model that repeats most; effects of size, prompt length, repetition, type of text; sampling."""
     memorized = tables["memorized"]
-    return [*_most(memorized), *_families(tables["differences"]), *_lengths(memorized), *_repetitions(memorized),
-            *_subsets(memorized), *_extraction(tables["extraction"])]  # fmt: skip
+    return [
+        *_most(memorized),
+        *_families(tables["differences"]),
+        *_lengths(memorized),
+        *_repetitions(memorized),
+        *_subsets(memorized),
+        *_extraction(tables["extraction"]),
+    ]
 
 
 def warnings(tables: Tables) -> list[str]:
     """What makes a number weaker than it looks."""
-    found = whole(tables["memorized"])
-    scores = tables["scores"][tables["scores"]["subset"] == ALL]
-    few, copies = found[found["n_prompts"] < FEW_PROMPTS], scores[scores["memorized_in_prompt"] > 0]
-    said = []
+    memorized = all_prompts(tables["memorized"])
+    texts = []
+    few = memorized[memorized["n_prompts"] < FEW_PROMPTS]
     if len(few):
-        said.append(f"Only {few['n_prompts'].min()} prompts for {_listed(few)}: the intervals are wide.")
-    if not found["memorized"].any():
-        said.append("No model repeated any suffix whole; nothing can be said of how they differ.")
-    for row in copies.itertuples():
-        said.append(
-            f"{row.model}, {title_of(row.prompt_tokens)}: of its memorized suffixes, {row.memorized_in_prompt} can be "
-            f"copied from the prompt itself; without such prompts its share is {percent(row.share_not_in_prompt)}."
+        texts.append(f"Only {few['n_prompts'].min()} prompts for {_listed(few)}: the intervals are wide.")
+    if not memorized["memorized"].any():
+        texts.append("No model repeated any suffix whole, so that models cannot be compared.")
+    return [*texts, *_copied(tables["scores"]), *_unpaired(memorized, tables["differences"])]
+
+
+def _copied(scores: pd.DataFrame) -> Iterator[str]:
+    for row in scores[(scores["subset"] == ALL) & (scores["memorized_in_prompt"] > 0)].itertuples():
+        yield (
+            f"{row.model}, {title_of(row.prompt_tokens)}: {row.memorized_in_prompt} of its memorized suffixes can be "
+            f"copied from the prompt itself. Without such prompts its share is {percent(row.share_not_in_prompt)}."
         )
-    return said + _unpaired(tables)
 
 
 def _most(memorized: pd.DataFrame) -> Iterator[str]:
-    for tokens, rows in whole(memorized).groupby("prompt_tokens"):
+    for tokens, rows in all_prompts(memorized).groupby("prompt_tokens"):
         top = rows.loc[rows["share"].idxmax()]
-        sizes = [text for family, mine in rows.groupby("family") if (text := _growth(str(family), mine))]
-        said = (
+        sizes = [_growth(str(family), mine) for family, mine in rows.groupby("family") if len(mine) > 1]
+        most = (
             f"With {title_of(int(str(tokens)))}, {top['model']} repeats most: {percent(top['share'])} of "
             f"{top['n_prompts']:,} suffixes whole (95 % interval {percent(top['low'])} to {percent(top['high'])})."
         )
-        yield " ".join([said, *sizes])
+        yield " ".join([most, *sizes])
 
 
 def _growth(family: str, rows: pd.DataFrame) -> str:
-    """How the share changes from the smallest to the largest model of a family; nothing for a single one."""
-    if rows["model"].nunique() < 2:
-        return ""
+    """How the share changes from the smallest to the largest model of a family."""
     rows = rows.sort_values("n_parameters")
     small, large = rows.iloc[0], rows.iloc[-1]
     return (
@@ -63,7 +70,7 @@ def _growth(family: str, rows: pd.DataFrame) -> str:
 
 
 def _families(differences: pd.DataFrame) -> Iterator[str]:
-    """Models of two families and about one size on the same prompts."""
+    """Pairs of models of two families and about the same size, on the same prompts."""
     for row in differences[differences["subset"] == ALL].itertuples():
         ratio = row.n_parameters / row.other_n_parameters
         if row.family == row.other_family or not 1 / NEAR_SIZE <= ratio <= NEAR_SIZE:
@@ -71,13 +78,14 @@ def _families(differences: pd.DataFrame) -> Iterator[str]:
         verdict = "a difference" if row.p_value < SIGNIFICANT else "no clear difference"
         yield (
             f"On the same {row.n_prompts:,} {title_of(row.prompt_tokens)}, {row.model} repeats {row.memorized} "
-            f"suffixes and {row.other_model} {row.other_memorized}: {row.only_model} only the former, {row.only_other} "
-            f"only the latter, {verdict} (McNemar's exact test, p = {row.p_value:.2g})."
+            f"suffixes and {row.other_model} {row.other_memorized}, with {row.only_model} repeated only by the "
+            f"former and {row.only_other} only by the latter: {verdict} "
+            f"(McNemar's exact test, p = {p_value(row.p_value)})."
         )
 
 
 def _lengths(memorized: pd.DataFrame) -> Iterator[str]:
-    for model, rows in whole(memorized).groupby("model", sort=False):
+    for model, rows in all_prompts(memorized).groupby("model", sort=False):
         if len(rows) > 1:
             rows = rows.sort_values("prompt_tokens")
             short, long = rows.iloc[0], rows.iloc[-1]
@@ -92,14 +100,14 @@ def _repetitions(memorized: pd.DataFrame) -> Iterator[str]:
     for model, mine in _longest(rows).groupby("model", sort=False):
         mine = mine.sort_values("repetitions")
         shares = ", ".join(f"{percent(row.share)} at {row.repetitions}" for row in mine.itertuples())
-        yield f"{model}, by how often a passage stood in its training text ({_tokens(mine)}): {shares}."
+        yield f"{model}, by how often a passage occurs in its training text ({_tokens(mine)}): {shares}."
 
 
 def _subsets(memorized: pd.DataFrame) -> Iterator[str]:
     rows = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
     for model, mine in _longest(rows).groupby("model", sort=False):
-        if len(mine) > 1 and mine["memorized"].any():
-            most, least = mine.loc[mine["share"].idxmax()], mine.loc[mine["share"].idxmin()]
+        most, least = mine.loc[mine["share"].idxmax()], mine.loc[mine["share"].idxmin()]
+        if most["share"] > least["share"]:
             yield (
                 f"{model} repeats most of {most['subset']} ({percent(most['share'])}) and least of {least['subset']} "
                 f"({percent(least['share'])}), with {_tokens(mine)}."
@@ -107,27 +115,25 @@ def _subsets(memorized: pd.DataFrame) -> Iterator[str]:
 
 
 def _extraction(extraction: pd.DataFrame) -> Iterator[str]:
-    chosen = (extraction["subset"] == ALL) & (extraction["sampling"] == OWN) & (extraction["p"] == TOLD_P)
-    rows = _longest(extraction[chosen & (extraction["n"] == TOLD_SAMPLES)])
+    chosen = (extraction["subset"] == ALL) & (extraction["sampling"] == OWN) & (extraction["p"] == P)
+    rows = _longest(extraction[chosen & (extraction["n"] == SAMPLES)])
     shares = [f"{row.model} {percent(row.share)}" for row in rows.itertuples()]
     if shares:
         yield (
-            f"Sampled {TOLD_SAMPLES:,} times from the model's own distribution, a suffix turns up with probability "
-            f"{TOLD_P:g} or more for this share of the prompts ({_tokens(rows)}): {', '.join(shares)}."
+            f"Share of {_tokens(rows)} whose suffix appears with probability {P:g} or more among {SAMPLES:,} samples "
+            f"from the model's own distribution: {', '.join(shares)}."
         )
 
 
-def _unpaired(tables: Tables) -> list[str]:
-    """Models that were given prompts of their own, because their tokenizer is another one."""
-    found, pairs = whole(tables["memorized"]), tables["differences"]
-    paired = set(pairs["model"]) | set(pairs["other_model"])
-    alone = [model for model in dict.fromkeys(found["model"]) if model not in paired]
-    if not alone or found["model"].nunique() < 2:
-        return []
-    return [
-        f"{', '.join(alone)}: no other model was given the same prompts (they are drawn in a tokenizer's own ids), so "
-        "its share is not compared by pairs."
-    ]
+def _unpaired(memorized: pd.DataFrame, differences: pd.DataFrame) -> Iterator[str]:
+    """Models with prompts of their own, because no other one has their tokenizer."""
+    paired = set(differences["model"]) | set(differences["other_model"])
+    alone = [model for model in dict.fromkeys(memorized["model"]) if model not in paired]
+    if alone and memorized["model"].nunique() > 1:
+        yield (
+            f"{', '.join(alone)}: no other model has the same prompts, which are drawn in the ids of a tokenizer, so "
+            "there is no comparison by pairs."
+        )
 
 
 def _longest(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The prefix attack as its stages left it on disk, read into arrays."""
+"""The prefix study as its stages left it on disk, read into arrays."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,9 +12,11 @@ from lib.base.errors import TesseraError
 from lib.studies.prefix.tables import COLUMNS, OWN, Attack, Texts
 
 EVIDENCE = {
-    "large": "log_perplexity_large", "small": "log_perplexity_small", "lower": "log_perplexity_lower",
+    "large": "log_perplexity_large",
+    "small": "log_perplexity_small",
+    "lower": "log_perplexity_lower",
     "zlib_bytes": "zlib_bytes",
-}  # fmt: skip
+}
 COPIED = ("row", "prompt", "suffix", "document", "subset", "repetitions")
 SAME = ("family", "n_parameters", "decoding_kind", "decoding_temperature", "decoding_top_k", "decoding_top_p")
 
@@ -22,14 +24,14 @@ SAME = ("family", "n_parameters", "decoding_kind", "decoding_temperature", "deco
 def read(model: str, generations: Sequence[Path], scores: Path, repetitions_known: bool = True) -> Attack:
     """The attack on one model: every part of its generations.h5, and prefix_scores.h5.
 
-    repetitions_known: whether those of the prompts are of the text that this model was trained on.
-    Raises TesseraError naming the file that is damaged, or not of the others.
+    repetitions_known: whether the repetitions of the prompts are in the text that this model was trained on.
+    Raises TesseraError naming a file that is damaged or does not belong to the others.
     """
     about = _attributes(generations)
     columns = _columns(generations)
     n, n_prompt = columns["prompt"].shape
     if len(hdf5.read(scores, "row")) != n:
-        raise TesseraError(f"{scores}: not of the {n} prompts in {generations[0]} and the other parts")
+        raise TesseraError(f"{scores}: it is not of the {n} prompts in {generations[0]} and the other parts")
     known = columns["repetitions"].astype(np.int64)
     return Attack(
         model=model, family=str(about["family"]), n_parameters=int(about["n_parameters"]), prompt_tokens=n_prompt,
@@ -42,13 +44,15 @@ def read(model: str, generations: Sequence[Path], scores: Path, repetitions_know
 
 
 def _attributes(files: Sequence[Path]) -> dict[str, Any]:
-    """What all parts say alike of model and decoding."""
+    """The attributes of model and decoding, which must be equal in all parts."""
     found = [hdf5.attributes(file) for file in files]
     for file, attributes in zip(files, found):
-        if missing := [name for name in SAME if name not in attributes]:
+        missing = [name for name in SAME if name not in attributes]
+        if missing:
             raise TesseraError(f"{file}: no attribute '{missing[0]}'; make it with the stage generate")
-        if differing := [name for name in SAME if attributes[name] != found[0][name]]:
-            raise TesseraError(f"{file}: '{differing[0]}' is another than in {files[0]}; these are no parts of one run")
+        differing = [name for name in SAME if attributes[name] != found[0][name]]
+        if differing:
+            raise TesseraError(f"{file}: '{differing[0]}' differs from {files[0]}; they are not parts of one run")
     return found[0]
 
 
@@ -58,22 +62,24 @@ def _columns(files: Sequence[Path]) -> dict[str, np.ndarray]:
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.argsort(joined["row"], kind="stable")
     if not np.array_equal(joined["row"][order], np.arange(len(order))):
-        raise TesseraError(f"{files[0]} and {len(files) - 1} more: not every prompt once; give all parts, each once")
+        raise TesseraError(f"{files[0]} and {len(files) - 1} more do not have every prompt once; give each part once")
     return {name: column[order] for name, column in joined.items()}
 
 
 def _digest(*ids: np.ndarray) -> str:
-    """What is equal for the same prompts and suffixes."""
+    """A digest of prompts and suffixes."""
     return hashlib.sha256(b"".join(np.ascontiguousarray(array, dtype="<i8").tobytes() for array in ids)).hexdigest()
 
 
 def _sampling(about: dict[str, Any]) -> str:
-    """How ids were drawn, in words; nothing for greedy decoding."""
+    """How ids were drawn, in words; "" for greedy decoding."""
     if about["decoding_kind"] == "greedy":
         return ""
     temperature, top_k, top_p = (about[f"decoding_{name}"] for name in ("temperature", "top_k", "top_p"))
-    cuts = [f"top-k {top_k}"] * (top_k > 0) + [f"top-p {top_p:g}"] * (top_p < 1)
-    return OWN if temperature == 1 and not cuts else ", ".join([f"temperature {temperature:g}", *cuts])
+    if temperature == 1 and top_k == 0 and top_p == 1:
+        return OWN
+    cuts = {f"top-k {top_k}": top_k > 0, f"top-p {top_p:g}": top_p < 1}
+    return ", ".join([f"temperature {temperature:g}", *(name for name, cut in cuts.items() if cut)])
 
 
 def _evidence(scores: Path) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What a sweep of the prefix attack hands over: tables (CSV and HDF5), texts (CSV), figures (PNG, PDF), the report."""
+"""The results of a prefix sweep: tables (CSV, HDF5), texts (CSV), figures (PNG, PDF) and the report."""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -9,26 +9,27 @@ import pandas as pd
 
 from lib.base import files, places
 from lib.reporting import frames, writer
-from lib.reporting.page import ReportTable
+from lib.reporting.cells import TextTable, number, p_value, percent
+from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.prefix import figures, findings, tables, words
 from lib.studies.prefix.tables import ALL, OWN, Attack
-from lib.studies.prefix.words import millions, percent
+from lib.studies.prefix.words import millions
 
 METHODS = {
-    "Prompts": "The last tokens of a window inside one document, whose next tokens are the true suffix; the same for "
-    "every model with that tokenizer. Prompts of all lengths end at the same place.",
+    "Prompts": "A prompt is the last tokens of a window inside one document; the next tokens are the true suffix. "
+    "Models with the same tokenizer have the same prompts. Prompts of all lengths end at the same place.",
     "Memorized": "The continuation begins with the whole true suffix, token for token. Intervals are Wilson's, 95 %.",
-    "Suffix in the prompt": "Such suffixes can be copied without any memory; they count as memorized here, and apart "
-    "in the table `scores`.",
-    "Differences": "Two models on the same prompts, McNemar's exact test: of the prompts that only one of them "
-    "memorized, whether half are each one's. p-values are of single comparisons, not corrected for their number.",
+    "Suffix in the prompt": "Such suffixes can be copied without any memory. They count as memorized here, and are "
+    "counted separately in the table `scores`.",
+    "Differences": "Two models on the same prompts are compared by McNemar's exact test: of the prompts that only one "
+    "of them memorized, does each have half? p-values are of single comparisons, not corrected for their number.",
     "Extraction": "A suffix of probability p_z is (n, p)-discoverable when n >= ln(1 - p) / ln(1 - p_z) (Hayes et al. "
-    "2024). p_z is the model's own probability of the true suffix given the prompt: sampling at temperature 1, with "
-    "nothing cut off; where ids were sampled otherwise, that probability stands beside it.",
-    "Edit similarity, BLEU": "Of the first tokens of the continuation with the suffix: 1 - Levenshtein distance over "
-    "its length; sentence BLEU, smoothed.",
-    "Rankings": "Generated texts, most suspicious first, by four log-perplexity scores (Carlini et al. 2021): that of "
+    "2024). p_z is the model's own probability of the true suffix given the prompt, for sampling at temperature 1 with "
+    "nothing cut off. Where ids were sampled differently, that probability is given as well.",
+    "Edit similarity, BLEU": "They compare the first tokens of the continuation with the suffix: 1 - Levenshtein "
+    "distance over its length; smoothed sentence BLEU.",
+    "Rankings": "Generated texts by four log-perplexity scores (Carlini et al. 2021), most suspicious first: that of "
     "the model; of a smaller model over it; of the lowercased text over it; bytes of zlib over it.",
 }
 SHOWN_RANKS, SHOWN_CHARACTERS = 3, 60
@@ -38,7 +39,7 @@ SHOWN_SAMPLES = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 def write(root: Path, name: str, attacks: Iterable[Attack], description: Description) -> dict[str, pd.DataFrame]:
     """Write the results of sweep `name` under `root`; returns its tables by name.
 
-    attacks are taken one by one, so that the texts of one model at a time are held.
+    attacks are taken one by one, so that only the texts of one model are in memory.
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
     folder, bare, rankings = places.tables(root, name), [], []
@@ -48,7 +49,7 @@ def write(root: Path, name: str, attacks: Iterable[Attack], description: Descrip
     made = tables.make(bare)
     found = {**made, "rankings": pd.concat(rankings, ignore_index=True)}
     _write_csv(folder / "rankings.csv", found["rankings"])
-    results = Results(made, draw(found), _shown(found), findings.in_words(found), findings.warnings(found), METHODS)
+    results = Results(made, draw(found), shown(found), findings.in_words(found), findings.warnings(found), METHODS)
     writer.write(root, name, results, description)
     return found
 
@@ -56,7 +57,7 @@ def write(root: Path, name: str, attacks: Iterable[Attack], description: Descrip
 def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     """Every figure that the tables allow, with its title and caption."""
     memorized, bars = found["memorized"], "Bars are 95 % Wilson intervals."
-    everything = words.whole(memorized)
+    everything = words.all_prompts(memorized)
     drawn = []
     if everything["n_parameters"].nunique() > 1:
         caption = f"All prompts of a length. {bars}"
@@ -65,18 +66,18 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
         caption = f"A longer prompt ends at the same place and begins earlier. {bars}"
         drawn.append(Drawn("lengths", "Memorization by prompt length", caption, figures.length_figure(memorized)))
     if memorized["repetitions"].notna().any():
-        caption = f"Passages of all types of text together, by how often the training text holds them. {bars}"
+        caption = f"Passages of all types of text, by how often they occur in the training text. {bars}"
         drawn.append(Drawn("repetitions", "Memorization by repetition", caption, figures.repetition_figure(memorized)))
-    if memorized["subset"].nunique() > 2:  # `all` and two types at least
+    if memorized["subset"].nunique() > 2:  # `all` and at least two types
         drawn.append(Drawn("subsets", "Memorization by type of text", bars, figures.subset_figure(memorized)))
-    caption = "Share of prompts whose suffix n samples contain with probability p or more, by the longest prompts."
+    caption = "Share of the longest prompts whose suffix is among n samples with probability p or more."
     drawn.append(Drawn("extraction", "Extraction by sampling", caption, figures.extraction_figure(found["extraction"])))
     return drawn
 
 
-def summary(found: Mapping[str, pd.DataFrame]) -> tuple[list[str], list[list[str]]]:
-    """The closing table: share memorized by model and prompt length. Returns (header, rows)."""
-    return _pivot(words.whole(found["memorized"]), "prompt_tokens", lambda tokens: f"{tokens:,} tokens")
+def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
+    """The closing table: share memorized by model and prompt length."""
+    return _pivot(words.all_prompts(found["memorized"]), "prompt_tokens", lambda tokens: f"{tokens:,} tokens")
 
 
 def _write_texts(folder: Path, attack: Attack) -> pd.DataFrame:
@@ -87,83 +88,80 @@ def _write_texts(folder: Path, attack: Attack) -> pd.DataFrame:
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    """A table with texts, which are quoted: they hold line ends of every kind."""
+    """A table with texts. They are quoted, because they contain line ends of every kind."""
     path.parent.mkdir(parents=True, exist_ok=True)
     floats = table.select_dtypes("float64")
-    # rounded here, since numbers that pandas formats are quoted as texts
+    # rounded here, because pandas quotes the numbers that it formats itself
     rounded = table.assign(**floats.map(lambda value: float(frames.FLOAT_FORMAT % value)))
     text = rounded.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     files.write_bytes(path, text.encode())
 
 
-def _shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
+def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
+    """What the report shows of the tables."""
     memorized, scores = found["memorized"], found["scores"]
-    listed = [ReportTable("memorized", "Share memorized by prompt length. All rows:", *summary(found), memorized)]
+    listed = [report_table("memorized", "Share memorized by prompt length. All rows:", summary(found), memorized)]
     subsets = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
     if subsets["subset"].nunique() > 1:
-        listed.append(ReportTable("memorized_by_subset", "By type of text:", *_pivot(subsets, "subset"), subsets))
+        listed.append(report_table("memorized_by_subset", "By type of text:", _pivot(subsets, "subset"), subsets))
     repeated = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].notna()]
     if len(repeated):
         shown = _pivot(repeated, "repetitions", lambda times: f"{times} x")
-        listed.append(ReportTable("memorized_by_repetition", "By repetition in the training text:", *shown, repeated))
+        listed.append(report_table("memorized_by_repetition", "By repetition in the training text:", shown, repeated))
     if len(found["differences"]):
-        caption = "Models of different families on the same prompts, all of them. All pairs:"
-        listed.append(ReportTable("differences", caption, *_differences(found["differences"]), found["differences"]))
-    listed.append(ReportTable("scores", "Means over all prompts. By type of text as well:", *_scores(scores), scores))
-    listed.append(
-        ReportTable(
-            "extraction", f"Share extractable within n samples ({OWN}). All rows:", *_extraction(found["extraction"]),
-            found["extraction"],
-        )
-    )  # fmt: skip
+        caption = "Models of different families on all prompts they share. All pairs:"
+        listed.append(report_table("differences", caption, _differences(found["differences"]), found["differences"]))
+    listed.append(report_table("scores", "Means over all prompts. By type of text as well:", _scores(scores), scores))
+    caption = f"Share extractable within n samples ({OWN}). All rows:"
+    listed.append(report_table("extraction", caption, _extraction(found["extraction"]), found["extraction"]))
     top = found["rankings"][found["rankings"]["rank"] <= SHOWN_RANKS]
-    caption = f"The first {SHOWN_RANKS} texts by each ranking, shortened; rankings.csv beside the tables has more:"
-    listed.append(ReportTable("rankings", caption, *_rankings(top), top.drop(columns=["prompt", "suffix"])))
+    caption = f"The first {SHOWN_RANKS} texts by each ranking, shortened. rankings.csv beside the tables has more:"
+    listed.append(report_table("rankings", caption, _rankings(top), top.drop(columns=["prompt", "suffix"])))
     return listed
 
 
-def _pivot(rows: pd.DataFrame, across: str, spell=str) -> tuple[list[str], list[list[str]]]:
-    """Shares: a row for each model (and prompt length, when that does not go across), a column for each value."""
+def _pivot(rows: pd.DataFrame, across: str, spell=str) -> TextTable:
+    """Shares: a row for each model (and prompt length, unless that is `across`), a column for each value across."""
     by = ["model"] if across == "prompt_tokens" else ["model", "prompt_tokens"]
     steps = sorted(set(rows[across]))
     lines = []
     for key, mine in rows.groupby(by, sort=False):
         shares = dict(zip(mine[across], mine["share"]))
         size = millions(int(mine["n_parameters"].iloc[0]))
-        lines.append([str(key[0]), size, *map(str, key[1:]), *(_share(shares.get(step)) for step in steps)])
+        lines.append([str(key[0]), size, *map(str, key[1:]), *(percent(shares.get(step)) for step in steps)])
     return ["model", "parameters", *(["prompt tokens"] if len(by) > 1 else []), *map(spell, steps)], lines
 
 
-def _differences(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _differences(table: pd.DataFrame) -> TextTable:
     header = ["model", "other model", "prompt tokens", "prompts", "only model", "only other", "difference", "p"]
     rows = table[(table["subset"] == ALL) & (table["family"] != table["other_family"])]
     return header, [
         [row.model, row.other_model, str(row.prompt_tokens), str(row.n_prompts), str(row.only_model),
-         str(row.only_other), percent(row.difference), f"{row.p_value:.2g}"]
+         str(row.only_other), percent(row.difference), p_value(row.p_value)]
         for row in rows.itertuples()
     ]  # fmt: skip
 
 
-def _scores(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _scores(table: pd.DataFrame) -> TextTable:
     header = ["model", "prompt tokens", "matched tokens", "edit similarity", "BLEU", "NLL per token", "in prompt"]
     rows = table[table["subset"] == ALL]
     return header, [
-        [row.model, str(row.prompt_tokens), f"{row.matched_tokens:.2f}", f"{row.edit_similarity:.3f}",
-         f"{row.bleu:.3f}", f"{row.suffix_nll_per_token:.3f}", str(row.suffix_in_prompt)]
+        [row.model, str(row.prompt_tokens), f"{row.matched_tokens:.2f}", number(row.edit_similarity),
+         number(row.bleu), number(row.suffix_nll_per_token), str(row.suffix_in_prompt)]
         for row in rows.itertuples()
     ]  # fmt: skip
 
 
-def _extraction(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _extraction(table: pd.DataFrame) -> TextTable:
     rows = table[(table["subset"] == ALL) & (table["sampling"] == OWN) & table["n"].isin(SHOWN_SAMPLES)]
     lines = [
-        [str(model), str(tokens), f"{p:g}", *map(_share, mine.sort_values("n")["share"])]
+        [str(model), str(tokens), f"{p:g}", *map(percent, mine.sort_values("n")["share"])]
         for (model, tokens, p), mine in rows.groupby(["model", "prompt_tokens", "p"], sort=False)
     ]
     return ["model", "prompt tokens", "p", *(f"n = {n:,}" for n in SHOWN_SAMPLES)], lines
 
 
-def _rankings(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _rankings(table: pd.DataFrame) -> TextTable:
     header = ["model", "continuation", "prompt tokens", "ranking", "rank", "score", "memorized"]
     return header, [
         [row.model, _short(row.continuation), str(row.prompt_tokens), row.ranking, str(row.rank), f"{row.score:.4g}",
@@ -174,7 +172,3 @@ def _rankings(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def _short(text: str) -> str:
     return repr(text[:SHOWN_CHARACTERS])[1:-1] + ("…" if len(text) > SHOWN_CHARACTERS else "")
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None or pd.isna(value) else percent(value)

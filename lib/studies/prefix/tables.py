@@ -1,7 +1,7 @@
-"""The tables of the prefix attack, from what models made of prompts. Columns are fixed here.
+"""The tables of the prefix study, from how models continued prompts. Columns are fixed here.
 
-A prompt is memorized when the continuation begins with its whole true suffix. Rows of the subset `all` are of all
-prompts together; rows without `repetitions` are of all repetitions together, or of prompts that nothing is known of.
+A prompt is memorized when the continuation begins with its whole true suffix. Rows of the subset `all` cover all
+prompts; rows without `repetitions` cover all repetitions, or prompts whose repetitions are unknown.
 """
 
 import itertools
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lib.base.errors import TesseraError
 from lib.prefix import discoverable, rankings
+from lib.reporting.frames import frame
 from lib.statistics import proportions
 
 ALL = "all"
@@ -39,14 +40,6 @@ RANKINGS_COLUMNS = (
 )  # fmt: skip
 PUBLISHED_COLUMNS = ("sample", "prompt", "suffix", "memorized", "PPL_XL", "PPL_S", "PPL_Lower", "Zlib")
 
-TEXT = (
-    "family", "model", "other_family", "other_model", "subset", "sampling", "ranking", "memorized_by", "prompt",
-    "continuation", "suffix",
-)  # fmt: skip
-INTEGERS = (
-    "n_parameters", "other_n_parameters", "prompt_tokens", "repetitions", "n_prompts", "other_memorized", "only_model",
-    "only_other", "suffix_in_prompt", "memorized_in_prompt", "n", "rank", "row", "document", "memorized",
-)  # fmt: skip
 COLUMNS = ("exact", "matched_tokens", "edit_similarity", "bleu", "suffix_in_prompt", "suffix_nll", "suffix_log_p")
 LOG_PERPLEXITIES = {"PPL_XL": "large", "PPL_S": "small", "PPL_Lower": "lower"}
 
@@ -63,12 +56,12 @@ class Texts:
 
 @dataclass(frozen=True)
 class Attack:
-    """What one model made of n prompts of one length.
+    """How one model continued n prompts of one length.
 
-    prompts: equal for models that were given the same ids. subset: (n,) str, "" where unknown; repetitions: (n,)
-    int64, 0 where unknown. columns: COLUMNS -> (n,), as generations.h5 has them. sampling: how ids were drawn, in
-    words; "" for greedy decoding. evidence: large, small, lower (log-perplexities) and zlib_bytes of the generated
-    texts, each (n,), as far as they are known.
+    prompts: a digest, equal for models with the same prompts. subset: (n,) str, "" where unknown; repetitions: (n,)
+    int64, 0 where unknown. columns: COLUMNS -> (n,), as in generations.h5. sampling: how ids were drawn, in words; ""
+    for greedy decoding. evidence: large, small, lower (log-perplexities) and zlib_bytes of the generated texts, each
+    (n,), as far as they are known.
     """
 
     model: str
@@ -86,16 +79,16 @@ class Attack:
     texts: Texts | None = None
 
     def __post_init__(self) -> None:
-        """Raise TesseraError for no prompts, columns that do not fit, or a subset called `all`."""
+        """Raise TesseraError without prompts, for columns of different lengths, or for a subset called `all`."""
         lengths = {len(column) for column in (self.document, self.subset, self.repetitions, *self.columns.values())}
         if len(lengths) != 1 or 0 in lengths or set(self.columns) != set(COLUMNS):
             raise TesseraError(f"{self.model}: columns {sorted(self.columns)} of {sorted(lengths)} rows do not fit")
         if ALL in self.subsets:
-            raise TesseraError(f"{self.model}: a subset is called '{ALL}', as all of them are; rename it")
+            raise TesseraError(f"{self.model}: a subset is called '{ALL}', the name for all of them; rename it")
 
     @property
     def subsets(self) -> list[str]:
-        """The names that are known, sorted."""
+        """The known names of subsets, sorted."""
         return sorted({str(name) for name in self.subset} - {""})
 
     @property
@@ -111,9 +104,9 @@ class Attack:
 
 
 def pool(attacks: Sequence[Attack]) -> Attack:
-    """One attack of those of one model and prompt length on several corpora, one after another.
+    """The attacks on one model with one prompt length on several corpora, joined.
 
-    Raises TesseraError when they are not of one model, or generated differently.
+    Raises TesseraError when they are of several models or were generated differently.
     """
     first = attacks[0]
     settings = {(*one.label.values(), one.suffix_tokens, one.sampling) for one in attacks}
@@ -138,10 +131,12 @@ def make(attacks: Iterable[Attack]) -> dict[str, pd.DataFrame]:
     """All tables without texts, by name, families and sizes in order."""
     ordered = in_order(attacks)
     return {
-        "memorized": memorized_table(ordered), "scores": scores_table(ordered),
-        "differences": differences_table(ordered), "discordant": discordant_table(ordered),
+        "memorized": memorized_table(ordered),
+        "scores": scores_table(ordered),
+        "differences": differences_table(ordered),
+        "discordant": discordant_table(ordered),
         "extraction": extraction_table(ordered),
-    }  # fmt: skip
+    }
 
 
 def in_order(attacks: Iterable[Attack]) -> list[Attack]:
@@ -155,20 +150,20 @@ def memorized_table(attacks: Iterable[Attack]) -> pd.DataFrame:
 
 
 def scores_table(attacks: Iterable[Attack]) -> pd.DataFrame:
-    """Means over prompts, in SCORES_COLUMNS, suffixes that stand in their prompt already counted apart.
+    """Means over prompts, in SCORES_COLUMNS; suffixes that occur in their own prompt are counted separately.
 
-    suffix_nll_per_token: nats. share_not_in_prompt: memorized among those that do not; empty where all do.
+    suffix_nll_per_token: nats. share_not_in_prompt: memorized among the other suffixes; empty if there are none.
     """
     return frame((row for attack in attacks for row in _scores_rows(attack)), SCORES_COLUMNS)
 
 
 def extraction_table(attacks: Iterable[Attack], samples: Sequence[int] = SAMPLES) -> pd.DataFrame:
-    """The share of prompts that are (n, p)-discoverable, in EXTRACTION_COLUMNS: under OWN, and as ids were sampled."""
+    """The share of prompts that are (n, p)-discoverable, in EXTRACTION_COLUMNS: for OWN, and as ids were sampled."""
     return frame((row for attack in attacks for row in _extraction_rows(attack, samples)), EXTRACTION_COLUMNS)
 
 
 def differences_table(attacks: Iterable[Attack]) -> pd.DataFrame:
-    """Every two models on the same prompts, with McNemar's exact test, in DIFFERENCES_COLUMNS.
+    """Every two models on the same prompts with McNemar's exact test, in DIFFERENCES_COLUMNS.
 
     only_model, only_other: prompts that one of the two memorized; difference: of the shares.
     """
@@ -191,7 +186,7 @@ def rankings_table(attack: Attack, top: int = TOP) -> pd.DataFrame:
 
 
 def samples_table(attack: Attack) -> pd.DataFrame:
-    """One row a prompt in the published columns: texts, perplexities of the generated one, bytes of zlib.
+    """One row per prompt in the published columns: texts, perplexities of the generated one, bytes of zlib.
 
     Raises ValueError when the attack has no texts.
     """
@@ -288,7 +283,7 @@ def _ranking_rows(attack: Attack, name: str, scores: NDArray[np.float64], top: i
 
 def _texts(attack: Attack) -> Texts:
     if attack.texts is None:
-        raise ValueError(f"{attack.model}: no texts at hand")
+        raise ValueError(f"{attack.model}: it has no texts")
     return attack.texts
 
 
@@ -298,15 +293,3 @@ def _joined(texts: Sequence[Texts | None]) -> Texts | None:
         return None
     names = ("prompt", "continuation", "suffix", "sample")
     return Texts(*([text for one in known for text in getattr(one, name)] for name in names))
-
-
-def frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    """Rows as a table with these columns and their types."""
-    table = pd.DataFrame(list(rows), columns=list(columns))
-    return table.astype({name: _dtype(name) for name in columns})
-
-
-def _dtype(name: str) -> str:
-    if name in TEXT:
-        return "object"
-    return "Int64" if name in INTEGERS else "float64"

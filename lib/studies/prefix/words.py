@@ -1,17 +1,21 @@
-"""How the study on prefix attacks calls its models and values."""
+"""Names in figures and sentences: of model families, sizes and prompt lengths."""
 
 import pandas as pd
 
 from lib.studies.prefix.tables import ALL
 
+# architecture -> name, colour in figures
 FAMILIES = {
-    "gpt_neox": ("GPT-NeoX", "#0072B2"), "mamba": ("Mamba", "#D55E00"), "gpt_neo": ("GPT-Neo", "#009E73"),
-    "rwkv": ("RWKV", "#CC79A7"), "llama": ("Llama", "#E69F00"),
-}  # fmt: skip
+    "gpt_neox": ("GPT-NeoX", "#0072B2"),
+    "mamba": ("Mamba", "#D55E00"),
+    "gpt_neo": ("GPT-Neo", "#009E73"),
+    "rwkv": ("RWKV", "#CC79A7"),
+    "llama": ("Llama", "#E69F00"),
+}
 
 
 def family_name(family: str) -> str:
-    """How figures and words call an architecture."""
+    """The name of an architecture in figures and sentences."""
     return FAMILIES[family][0] if family in FAMILIES else family
 
 
@@ -21,15 +25,10 @@ def millions(n: float) -> str:
 
 
 def title_of(prompt_tokens: int) -> str:
-    """How figures and words call a prompt length."""
+    """The name of a prompt length in figures and sentences."""
     return f"prompts of {prompt_tokens:,} tokens"
 
 
-def whole(memorized: pd.DataFrame) -> pd.DataFrame:
+def all_prompts(memorized: pd.DataFrame) -> pd.DataFrame:
     """The rows of all prompts together."""
     return memorized[(memorized["subset"] == ALL) & memorized["repetitions"].isna()]
-
-
-def percent(share: float) -> str:
-    """0.1234 -> `12.3 %`."""
-    return f"{100 * share:.3g} %"

@@ -86,7 +86,7 @@ def test_an_empty_corpus_is_named(tmp_path, texts):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("heads: 3", "width 16 is no multiple of heads 3"),
+        ("heads: 3", "width is 16; it must be a multiple of heads"),
         ("steps: 0", "must be at least 1"),
         ("state_size: 0", "must be at least 1"),
         ("architecture: rwkv", "architecture is 'rwkv'; it must be one of 'gpt_neox', 'mamba'"),

@@ -46,5 +46,5 @@ def test_every_variation_is_measured_as_its_text_is_trained(inputs, tmp_path):
 def test_duplicates_of_other_canaries_are_refused(inputs, tmp_path):
     with hdf5.create(tmp_path / "canaries.h5") as file:
         hdf5.write(file, "tokens", hdf5.read(inputs["canaries"], "tokens")[::-1])
-    with pytest.raises(TesseraError, match=r"duplicates\.h5: row 0: no variation of that canary"):
+    with pytest.raises(TesseraError, match=r"duplicates\.h5: row 0 is not a variation of canary 0"):
         distances.run(distances.Config(), {**inputs, "canaries": tmp_path / "canaries.h5"}, tmp_path)

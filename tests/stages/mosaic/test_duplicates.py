@@ -164,7 +164,7 @@ def test_by_hand(inputs: dict[str, Path], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
-        (np.full((2, 14), 5000), "row 0: id 5000 is beyond the"),
+        (np.full((2, 14), 5000), "row 0: id 5000 is outside the"),
         (np.full((2, 14), -1), "row 0: id -1"),
         (np.full((2, 14), 0.5), "matrix of integers"),
         (np.zeros((0, 14), int), "no rows"),
@@ -255,5 +255,5 @@ def test_nonsense_of_keys_is_a_usage_error(
 
 
 def test_a_masked_lm_for_what_needs_none_is_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(TesseraError, match="kind shuffle has no use for the input masked_lm"):
+    with pytest.raises(TesseraError, match="kind shuffle does not read the input masked_lm"):
         make(tmp_path, inputs, kind="shuffle", ngram=2, tau=0.3, replaced_tokens=1)

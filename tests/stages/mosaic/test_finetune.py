@@ -323,4 +323,4 @@ def test_canaries_of_another_tokenizer_are_named(inputs, server, tmp_path):
         hdf5.write(file, "tokens", np.full((2, 20), 401, dtype="<u4"))
     config = configure(tmp_path / "c.yaml", {**inputs, "members": str(tmp_path / "members.h5")})
     assert server.run(config, tmp_path / "out") == 1
-    assert "token id 401, but the model has 400 embeddings" in log(tmp_path / "out").read_text()
+    assert "members.h5: row 0: id 401 is outside the 400 ids of the target" in log(tmp_path / "out").read_text()

@@ -105,7 +105,7 @@ def places(spans: np.ndarray) -> np.ndarray:
 
 def test_too_few_variations_books_or_places_are_errors(inputs: dict[str, Path], tmp_path: Path) -> None:
     fuzzy = {**inputs, "duplicates": inputs["books"] / "duplicates.h5"}
-    with pytest.raises(TesseraError, match=r"duplicates\.h5: 3 variations of a canary, 5 copies need 4"):
+    with pytest.raises(TesseraError, match=r"duplicates\.h5: 3 variations of a canary, but 5 copies need 4"):
         make(tmp_path, fuzzy, copies=5)
     with pytest.raises(TesseraError, match=r"document 0: \d+ places between two words for 900 copies"):
         make(tmp_path, inputs, copies=900)
@@ -133,8 +133,15 @@ def test_variations_of_other_canaries_are_refused(inputs: dict[str, Path], tmp_p
     with hdf5.create(tmp_path / "canaries.h5") as file:
         hdf5.write(file, "tokens", hdf5.read(inputs["canaries"], "tokens")[::-1])
     mixed = {**inputs, "canaries": tmp_path / "canaries.h5", "duplicates": inputs["books"] / "duplicates.h5"}
-    with pytest.raises(TesseraError, match=r"duplicates\.h5: row 0: no variation of that canary"):
+    with pytest.raises(TesseraError, match=r"duplicates\.h5: row 0 is not a variation of canary 0"):
         make(tmp_path / "out", mixed, copies=2)
+
+
+def test_canaries_of_another_tokenizer_are_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
+    with hdf5.create(tmp_path / "canaries.h5") as file:
+        hdf5.write(file, "tokens", np.full((3, 5), 5000))
+    with pytest.raises(TesseraError, match=r"canaries\.h5: row 0: id 5000 is outside the \d+ ids"):
+        make(tmp_path / "out", {**inputs, "canaries": tmp_path / "canaries.h5"})
 
 
 @pytest.mark.parametrize("ngram", [1, 2, 4])
@@ -178,5 +185,5 @@ def test_scattering_wants_room_and_no_duplicates(inputs: dict[str, Path], tmp_pa
         make(tmp_path, inputs, scatter_ngram=5)
     with pytest.raises(TesseraError, match="leave out the input duplicates"):
         make(tmp_path, {**inputs, "duplicates": inputs["books"] / "duplicates.h5"}, scatter_ngram=1)
-    with pytest.raises(ValueError, match="scatter_ngram -1"):
+    with pytest.raises(ValueError, match="scatter_ngram is -1; it must be at least 0"):
         inject.Config(scatter_ngram=-1)

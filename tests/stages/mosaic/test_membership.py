@@ -188,7 +188,7 @@ def test_without_a_model_of_the_same_tokens_their_scores_are_absent_and_the_log_
     tokenizer = AutoTokenizer.from_pretrained(other)
     tokenizer.add_tokens(["zzz"])
     tokenizer.save_pretrained(other)
-    reasons = {reference_lm: "does not open a text as the target does", other: "has another tokenizer"}
+    reasons = {reference_lm: "opens texts in another way than the target", other: "has another tokenizer"}
     for number, (reference, reason) in enumerate(reasons.items()):
         out = tmp_path / str(number)
         assert run("membership", out, membership_config(tiny_causal_lm, reference, canaries)) == 0

@@ -183,9 +183,9 @@ def test_refusals(tiny_causal_lm, prompt_file, tmp_path, capsys) -> None:
     beyond = foreign(tmp_path / "beyond.h5", ids)
     cases = [
         (beyond, {"shard_prompts": 4}, 1, "beyond.h5: rows from 8: row 0: token id 400"),
-        (prompt_file, {"continuation_tokens": 3}, 1, "have 4 tokens; generate as many at least"),
-        (prompt_file, {"parts": 12}, 1, "has 11 prompts only"),
-        (prompt_file, {"part": 2, "parts": 2}, 2, "parts count from 0"),
+        (prompt_file, {"continuation_tokens": 3}, 1, "have 4 tokens; it must be at least that"),
+        (prompt_file, {"parts": 12}, 1, "has only 11 prompts"),
+        (prompt_file, {"part": 2, "parts": 2}, 2, "part is 2; it must be 0 to 1"),
         (prompt_file, {"decoding": {"kind": "sample", "top_q": 1}}, 2, "unknown key 'top_q'; did you mean 'top_"),
         (prompt_file, {"decoding": {"kind": "beam"}}, 2, "kind is 'beam'; it must be one of 'greedy', 'sample'"),
     ]

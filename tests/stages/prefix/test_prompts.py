@@ -112,11 +112,11 @@ def test_subsets_are_chosen_and_counted_apart(sources, tiny_tokenizer, tmp_path)
 
 
 def test_too_few_long_documents_are_counted(sources, tiny_tokenizer, tmp_path) -> None:
-    with pytest.raises(TesseraError, match=r"9 prompts are wanted, but of 9 documents only \d have 13 tokens"):
+    with pytest.raises(TesseraError, match=r"asked for 9 prompts, but of 9 documents only \d have 13 tokens"):
         drawn(tmp_path / "out", sources, tiny_tokenizer, max_documents=9, n_prompts=9, max_prompt_tokens=8)
     with pytest.raises(TesseraError, match=r"\(by subset: none\)"):
         drawn(tmp_path / "out", sources, tiny_tokenizer, n_prompts=0, suffix_tokens=5000)
-    with pytest.raises(TesseraError, match=r"19 prompts of each subset .* code \d+, Été \d+"):
+    with pytest.raises(TesseraError, match=r"19 prompts of each subset, but .* code \d+, Été \d+"):
         drawn(tmp_path / "out", sources, tiny_tokenizer, n_prompts=19, per_subset=True)
     with pytest.raises(TesseraError, match="of 40 documents only 0 have"):
         drawn(tmp_path / "out", sources, tiny_tokenizer, subsets=("prose",))
@@ -152,7 +152,7 @@ def test_a_source_without_its_input_says_which(tiny_tokenizer, tmp_path) -> None
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"max_prompt_tokens": 7, "prompt_tokens": 8}, "less than prompt_tokens"),
+        ({"max_prompt_tokens": 7, "prompt_tokens": 8}, "must be at least prompt_tokens"),
         ({"suffix_tokens": 0}, "at least 1"),
         ({"source": "hub"}, "give repo"),
         ({"source": "hub", "repo": "a/b", "streaming": True}, "may change; give a commit"),

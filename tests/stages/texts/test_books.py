@@ -68,7 +68,7 @@ def test_too_few_long_documents_says_how_many_there_are(text, tiny_tokenizer, tm
     tokenizer = loading.load_tokenizer(tiny_tokenizer)
     long = sum(len(tokenizer.encode(book)) >= 400 for book in TEXTS)
     assert 0 < long < 7
-    with pytest.raises(TesseraError, match=f"only {long} of 30 have 400 tokens or more; lower n_books"):
+    with pytest.raises(TesseraError, match=f"of 30 documents only {long} have 400 tokens or more; lower n_books"):
         run(tmp_path / "out", {"text": text, "tokenizer": tiny_tokenizer}, min_tokens=400)
 
 

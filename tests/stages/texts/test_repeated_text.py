@@ -87,11 +87,11 @@ def test_a_subset_without_text_or_with_too_little_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"subsets": ["prose", "poetry"]}, "subsets: some of licences, prose, code"),
+        ({"subsets": ["prose", "poetry"]}, "name some of licences, prose, code"),
         ({"subsets": ["prose", "prose"]}, "each once"),
-        ({"repetitions": [0, 1]}, "at least 1 of each"),
+        ({"repetitions": [0, 1]}, "repetitions is 0; it must be at least 1"),
         ({"packages": []}, "at least 1 of each"),
-        ({"passage_characters": 99}, "at least 100 are wanted, found 99"),
+        ({"passage_characters": 99}, "passage_characters is 99; it must be at least 100"),
         ({"passages_per_cel": 3}, "did you mean 'passages_per_cell'"),
     ],
 )

@@ -39,7 +39,7 @@ def test_another_seed_draws_other_books_and_the_same_seed_the_same_bytes(tmp_pat
 
 def test_too_few_long_documents_says_how_many_there_are(tmp_path):
     count = sum(len(document.text) >= 1000 for document in package_docs.corpus(PACKAGES))
-    with pytest.raises(TesseraError, match=f"n_books: 5000 are wanted, but only {count} documents .*book_characters"):
+    with pytest.raises(TesseraError, match=f"n_books is 5000, but only {count} documents .*book_characters"):
         run(tmp_path, n_books=5000)
     assert not list(tmp_path.iterdir())
 

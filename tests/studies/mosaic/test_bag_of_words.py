@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lib.statistics import roc
-from lib.studies.mosaic import bag_of_words, measure
+from lib.studies.mosaic import bag_of_words, measurements
 
 
 def texts(stream, low, high, n=40):
@@ -41,8 +41,8 @@ def test_too_few_canaries_are_refused():
 def test_the_record_of_the_baseline(caplog):
     stream = np.random.default_rng(0)
     sides = texts(stream, 0, 60), texts(stream, 30, 90)
-    (measured,) = measure.measure([bag_of_words.record("m", 1, *sides)], seed=0, n_bootstrap=50)
+    (measured,) = measurements.measure([bag_of_words.record("m", 1, *sides)], seed=0, n_bootstrap=50)
     assert measured.auc == roc.auc(*bag_of_words.cross_validated_scores(*sides, seed=1))
     assert (measured.attack, measured.kind, measured.level) == ("bag_of_words", "none", 0)
     assert bag_of_words.record("m", 1, [[1]] * 3, [[2]] * 3) is None
-    assert "wants 5 canaries" in caplog.text
+    assert "needs 5 canaries" in caplog.text

@@ -47,9 +47,10 @@ def test_the_demo_covers_every_attack_seed_and_estimator(folder):
         assert {(r["model"], r["attack"], r["level"], r["seed"]) for r in mine if r["seed"]} == wanted
         for row in (r for r in mine if not r["seed"]):
             seeds = [
-                float(r["rho"]) for r in mine
+                float(r["rho"])
+                for r in mine
                 if r["seed"] and all(r[key] == row[key] for key in ("model", "attack", "level"))
-            ]  # fmt: skip
+            ]
             assert float(row["rho"]) == pytest.approx(statistics.fmean(seeds), abs=1e-6)
             assert float(row["rho_std"]) == pytest.approx(statistics.pstdev(seeds), abs=1e-6)
 

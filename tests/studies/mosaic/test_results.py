@@ -9,15 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
 
-from lib.attacks import scores
 from lib.base import places
 from lib.reporting import drawing, frames
-from lib.studies.mosaic import figures, findings, measure, rho_rows, summaries, words
-from lib.studies.mosaic import results as mosaic_results
+from lib.studies.mosaic import auc_table, figures, findings, measurements, results, rho_table, summaries, words
 from lib.studies.mosaic.figures import TrainingCurve
-from lib.studies.mosaic.measure import Record
+from lib.studies.mosaic.measurements import Record
 from lib.studies.mosaic.published import Reference
 
 NAMES = ("loss", "ratio", "zlib", "lowercase", "min_k", "min_k_plus_plus", "loss_paper")
@@ -47,14 +44,14 @@ REFERENCE = Reference(
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
-    description = mosaic_results.MosaicDescription(
+    description = results.MosaicDescription(
         title="Tiny <sweep>", summary=("Two & two.",), settings={"Learning rate": "2e-5"},
         provenance={"commit": "abc"}, warnings=("1 task is missing.",),
         published={("tiny", "replace", ""): REFERENCE},
     )  # fmt: skip
-    measured = measure.measure(records(), seed=1, n_bootstrap=50)
+    measured = measurements.measure(records(), seed=1, n_bootstrap=50)
     for name in ("one", "two"):
-        found = mosaic_results.write(root, name, measured, description, records(), TRAINING)
+        found = results.write(root, name, measured, description, records(), TRAINING)
     return root, found
 
 
@@ -121,7 +118,7 @@ def test_the_report_says_what_was_done(written):
     html = places.report(root, "one").read_text()
     for text in ("Tiny &lt;sweep&gt;", "Two &amp; two.", "Learning rate", "2e-5", "abc", "1 task is missing."):
         assert text in html
-    assert "fewer copies than were injected" in html
+    assert "cut some of the injected copies" in html
 
 
 def drawn_lines(figure):
@@ -143,7 +140,7 @@ def test_figures_draw_the_numbers_of_the_table(written):
 
 
 def test_several_seeds_are_drawn_as_mean_and_standard_deviation():
-    auc = measure.auc_table(measure.measure(records(seeds=(1, 2, 3)), seed=1, n_bootstrap=20))
+    auc = auc_table.make(measurements.measure(records(seeds=(1, 2, 3)), seed=1, n_bootstrap=20))
     (axes,) = figures.auc_figure(auc).axes
     mine = auc[(auc["attack"] == "loss") & (auc["variant"] == "corrected") & (auc["kind"] == "exact")]
     container = axes.containers[0]
@@ -153,18 +150,15 @@ def test_several_seeds_are_drawn_as_mean_and_standard_deviation():
     assert bar[1][1] - bar[0][1] == pytest.approx(2 * values.std())
 
 
-def test_attacks_keep_a_colour_and_a_dash_of_their_own():
+def test_lines_without_a_style_of_their_own_are_told_apart():
     assert len({line[:2] for line in drawing.LINES}) == len(drawing.LINES)
-    shown = [words.style_of(name) for name in (*scores.NAMES, *words.BASELINES)]
-    assert len({to_hex(colour) for colour, _, _ in shown}) == len(shown)
-    assert len({marker for _, marker, _ in shown}) == len(shown)
 
 
 @pytest.mark.parametrize("models", [1, 3])
 def test_nothing_is_cut_off_or_overlaps(models):
     labels = [f"model_{i}" for i in range(models)]
     found = [r for model in labels for r in records(model=model)]
-    figure = figures.auc_figure(measure.auc_table(measure.measure(found, seed=1, n_bootstrap=10)))
+    figure = figures.auc_figure(auc_table.make(measurements.measure(found, seed=1, n_bootstrap=10)))
     figure.draw_without_rendering()
     renderer, page = FigureCanvasAgg(figure).get_renderer(), figure.bbox
     boxes = [axes.get_tightbbox(renderer) for axes in figure.axes if axes.get_visible()]
@@ -207,9 +201,9 @@ def shuffled(models=("tiny",)):
 def grouped(tmp_path_factory):
     root = tmp_path_factory.mktemp("grouped")
     references = {("tiny", "shuffle", setting): REFERENCE for setting in SHUFFLED[::2]}
-    description = mosaic_results.MosaicDescription(title="Grouped", published=references)
-    found = mosaic_results.write(
-        root, "all", measure.measure(shuffled(), seed=1, n_bootstrap=20), description, shuffled()
+    description = results.MosaicDescription(title="Grouped", published=references)
+    found = results.write(
+        root, "all", measurements.measure(shuffled(), seed=1, n_bootstrap=20), description, shuffled()
     )
     return root, found
 
@@ -238,7 +232,7 @@ def test_a_published_curve_that_settings_share_is_drawn_once_with_their_marker(g
 
 def test_settings_look_the_same_in_every_panel():
     found = [r for r in shuffled(("a", "b")) if (r.labels["model"], r.labels["setting"]) != ("a", "ngram=2")]
-    rho = rho_rows.rho_table(measure.measure(found, seed=1, n_bootstrap=5))
+    rho = rho_table.make(measurements.measure(found, seed=1, n_bootstrap=5))
     first, second = figures.rho_figure(rho, kind="shuffle", attack="ratio").axes
     colours = [{c.get_label(): c.lines[0].get_color() for c in axes.containers} for axes in (first, second)]
     assert len(colours[1]) == 3
@@ -263,15 +257,14 @@ def test_the_roc_is_of_the_default_setting(grouped):
 
 def test_the_roc_is_drawn_where_another_setting_has_more_copies():
     more = [record("exact", nu, 1.0, setting=setting) for nu, setting in ((1, ""), (4, ""), (10, "learning_rate=1"))]
-    drawn = mosaic_results._draw(
-        measure.auc_table([]), rho_rows.rho_table([]), mosaic_results.MosaicDescription("t"), more, {}
-    )
+    tables = {"auc": auc_table.make([]), "rho": rho_table.make([])}
+    drawn = results.draw(tables, results.MosaicDescription("t"), more)
     assert [item.title for item in drawn] == ["ROC after 4 exact copies"]
 
 
 def test_levels_are_marked_at_whole_numbers():
     one_level = [r for r in records() if r.labels["kind"] == "exact" or r.labels["level"] == 25]
-    auc = measure.auc_table(measure.measure(one_level, seed=1, n_bootstrap=10))
+    auc = auc_table.make(measurements.measure(one_level, seed=1, n_bootstrap=10))
     for kind in ("exact", "replace"):
         (axes,) = figures.auc_figure(auc, kind).axes
         ticks = axes.get_xticks()
@@ -281,19 +274,19 @@ def test_levels_are_marked_at_whole_numbers():
 
 def test_nothing_to_draw_is_an_error():
     with pytest.raises(ValueError, match="nothing to draw"):
-        figures.auc_figure(measure.auc_table([]))
+        figures.auc_figure(auc_table.make([]))
 
 
-def test_the_findings_name_the_attack_that_tells_copies_apart_and_its_numbers(written):
+def test_the_findings_name_the_steepest_attack_and_its_numbers(written):
     _, found = written
     (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
     auc = found["auc"].set_index(["attack", "variant", "kind", "level"])["auc"]
-    assert "(loss)" in text
+    assert "the AUC of the loss attack rises most" in text
     assert f"{auc['loss', 'corrected', 'exact', 10]:.3f} after ν = 10" in text
     assert "half of the effect is left near R =" in text
 
 
-def test_an_attack_that_finds_everything_after_one_copy_tells_nothing_of_copies():
+def test_an_attack_that_finds_everything_after_one_copy_is_not_the_steepest():
     rows = [
         ("ez", 1, 0.95),
         ("ez", 10, 1.0),
@@ -302,8 +295,8 @@ def test_an_attack_that_finds_everything_after_one_copy_tells_nothing_of_copies(
         ("ratio", 1, 0.6),
         ("ratio", 10, 0.8),
     ]
-    assert summaries.telling_attack(pd.DataFrame(rows, columns=["attack", "level", "auc"])) == "loss"
-    assert summaries.telling_attack(pd.DataFrame(rows[1:4:2], columns=["attack", "level", "auc"])) == "ez"
+    assert summaries.steepest_attack(pd.DataFrame(rows, columns=["attack", "level", "auc"])) == "loss"
+    assert summaries.steepest_attack(pd.DataFrame(rows[1:4:2], columns=["attack", "level", "auc"])) == "ez"
 
 
 def test_warnings_count_the_flags_and_name_the_settings(written):
@@ -322,11 +315,12 @@ def test_warnings_count_the_flags_and_name_the_settings(written):
 def test_a_baseline_away_from_one_half_is_a_warning():
     apart = Record(
         {"model": "tiny", "seed": 1, "kind": "none", "level": 0},
-        {"bag_of_words": np.arange(30.0) + 20}, {"bag_of_words": np.arange(30.0)},
-    )  # fmt: skip
-    measured = measure.measure([*records(), apart], seed=1, n_bootstrap=50)
-    auc, rho = measure.auc_table(measured), rho_rows.rho_table(measured)
+        {"bag_of_words": np.arange(30.0) + 20},
+        {"bag_of_words": np.arange(30.0)},
+    )
+    measured = measurements.measure([*records(), apart], seed=1, n_bootstrap=50)
+    auc, rho = auc_table.make(measured), rho_table.make(measured)
     assert "bag_of_words" not in set(rho["attack"])
-    assert any("differ by themselves" in text for text in findings.warnings(auc, rho))
+    assert any("differ in their texts" in text for text in findings.warnings(auc, rho))
     auc.loc[auc["kind"] == "none", "setting"] = "length=50"
     assert any(text.startswith("tiny, seed 1 (length = 50): ") for text in findings.warnings(auc, rho))

@@ -115,12 +115,12 @@ def test_a_flipped_byte_is_found(root: Path, plan: Plan, stage: str) -> None:
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     with pytest.raises(TesseraError, match=f"{file.name}: not what was written"):
-        list(prefix_collect.read(root, plan, plan.leaves))
+        list(prefix_collect.read_attacks(root, plan, plan.leaves))
 
 
 def test_repetitions_are_those_of_the_models_own_training_text_only(whole: Path, plan: Plan) -> None:
     (one, *_) = plan.leaves
-    (read,) = prefix_collect.read(whole, plan, [one])
+    (read,) = prefix_collect.read_attacks(whole, plan, [one])
     assert read.repetitions.tolist() == [1, 1, 1, 32, 32, 32]
     task = plan.tasks[one.digest]
     text = next(digest for digest, other in plan.tasks.items() if other.stage == "repeated_text")
@@ -142,5 +142,5 @@ def test_an_unfinished_part_leaves_its_setting_out_and_says_so(root: Path, plan:
 
 def test_corpora_of_one_model_and_length_are_one_attack(whole: Path, plan: Plan) -> None:
     same = [plans.Leaf({**leaf.labels, "prompt_tokens": 4}, leaf.digest, leaf.nodes) for leaf in plan.leaves[:1] * 2]
-    (found,) = prefix_collect.read(whole, plan, same)
+    (found,) = prefix_collect.read_attacks(whole, plan, same)
     assert len(found.document) == 2 * N

@@ -6,8 +6,8 @@ import pytest
 from lib.base.seeds import generator
 from lib.statistics import intervals, roc, significance
 from lib.statistics.rho import isotonic
-from lib.studies.mosaic import differences, measure, rho_rows
-from lib.studies.mosaic.measure import Record
+from lib.studies.mosaic import differences_table, measurements, rho_table, summaries
+from lib.studies.mosaic.measurements import Record
 
 N = 60
 COPIES = (1, 4, 10)
@@ -32,20 +32,18 @@ def sweep(seed=1):
 
 @pytest.fixture(scope="module")
 def rows():
-    return rho_rows.rho_rows(measure.measure([*sweep(1), *sweep(2)], seed=3, n_bootstrap=400))
+    return rho_table.rows(measurements.measure([*sweep(1), *sweep(2)], seed=3, n_bootstrap=400))
 
 
 @pytest.fixture(scope="module")
 def found(rows):
-    return differences.table(rows)
+    return differences_table.make(rows)
 
 
 def test_successive_levels_and_settings_of_one_curve_are_compared(found):
     one = found[(found["seed"] == 1) & (found["estimator"] == "paper")]
     pairs = {(a, b, c, d) for a, b, c, d in one[["level", "setting", "other_level", "other_setting"]].to_numpy()}
-    assert pairs == {
-        (1, "", 5, ""), (5, "", 25, ""), (5, "", 5, "k=10"), (5, "", 5, "k=100"), (5, "k=10", 5, "k=100"),
-    }  # fmt: skip
+    assert pairs == {(1, "", 5, ""), (5, "", 25, ""), (5, "", 5, "k=10"), (5, "", 5, "k=100"), (5, "k=10", 5, "k=100")}
 
 
 def test_the_difference_has_the_interval_of_paired_samples(found):
@@ -84,15 +82,17 @@ def test_p_values_are_corrected_within_the_comparisons_of_one_kind(found):
 
 
 def test_without_samples_there_is_a_difference_and_no_p_value():
-    plain = [dict(row, rho_samples=None) for row in rho_rows.rho_rows(measure.measure(sweep(), seed=3, n_bootstrap=5))]
-    found = differences.table(plain)
+    plain = [
+        dict(row, rho_samples=None) for row in rho_table.rows(measurements.measure(sweep(), seed=3, n_bootstrap=5))
+    ]
+    found = differences_table.make(plain)
     assert found["difference"].notna().all()
     assert found[["p_value", "p_holm", "low", "high"]].isna().all(axis=None)
-    assert len(differences.table([])) == 0
+    assert len(differences_table.make([])) == 0
 
 
 def test_the_shown_table_names_both_settings(found):
-    header, rows = differences.summary(found, "ratio", "isotonic")
+    header, rows = summaries.differences_summary(found, "ratio", "isotonic")
     assert len(rows) == 5
     assert [row[1:3] for row in rows if "k=10" in row[1]] == [["R=5, k=10", "R=5, k=100"]]
     assert all(len(row) == len(header) for row in rows)

@@ -1,5 +1,12 @@
-"""rho of every fuzzy setting, read off the exact curve of its model, and means over seeds."""
+"""rho of every fuzzy setting: where it is computed, and from what.
 
+The AUC of a fuzzy setting (a `Measurement`) is read off the exact curve, the AUC against the number nu of exact copies
+of the same model, seed, attack and variant. The number nu_eq of exact copies with the same AUC gives
+rho = (nu_eq - 1) / (nu_max - 1). Both estimators are in `lib.statistics.rho`; here are the choice of the curve, the
+interval over canaries (the estimator applied to every bootstrap draw of curve and setting), and means over seeds.
+"""
+
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,40 +17,49 @@ import pandas as pd
 from lib.reporting.frames import FLAGS, frame
 from lib.statistics import intervals
 from lib.statistics.rho import ESTIMATORS
-from lib.studies.mosaic.measure import AUC_COLUMNS, KEY, TPR_COLUMNS, Measurement, auc_row, log, samples_interval
+from lib.studies.mosaic import auc_table
+from lib.studies.mosaic.auc_table import TPR_COLUMNS, samples_interval
+from lib.studies.mosaic.measurements import KEY, Measurement
 from lib.studies.mosaic.words import EXACT, NO_INJECTION
 
 Curves = Mapping[tuple[str, str], int]  # (model, setting) -> nu_max of its exact curve
-RHO_COLUMNS = (
-    *AUC_COLUMNS, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std", "rho_seeds_low",
-    "rho_seeds_high", "clamped", "extrapolated", "flat", "non_monotone",
+COLUMNS = (
+    *auc_table.COLUMNS, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std",
+    "rho_seeds_low", "rho_seeds_high", *FLAGS,
 )  # fmt: skip
 
 
-def rho_table(measurements: Iterable[Measurement], planned: Curves | None = None) -> pd.DataFrame:
-    """rho of every fuzzy setting by every estimator, in RHO_COLUMNS; and, with `seed` empty, means over seeds.
+log = logging.getLogger(__name__)
 
-    The curve is that of the exact records of the same model, seed, attack, variant and setting, or of the setting ""
-    where the model has no exact records of that setting; nu_max is its largest nu over all seeds. Where the curve does
-    not run from 1 to nu_max, rho stays empty and a warning says why. planned: the curves that there will be once
-    everything is done, so that a part of it is read off no other and off no shorter curve.
+
+def make(measurements: Iterable[Measurement], planned: Curves | None = None) -> pd.DataFrame:
+    """rho of every fuzzy setting by every estimator, in COLUMNS, and means over seeds, whose `seed` is empty.
+
+    The curve has the same setting, or the setting "" where the model has no exact records of that setting; nu_max is
+    its largest nu over all seeds. A curve that does not run from 1 to nu_max leaves rho empty, and a warning says why.
+    planned: the curves there will be once everything is done. Until then no setting is read off another curve, or off a
+    shorter one.
     rho_low, rho_high: over canaries; of a mean, that of the mean of the seeds' samples. rho_std: standard deviation
-    over seeds (ddof 0); rho_seeds_low, rho_seeds_high: t interval of the mean over seeds, of two or more.
+    over seeds (ddof 0); rho_seeds_low, rho_seeds_high: t interval of the mean over two or more seeds.
     """
-    return rho_frame(rho_rows(measurements, planned))
+    return from_rows(rows(measurements, planned))
 
 
-def rho_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The table of `rho_rows`."""
-    return frame(rows, RHO_COLUMNS, (*KEY, "estimator"))
+def from_rows(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table of these `rows`."""
+    return frame(found, COLUMNS, (*KEY, "estimator"))
 
 
-def rho_rows(measurements: Iterable[Measurement], planned: Curves | None = None) -> list[dict[str, Any]]:
-    """The rows of `rho_table`, which have their bootstrap samples as well: `rho_samples` (draws,) or None; and `curve`,
-    the setting whose exact curve rho was read off. What could not be estimated has no key `rho`."""
-    curves = _Curves(measurements := list(measurements), planned or {})
-    rows = [row for measured in measurements if _is_fuzzy(measured) for row in _rho_rows(measured, curves)]
-    return rows + list(_mean_rows(rows))
+def rows(measurements: Iterable[Measurement], planned: Curves | None = None) -> list[dict[str, Any]]:
+    """The rows of the table. A row without an estimate has no key `rho`.
+
+    Beside the columns they have `rho_samples`, bootstrap samples (draws,) or None, and `curve`, the setting whose exact
+    curve rho was read off.
+    """
+    measurements = list(measurements)
+    curves = _Curves(measurements, planned or {})
+    found = [row for measured in measurements if _is_fuzzy(measured) for row in _rows(measured, curves)]
+    return found + list(_mean_rows(found))
 
 
 def _is_fuzzy(measured: Measurement) -> bool:
@@ -52,8 +68,10 @@ def _is_fuzzy(measured: Measurement) -> bool:
 
 @dataclass(frozen=True)
 class _Curve:
-    """The exact curve of one model, seed, score and setting; `samples` (draws, levels), and why rho is not computed,
-    if so."""
+    """The exact curve of one model, seed, score and setting.
+
+    samples: (draws, levels). fault: why rho cannot be read off this curve; "" where it can.
+    """
 
     copies: list[int]
     auc: np.ndarray
@@ -76,8 +94,8 @@ class _Curves:
             self.nu_max[model, setting] = max(self.nu_max.get((model, setting), 0), largest)
         self.found = {key: _curve(points, self.nu_max[key[0], key[-1]]) for key, points in groups.items()}
 
-    def of(self, measured: Measurement) -> _Curve | None:
-        """The curve that a fuzzy setting is held against: its own, if the model has one, else the default."""
+    def curve_of(self, measured: Measurement) -> _Curve | None:
+        """The curve that a fuzzy setting is read off: its own, if the model has one, else the default."""
         return self.found.get((*measured.key[:4], self.setting_of(measured)))
 
     def setting_of(self, measured: Measurement) -> str:
@@ -90,26 +108,28 @@ def _curve(points: Sequence[Measurement], nu_max: int) -> _Curve:
     copies = [int(point.level) for point in points]
     sampled = all(point.samples is not None for point in points)
     missing = sorted({1, nu_max} - set(copies))
-    fault = f"its exact curve lacks nu = {missing[0]}" if missing else ""
+    fault = f"its exact curve has no nu = {missing[0]}" if missing else ""
     if nu_max < 2:
-        fault = "an exact curve wants nu = 1 and a larger nu"
+        fault = "an exact curve needs nu = 1 and a larger nu"
     samples = np.stack([point.samples for point in points], axis=-1) if sampled else None
     return _Curve(copies, np.array([point.auc for point in points]), samples, nu_max, fault)
 
 
-def _rho_rows(measured: Measurement, curves: _Curves) -> Iterator[dict[str, Any]]:
-    """A row for each estimator; empty estimates, and a warning, where there is no whole exact curve."""
-    curve = curves.of(measured)
+def _rows(measured: Measurement, curves: _Curves) -> Iterator[dict[str, Any]]:
+    """A row for each estimator; without a whole exact curve the estimates are empty, and a warning says so."""
+    curve = curves.curve_of(measured)
     fault = "it has no exact records" if curve is None else curve.fault
     if fault:
-        log.warning("rho of %s is left empty: %s", dict(zip(KEY, measured.key)), fault)
+        log.warning("no rho for %s: %s", dict(zip(KEY, measured.key)), fault)
     for estimator in ESTIMATORS:
-        row = {**auc_row(measured), "estimator": estimator, "n_seeds": 0 if fault else 1}
-        row["curve"] = curves.setting_of(measured)
-        yield row if curve is None or fault else {**row, **_rho_fields(measured, curve, estimator)}
+        row = {**auc_table.row(measured), "estimator": estimator, "curve": curves.setting_of(measured)}
+        if curve is None or fault:
+            yield {**row, "n_seeds": 0}
+        else:
+            yield {**row, "n_seeds": 1, **_estimate(measured, curve, estimator)}
 
 
-def _rho_fields(measured: Measurement, curve: _Curve, estimator: str) -> dict[str, Any]:
+def _estimate(measured: Measurement, curve: _Curve, estimator: str) -> dict[str, Any]:
     estimate = ESTIMATORS[estimator](curve.copies, curve.auc, measured.auc)
     samples = None
     if curve.samples is not None and measured.samples is not None:
@@ -123,20 +143,22 @@ def _rho_fields(measured: Measurement, curve: _Curve, estimator: str) -> dict[st
 
 
 def _mean_rows(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Means over the seeds whose rho is known, `seed` empty, for every other key."""
+    """Means over the seeds whose rho is known, for every key without its seed."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
         key = tuple(row[name] for name in (*KEY, "estimator") if name != "seed")
         groups.setdefault(key, []).append(row)
     for group in groups.values():
-        if known := [row for row in group if "rho" in row]:
+        known = [row for row in group if "rho" in row]
+        if known:
             yield _mean_row(known)
 
 
 def _mean_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     means = ("auc", *TPR_COLUMNS, "nominal_copies", "effective_copies", "nu_eq", "rho")
     auc_low, auc_high = samples_interval(_mean_samples(rows, "samples"))
-    rho_low, rho_high = samples_interval(samples := _mean_samples(rows, "rho_samples"))
+    samples = _mean_samples(rows, "rho_samples")
+    rho_low, rho_high = samples_interval(samples)
     seeds_low, seeds_high = intervals.seeds_interval([row["rho"] for row in rows])
     sizes = {row["n_members"] for row in rows}
     return {

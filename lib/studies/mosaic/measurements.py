@@ -1,43 +1,35 @@
-"""AUCs of a sweep, from per-canary scores: the table `auc`. Columns and their order are fixed here.
+"""The AUC of every score of every fine-tuned model, from the scores of its canaries.
 
-Records (one for each fine-tuned model) are measured once; the tables `auc` and `rho` are made of the measurements.
+`Record`: the scores of one fine-tuned model. `Measurement`: the AUC of one of its scores, with bootstrap samples.
+`auc_table` lays the measurements out; `rho_table` computes rho from them.
 """
 
 import itertools
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
-from lib.reporting.frames import frame
-from lib.statistics import intervals, roc
+from lib.statistics import roc
 from lib.studies.mosaic.words import EXACT, split_score
 
 BOOTSTRAP_DRAWS = 1000
-KEY = ("model", "seed", "attack", "variant", "kind", "level", "setting")
-POINT = ("model", "seed", "kind", "level", "setting")  # of a record
-TPR_COLUMNS = tuple(f"tpr_at_fpr_{target:g}" for target in roc.FPR_TARGETS)
-AUC_COLUMNS = (
-    *KEY, "n_members", "nominal_copies", "effective_copies", "auc", "auc_low", "auc_high", *TPR_COLUMNS,
-)  # fmt: skip
-
-log = logging.getLogger(__name__)
+KEY = ("model", "seed", "attack", "variant", "kind", "level", "setting")  # of a measurement
+RECORD_KEY = ("model", "seed", "kind", "level", "setting")
 
 
 @dataclass(frozen=True)
 class Record:
     """The scores of one fine-tuned model.
 
-    labels: model (str), seed (int), kind ("exact", "replace", ..., or "none" for what no injection made), level
-    (a number: nu, R, tau, ...) and, unless it is the default "", setting (str: what else tells it from other records
-    of the kind, `ngram=2`). members, non_members: score name -> (n,) and (m,) floats, higher = member; a name that
-    ends in `_paper` is the published variant. effective_copies, nominal_copies: copies of a canary that stand whole in
-    one training sequence, and that were injected (known for exact records), means over canaries.
+    labels: model (str), seed (int), kind ("exact", "replace", ..., or "none" without any injection), level (a number:
+    nu, R, tau, ...) and, unless it is the default "", setting (str: what else distinguishes it from other records of
+    the kind, such as `ngram=2`). members, non_members: score name -> (n,) and (m,) floats, higher = member; a name that
+    ends in `_paper` is the published variant. effective_copies: copies of a canary that stand whole in one training
+    sequence; nominal_copies: copies that were injected (the level of exact records); both are means over canaries.
     """
 
     labels: Mapping[str, Any]
@@ -50,7 +42,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The AUC of one score of one record, with its bootstrap samples (draws,), if canaries were at hand."""
+    """The AUC of one score of one record. samples: of its bootstrap, (draws,); None where only the AUC is known."""
 
     model: str
     seed: int
@@ -61,7 +53,7 @@ class Measurement:
     auc: float
     setting: str = ""
     samples: np.ndarray | None = None
-    tpr: tuple[float, ...] = (float("nan"),) * len(TPR_COLUMNS)
+    tpr: tuple[float, ...] = (float("nan"),) * len(roc.FPR_TARGETS)
     n_members: int | None = None
     nominal_copies: float = float("nan")
     effective_copies: float = float("nan")
@@ -76,7 +68,7 @@ def measure(records: Iterable[Record], seed: int, n_bootstrap: int = BOOTSTRAP_D
 
     The bootstrap counts depend on (seed, the record's seed) alone: settings over the same canaries are resampled
     together, so that a difference, or rho, has the interval of paired samples.
-    Raises TesseraError naming the record and the score for missing, empty or NaN scores, or a record that comes twice.
+    Raises TesseraError naming the record and the score for missing, empty or NaN scores, or for two equal records.
     """
     found = [measured for record in records for measured in _measure_record(record, seed, n_bootstrap)]
     found.sort(key=lambda measured: measured.key)
@@ -84,11 +76,6 @@ def measure(records: Iterable[Record], seed: int, n_bootstrap: int = BOOTSTRAP_D
         if one.key == other.key:
             raise TesseraError(f"two records for {dict(zip(KEY, one.key))}; give each setting a label of its own")
     return found
-
-
-def auc_table(measurements: Iterable[Measurement]) -> pd.DataFrame:
-    """One row for each measurement, in AUC_COLUMNS."""
-    return frame([auc_row(measured) for measured in measurements], AUC_COLUMNS, KEY)
 
 
 def _measure_record(record: Record, seed: int, n_bootstrap: int) -> Iterator[Measurement]:
@@ -108,7 +95,8 @@ def _measure_record(record: Record, seed: int, n_bootstrap: int) -> Iterator[Mea
 
 
 def labels_of(record: Record) -> dict[str, Any]:
-    return {"setting": "", **{name: record.labels[name] for name in POINT if name in record.labels}}
+    """The labels in RECORD_KEY, the default setting included."""
+    return {"setting": "", **{name: record.labels[name] for name in RECORD_KEY if name in record.labels}}
 
 
 def _bootstrap_counts(seed: int, record_seed: int, size: tuple[int, int], draws: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,25 +114,13 @@ def _measurement(
 ) -> Measurement:  # fmt: skip
     attack, variant = split_score(score)
     return Measurement(
-        **labels, attack=attack, variant=variant,
+        **labels,
+        attack=attack,
+        variant=variant,
         auc=roc.auc(positive, negative),
         samples=roc.bootstrap_auc(positive, negative, *counts),
         tpr=tuple(roc.tpr_at_fpr(positive, negative, target) for target in roc.FPR_TARGETS),
         n_members=len(positive) if record.n_members is None else record.n_members,
         nominal_copies=float(labels["level"]) if labels["kind"] == EXACT else record.nominal_copies,
         effective_copies=record.effective_copies,
-    )  # fmt: skip
-
-
-def auc_row(measured: Measurement) -> dict[str, Any]:
-    low, high = samples_interval(measured.samples)
-    return {
-        **dict(zip(KEY, measured.key)), **dict(zip(TPR_COLUMNS, measured.tpr)),
-        "n_members": measured.n_members, "nominal_copies": measured.nominal_copies,
-        "effective_copies": measured.effective_copies, "auc": measured.auc, "auc_low": low, "auc_high": high,
-        "samples": measured.samples,
-    }  # fmt: skip
-
-
-def samples_interval(samples: np.ndarray | None) -> tuple[float, float]:
-    return (np.nan, np.nan) if samples is None else intervals.interval(samples)
+    )

@@ -1,0 +1,52 @@
+"""Figures of the extraction study: the table in, matplotlib figures out. A measure keeps its colour and marker."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lib.reporting import drawing
+from lib.studies.mosaic import words
+
+LINES = {"edit_similarity": "edit similarity", "bleu": "BLEU", "exact": "exact"}
+
+
+def extraction_figure(extraction: pd.DataFrame, published: pd.DataFrame, kind: str) -> Figure:
+    """The measures against the level of `kind`, one panel per model, of the default setting or the first one."""
+    rows = extraction[extraction["kind"] == kind]
+    rows = rows[rows["setting"] == words.ordered_settings(rows["setting"])[0]]
+    reference = published[published["kind"] == kind]
+
+    def panel(axes: Axes, model: str) -> None:
+        mine = _drawn(rows[rows["model"] == model])
+        if len(reference):
+            _reference(axes, reference)
+        for (measure, label), style in zip(LINES.items(), drawing.LINES):
+            _line(axes, mine[(mine["measure"] == measure) & (mine["side"] == "members")], label, style)
+        others = mine[(mine["measure"] == "edit_similarity") & (mine["side"] == "non_members")]
+        _line(axes, others, "non-members", (drawing.GREY, "x", ":"))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        drawing.widen(axes, -0.02, 0.3)
+
+    return drawing.panels(list(dict.fromkeys(rows["model"])), panel, words.level_name(kind), "share, similarity")
+
+
+def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds if there are several seeds, otherwise the rows of the one seed with their intervals."""
+    means = rows[rows["seed"].isna() & (rows["n_seeds"] > 1)]
+    return means if len(means) else rows[rows["seed"].notna()]
+
+
+def _reference(axes: Axes, published: pd.DataFrame) -> None:
+    label = f"published ({published['model'].iloc[0]})"
+    style = {"color": "#9a9a9a", "linewidth": 3, "alpha": 0.6, "marker": "s"}
+    axes.plot(published["level"], published["edit_similarity"], label=label, **style)
+
+
+def _line(axes: Axes, rows: pd.DataFrame, label: str, style: tuple[str, str, str]) -> None:
+    rows = rows.sort_values("level")
+    level, value, low, high = rows[["level", "value", "low", "high"]].to_numpy(dtype=np.float64).T
+    bars = np.clip([value - low, high - value], 0, None)
+    colour, marker, dash = style
+    axes.errorbar(level, value, bars, color=colour, marker=marker, linestyle=dash, elinewidth=0.5, label=label)

@@ -1,0 +1,40 @@
+"""The mosaic study as its stages left it on disk: scores, canaries and training metrics, read into records."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.artifacts import store
+from lib.base import hdf5
+from lib.studies import collect
+from lib.studies.mosaic import bag_of_words
+from lib.studies.mosaic.figures import TrainingCurve
+from lib.studies.mosaic.measurements import Record
+
+
+def read(labels: Mapping[str, Any], scores: Path, injected: Path) -> Record:
+    """The record of one fine-tuned model: scores.h5, and the copies in injected.h5. Checks every checksum."""
+    sides = collect.verified_columns(scores, "members", "non_members")
+    copies = collect.verified_columns(injected, "effective_copies", "nominal_copies")
+    return Record(labels, **sides, **{name: float(np.mean(column)) for name, column in copies.items()})
+
+
+def baseline(labels: Mapping[str, Any], members: Path, non_members: Path) -> Record | None:
+    """How well a bag of words tells members from non-members (see `bag_of_words`). Checks every checksum.
+
+    labels: model, seed and setting. None, and a warning, where there are too few canaries.
+    """
+    for file in (members, non_members):
+        store.verify(file.parent)
+    tokens = [hdf5.read(file, "tokens") for file in (members, non_members)]
+    record = bag_of_words.record(labels["model"], labels["seed"], *tokens)
+    return record and replace(record, labels={**record.labels, "setting": labels["setting"]})
+
+
+def training_curve(metrics: Path) -> TrainingCurve:
+    """Held-out loss and AUC during one fine-tuning. Checks the file's checksum."""
+    store.verify_file(metrics)
+    return TrainingCurve(*(hdf5.read(metrics, name) for name in ("evaluation_step", "held_out_loss", "auc")))

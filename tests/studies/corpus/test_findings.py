@@ -1,0 +1,23 @@
+"""The corpus study in words."""
+
+from lib.studies.corpus import findings, tables
+from tests.studies.corpus.toy import data
+
+
+def test_words_say_what_the_figure_says() -> None:
+    given_data = data()
+    texts = findings.in_words(given_data, tables.make(given_data))
+    assert texts[0] == (
+        "A sequence repeated exactly about 100 times has on average 2 near-duplicates within Levenshtein distance 10 "
+        "(± 0, 2 targets) and 1.5 within Hamming distance 10 (± 0.5, 2 targets), without exact copies. 50 % of the 4 "
+        "by Levenshtein distance survive 50-gram deduplication."
+    )
+    assert texts[2].startswith("A random sequence of the corpus has on average 0 near-duplicates")
+    assert texts[2].endswith("Deduplication has nothing to remove.")
+    assert texts[3] == "The whole corpus was scanned; nothing is extrapolated."
+
+
+def test_warnings_name_few_targets_and_a_part_of_the_corpus() -> None:
+    texts = findings.warnings(data(scanned_fraction=0.05))
+    assert texts[0] == "A sequence repeated exactly about 100 times: only 2 targets."
+    assert texts[-1].startswith("Only 5 % of the corpus")

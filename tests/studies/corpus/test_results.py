@@ -1,0 +1,36 @@
+"""What the corpus study writes: the same bytes again, and figures of whatever there is."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lib.reporting import writer
+from lib.studies.corpus import results, tables
+from tests.studies.corpus.toy import data
+
+DESCRIPTION = writer.Description("Near-duplicates of a toy", provenance={"all": "by hand"})
+
+
+def test_everything_is_written_and_twice_the_same_bytes(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        results.write(tmp_path / folder, "toy", data(), DESCRIPTION)
+    one, two = (
+        {path.relative_to(tmp_path / folder): path.read_bytes() for path in sorted((tmp_path / folder).rglob("*.*"))}
+        for folder in ("a", "b")
+    )
+    assert one == two
+    wanted = {f"{name}.{kind}" for name in ("cumulative", "metrics", "survival", "exact") for kind in ("png", "pdf")}
+    wanted |= {f"{name}.csv" for name in ("cumulative", "metrics", "survival", "exact", "targets")}
+    assert wanted | {"report.html"} <= {path.name for path in one}
+    page = (tmp_path / "a/sweeps/toy/report.html").read_text()
+    assert "survive 50-gram deduplication" in page
+    assert "<td>≤ 10</td>" not in page
+    assert page.count("data:image/png;base64") == 4
+
+
+def test_without_near_duplicates_or_optional_parts_there_are_still_figures() -> None:
+    bare = tables.NearDuplicates(np.zeros(0, "<u4"), np.zeros(0, "<u2"))
+    found = tables.make(data(near=dict.fromkeys(tables.METRICS, bare), histograms={}))
+    assert set(found) == {"cumulative", "metrics", "targets"}
+    assert (found["cumulative"]["mean"] == 0).all()
+    assert [drawn.name for drawn in results.draw(found)] == ["cumulative", "metrics"]

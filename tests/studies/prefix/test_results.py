@@ -1,0 +1,69 @@
+"""What the prefix study writes: texts that come back, the same bytes again, the report."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.base import places
+from lib.reporting import writer
+from lib.studies.prefix import results, tables
+from lib.studies.prefix.tables import Texts
+from tests.studies.prefix.toy import NASTY, attack, two_lengths, two_sizes
+
+DESCRIPTION = writer.Description("A toy attack", provenance={"all": "by hand"})
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("prefix")
+    results.write(root, "toy", two_sizes(), DESCRIPTION)
+    return root
+
+
+def test_texts_of_every_kind_come_back_from_the_published_columns(written: Path) -> None:
+    path = places.tables(written, "toy") / "samples_small_8.csv"
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [line["prompt"] for line in rows] == NASTY[:6]
+    assert [line["sample"] for line in rows] == list(attack().texts.sample)
+    assert [line["memorized"] for line in rows] == ["False", "True", "True", "False", "True", "False"]
+    assert float(rows[0]["PPL_XL"]) == pytest.approx(np.e, rel=1e-7)
+    frame = pd.read_csv(path, keep_default_na=False)
+    assert frame["PPL_S"].dtype == np.float64
+    assert frame["prompt"].tolist() == NASTY[:6]
+
+
+def test_everything_is_written_and_the_same_again(written: Path, tmp_path: Path) -> None:
+    results.write(tmp_path, "toy", two_sizes(), DESCRIPTION)
+    kinds = {
+        places.tables: "memorized.csv scores.h5 differences.csv discordant.csv extraction.csv rankings.csv",
+        places.figures: "sizes.png sizes.pdf lengths.png repetitions.png subsets.png extraction.png",
+    }
+    for place, files in kinds.items():
+        for name in files.split():
+            assert (place(written, "toy") / name).read_bytes() == (place(tmp_path, "toy") / name).read_bytes()
+    assert places.report(written, "toy").read_bytes() == places.report(tmp_path, "toy").read_bytes()
+
+
+def test_the_report_is_whole(written: Path) -> None:
+    text = places.report(written, "toy").read_text()
+    for said in ("Wilson", "McNemar", "memorized_by_repetition", "Suffix in the prompt", "extraction", "by hand"):
+        assert said in text
+
+
+def test_the_closing_table_has_models_by_size_and_prompt_lengths_across() -> None:
+    header, rows = results.summary(tables.make(two_lengths()))
+    assert header == ["model", "parameters", "8 tokens", "16 tokens"]
+    assert rows == [["small", "0.001 M", "50 %", "100 %"], ["rival", "0.0011 M", "83.3 %", "83.3 %"]]
+
+
+def test_a_sweep_with_nothing_known_but_the_prompts_is_drawn(tmp_path: Path) -> None:
+    bare = attack("alone", [0, 0], subset=np.array(["", ""]), repetitions=np.zeros(2, np.int64), family="unknown",
+                  evidence={"large": np.array([1.0, np.nan])}, texts=Texts(*[["x", ""]] * 4))  # fmt: skip
+    found = results.write(tmp_path, "bare", [bare], DESCRIPTION)
+    assert sorted(file.stem for file in places.figures(tmp_path, "bare").glob("*.png")) == ["extraction"]
+    assert found["rankings"]["rank"].tolist() == [1, 2]
+    assert "PPL_S" in (places.tables(tmp_path, "bare") / "samples_alone_8.csv").read_text()

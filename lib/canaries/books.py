@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from lib.tokens.tokenization import encode_with_offsets
-
 
 def first_tokens(tokenizer: Any, text: str, count: int) -> str:
     """The beginning of `text` that its first `count` tokens cover; all of it when it has no more than these.
@@ -37,4 +35,6 @@ def choose(order: Sequence[int], text_of: Callable[[int], str], fits: Callable[[
 
 
 def _token_ends(tokenizer: Any, text: str) -> np.ndarray:
+    from lib.tokens.tokenization import encode_with_offsets  # imports transformers
+
     return encode_with_offsets(tokenizer, text)[1][:, 1]

@@ -3,8 +3,6 @@
 import os
 from datetime import timedelta
 
-import torch
-
 # Environment variables that DeepSpeed reads. A single process does not use the port: `join` gives it a store in memory,
 # so that tasks that start together cannot take each other's port.
 ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
@@ -17,6 +15,8 @@ def join() -> None:
     DS_ACCELERATOR=cpu in the environment keeps a training off a GPU that is there. Call this before anything
     imports DeepSpeed, which settles on its accelerator when it is imported.
     """
+    import torch
+
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
     alone = size() == 1
     if alone:
@@ -49,10 +49,14 @@ def size() -> int:
 
 def barrier() -> None:
     """Wait until every rank is here."""
+    import torch
+
     torch.distributed.barrier()
 
 
 def leave() -> None:
     """Close the process group, after every rank has come to the end."""
+    import torch
+
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

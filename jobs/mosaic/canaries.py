@@ -26,10 +26,11 @@ import numpy as np
 from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.config import at_least, execution
-from lib.base.seeds import generator
+from lib.base.seeds import key
 from lib.canaries import canaries_file
+from lib.generation.decoding import Decoding
 
-VERSION = 1
+VERSION = 2
 INPUTS = ("reference", "target")
 OPTIONAL_INPUTS = ("exclude",)
 SLUG = ("role", "seed")
@@ -80,6 +81,11 @@ class Config:
         at_least(0, seed=self.seed)
         if not 0 < self.max_jaccard <= 1:
             raise ValueError(f"max_jaccard is {self.max_jaccard}; it must be above 0 and at most 1")
+        self.decoding()
+
+    def decoding(self) -> Decoding:
+        """How texts are sampled. Raises ValueError for settings out of range."""
+        return Decoding("sample", self.temperature, self.top_k, self.top_p)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
@@ -98,7 +104,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 
 
 def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[str]]:
-    """The texts of the given indices, each from a stream of its own; a text ends when it has enough target ids."""
+    """The texts of the given indices, each by a key of its own; a text ends when it has enough target ids."""
     from lib.generation import sampling
     from lib.models import loading
     from lib.tokens.tokenization import decode, decode_all, encode
@@ -112,11 +118,8 @@ def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[
         return len(encode(target, decode(tokenizer, ids))) >= config.length + SPARE_TOKENS
 
     def draw(indices: range) -> list[str]:
-        streams = [generator(config.seed, f"canary {config.role}", index) for index in indices]
-        rows = sampling.sample(
-            model, [start], n_tokens, streams, suppress=suppress, enough=enough,
-            temperature=config.temperature, top_k=config.top_k, top_p=config.top_p,
-        )  # fmt: skip
+        keys = np.array([key(config.seed, f"canary {config.role}", index) for index in indices], dtype=np.int64)
+        rows = sampling.sample(model, [start], n_tokens, keys, config.decoding(), suppress=suppress, enough=enough)
         return decode_all(tokenizer, rows)
 
     return draw

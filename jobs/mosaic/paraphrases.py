@@ -36,12 +36,13 @@ from lib.artifacts import store
 from lib.base import blocks, hdf5, places
 from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError, UsageError
-from lib.base.seeds import generator
+from lib.base.seeds import generator, key
 from lib.canaries import canaries_file
 from lib.generation.chat_endpoint import Endpoint, check_url
+from lib.generation.decoding import Decoding
 from lib.perturbations import paraphrase
 
-VERSION = 1
+VERSION = 2
 INPUTS = ("canaries", "target_tokenizer")
 OPTIONAL_INPUTS = ("model",)
 SLUG = ("source", "seed")
@@ -106,8 +107,13 @@ class Config:
             raise ValueError(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
         if self.per_answer > self.rephrasings:
             raise ValueError(f"per_answer is {self.per_answer}; it must be at most rephrasings ({self.rephrasings})")
+        self.decoding()
         _check_keys(self)
         _check_secrets(self)
+
+    def decoding(self) -> Decoding:
+        """How the local model samples. Raises ValueError for settings out of range."""
+        return Decoding("sample", self.temperature, top_p=self.top_p)
 
 
 KEYS = {"model": ("begin",), "endpoint": ("url", "model_name", "key_variable")}
@@ -206,14 +212,14 @@ def _of_model(config: Config, inputs: dict[str, Path]) -> AskAbout:
 
     tokenizer = loading.load_tokenizer(inputs["model"])
     model = loading.load_causal_lm(inputs["model"], config.dtype, loading.device(config.device))
-    how = chat_model.Answering(config.max_new_tokens, config.temperature, config.top_p, config.prompt, config.begin)
+    how = chat_model.Answering(config.max_new_tokens, config.decoding(), config.prompt, config.begin)
     answered: dict[tuple[int, int], str] = {}
 
     def ask(row: int, text: str, number: int) -> str:
         if (row, number) not in answered:
             numbers = range(number, min(number + config.batch_size, config.attempts))
-            streams = [generator(config.seed, "paraphrase", row, one) for one in numbers]
-            given = chat_model.answers(model, tokenizer, paraphrase.question(text, config.per_answer), streams, how)
+            keys = np.array([key(config.seed, "paraphrase", row, one) for one in numbers], dtype=np.int64)
+            given = chat_model.answers(model, tokenizer, paraphrase.question(text, config.per_answer), keys, how)
             answered.clear()
             answered.update({(row, one): answer for one, answer in zip(numbers, given)})
         return answered[row, number]

@@ -31,7 +31,7 @@ from lib.artifacts import store
 from lib.base import blocks, hdf5, places
 from lib.base.config import at_least, execution, plain
 from lib.base.errors import TesseraError
-from lib.base.seeds import generator
+from lib.base.seeds import key
 from lib.generation.decoding import Decoding
 from lib.prefix import prompts_file
 from lib.prefix.discoverable import samples_by_probability
@@ -167,8 +167,7 @@ class _Worker:
 
 def keys(seed: int, prompts: Prompts, rows: slice) -> np.ndarray:
     """The key of all draws for a prompt, int64; it depends on (seed, document) alone."""
-    drawn = [generator(seed, "continuations", int(number)).integers(2**63) for number in prompts.document[rows]]
-    return np.array(drawn, dtype=np.int64)
+    return np.array([key(seed, "continuations", int(number)) for number in prompts.document[rows]], dtype=np.int64)
 
 
 def _samples_needed(decoding: Decoding, made: "Continued") -> np.ndarray:

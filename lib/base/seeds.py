@@ -13,3 +13,8 @@ def generator(seed: int, purpose: str, *index: int) -> np.random.Generator:
     """
     words = np.frombuffer(hashlib.sha256(purpose.encode()).digest()[:16], dtype="<u4")
     return np.random.default_rng(np.random.SeedSequence([seed, *map(int, words), len(index), *index]))
+
+
+def key(seed: int, purpose: str, *index: int) -> int:
+    """A secret below 2^63 that depends on (seed, purpose, index) alone, for draws that are counted."""
+    return int(generator(seed, purpose, *index).integers(2**63))

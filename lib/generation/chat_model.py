@@ -1,33 +1,31 @@
-"""Answers of a local chat model: its own chat template, and a random stream for each answer."""
+"""Answers of a local chat model: its own chat template, and a key of its own for the draws of each answer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.base.errors import TesseraError, UsageError
 from lib.generation import continuations, sampling
+from lib.generation.decoding import Decoding
 from lib.models.limits import n_logits, positions
 from lib.tokens.tokenization import decode, encode
 
 
 @dataclass(frozen=True)
 class Answering:
-    """How answers are sampled. prompt: `chat` (the tokenizer's template) or `plain` (for a model without one); begin:
+    """How answers are made. prompt: `chat` (the tokenizer's template) or `plain` (for a model without one); begin:
     the text that every answer begins with, given to the model as if it had written it."""
 
     max_new_tokens: int
-    temperature: float = 1.0
-    top_p: float = 1.0
+    decoding: Decoding
     prompt: str = "chat"
     begin: str = ""
 
 
-def answers(
-    model: Any, tokenizer: Any, question: str, streams: Sequence[np.random.Generator], how: Answering
-) -> list[str]:
-    """One answer for each random stream, without the id that ends it.
+def answers(model: Any, tokenizer: Any, question: str, keys: NDArray[np.int64], how: Answering) -> list[str]:
+    """One answer for each key, without the id that ends it.
 
     Raises UsageError for a tokenizer without chat template, TesseraError for a model with too few positions.
     """
@@ -41,7 +39,7 @@ def answers(
     ends = set(continuations.end_ids(model, tokenizer))
     never = [index for index in sampling.suppressed_ids(tokenizer, n_logits(model)) if index not in ends]
     made = sampling.sample(
-        model, start, how.max_new_tokens, streams, temperature=how.temperature, top_p=how.top_p, suppress=never,
+        model, start, how.max_new_tokens, keys, how.decoding, suppress=never,
         enough=lambda ids: not ends.isdisjoint(ids),
     )  # fmt: skip
     return [how.begin + decode(tokenizer, _before(ids, ends)) for ids in made]

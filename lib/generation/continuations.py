@@ -14,15 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from lib.generation import next_token
+from lib.generation.decode_loop import ENDED, grow
 from lib.generation.decoder_state import DecoderState, rows_together
 from lib.generation.decoding import Decoding
 from lib.models import output_head
 from lib.models.limits import positions, vocabulary
 from lib.models.token_scores import check_sequences
-
-ENDED = -1  # what fills a row after its end
-CHECK_EVERY = 16  # ids between two looks at which rows have ended
-COMPACT_BELOW = 0.5  # share of rows still going at which the batch is made smaller
 
 
 @dataclass(frozen=True)
@@ -182,29 +179,21 @@ def _continue(
     ends: Sequence[int],
 ) -> tuple[NDArray[np.int64], torch.Tensor]:
     """The ids of every row, (rows, n_tokens), and l, mu and sigma of each, (3, rows, n_tokens)."""
-    made = torch.full((len(logits), n_tokens), ENDED, dtype=torch.long, device=logits.device)
-    scores = torch.full((3, *made.shape), torch.nan, device=logits.device)
-    going = torch.arange(len(logits), device=logits.device)
+    scores = torch.full((3, len(logits), n_tokens), torch.nan, device=logits.device)
     stops = torch.tensor(list(ends), dtype=torch.long, device=logits.device)
-    for step in range(n_tokens):
-        tokens = next_token.next_ids(logits, how, keys[going], step)
-        made[going, step] = tokens
-        scores[:, going, step] = torch.stack(output_head.reduced(logits, tokens, moments=True)[:3])
-        if step + 1 == n_tokens:
-            break
-        if len(stops) and (step + 1) % CHECK_EVERY == 0:
-            kept = torch.nonzero(~torch.isin(made[going, : step + 1], stops).any(1))[:, 0]
-            if len(kept) == 0:
-                break
-            if len(kept) < COMPACT_BELOW * len(going):
-                going, tokens = going[kept], tokens[kept]
-                state.select(kept)
-        logits = state.logits(state.read(tokens[:, None])[:, -1])
+
+    def ended(made: torch.Tensor) -> torch.Tensor:
+        return torch.isin(made, stops).any(1)
+
+    def score(rows: torch.Tensor, step: int, logits: torch.Tensor, ids: torch.Tensor) -> None:
+        scores[:, rows, step] = torch.stack(output_head.reduced(logits, ids, moments=True)[:3])
+
+    made = grow(state, logits, n_tokens, how, keys, ended, observe=score)
     return _cut(made.cpu().numpy(), ends), scores
 
 
 def _cut(made: NDArray[np.int64], ends: Sequence[int]) -> NDArray[np.int64]:
-    """ENDED in place of what a row went on with after its end, while it waited for its batch."""
+    """ENDED in place of what a row went on with between its end and the next look at it."""
     ended = np.isin(made, list(ends))
     before = np.cumsum(ended, axis=1) - ended
     return np.where(before > 0, ENDED, made)

@@ -1,7 +1,9 @@
-"""Chooses the next id of every text: greedy, or sampled with temperature, top-k and top-p; and scores given ids.
+"""The next id of every text, greedy or sampled with temperature, top-k and top-p; and how likely a given id was.
 
-Sampling is an exponential race (see lib.generation.sampling) whose noise is counted (see
-lib.generation.counter_noise): the winner of a row depends on its own logits, key and step, never on other rows.
+Sampling is an exponential race: argmax_v p_v / E_v with E_v ~ Exp(1) is distributed as p (the Gumbel-max trick without
+the logarithms). Unlike an inverse distribution function, it changes its winner only when the two fastest tie up to
+rounding. Its noise is counted (see lib.generation.counter_noise): the winner of a row depends on its own logits, key
+and step, never on the rows beside it.
 """
 
 import torch
@@ -9,7 +11,6 @@ import torch
 from lib.generation.counter_noise import exponentials
 from lib.generation.decoding import Decoding
 from lib.generation.largest import largest
-from lib.generation.sampling import truncate
 
 
 def next_ids(logits: torch.Tensor, decoding: Decoding, keys: torch.Tensor, step: int) -> torch.Tensor:
@@ -36,6 +37,19 @@ def log_probs(logits: torch.Tensor, targets: torch.Tensor, decoding: Decoding) -
         return torch.where(picked, 0.0, -torch.inf)
     kept = truncate(logits.float() / decoding.temperature, decoding.top_k, decoding.top_p)
     return kept.log_softmax(1).gather(1, targets[:, None])[:, 0]
+
+
+def truncate(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
+    """Set to -inf what top-k, then nucleus sampling leave out. logits: rows x V; ties at the cut stay in."""
+    if 0 < top_k < logits.shape[1]:
+        cut = largest(logits, top_k)[0][:, -1:]
+        logits = logits.masked_fill(logits < cut, -torch.inf)
+    if top_p < 1:
+        ordered = logits.sort(descending=True).values
+        mass = ordered.softmax(1).cumsum(1)
+        last = (mass < top_p).sum(1, keepdim=True).clamp_(max=logits.shape[1] - 1)  # the id that reaches the mass stays
+        logits = logits.masked_fill(logits < ordered.gather(1, last), -torch.inf)
+    return logits
 
 
 def _choices(logits: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor, torch.Tensor]:

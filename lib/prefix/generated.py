@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.generation.continuations import ENDED
+from lib.generation.decode_loop import ENDED
 from lib.models.token_scores import TokenScores, score_tokens
 from lib.tokens.tokenization import decode_all, encode_all
 

@@ -1,6 +1,6 @@
 """Measures how much of the true suffix a continuation repeats: rows of token ids, over the suffix's length S.
 
-A continuation that ended early is filled up with lib.generation.continuations.ENDED, which is not an id.
+A continuation that ended early is filled up with lib.generation.decode_loop.ENDED, which is not an id.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from lib.generation.continuations import ENDED
+from lib.generation.decode_loop import ENDED
 from lib.prefix import bleu
 
 IdMatrix = NDArray[np.integer]

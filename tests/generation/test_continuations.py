@@ -20,7 +20,7 @@ from transformers import (
     RwkvForCausalLM,
 )
 
-from lib.generation import continuations, next_token
+from lib.generation import continuations, decode_loop, next_token
 from lib.generation.decoding import Decoding
 from lib.models import attention_cache, mamba_scan
 from lib.models.token_scores import score_tokens
@@ -172,7 +172,7 @@ def test_nothing_to_do_is_an_error() -> None:
 @pytest.mark.parametrize("how", [GREEDY, SAMPLING], ids=lambda how: how.kind)
 def test_what_was_made_is_scored_as_a_pass_of_its_own_would(model, how: Decoding) -> None:
     found = made(model, how, batch_size=3)
-    texts = [[*prompt, *ids[ids != continuations.ENDED]] for prompt, ids in zip(PROMPTS, found.ids)]
+    texts = [[*prompt, *ids[ids != decode_loop.ENDED]] for prompt, ids in zip(PROMPTS, found.ids)]
     wanted = score_tokens(model, texts, moments=True)
     for name in ("log_probs", "mu", "sigma"):
         matrix = getattr(found, name)

@@ -56,6 +56,17 @@ def test_truncated_ids_are_never_drawn(values: list[int], top_k: int, top_p: flo
     assert torch.isfinite(next_token.log_probs(logits.expand(50, -1), drawn, how)).all()
 
 
+@given(st.permutations(list(range(12))), st.integers(0, 14), st.floats(0.05, 1.0))
+def test_truncation_equals_brute_force(order: list[int], top_k: int, top_p: float) -> None:
+    logits = np.array(order, dtype=np.float32) / 3
+    ranked = np.argsort(-logits)[: top_k or None]
+    p = np.exp(logits[ranked].astype(np.float64)) / np.exp(logits[ranked].astype(np.float64)).sum()
+    wanted = set(ranked[np.cumsum(p) - p < top_p - 1e-6].tolist())
+    kept = next_token.truncate(torch.from_numpy(logits)[None], top_k, top_p)[0]
+    allowed = set(ranked[np.cumsum(p) - p < top_p + 1e-6].tolist())
+    assert wanted <= set(torch.isfinite(kept).nonzero().ravel().tolist()) <= allowed
+
+
 @pytest.mark.parametrize("how", [Decoding("sample"), Decoding("sample", top_k=3)], ids=str)
 def test_a_row_does_not_feel_its_batch(how: Decoding) -> None:
     logits = torch.randn(9, 50, generator=torch.Generator().manual_seed(0))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.generation.continuations import ENDED
+from lib.generation.decode_loop import ENDED
 from lib.prefix import bleu, matching
 
 IDS = st.lists(st.integers(0, 3), max_size=9)

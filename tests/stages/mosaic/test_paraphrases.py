@@ -16,6 +16,7 @@ from lib.base import hdf5
 from lib.base.errors import TesseraError, UsageError
 from lib.canaries import canaries_file
 from lib.generation.chat_endpoint import Endpoint
+from lib.generation.decoding import Decoding
 from lib.models import loading
 from lib.tokens.tokenization import encode
 
@@ -297,10 +298,10 @@ def test_a_chat_template_is_used(tiny_causal_lm: Path) -> None:
 
     tokenizer = loading.load_tokenizer(tiny_causal_lm)
     tokenizer.chat_template = "{% for m in messages %}<|endoftext|>[{{ m.role }}]{{ m.content }}{% endfor %}[a]"
-    how = chat_model.Answering(4, begin="1.")
+    how = chat_model.Answering(4, Decoding("sample"), begin="1.")
     assert chat_model.prompt_text(tokenizer, "why", how) == "<|endoftext|>[user]why[a]1."
     model = loading.load_causal_lm(tiny_causal_lm)
-    answers = chat_model.answers(model, tokenizer, "why", [np.random.default_rng(n) for n in range(3)], how)
+    answers = chat_model.answers(model, tokenizer, "why", np.arange(3), how)
     assert all(answer.startswith("1.") and "<|endoftext|>" not in answer for answer in answers)
 
 

@@ -1,6 +1,7 @@
 """The one sampler: the rows of a batch grow by an id a step, until each has enough."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -14,6 +15,27 @@ COMPACT_BELOW = 0.5  # share of rows still growing at which the batch is made sm
 
 Finished = Callable[[torch.Tensor], torch.Tensor]  # the ids of some rows so far (k, t) -> bool (k,)
 Observe = Callable[[torch.Tensor, int, torch.Tensor, torch.Tensor], None]  # (rows, step, their logits, their ids)
+
+
+@dataclass
+class _Batch:
+    """The rows that a state holds, and whether each still gets ids; `made`: (rows of the beginning, n_tokens)."""
+
+    state: DecoderState
+    made: torch.Tensor
+    rows: torch.Tensor
+    growing: torch.Tensor
+
+    def look(self, step: int, ids: torch.Tensor, finished: Finished) -> torch.Tensor:
+        """Ask which rows have enough after `step` ids; drop them once few are left. The last ids of those that stay."""
+        still = self.growing.nonzero()[:, 0]
+        self.growing[still] = ~finished(self.made[self.rows[still], :step])
+        if not 0 < self.growing.sum() < COMPACT_BELOW * len(self.rows):
+            return ids
+        kept = self.growing.nonzero()[:, 0]
+        self.state.select(kept)
+        self.rows, self.growing = self.rows[kept], self.growing[kept]
+        return ids[kept]
 
 
 def grow(
@@ -30,25 +52,20 @@ def grow(
 
     state: of the ids that came before; logits: (rows, V), what follows them; keys: int64 (rows,), the secret that all
     draws of a row come from. finished: asked every CHECK_EVERY ids about the rows that still grow. suppress: ids that
-    are never drawn. What becomes of a row does not depend on the rows beside it, but for ties to rounding.
+    are never drawn. What becomes of a row does not depend on the rows beside it, except for ties up to rounding.
     """
     made = torch.full((len(logits), n_tokens), ENDED, dtype=torch.long, device=logits.device)
-    batch = torch.arange(len(logits), device=logits.device)  # the rows that the state holds
-    growing = torch.ones_like(batch, dtype=torch.bool)  # whether they still get ids
+    rows = torch.arange(len(logits), device=logits.device)
+    batch = _Batch(state, made, rows, torch.ones_like(rows, dtype=torch.bool))
     for step in range(n_tokens):
         logits[:, list(suppress)] = -torch.inf
-        ids = next_ids(logits, how, keys[batch], step)
-        made[batch[growing], step] = ids[growing]
+        ids = next_ids(logits, how, keys[batch.rows], step)
+        made[batch.rows[batch.growing], step] = ids[batch.growing]
         if observe:
-            observe(batch, step, logits, ids)
-        if step + 1 == n_tokens:
-            break
+            observe(batch.rows, step, logits, ids)
         if (step + 1) % CHECK_EVERY == 0:
-            growing[growing.clone()] = ~finished(made[batch[growing], : step + 1])
-            if not growing.any():
-                break
-            if growing.sum() < COMPACT_BELOW * len(batch):
-                state.select(torch.nonzero(growing)[:, 0])
-                batch, ids, growing = batch[growing], ids[growing], growing[growing]
+            ids = batch.look(step + 1, ids, finished)
+        if step + 1 == n_tokens or not batch.growing.any():
+            break
         logits = state.logits(state.read(ids[:, None])[:, -1])
     return made

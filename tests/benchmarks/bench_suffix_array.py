@@ -128,9 +128,9 @@ def main() -> None:
         found = "not installed" if seconds is None else f"{len(tokens) / seconds / 1e6:6.2f} million tokens/s and core"
         print(f"  {label:26s} {found}")
     one, two, peer, _ = rows.values()
-    print(f"  2 ranks have {one / two:.0%} of 1 rank's speed per core (at least {EFFICIENCY:.0%} is wanted)")
+    print(f"  2 ranks have {one / two:.0%} of 1 rank's speed per core (the aim: at least {EFFICIENCY:.0%})")
     if peer is not None:
-        print(f"  {peer / two:.2f} times infini-gram's speed on 2 cores (at least {GOAL} is wanted, {DREAM} the goal)")
+        print(f"  {peer / two:.2f} times infini-gram's speed on 2 cores (the aim: at least {GOAL}, better {DREAM})")
 
 
 if __name__ == "__main__":

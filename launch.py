@@ -1,4 +1,4 @@
-"""Tessera's command line: plan, fetch, submit, status, logs, collect, report, cancel, doctor.
+"""Tessera's command line: plan, fetch, submit, status, logs, collect, report, demo, cancel, doctor.
 
 python launch.py submit near_dupls                      # the paper profile if sbatch is found, else laptop
 python launch.py plan near_dupls --profile paper --set seeds=[1,2] --scripts

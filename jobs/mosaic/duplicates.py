@@ -1,4 +1,4 @@
-"""Make fuzzy duplicates: near-copies of each canary.
+"""Make fuzzy duplicates of each canary.
 
     python -m jobs duplicates --config FILE --out DIR
 

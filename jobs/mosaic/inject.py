@@ -12,9 +12,9 @@ Copies go between the words of the book. Canary i is in document i.
 
 Result injected.h5: `text` (every document); for each canary `nominal_copies`, `contiguous_copies` (their ids are one
 run in the tokenized document) and `effective_copies` (also whole in one training sequence); for each text that was put
-in `spans` (characters to cut out to undo it), `contiguous`, `whole`; `copy` (of which copy a text is a piece: 0 to
-copies - 1 unless copies are scattered); attributes `separator`, `sequence_tokens`. A scattered copy is effective if
-each of its n-grams is whole; it is never contiguous.
+in `spans` (characters to cut out to undo it), `contiguous`, `whole`; `copy`, the copy that each text belongs to (0, 1,
+... in order; repeated where copies are scattered in pieces); attributes `separator`, `sequence_tokens`. A scattered
+copy is effective if each of its n-grams is whole; it is never contiguous.
 """
 
 from dataclasses import dataclass

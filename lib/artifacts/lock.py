@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-LOCK = ".lock"
+from lib.base import places
 
 
 @contextlib.contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
     """Hold the lock of an artifact. A second runner on this machine waits, and then finds the task done."""
-    with open(directory / LOCK, "w") as file:
+    with open(directory / places.LOCK, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:  # not on every parallel file system; there the scheduler starts a task only once
@@ -22,9 +22,9 @@ def exclusive(directory: Path) -> Iterator[None]:
 
 def held(directory: Path) -> bool:
     """Whether a runner on this machine holds the lock of an artifact."""
-    if not (directory / LOCK).exists():
+    if not (directory / places.LOCK).exists():
         return False
-    with open(directory / LOCK) as file:
+    with open(directory / places.LOCK) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # NFS grants an exclusive one to writers only
         except BlockingIOError:

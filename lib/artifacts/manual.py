@@ -17,7 +17,7 @@ from lib.base import config, places
 
 WIDTH = 110
 STUDIES = {
-    "mosaic": "fuzzy duplicates: canaries, their near-copies, fine-tuning, membership inference",
+    "mosaic": "fuzzy duplicates: canaries, their changed copies, fine-tuning, membership inference",
     "prefix": "prefix attacks: does a model continue its training data word for word?",
     "corpus": "near-duplicates in a corpus: tokens, suffix array, exact duplicates, scan",
     "texts": "texts to train on and to inject into",

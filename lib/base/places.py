@@ -1,7 +1,7 @@
 """The names of all files and folders.
 
 <root>/store/<stage>/<slug>-<digest>/     one artifact
-<root>/sweeps/<name>/{tables,figures,report.html,submits,controller}
+<root>/sweeps/<name>/{tables,figures,report.html,report.json,submits,submit.lock}
 <root>/snapshots/<hash>/                  the code that queued tasks run
 """
 
@@ -53,7 +53,12 @@ DEDUPLICATION = "deduplication.h5"
 CHECKPOINTS = ".checkpoints"
 BLOCKS = ".blocks"
 
+LOCK = ".lock"  # of an artifact, held by its runner
 TABLES = "tables"  # the folder of a sweep's tables
+
+JOBS_SUFFIX = ".jobs.json"
+PUBLISHED_CURVES = "published.csv"  # in a sweep's tables, for the report over all sweeps
+MISSING = "missing.csv"  # in a sweep's tables: what a partial collection lacks
 
 # Files that are not results: never listed in DONE.json.
 RECORDS = (DONE, TASK, ATTEMPTS)
@@ -123,6 +128,11 @@ def submits(root: Path, name: str) -> Path:
 def submit_file(root: Path, name: str, submit_id: str) -> Path:
     """One frozen submission: its tasks, and index -> digest for every array."""
     return submits(root, name) / f"{submit_id}.json"
+
+
+def submit_jobs(submit_file: Path) -> Path:
+    """Beside a frozen submit: the job id of every array that SLURM has accepted."""
+    return submit_file.with_suffix(JOBS_SUFFIX)
 
 
 def submit_logs(root: Path, name: str, submit_id: str) -> Path:

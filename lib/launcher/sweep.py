@@ -64,7 +64,11 @@ def _pins(root: Path) -> dict[str, str]:
 
 
 def submit_command(arguments: Namespace, profile: str) -> list[str]:
-    """The launcher's arguments that a controller repeats. It does not depend on what is found where that runs."""
+    """The launcher's arguments that a controller repeats.
+
+    They name the profile, so that it does not depend on what is found where the controller runs. Without --cluster the
+    controller looks for the cluster again, in its snapshot.
+    """
     line = ["submit", arguments.sweep, f"--outputs={arguments.outputs.resolve()}", "--no-fetch"]
     line += [f"--set={setting}" for setting in arguments.settings]
     line += [f"--profile={profile}"]

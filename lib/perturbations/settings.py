@@ -11,7 +11,7 @@ ATTEMPTS = 100  # draws before a variation may equal the canary or another varia
 class Settings:
     """What all kinds have in common; the `Keys` of a kind come on top.
 
-    variations: how many near-copies are made of each canary
+    variations: how many fuzzy duplicates are made of each canary
     seed: of every draw
     """
 

@@ -1,4 +1,5 @@
-"""What SLURM or the local loop starts for a task: one stage in its own process, with its log beside the artifact.
+"""What SLURM or the local loop starts for a task: one stage in a process of its own, with its log beside the
+artifact; and what the controller job runs.
 
 submitit passes only two strings, the submit file and the digest. The code is that of the snapshot.
 """
@@ -60,13 +61,13 @@ def command(task: Task, directory: Path, number: int) -> list[str]:
     stage = ["-m", "jobs", task.stage, "--config", str(directory / places.TASK), "--out", str(directory)]
     stage += ["--attempt", str(number)]
     if task.resources.mpi:
-        return [*launcher(task.resources), sys.executable, "-m", "mpi4py", *stage]
+        return [*rank_launcher(task.resources), sys.executable, "-m", "mpi4py", *stage]
     ranks = task.resources.gpus or task.resources.ranks
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     return [sys.executable, *torchrun, *stage]
 
 
-def launcher(resources: Resources) -> list[str]:
+def rank_launcher(resources: Resources) -> list[str]:
     """srun inside a SLURM job, so that ranks start on all its nodes; mpirun elsewhere; nothing for one rank.
 
     Ranks are not bound to cores, because two tasks on one machine would be bound to the same cores.

@@ -32,7 +32,11 @@ class Array:
 
 @dataclass(frozen=True)
 class Submit:
-    """The content of a submit file."""
+    """The content of a submit file.
+
+    campaign: the id of the command that the user typed. Its controllers keep it, and failures are counted within it.
+    snapshot: the code that the tasks run. command: the launcher's arguments, which a controller repeats.
+    """
 
     id: str
     created: float
@@ -75,18 +79,18 @@ def read(file: Path) -> Submit:
 def all_of(root: Path, sweep: str) -> Iterator[tuple[Path, Submit]]:
     """Every submission of a sweep and its file, oldest first."""
     for file in sorted(places.submits(root, sweep).glob("*.json")):
-        if not file.name.endswith(".jobs.json") and not file.name.startswith("."):
+        if not file.name.endswith(places.JOBS_SUFFIX) and not file.name.startswith("."):
             yield file, read(file)
 
 
 def record_jobs(file: Path, jobs: dict[str, str]) -> None:
     """Write the job ids of the arrays beside their submit file."""
-    store.write_json(file.with_suffix(".jobs.json"), jobs)
+    store.write_json(places.submit_jobs(file), jobs)
 
 
 def jobs(file: Path) -> dict[str, str]:
     """Array name -> job id, as far as it is known."""
-    path = file.with_suffix(".jobs.json")
+    path = places.submit_jobs(file)
     return json.loads(path.read_bytes()) if path.exists() else {}
 
 

@@ -1,4 +1,4 @@
-"""Submission to SLURM: all tasks that are neither done nor queued nor running, in arrays with the same resources.
+"""Submission to SLURM: all tasks that can start now and are not live, in arrays with the same resources.
 
 Tasks whose inputs are not done yet are submitted later by a controller, a job that waits for the arrays and then runs
 the same command again. Every step is safe to repeat: the submit file is written first, and its job names identify the
@@ -48,7 +48,7 @@ class Outcome:
 
 
 def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
-    """Submit everything that is ready, and a controller for the rest.
+    """One wave: submit everything that is ready, and a controller for the rest.
 
     Raises SchedulerUnavailable if SLURM cannot be asked, and TesseraError if the state of submitted tasks is unknown
     or a task has failed in the same way too often. Then nothing is submitted.
@@ -141,7 +141,8 @@ def _stop_if_jobs_die(request: Request, plan: Plan, found: survey.Survey) -> Non
 def _freeze(
     request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: survey.Survey
 ) -> tuple[Path | None, Submit]:
-    """The submit file for the ready tasks and, if there will be more to do, a controller."""
+    """The submit file for the ready tasks and, while jobs are live, a controller: it submits what follows, then
+    collects."""
     identity = submissions.new_id()
     chunks = list(arrays(identity, cluster, ready, found.queued))
     same_command = {name for name, command in found.controllers.items() if command == request.command}

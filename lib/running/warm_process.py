@@ -111,7 +111,7 @@ def _work(channel: socket.socket) -> None:
     threading.Thread(target=_end_with_runner, args=(channel,), daemon=True).start()
     code = 1
     try:
-        sys.argv = [f"jobs/{request['stage']}.py", *request["argv"]]
+        sys.argv = ["-m", "jobs", request["stage"], *request["argv"]]
         code = main(request["stage"], request["argv"])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1

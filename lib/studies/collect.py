@@ -143,7 +143,7 @@ def spell(leaf: Leaf) -> str:
 
 def write_missing(root: Path, plan: Plan, missing: list[Leaf]) -> None:
     """`missing.csv` beside the tables of a partial collection; a complete one has no such file."""
-    file = places.tables(root, plan.name) / "missing.csv"
+    file = places.tables(root, plan.name) / places.MISSING
     if not missing:
         file.unlink(missing_ok=True)
         return

@@ -23,7 +23,6 @@ from lib.studies.mosaic.words import CORRECTED, PAPER
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "overview.html.j2"
-PUBLISHED = "published.csv"
 TITLE = "Tessera: every sweep"
 SETTING = list(published.BESIDE_COLUMNS[:4])
 PUBLISHED_COLUMNS = published.BESIDE_COLUMNS[4:]
@@ -76,7 +75,7 @@ def rho_over_all(root: Path, sweeps: Sequence[str]) -> pd.DataFrame:
     estimator have. Without any such table it has no rows.
     """
     having = [name for name in sweeps if (places.tables(root, name) / "rho.csv").is_file()]
-    having.sort(key=lambda name: not (places.tables(root, name) / PUBLISHED).is_file())
+    having.sort(key=lambda name: not (places.tables(root, name) / places.PUBLISHED_CURVES).is_file())
     parts = [_rho_of(root, name) for name in having]
     columns = ["sweep", *rho_table.COLUMNS, *PUBLISHED_COLUMNS]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
@@ -85,7 +84,7 @@ def rho_over_all(root: Path, sweeps: Sequence[str]) -> pd.DataFrame:
 def _rho_of(root: Path, name: str) -> pd.DataFrame:
     rho = frames.read_csv(places.tables(root, name) / "rho.csv")
     rho.insert(0, "sweep", name)
-    file = places.tables(root, name) / PUBLISHED
+    file = places.tables(root, name) / places.PUBLISHED_CURVES
     if not file.is_file():
         return rho.assign(published_source="", published_mean=float("nan"), published_std=float("nan"))
     theirs = pd.read_csv(file, keep_default_na=False).astype({"level": float})

@@ -1,4 +1,4 @@
-"""The results of the near-duplicates sweep: tables (CSV, HDF5), figures (PNG, PDF) and the report."""
+"""The results of the slimpajama sweep: tables (CSV, HDF5), figures (PNG, PDF) and the report."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

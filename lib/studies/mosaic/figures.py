@@ -1,4 +1,5 @@
-"""Figures of a sweep: AUC and rho against the level of each kind of duplicate, ROC, training curves.
+"""Figures of the study on fuzzy duplicates: AUC and rho against the level of each kind of duplicate, ROC, training
+curves.
 
 A line is an attack; for a kind with several settings, it is a setting, and all lines are of one attack. An attack keeps
 its marker, colour and dash in all figures (see `lib.reporting.drawing`). Tables in, matplotlib figures out; the same

@@ -25,11 +25,12 @@ RECORD_KEY = ("model", "seed", "kind", "level", "setting")
 class Record:
     """The scores of one fine-tuned model.
 
-    labels: model (str), seed (int), kind ("exact", "replace", ..., or "none" without any injection), level (a number:
-    nu, R, tau, ...) and, unless it is the default "", setting (str: what else distinguishes it from other records of
-    the kind, such as `ngram=2`). members, non_members: score name -> (n,) and (m,) floats, higher = member; a name that
-    ends in `_paper` is the published variant. effective_copies: copies of a canary that stand whole in one training
-    sequence; nominal_copies: copies that were injected (the level of exact records); both are means over canaries.
+    labels: model (str), seed (int), kind ("exact", "replace", ..., or "none" for the bag-of-words baseline, which has
+    no model), level (a number: nu, R, tau, ...) and, unless it is the default "", setting (str: what else
+    distinguishes it from other records of the kind, such as `ngram=2`). members, non_members: score name -> (n,) and
+    (m,) floats, higher = member; a name that ends in `_paper` is the published variant. effective_copies: copies of a
+    canary that stand whole in one training sequence; nominal_copies: copies that were injected (the level of exact
+    records); both are means over canaries.
     """
 
     labels: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The mosaic study as its stages left it on disk: scores, canaries and training metrics, read into records."""
+"""The mosaic study as its stages left it on disk: scores and injected copies as records, metrics as training curves."""
 
 from collections.abc import Mapping
 from dataclasses import replace

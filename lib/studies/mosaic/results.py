@@ -42,7 +42,7 @@ class MosaicDescription(Description):
 
 def write(
     root: Path, name: str, measurements: Sequence[Measurement], description: MosaicDescription,
-    records: Sequence[Record] = (), training: Training | None = None, planned: rho_table.Curves | None = None,
+    records: Sequence[Record] = (), training: Training | None = None, planned: rho_table.LargestCopies | None = None,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Write the results of sweep `name` under `root`; returns its tables by name.
 
@@ -52,7 +52,7 @@ def write(
     """
     found = make(measurements, records, planned)
     auc, rho, variant = found["auc"], found["rho"], description.variant
-    _write_published(places.tables(root, name) / "published.csv", description)
+    _write_published(places.tables(root, name) / places.PUBLISHED_CURVES, description)
     results = Results(
         found,
         draw(found, description, records, training or {}),
@@ -66,7 +66,7 @@ def write(
 
 
 def make(
-    measurements: Sequence[Measurement], records: Sequence[Record], planned: rho_table.Curves | None = None
+    measurements: Sequence[Measurement], records: Sequence[Record], planned: rho_table.LargestCopies | None = None
 ) -> dict[str, pd.DataFrame]:
     """All tables by name; `delong` only with records."""
     rows = rho_table.rows(measurements, planned)

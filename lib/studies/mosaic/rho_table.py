@@ -1,8 +1,9 @@
 """rho of every fuzzy setting: where it is computed, and from what.
 
 The AUC of a fuzzy setting (a `Measurement`) is read off the exact curve, the AUC against the number nu of exact copies
-of the same model, seed, attack and variant. The number nu_eq of exact copies with the same AUC gives
-rho = (nu_eq - 1) / (nu_max - 1). Both estimators are in `lib.statistics.rho`; here are the choice of the curve, the
+of the same model, seed, attack and variant. The number nu_eq of exact copies with the same AUC gives rho = (nu_eq - 1)
+/ (nu_max - 1). Measurements are made from the scores of the stage membership (scores.h5), which `reading` reads and
+`measurements` turns into AUCs. Both estimators are in `lib.statistics.rho`; here are the choice of the curve, the
 interval over canaries (the estimator applied to every bootstrap draw of curve and setting), and means over seeds.
 """
 
@@ -22,7 +23,7 @@ from lib.studies.mosaic.auc_table import TPR_COLUMNS, samples_interval
 from lib.studies.mosaic.measurements import KEY, Measurement
 from lib.studies.mosaic.words import EXACT, NO_INJECTION
 
-Curves = Mapping[tuple[str, str], int]  # (model, setting) -> nu_max of its exact curve
+LargestCopies = Mapping[tuple[str, str], int]  # (model, setting) -> nu_max of its exact curve
 COLUMNS = (
     *auc_table.COLUMNS, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std",
     "rho_seeds_low", "rho_seeds_high", *FLAGS,
@@ -32,7 +33,7 @@ COLUMNS = (
 log = logging.getLogger(__name__)
 
 
-def make(measurements: Iterable[Measurement], planned: Curves | None = None) -> pd.DataFrame:
+def make(measurements: Iterable[Measurement], planned: LargestCopies | None = None) -> pd.DataFrame:
     """rho of every fuzzy setting by every estimator, in COLUMNS, and means over seeds, whose `seed` is empty.
 
     The curve has the same setting, or the setting "" where the model has no exact records of that setting; nu_max is
@@ -50,7 +51,7 @@ def from_rows(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return frame(found, COLUMNS, (*KEY, "estimator"))
 
 
-def rows(measurements: Iterable[Measurement], planned: Curves | None = None) -> list[dict[str, Any]]:
+def rows(measurements: Iterable[Measurement], planned: LargestCopies | None = None) -> list[dict[str, Any]]:
     """The rows of the table. A row without an estimate has no key `rho`.
 
     Beside the columns they have `rho_samples`, bootstrap samples (draws,) or None, and `curve`, the setting whose exact
@@ -83,7 +84,7 @@ class _Curve:
 class _Curves:
     """The exact curves by (model, seed, attack, variant, setting)."""
 
-    def __init__(self, measurements: Sequence[Measurement], planned: Curves):
+    def __init__(self, measurements: Sequence[Measurement], planned: LargestCopies):
         groups: dict[tuple[Any, ...], list[Measurement]] = {}
         for measured in measurements:
             if measured.kind == EXACT and measured.level >= 1:

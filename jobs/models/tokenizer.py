@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lib.artifacts import store
 from lib.base import places
+from lib.base.config import at_least
 from lib.texts.documents import leading, read_shuffled
 
 VERSION = 1
@@ -35,6 +36,11 @@ class Config:
     vocab_size: int = 2048
     characters: int = 5_000_000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for counts that are too small."""
+        at_least(1, vocab_size=self.vocab_size, characters=self.characters)
+        at_least(0, seed=self.seed)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -52,7 +52,7 @@ IMPORTS_TORCH = True
 
 
 @dataclass(frozen=True)
-class Config(*(kinds.load(name).Keys for name in kinds.NAMES)):
+class Config(*(kinds.load(name).Keys for name in reversed(kinds.NAMES))):  # so that help shows them in their order
     """The keys of all kinds. A key of another kind than `kind` is an error.
 
     kind: how a variation differs from its canary

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.base import hdf5, places
+from lib.base.config import at_least
 from lib.base.distributions import versions
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
@@ -48,6 +49,11 @@ class Config:
     max_characters: int = 200_000
     min_paragraph: int = 30
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for counts that are too small."""
+        at_least(0, n_books=self.n_books, seed=self.seed)
+        at_least(1, book_characters=self.book_characters, max_characters=self.max_characters)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -113,12 +113,25 @@ def _prepare(job: _Job) -> _Status:
     digest = task_digest(job.stage, job.values, digests)
     if store.is_done(job.out, digest):
         return _Status(digest, done=True)
+    _refuse_other_result(job.out, digest)
     job.out.mkdir(parents=True, exist_ok=True)
     if job.stage.mpi:
         blocks.claim(job.out / places.BLOCKS, digest)
     if _is_first_process():
-        (job.out / places.DONE).unlink(missing_ok=True)  # damaged, or of another configuration
+        (job.out / places.DONE).unlink(missing_ok=True)  # damaged
     return _Status(digest, done=False)
+
+
+def _refuse_other_result(out: Path, digest: str) -> None:
+    """Raise UsageError if `out` is a file, or holds the finished result of another task: files would be mixed."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: this is a file; name a directory")
+    other = store.finished_digest(out)
+    if other not in (None, digest):
+        raise UsageError(
+            f"--out {out}: it holds the result of another configuration, input or version (digest {other}, this one is "
+            f"{digest}); name another directory, or delete that one"
+        )
 
 
 def _begin_attempt(out: Path, number: int | None) -> dict[str, Any]:

@@ -8,7 +8,6 @@ in its own class, or as `mapping.key: meaning` by the class that has the mapping
 import ast
 import dataclasses
 import inspect
-import re
 import textwrap
 from collections.abc import Iterator
 
@@ -96,14 +95,9 @@ def _key(cls: type, field: dataclasses.Field, kind: str, meanings: dict[str, str
     inner = keys(field.type) if dataclasses.is_dataclass(field.type) else []
     nested = [dataclasses.replace(key, meaning=meanings.get(f"{field.name}.{key.name}", key.meaning)) for key in inner]
     return Key(
-        field.name, "mapping" if nested else _in_words(kind), _default(field), bool(field.metadata.get("execution")),
+        field.name, "mapping" if nested else kind, _default(field), bool(field.metadata.get("execution")),
         meanings.get(field.name, ""), _takers(cls, field.name), tuple(nested),
     )  # fmt: skip
-
-
-def _in_words(kind: str) -> str:
-    """A type as YAML calls it: `list of int`, `int or null`."""
-    return re.sub(r"tuple\[(\w+), \.\.\.\]", r"list of \1", kind).replace("None", "null").replace(" | ", " or ")
 
 
 def _takers(cls: type, name: str) -> tuple[str, ...]:

@@ -42,6 +42,14 @@ def missing_reason(directory: Path, digest: str) -> str:
     return ""
 
 
+def finished_digest(directory: Path) -> str | None:
+    """The digest in a DONE.json that can be read; None where there is none."""
+    try:
+        return str(json.loads((directory / places.DONE).read_bytes())["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def is_done(directory: Path, digest: str) -> bool:
     """Whether `directory` holds the finished artifact of the task `digest`."""
     return not missing_reason(directory, digest)

@@ -16,7 +16,6 @@ of their parameters say what evidence they need, a key of the mapping that `comp
 A new attack is a new file here and its name in NAMES.
 """
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -25,12 +24,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.base import modules
+from lib.base.errors import TesseraError, suggestion
+
 NAMES = ("loss", "ratio", "zlib", "zlib_bits", "lowercase", "min_k", "min_k_plus_plus", "recall", "wbc", "ez")
+EVIDENCE = (
+    "log_probs", "mu", "sigma", "top_log_probs", "texts", "lower_log_probs", "prefixed_log_probs", "reference_means",
+    "reference_log_probs",
+)  # fmt: skip
 
 
 def load(name: str) -> ModuleType:
     """The file of an attack: `score`, `paper` where there is a published variant, `LABEL` and `STYLE` for figures."""
-    return importlib.import_module(f"lib.attacks.{name}")
+    return modules.load("lib.attacks", name, ("score", "LABEL", "STYLE"))
 
 
 def compute(evidence: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
@@ -54,6 +60,11 @@ def estimators() -> dict[str, Callable[..., NDArray[np.float64]]]:
 
 
 def needs(function: Callable[..., Any]) -> list[str]:
-    """The evidence an estimator needs: its parameters without a default."""
+    """The evidence an estimator needs: its parameters without a default. Raises TesseraError for an unknown one."""
     parameters = inspect.signature(function).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
+    names = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
+    for name in names:
+        if name not in EVIDENCE:
+            where = inspect.getsourcefile(function)
+            raise TesseraError(f"{where}: there is no evidence '{name}'{suggestion(name, EVIDENCE)}")
+    return names

@@ -168,7 +168,13 @@ def _fit(value: Any, hint: Any, where: str, key: str) -> tuple[bool, Any]:
 
 
 def _type_name(hint: Any) -> str:
-    """How error messages and the help of a stage name a type."""
+    """How error messages and the help of a stage name a type: as YAML does, `list of int`, `int or null`."""
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(hint)))
+    if _is_union(hint):
+        return " or ".join(map(_type_name, typing.get_args(hint)))
+    if typing.get_origin(hint) is tuple:
+        return f"list of {_type_name(typing.get_args(hint)[0])}"
+    if hint is type(None):
+        return "null"
     return getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)

@@ -170,7 +170,9 @@ def opened(path: Path, image: bytes | None = None) -> Iterator[h5py.File]:
     except FileNotFoundError as error:
         raise TesseraError(f"{path}: no such file") from error
     except OSError as error:
-        raise TesseraError(f"{path}: truncated, damaged or not HDF5 ({error}); delete it and run again") from error
+        raise TesseraError(
+            f"{path}: truncated, damaged or not HDF5 ({error}); if a stage made it, delete it and run that stage again"
+        ) from error
 
 
 def _of_image(image: bytes) -> h5py.File:

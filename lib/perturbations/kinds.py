@@ -11,19 +11,20 @@ A kind's file declares:
     vary    (keys, inputs, canaries: n x length ids, target tokenizer) -> how to vary, and the attempts a variation has
 """
 
-import importlib
 from dataclasses import fields
 from types import ModuleType
 from typing import Any
 
+from lib.base import modules
 from lib.perturbations.settings import Settings
 
 NAMES = ("replace", "insert", "shuffle", "paraphrase", "near_duplicates")
+DECLARED = ("LEVEL", "NAME", "PHRASE", "INPUTS", "Keys", "vary")
 
 
 def load(name: str) -> ModuleType:
-    """The file of a kind."""
-    return importlib.import_module(f"lib.perturbations.{name}")
+    """The file of a kind. Raises TesseraError if it lacks a declaration."""
+    return modules.load("lib.perturbations", name, DECLARED)
 
 
 def keys(name: str) -> list[str]:

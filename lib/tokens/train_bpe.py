@@ -28,10 +28,15 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, masked: bool) -> PreT
         vocab_size=vocab_size, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
-    if tokenizer.get_vocab_size() != vocab_size:
+    least, found = len(special) + len(alphabet), tokenizer.get_vocab_size()
+    if vocab_size < least:
         raise TesseraError(
-            f"vocab_size {vocab_size} is out of reach: this corpus gives {tokenizer.get_vocab_size()} ids "
-            f"(at least {len(special) + len(alphabet)}); set vocab_size to that, or give more text"
+            f"vocab_size is {vocab_size}; it must be at least {least}: every byte and special token has an id"
+        )
+    if found != vocab_size:
+        raise TesseraError(
+            f"vocab_size {vocab_size} is out of reach: this corpus gives {found} ids; set vocab_size to that, or give "
+            "more text"
         )
     return _masked_tokenizer(tokenizer) if masked else _causal_tokenizer(tokenizer)
 

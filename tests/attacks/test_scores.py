@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 
 from lib.attacks import ez, loss, lowercase, min_k, min_k_plus_plus, ratio, recall, scores, wbc, zlib, zlib_bits
 from lib.base import ragged
+from lib.base.errors import TesseraError
 
 log_prob = st.floats(-20, -1e-3)
 rows = st.lists(st.lists(log_prob, min_size=1, max_size=40).map(np.array), min_size=1, max_size=8)
@@ -203,10 +204,7 @@ def test_rows_of_other_tokens_are_named():
 def test_compute_leaves_out_what_has_no_evidence():
     given = evidence()
     everything = set(scores.compute(given))
-    assert everything == {
-        "loss", "loss_paper", "ratio", "ratio_paper", "zlib", "zlib_paper", "zlib_bits", "lowercase", "lowercase_paper",
-        "min_k", "min_k_paper", "min_k_plus_plus", "min_k_plus_plus_paper", "recall", "wbc", "ez",
-    }  # fmt: skip
+    assert everything == set(scores.estimators())
     del given["prefixed_log_probs"], given["reference_means"], given["reference_log_probs"]
     assert set(scores.compute(given)) == everything - {"recall", "ratio", "ratio_paper", "wbc", "ez"}
 
@@ -221,3 +219,19 @@ def test_every_score_is_a_finite_float64_per_text():
 def test_an_empty_row_is_named():
     with pytest.raises(ValueError, match="row 1: no scored token"):
         loss.score([np.array([-1.0]), np.array([])])
+
+
+def test_a_misspelt_piece_of_evidence_is_an_error_not_a_missing_score(monkeypatch):
+    monkeypatch.setattr(loss, "score", lambda logprobs: logprobs)
+    with pytest.raises(TesseraError, match="no evidence 'logprobs'; did you mean 'log_probs'"):
+        scores.compute(evidence())
+
+
+def test_a_name_without_a_file_or_a_style_is_an_error(monkeypatch):
+    monkeypatch.setattr(scores, "NAMES", ("lost",))
+    with pytest.raises(TesseraError, match=r"there is no file lib/attacks/lost\.py"):
+        scores.estimators()
+    monkeypatch.setattr(scores, "NAMES", ("loss",))
+    monkeypatch.delattr(loss, "STYLE")
+    with pytest.raises(TesseraError, match=r"loss\.py: STYLE is missing"):
+        scores.estimators()

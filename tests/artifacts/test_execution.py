@@ -1,0 +1,47 @@
+"""A stage started by hand: into a folder of its own, or not at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lib.artifacts import store
+from lib.artifacts.command import main
+from lib.base import places
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "text.yaml"
+
+
+def run(config: Path, out: Path, **values) -> int:
+    config.write_text(json.dumps({"packages": ["rich"], "n_books": 1, "book_characters": 2000, **values}))
+    return main("text", ["--config", str(config), "--out", str(out)])
+
+
+def test_the_result_of_another_configuration_is_never_mixed_with_a_new_one(config, tmp_path, capsys) -> None:
+    out = tmp_path / "out"
+    assert run(config, out) == 0
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    assert run(config, out, seed=1) == 2
+    assert "it holds the result of another configuration" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+    assert run(config, out) == 0  # what is there stays done
+
+
+@pytest.mark.parametrize("damage", ["{", '{"digest": null}', "[]"])
+def test_a_damaged_record_is_made_again(config, tmp_path, damage) -> None:
+    out = tmp_path / "out"
+    assert run(config, out) == 0
+    digest = store.read_done(out)["digest"]
+    (out / places.DONE).write_text(damage if damage != '{"digest": null}' else json.dumps({"digest": digest}))
+    assert run(config, out) == 0
+    assert store.is_done(out, digest)
+
+
+def test_a_file_is_not_a_directory_to_write_to(config, tmp_path, capsys) -> None:
+    (tmp_path / "out").write_text("mine")
+    assert run(config, tmp_path / "out") == 2
+    assert "this is a file; name a directory" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"

@@ -43,6 +43,8 @@ from lib.base.errors import UsageError
 from lib.canaries import canaries_file
 from lib.perturbations import kinds
 
+kinds.check_declarations()
+
 VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
 OPTIONAL_INPUTS = tuple(kinds.inputs())
@@ -62,7 +64,7 @@ class Config(*(kinds.load(name).Keys for name in reversed(kinds.NAMES))):  # so 
 
     def __post_init__(self) -> None:
         """Raise ValueError for keys of another kind, missing keys, and counts that are too small."""
-        at_least(1, variations=self.variations)
+        at_least(1, variations=self.variations, batch_size=self.batch_size)
         at_least(0, seed=self.seed)
         kinds.check(self.kind, self)
 

@@ -103,11 +103,12 @@ class Config:
         at_least(1, rephrasings=self.rephrasings, per_answer=self.per_answer, attempts=self.attempts)
         at_least(1, max_new_tokens=self.max_new_tokens, batch_size=self.batch_size)
         at_least(0, seed=self.seed, retries=self.retries, backoff_seconds=self.backoff_seconds)
-        if self.timeout_seconds <= 0:
+        if not self.timeout_seconds > 0:
             raise ValueError(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
         if self.per_answer > self.rephrasings:
             raise ValueError(f"per_answer is {self.per_answer}; it must be at most rephrasings ({self.rephrasings})")
-        self.decoding()
+        if self.source == "model":
+            self.decoding()  # an endpoint has limits of its own
         _check_keys(self)
         _check_secrets(self)
 

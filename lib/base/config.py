@@ -29,7 +29,7 @@ def added(default: Any) -> Any:
 def at_least(least: float, **values: float | None) -> None:
     """Raise ValueError naming the first value below `least`. None means that a value was not given, and passes."""
     for name, value in values.items():
-        if value is not None and value < least:
+        if value is not None and not value >= least:  # NaN fails as well
             raise ValueError(f"{name} is {value}; it must be at least {least}")
 
 

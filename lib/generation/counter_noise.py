@@ -1,6 +1,7 @@
 """Random numbers by counting: a draw depends on (key, step, index) alone, wherever and in whatever order it is made.
 
-So the noise of a text feels neither its batch nor the device, and only that of the ids that can win is ever made.
+So the noise of a text depends neither on its batch nor on the device, and only that of the ids that can win is ever
+made.
 """
 
 import torch

@@ -19,10 +19,9 @@ class Decoding:
     def __post_init__(self) -> None:
         """Refuse settings out of range, and settings that greedy decoding would silently ignore."""
         at_least(0, top_k=self.top_k, seed=self.seed)
-        if not (self.temperature > 0 and 0 < self.top_p <= 1):
-            raise ValueError(
-                f"decoding: temperature is {self.temperature} and top_p {self.top_p}; temperature must be above 0, and "
-                "top_p above 0 and at most 1"
-            )
+        if not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature}; it must be above 0")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
         if self.kind == "greedy" and (self.temperature, self.top_k, self.top_p) != (1.0, 0, 1.0):
-            raise ValueError("decoding: temperature, top_k and top_p are for `kind: sample`; leave them out for greedy")
+            raise ValueError("temperature, top_k and top_p are for `kind: sample`; leave them out for greedy")

@@ -37,7 +37,8 @@ def opening(tokenizer: PreTrainedTokenizerBase, token: str | None = None) -> NDA
 def under_target(
     model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int
 ) -> dict[str, list[NDArray[np.float32]]]:
-    """Rows log_probs, mu, sigma, top_log_probs (see `lib.attacks`) of stored ids, each after `first` (`opening`)."""
+    """Rows log_probs, mu, sigma, top_log_probs (see `lib.attacks.scores`) of stored ids, each after `first`
+    (`opening`)."""
     scores = score_tokens(model, ids, [first] * len(ids), batch_size, moments=True)
     return {"log_probs": scores.log_probs, "mu": scores.mu, "sigma": scores.sigma, "top_log_probs": scores.top}
 

@@ -13,9 +13,10 @@ A kind's file declares:
 
 from dataclasses import fields
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 from lib.base import modules
+from lib.base.errors import TesseraError
 from lib.perturbations.settings import Settings
 
 NAMES = ("replace", "insert", "shuffle", "paraphrase", "near_duplicates")
@@ -62,3 +63,17 @@ def check(name: str, config: Any) -> None:
 
 def _belongs_to_another(key: str) -> bool:
     return any(key in keys(name) for name in NAMES)
+
+
+def check_declarations() -> None:
+    """Raise TesseraError if two kinds declare one key in different ways, or read one input: the stage has one of
+    each."""
+    declared: dict[str, tuple[str, Any]] = {}
+    for name in NAMES:
+        kind = load(name)
+        types = get_type_hints(kind.Keys)
+        meant = {field.name: (types[field.name], field.default, dict(field.metadata)) for field in fields(kind.Keys)}
+        for key, meaning in [*meant.items(), *((f"input {given}", name) for given in kind.INPUTS)]:
+            first, other = declared.setdefault(key, (name, meaning))
+            if other != meaning:
+                raise TesseraError(f"lib/perturbations/{name}.py: {key} is declared otherwise in {first}.py; rename it")

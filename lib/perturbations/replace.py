@@ -54,7 +54,7 @@ class Keys(Settings):
 
 def check(keys: Keys) -> None:
     """Raise ValueError for counts below 1."""
-    at_least(1, replaced_tokens=keys.replaced_tokens, top_k=keys.top_k, batch_size=keys.batch_size)
+    at_least(1, replaced_tokens=keys.replaced_tokens, top_k=keys.top_k)
 
 
 def vary(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:

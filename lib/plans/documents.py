@@ -98,7 +98,7 @@ def _with_included(file: Path, keys: set[str] = KEYS, users: tuple[Path, ...] = 
     if not base.is_file():
         raise UsageError(f"{file}: include: no file {base}")
     if base in (file.resolve(), *users):
-        raise UsageError(f"{file}: include: {base} includes this file; a circle has no beginning")
+        raise UsageError(f"{file}: include: {base} includes this file; remove one of the two includes")
     return merge(_with_included(base, INCLUDED_KEYS, (*users, file.resolve())), document)
 
 

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.base.errors import UsageError, suggestion
-from lib.plans.documents import check_keys
+from lib.plans.documents import check_keys, merge
 from lib.plans.variables import ANY, mentioned, resolve, starred
 
 KEYS = {"stage", "config", "inputs", "resources"}
+MAX_DEPTH = 100  # of nodes that need each other
+MAX_SHOWN = 8  # of these, in a message
 EACH = "each"  # the key of an input that is a list: the node that it repeats
 
 
@@ -20,34 +22,43 @@ class Nodes:
 
     def __init__(self, templates: Mapping[str, Any], variables: Mapping[str, Any], free: set[str]):
         self._templates = dict(templates)
+        self._stars = _stars(templates)
+        self._made: dict[Any, Mapping[str, Any]] = {}
         self._variables = variables
         self._free = free
         self._uses: dict[str, set[str]] = {}
         self._open: list[str] = []  # the nodes whose variables are being looked for now
 
     def template(self, name: Any, where: str) -> Mapping[str, Any]:
-        """A node as written in the YAML: of that name, or one such as `target_*` that stands for it.
+        """A node as written in the YAML: its own entry, or that of a star such as `target_*` with its own over it.
 
-        Raises UsageError if there is none.
+        An entry with a stage stands alone. Raises UsageError if there is no such node.
         """
-        key = self._key(name)
-        if key is None:
-            raise UsageError(f"{where}: no node '{name}'{suggestion(name, self._templates)}")
-        if key != name:
-            self._templates[name] = starred(self._templates[key], name.removeprefix(key[:-1]))
-        return self._templates[name]
+        if name not in self._made:
+            if not self._exists(name):
+                raise UsageError(f"{where}: no node '{name}'{suggestion(name, self._templates)}")
+            self._made[name] = self._merged(name)
+        return self._made[name]
 
-    def _key(self, name: Any) -> str | None:
-        """The key in the YAML that a node stands under: its own name, or one with a star."""
-        if name in self._templates:
-            return name
-        stars = (key for key in self._templates if key.endswith(ANY) and str(name).startswith(key[:-1]))
-        return next(stars, None)
+    def _exists(self, name: Any) -> bool:
+        return name in self._templates or self._star_of(name) is not None
+
+    def _star_of(self, name: Any) -> str | None:
+        """What stands before the star that fits a name: the longest of several."""
+        found = [star for star in self._stars if str(name).startswith(star) and str(name) != star]
+        return max(found, key=len, default=None)
+
+    def _merged(self, name: Any) -> Mapping[str, Any]:
+        own, star = self._templates.get(name), self._star_of(name)
+        if star is None or (isinstance(own, Mapping) and "stage" in own):
+            return own
+        return merge(starred(self._templates[star + ANY], str(name).removeprefix(star)), own or {})
 
     def variables_of(self, name: str) -> set[str]:
         """The variables that a node, or any node below it, mentions. Raises UsageError for a node with wrong keys."""
-        if name in self._open:
-            raise UsageError(f"nodes need each other in a circle: {' -> '.join([*self._open, name])}")
+        if name in self._open or len(self._open) > MAX_DEPTH:
+            shown = [*self._open[:MAX_SHOWN], *(["..."] if len(self._open) > MAX_SHOWN else []), name]
+            raise UsageError(f"nodes need each other in a circle: {' -> '.join(shown)}")
         if name not in self._uses:
             template = self.template(name, "leaf")
             _check(name, template)
@@ -70,9 +81,18 @@ class Nodes:
             return []
         if not mentioned(reference, self._variables) & self._free:
             known = resolve(reference, self._variables, "inputs")
-            return [known] if self._key(known) else []
+            return [known] if self._exists(known) else []
         pattern = ".*".join(map(re.escape, re.split(r"\$\{.*\}", reference)))
         return [name for name in self._templates if re.fullmatch(pattern, name)]
+
+
+def _stars(templates: Mapping[str, Any]) -> list[str]:
+    """What stands before the star, of every name that ends in one. Raises UsageError for a star elsewhere."""
+    stars = [str(name) for name in templates if ANY in str(name)]
+    for name in stars:
+        if name.index(ANY) != len(name) - 1:
+            raise UsageError(f"node {name}: a star must be the last character of a node's name")
+    return [name[:-1] for name in stars]
 
 
 def _check(name: str, template: Any) -> None:

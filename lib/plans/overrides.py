@@ -7,6 +7,7 @@ import yaml
 
 from lib.base import yamls
 from lib.base.errors import UsageError, suggestion
+from lib.plans.variables import ANY
 
 SECTIONS = ("vars", "nodes")
 OPEN_MAPPINGS = ("config", "resources", "inputs")  # of a node: the stage knows which keys these may have
@@ -60,8 +61,15 @@ def _first_name(path: str, known: Mapping[str, Any]) -> str:
 
 
 def _entry(mapping: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    if name in OPEN_MAPPINGS or _has_star(mapping, name):
+        mapping.setdefault(name, {})
     if name not in mapping:
         raise UsageError(f"{where}: no '{name}'{suggestion(name, mapping)}")
     if not isinstance(mapping[name], dict):
         raise UsageError(f"{where}: '{name}' has no entries")
     return mapping[name]
+
+
+def _has_star(mapping: Mapping[str, Any], name: str) -> bool:
+    """Whether an entry such as `target_*` stands for a name: what is set comes over it."""
+    return any(str(key).endswith(ANY) and name.startswith(str(key)[:-1]) for key in mapping if key != ANY)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from lib.artifacts.command import main
 from lib.artifacts.stage import load
+from lib.base import places
 
 VARIABLE = "TESSERA_WARM"
 START_SECONDS = 120.0
@@ -111,7 +112,7 @@ def _work(channel: socket.socket) -> None:
     threading.Thread(target=_end_with_runner, args=(channel,), daemon=True).start()
     code = 1
     try:
-        sys.argv = ["-m", "jobs", request["stage"], *request["argv"]]
+        sys.argv = [str(places.JOBS / "__main__.py"), request["stage"], *request["argv"]]
         code = main(request["stage"], request["argv"])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1

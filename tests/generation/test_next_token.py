@@ -80,8 +80,8 @@ def test_a_row_does_not_feel_its_batch(how: Decoding) -> None:
     [
         ({"kind": "beam"}, "one of 'greedy', 'sample'"),
         ({"kind": "sample", "temprature": 1.0}, "did you mean 'temperature'"),
-        ({"kind": "sample", "temperature": 0.0}, "temperature must be above 0"),
-        ({"kind": "sample", "top_p": 0}, "temperature must be above 0"),
+        ({"kind": "sample", "temperature": 0.0}, "temperature is 0.0; it must be above 0"),
+        ({"kind": "sample", "top_p": 0}, "top_p is 0.0; it must be above 0"),
         ({"kind": "greedy", "top_k": 40}, "leave them out for greedy"),
     ],
 )

@@ -131,3 +131,23 @@ def test_its_key_is_checked_and_it_goes_by_its_own_name(project: Path) -> None:
     assert "kind drop needs dropped_tokens" in lacking.stderr
     assert "dropped_tokens: int or null; default null; for drop" in _run(project, "-m", "jobs", "duplicates", "--help")
     assert _run(project, "-c", WORDS).strip() == "['R', 'omission', 'a duplicate that has lost tokens']"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("    method: str = 'head'", "method is declared otherwise in shuffle.py"),
+        ("    top_k: int = 3", "top_k is declared otherwise in replace.py"),
+    ],
+)
+def test_a_key_that_another_kind_declares_otherwise_is_refused(project: Path, line: str, message: str) -> None:
+    file = project / FILES[0]
+    before = file.read_text()
+    file.write_text(before.replace("    dropped_tokens: int | None", f"{line}\n    dropped_tokens: int | None"))
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs", "duplicates", "--help"], cwd=project, capture_output=True, text=True, check=False
+    )
+    file.write_text(before)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -327,6 +327,43 @@ def test_a_node_with_a_star_stands_for_every_name_that_has_none() -> None:
         expansion.expand(changed, "p")
 
 
+def test_an_entry_without_a_stage_comes_over_the_longest_star() -> None:
+    star = {"stage": "make", "config": {"seed": 1}, "resources": {"cpus": 2}}
+    longer = {"stage": "make", "config": {"seed": 2}}
+    nodes = {"data_*": star, "data_large*": longer, "data_small": {"resources": {"cpus": 7}}}
+    changed = document(nodes=nodes)
+    del changed["nodes"]["data_a"], changed["nodes"]["data_b"]
+    changed["nodes"]["result"]["inputs"] = {"data": "data_${model}"}
+    changed["vars"]["rates"] = {"small": 0.1, "large_2": 2}
+    changed["leaves"][0]["grid"]["model"] = ["small", "large_2"]
+    made = {task.node: task for task in expansion.expand(changed, "p").tasks.values()}
+    assert (made["data_small"].config["seed"], made["data_small"].resources.cpus) == (1, 7)
+    assert made["data_large_2"].config["seed"] == 2
+
+
+@pytest.mark.parametrize(
+    ("nodes", "node", "message"),
+    [
+        ({"data_*": {"stage": "make"}}, "data_", "no node 'data_'"),
+        ({"data_*x": {"stage": "make"}}, "data_ax", "a star must be the last character"),
+        ({"data_*": {"stage": "use", "inputs": {"data": "data_${*}x"}}}, "data_a", "in a circle: data_a -> data_ax"),
+        ({7: {"stage": "make"}}, "data_a", "no node 'data_a'"),
+    ],
+)
+def test_a_star_that_cannot_stand_for_a_node_is_an_error(nodes: dict, node: str, message: str) -> None:
+    changed = {"name": "s", "nodes": nodes, "leaves": [{"node": node, "grid": {"seed": [1]}}]}
+    with pytest.raises(UsageError, match=message):
+        expansion.expand(changed, "p")
+
+
+def test_a_setting_comes_over_a_star() -> None:
+    changed = document(nodes={"model_*": {"stage": "make", "config": {"seed": 1}}})
+    overrides.apply(changed, "nodes.model_big.resources.cpus=3")
+    assert changed["nodes"]["model_big"] == {"resources": {"cpus": 3}}
+    with pytest.raises(UsageError, match="no 'nodel_big'"):
+        overrides.apply(changed, "nodes.nodel_big.resources.cpus=3")
+
+
 def test_a_setting_reaches_a_node_whose_name_has_dots() -> None:
     changed = {"nodes": {"model_1.3B": {"stage": "make", "config": {"seed": 1}}}, "vars": {"rates": {"a.b": 1}}}
     text = document(**changed)

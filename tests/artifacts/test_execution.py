@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.artifacts import store
+from lib.artifacts import attempts, store
 from lib.artifacts.command import main
 from lib.base import places
 
@@ -15,9 +15,10 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "text.yaml"
 
 
-def run(config: Path, out: Path, **values) -> int:
+def run(config: Path, out: Path, attempt: int | None = None, **values) -> int:
     config.write_text(json.dumps({"packages": ["rich"], "n_books": 1, "book_characters": 2000, **values}))
-    return main("text", ["--config", str(config), "--out", str(out)])
+    reserved = [] if attempt is None else ["--attempt", str(attempt)]
+    return main("text", ["--config", str(config), "--out", str(out), *reserved])
 
 
 def test_the_result_of_another_configuration_is_never_mixed_with_a_new_one(config, tmp_path, capsys) -> None:
@@ -45,3 +46,19 @@ def test_a_file_is_not_a_directory_to_write_to(config, tmp_path, capsys) -> None
     assert run(config, tmp_path / "out") == 2
     assert "this is a file; name a directory" in capsys.readouterr().err
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_start_by_hand_completes_the_record_of_a_killed_attempt(config, tmp_path) -> None:
+    out = tmp_path / "out"
+    attempts.begin(out, None)
+    assert run(config, out) == 0
+    killed, mine = attempts.read(out)
+    assert (killed["outcome"], killed["error"]) == ("failed", "killed: it ended without a message")
+    assert (mine["number"], mine["outcome"]) == (2, "done")
+
+
+def test_a_start_by_a_runner_leaves_the_records_of_other_attempts_to_it(config, tmp_path) -> None:
+    out = tmp_path / "out"
+    attempts.begin(out, None)
+    assert run(config, out, attempt=attempts.reserve(out)[0]) == 0
+    assert [record["outcome"] for record in attempts.read(out)] == ["running", "done"]

@@ -1,11 +1,12 @@
 """A stage started by hand: into a folder of its own, or not at all."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from lib.artifacts import attempts, store
+from lib.artifacts import attempts, checkpoints, store
 from lib.artifacts.command import main
 from lib.base import places
 
@@ -62,3 +63,25 @@ def test_a_start_by_a_runner_leaves_the_records_of_other_attempts_to_it(config, 
     attempts.begin(out, None)
     assert run(config, out, attempt=attempts.reserve(out)[0]) == 0
     assert [record["outcome"] for record in attempts.read(out)] == ["running", "done"]
+
+
+def with_checkpoint(out: Path) -> Path:
+    checkpoint = out / places.CHECKPOINTS / f"{checkpoints.PREFIX}3"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "weights").write_bytes(b"w")
+    checkpoints.complete(checkpoint, {})
+    return checkpoint
+
+
+def test_a_finished_stage_leaves_no_checkpoints(config, tmp_path) -> None:
+    with_checkpoint(tmp_path / "out")
+    assert run(config, tmp_path / "out") == 0
+    assert not (tmp_path / "out" / places.CHECKPOINTS).exists()
+
+
+def test_checkpoints_that_are_removed_by_half_do_not_count(config, tmp_path, monkeypatch) -> None:
+    checkpoint = with_checkpoint(tmp_path / "out")
+    monkeypatch.setattr(shutil, "rmtree", lambda *given, **settings: None)  # stopped before any file was removed
+    assert run(config, tmp_path / "out") == 0
+    assert (checkpoint / "weights").exists()
+    assert checkpoints.last_step(checkpoint.parent) == 0

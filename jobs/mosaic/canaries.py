@@ -94,10 +94,12 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     from lib.models import loading
 
     target = loading.load_tokenizer(inputs["target"])
+    exclude = inputs.get("exclude") and store.find(inputs["exclude"], places.CANARIES)
     rules = Rules(config.length, config.max_jaccard, config.separator)
     selection = select(
         _sampler(config, inputs["reference"], target), config.n, target, rules,
-        excluded=_excluded(inputs, len(target)), max_draws=config.max_draws, batch_size=config.batch_size,
+        excluded=canaries_file.read_excluded(exclude, len(target)),
+        max_draws=config.max_draws, batch_size=config.batch_size,
     )  # fmt: skip
     print(f"{config.n} canaries from {selection.drawn} draws; rejected: {selection.rejections}")
     _write(out / places.CANARIES, selection, target, asdict(config))
@@ -123,12 +125,6 @@ def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[
         return decode_all(tokenizer, rows)
 
     return draw
-
-
-def _excluded(inputs: dict[str, Path], vocabulary: int) -> np.ndarray | tuple:
-    if "exclude" not in inputs:
-        return ()
-    return canaries_file.read_ids(store.find(inputs["exclude"], places.CANARIES), vocabulary)
 
 
 def _write(path: Path, selection, target, config: dict) -> None:

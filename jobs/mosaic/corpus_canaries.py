@@ -91,9 +91,11 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     order = _order(config, inputs)
     ids = hdf5.read(store.find(inputs["targets"], places.TARGETS), "tokens")[order]
     texts = decode_all(loading.load_tokenizer(inputs["corpus_tokenizer"]), ids)
+    exclude = inputs.get("exclude") and store.find(inputs["exclude"], places.CANARIES)
     selection = select(
         lambda indices: [texts[index] for index in indices], config.n, target,
-        Rules(config.length, config.max_jaccard, config.separator), excluded=_excluded(inputs, len(target)),
+        Rules(config.length, config.max_jaccard, config.separator),
+        excluded=canaries_file.read_excluded(exclude, len(target)),
         max_draws=len(texts), batch_size=len(texts), remedies={**REMEDIES, **OWN_REMEDIES},
     )  # fmt: skip
     print(f"{config.n} canaries of {len(order)} targets with all bands; rejected: {selection.rejections}")
@@ -103,12 +105,6 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
         hdf5.write(file, "target", order[selection.draws].astype("<u4"))
         hdf5.write_texts(file, "text", decode_all(target, selection.tokens))
         file.attrs.update(role=config.role, eligible=len(order))
-
-
-def _excluded(inputs: dict[str, Path], vocabulary: int) -> np.ndarray | tuple:
-    if "exclude" not in inputs:
-        return ()
-    return canaries_file.read_ids(store.find(inputs["exclude"], places.CANARIES), vocabulary)
 
 
 def _order(config: Config, inputs: dict[str, Path]) -> np.ndarray:

@@ -47,9 +47,9 @@ def keep_only(folder: Path, kept: Path | None) -> None:
 
 
 def remove_all(folder: Path) -> None:
-    """Remove the folder of checkpoints."""
+    """Remove the folder of checkpoints, the markers first: what is left of a half-removed folder does not count."""
     for checkpoint in _all(folder):
-        _remove(checkpoint)
+        (checkpoint / MARKER).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

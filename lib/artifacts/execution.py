@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.artifacts import attempts, store
+from lib.artifacts import attempts, checkpoints, store
 from lib.artifacts.stage import Stage, check_inputs, task_digest
 from lib.base import blocks, config, mpi, places, yamls
 from lib.base.errors import UsageError
@@ -167,8 +167,8 @@ def _follow(job: _Job) -> None:
 def _remove_scratch(out: Path) -> None:
     """Remove what only an unfinished task needs: half-written files, blocks, checkpoints."""
     store.remove_private(out)
-    for scratch in (places.BLOCKS, places.CHECKPOINTS):
-        shutil.rmtree(out / scratch, ignore_errors=True)
+    shutil.rmtree(out / places.BLOCKS, ignore_errors=True)
+    checkpoints.remove_all(out / places.CHECKPOINTS)
 
 
 def _input_digests(path: Path | list[Path]) -> str | list[str]:

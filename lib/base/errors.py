@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class TesseraError(Exception):
@@ -12,9 +13,9 @@ class UsageError(TesseraError):
     """A wrong command, key or value. Exit code 2."""
 
 
-def suggestion(wrong: str, known: Iterable[str]) -> str:
+def suggestion(wrong: Any, known: Iterable[Any]) -> str:
     """`; did you mean 'x'?`, or the list of known names if none is similar."""
-    known = sorted(known)
+    known = sorted(map(str, known))
     near = difflib.get_close_matches(str(wrong), known, n=1)
     if near:
         return f"; did you mean '{near[0]}'?"

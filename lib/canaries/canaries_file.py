@@ -57,6 +57,11 @@ def read_ids(file: Path, vocabulary: int) -> NDArray[np.int64]:
     return ids.astype(np.int64)
 
 
+def read_excluded(file: Path | None, vocabulary: int) -> NDArray[np.int64] | tuple[()]:
+    """The `tokens` of the canaries that new ones may not resemble, read by `read_ids`; none if no file is given."""
+    return () if file is None else read_ids(file, vocabulary)
+
+
 @contextmanager
 def naming(file: Path, what: str = "") -> Iterator[None]:
     """Turn a ValueError of the block, which names the row, into a TesseraError that names the file as well."""

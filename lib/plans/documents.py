@@ -37,6 +37,8 @@ KEYS = {"name", "title", "tables", "include", "vars", "nodes", "leaves", "profil
 UNION_KEYS = {"name", "title", "sweeps"}
 INCLUDED_KEYS = {"include", "vars", "nodes", "profiles"}
 PROFILE_KEYS = {"vars", "nodes"}
+SECTIONS = ("vars", "nodes", "profiles")  # mappings
+TEXTS = ("name", "tables")
 
 
 def names() -> list[str]:
@@ -47,7 +49,8 @@ def names() -> list[str]:
 def parts(name: str) -> list[str]:
     """The sweeps of a sweep of sweeps. For any other name, also one without a file, the name itself."""
     file = FOLDER / f"{name}.yaml"
-    return list(yamls.read(file).get("sweeps", [name])) if file.is_file() else [name]
+    document = yamls.read(file) if file.is_file() else {}
+    return _part_names(document, file) if "sweeps" in document else [name]
 
 
 def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
@@ -58,13 +61,20 @@ def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
     file = _sweep_file(name.replace("-", "_"))
     document = yamls.read(file)
     if "sweeps" in document:
-        check_keys(document, UNION_KEYS, str(file))
-        documents = [_with_profile(_sweep_file(part), profile) for part in document["sweeps"]]
+        _check_document(document, UNION_KEYS, str(file))
+        documents = [_with_profile(_sweep_file(part), profile) for part in _part_names(document, file)]
         overrides.apply_to_all(documents, settings)
         return {**document, "sweeps": documents}
     document = _with_profile(file, profile)
     overrides.apply_to_all([document], settings)
     return document
+
+
+def _part_names(document: Mapping[str, Any], file: Path) -> list[str]:
+    found = document["sweeps"]
+    if not isinstance(found, list) or not all(isinstance(part, str) for part in found):
+        raise UsageError(f"{file}: sweeps: must be a list of names of sweeps, found {found!r}")
+    return found
 
 
 def _sweep_file(name: str) -> Path:
@@ -82,16 +92,16 @@ def _with_profile(file: Path, profile: str) -> dict[str, Any]:
     profiles = [path.stem for path in (FOLDER / "profiles").glob("*.yaml")]
     profile_file = _existing(FOLDER / "profiles" / f"{profile}.yaml", profile, profiles, "profile")
     sweep, scale = _with_included(file), yamls.read(profile_file)
-    check_keys(scale, PROFILE_KEYS, str(profile_file))
+    _check_document(scale, PROFILE_KEYS, str(profile_file))
     own = (sweep.pop("profiles", None) or {}).get(profile) or {}
-    check_keys(own, PROFILE_KEYS, f"{file}: profiles: {profile}")
+    _check_document(own, PROFILE_KEYS, f"{file}: profiles: {profile}")
     return merge(merge(sweep, scale), own)
 
 
 def _with_included(file: Path, keys: set[str] = KEYS, users: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The document in a file, merged with the file that it includes, if any. users: the files that include it."""
     document = yamls.read(file)
-    check_keys(document, keys, str(file))
+    _check_document(document, keys, str(file))
     if "include" not in document:
         return document
     base = (file.parent / str(document.pop("include"))).resolve()
@@ -109,6 +119,19 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
         result[key] = merge(result[key], value) if both else value
     return result
+
+
+def _check_document(document: Any, keys: set[str], where: str) -> None:
+    """Raise UsageError for an unknown key, a section that is no mapping, a name that is no text."""
+    check_keys(document, keys, where)
+    for key in SECTIONS:
+        check_keys(document.get(key) or {}, None, f"{where}: {key}")
+    for key in TEXTS:
+        if not isinstance(document.get(key, ""), str):
+            raise UsageError(f"{where}: {key}: must be text, found {document[key]!r}")
+    for name in document.get("nodes") or {}:
+        if not isinstance(name, str):
+            raise UsageError(f"{where}: nodes: the name {name!r} must be text; put it in quotes")
 
 
 def check_keys(mapping: Any, keys: set[str] | None, where: str) -> None:

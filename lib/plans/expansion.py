@@ -14,6 +14,7 @@ from lib.plans.plan import Leaf, Plan, Task
 from lib.plans.variables import resolve
 
 LEAF_KEYS = {"node", "grid", "with"}
+INPUT = "a node's name or {each: node, variable: values}"  # what an input may be
 Point = Mapping[str, Any]  # variable -> value
 
 
@@ -25,7 +26,7 @@ def expand(document: Mapping[str, Any], profile: str, pins: Mapping[str, str] | 
         shared = {digest: task for part in parts for digest, task in part.tasks.items()}
         return Plan(name, profile, title, "", shared, [leaf for part in parts for leaf in part.leaves], parts)
     expander = _Expander(document, pins or {})
-    leaves = [leaf for entry in document.get("leaves") or [] for leaf in expander.leaves(entry)]
+    leaves = list(expander.leaves())
     if not leaves:
         raise UsageError(f"sweep {name}: no leaves: the grid is empty")
     return Plan(name, profile, title, document.get("tables", ""), expander.tasks, leaves)
@@ -45,18 +46,21 @@ class _Expander:
     def __init__(self, document: Mapping[str, Any], pins: Mapping[str, str]):
         self.tasks: dict[str, Task] = {}
         self._variables = document.get("vars") or {}
-        entries = document.get("leaves") or []
-        free = {name for entry in entries for key in ("grid", "with") for name in entry.get(key) or {}}
+        self._entries = _entries(document)
+        free = {name for entry in self._entries for key in ("grid", "with") for name in entry.get(key) or {}}
         self._nodes = Nodes(document.get("nodes") or {}, self._variables, free)
         self._pins = pins
         self._made: dict[tuple, _Made] = {}
 
-    def leaves(self, entry: Mapping[str, Any]) -> Iterator[Leaf]:
-        """The leaves of one entry: one for each point of its grid."""
-        check_keys(entry, LEAF_KEYS, f"leaf {entry.get('node')}")
+    def leaves(self) -> Iterator[Leaf]:
+        """All leaves, entry by entry: one for each point of an entry's grid."""
+        for entry in self._entries:
+            yield from self._leaves_of(entry)
+
+    def _leaves_of(self, entry: Mapping[str, Any]) -> Iterator[Leaf]:
         for point in _points(resolve(entry.get("grid") or {}, self._variables, "grid")):
             scope = {**self._variables, **point}
-            node = resolve(entry["node"], scope, "leaf")
+            node = _text(resolve(entry["node"], scope, "leaf"), f"leaf {entry['node']}: node", "a node's name")
             unlabelled = resolve(entry.get("with") or {}, scope, "with")
             made = self._at(node, {**point, **unlabelled})
             yield Leaf(point, made.digest, made.nodes)
@@ -70,10 +74,12 @@ class _Expander:
         return self._made[key]
 
     def _make(self, name: str, point: Point) -> _Made:
-        template, where = self._nodes.template(name, "leaf"), f"node {name}"
+        template = self._nodes.template(name, "leaf")
+        _text(template["stage"], f"node {name}: stage", "a stage's name")
         inputs: dict[str, str | list[str]] = {}
         below: dict[str, str] = {}
         for key, reference in (template.get("inputs") or {}).items():
+            where = f"node {name}: input '{key}'"
             if isinstance(reference, Mapping):
                 inputs[key] = self._each(reference, point, where)
             elif made := self._input(reference, point, where):
@@ -89,20 +95,44 @@ class _Expander:
         name = resolve(reference, {**self._variables, **point}, where)
         if name is None:
             return None
+        _text(name, where, INPUT)
         self._nodes.template(name, where)  # raises, with this node's name, if there is none
         return self._at(name, point)
 
     def _each(self, reference: Mapping[str, Any], point: Point, where: str) -> list[str]:
         """The digests of the node in `{each: node, variable: values, ...}` at every combination of the values."""
         if EACH not in reference:
-            raise UsageError(
-                f"{where}: an input must be a node's name or {{each: node, variable: values}}, found {reference!r}"
-            )
+            raise UsageError(f"{where}: must be {INPUT}, found {reference!r}")
         scope = {**self._variables, **point}
         values = {name: resolve(value, scope, where) for name, value in reference.items() if name != EACH}
         ranges = {name: list(range(value)) if type(value) is int else value for name, value in values.items()}
         found = [self._input(reference[EACH], {**point, **bound}, where) for bound in _product(ranges)]
         return [made.digest for made in found if made]
+
+
+def _entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The entries of `leaves`. Raises UsageError, with its place in the list, for one that is not as it must be."""
+    found, where = document.get("leaves") or [], f"sweep {document.get('name', '')}: leaves"
+    if not isinstance(found, list):
+        raise UsageError(f"{where}: must be a list of {{node, grid, with}}, found {found!r}")
+    for number, entry in enumerate(found, 1):
+        _check_entry(entry, f"{where}: number {number}")
+    return found
+
+
+def _check_entry(entry: Any, where: str) -> None:
+    check_keys(entry, LEAF_KEYS, where)
+    if "node" not in entry:
+        raise UsageError(f"{where}: missing key 'node'")
+    for key in ("grid", "with"):
+        check_keys(entry.get(key) or {}, None, f"{where}: {key}")
+
+
+def _text(value: Any, where: str, wanted: str) -> str:
+    """`value`, which must be text. Raises UsageError that says what was `wanted`."""
+    if not isinstance(value, str):
+        raise UsageError(f"{where}: must be {wanted}, found {value!r}")
+    return value
 
 
 def _points(grid: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -45,14 +45,20 @@ def apply(document: dict[str, Any], setting: str) -> None:
 def _find(document: dict[str, Any], path: str, where: str) -> tuple[dict[str, Any], str]:
     """The mapping that a dotted path leads to, and the key in it. A name may contain dots itself."""
     mapping, name, rest = document, "", path
-    while rest not in mapping and "." in rest:
+    while _key(mapping, rest) not in mapping and "." in rest:
         name = _first_name(rest, mapping)
         mapping, rest = _entry(mapping, name, where), rest[len(name) + 1 :]
     if not name:
         raise UsageError(f"{where}: name an entry of it, such as {rest}.<name>=...")
-    if rest not in mapping and name not in OPEN_MAPPINGS:
+    key = _key(mapping, rest)
+    if key not in mapping and name not in OPEN_MAPPINGS:
         raise UsageError(f"{where}: no '{rest}'{suggestion(rest, mapping)}")
-    return mapping, rest
+    return mapping, key
+
+
+def _key(mapping: Mapping[Any, Any], name: str) -> Any:
+    """The key that is written `name` (a number, perhaps); `name` itself if there is none."""
+    return name if name in mapping else next((key for key in mapping if str(key) == name), name)
 
 
 def _first_name(path: str, known: Mapping[str, Any]) -> str:
@@ -60,14 +66,15 @@ def _first_name(path: str, known: Mapping[str, Any]) -> str:
     return next((str(key) for key in known if path.startswith(f"{key}.")), path.split(".")[0])
 
 
-def _entry(mapping: dict[str, Any], name: str, where: str) -> dict[str, Any]:
-    if name in OPEN_MAPPINGS or _has_star(mapping, name):
-        mapping.setdefault(name, {})
-    if name not in mapping:
+def _entry(mapping: dict[Any, Any], name: str, where: str) -> dict[Any, Any]:
+    key = _key(mapping, name)
+    if key in OPEN_MAPPINGS or _has_star(mapping, name):
+        mapping.setdefault(key, {})
+    if key not in mapping:
         raise UsageError(f"{where}: no '{name}'{suggestion(name, mapping)}")
-    if not isinstance(mapping[name], dict):
+    if not isinstance(mapping[key], dict):
         raise UsageError(f"{where}: '{name}' has no entries")
-    return mapping[name]
+    return mapping[key]
 
 
 def _has_star(mapping: Mapping[str, Any], name: str) -> bool:

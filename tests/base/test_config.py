@@ -64,6 +64,17 @@ def test_execution_fields_are_not_part_of_the_science() -> None:
     assert config.digest(config.science(small)) != config.digest(config.science(Example(2)))
 
 
+@dataclass(frozen=True)
+class Grown(Example):
+    later: int = config.added(7)
+
+
+def test_a_field_that_was_added_is_part_of_the_science_only_when_it_is_not_its_default() -> None:
+    assert config.science(Grown(1)) == config.science(Grown(1, later=7)) == config.science(Example(1))
+    assert config.science(Grown(1, later=8)) == {**config.science(Example(1)), "later": 8}
+    assert config.plain(Grown(1))["later"] == 7
+
+
 @given(JSON)
 def test_canonical_is_json_and_ignores_key_order(value: object) -> None:
     assert json.loads(config.canonical(value)) == value

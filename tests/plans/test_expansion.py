@@ -133,6 +133,21 @@ def test_branches_are_pinned_and_commits_left_alone() -> None:
         ({"nodes": {"result": {"resources": {"cpu": 1}}}}, "unknown key 'cpu'; did you mean 'cpus'"),
         ({"nodes": {"result": {"confg": {}}}}, "unknown key 'confg'; did you mean 'config'"),
         ({"vars": {"seeds": "${seeds}"}}, "refers to itself"),
+        (
+            {"nodes": {"result": {"inputs": {"data": ["data_a"]}}}},
+            "node result: input 'data': must be a node's name or",
+        ),
+        (
+            {"nodes": {"result": {"inputs": {"data": {"each": ["data_a"]}}}}},
+            "node result: input 'data': must be a node",
+        ),
+        ({"nodes": {"result": {"stage": ["use"]}}}, "node result: stage: must be a stage's name, found"),
+        ({"leaves": [{"node": ["result"]}]}, "leaf .*: node: must be a node's name, found"),
+        ({"leaves": [{"node": "result"}, {"grid": {}}]}, "sweep example: leaves: number 2: missing key 'node'"),
+        ({"leaves": ["result"]}, "sweep example: leaves: number 1: must be a mapping"),
+        ({"leaves": {"node": "result"}}, "sweep example: leaves: must be a list of {node, grid, with}"),
+        ({"leaves": [{"node": "result", "grid": ["a"]}]}, "leaves: number 1: grid: must be a mapping"),
+        ({"leaves": [{"node": "result", "with": ["a"]}]}, "leaves: number 1: with: must be a mapping"),
     ],
 )
 def test_mistakes_are_named(change, message) -> None:
@@ -146,6 +161,15 @@ def test_settings_reach_variables_and_nodes() -> None:
     overrides.apply(changed, "nodes.data_a.config.size=4")
     tasks = expansion.expand(changed, "p").tasks.values()
     assert {(t.config["seed"], t.config["size"]) for t in tasks if t.stage == "make"} == {(5, 4), (5, 9)}
+
+
+def test_a_setting_reaches_an_entry_whose_name_is_a_number() -> None:
+    changed = document(vars={"sizes": {5: 1, 6.5: {"a": 1}}})
+    overrides.apply(changed, "sizes.5=2")
+    overrides.apply(changed, "sizes.6.5.a=3")
+    assert changed["vars"]["sizes"] == {5: 2, 6.5: {"a": 3}}
+    with pytest.raises(UsageError, match=r"--set sizes\.7=1: no '7'; known: 5, 6\.5"):
+        overrides.apply(changed, "sizes.7=1")
 
 
 @pytest.mark.parametrize(
@@ -300,6 +324,37 @@ def test_a_wrong_include_is_named(common, message, tmp_path, monkeypatch) -> Non
     monkeypatch.setattr(documents, "FOLDER", tmp_path)
     written(tmp_path, "name: s\ninclude: common.yaml\n", common)
     with pytest.raises(UsageError, match=message):
+        documents.read("s", "p", [])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: s\nprofiles: [1]\n", "s.yaml: profiles: must be a mapping"),
+        ("name: s\nprofiles: {p: [1]}\n", "s.yaml: profiles: p: must be a mapping"),
+        ("name: s\nprofiles: {p: {nodes: [a]}}\n", "s.yaml: profiles: p: nodes: must be a mapping"),
+        ("name: s\nnodes: [a]\n", "s.yaml: nodes: must be a mapping"),
+        ("name: s\nnodes: {1: {stage: make}}\n", "s.yaml: nodes: the name 1 must be text"),
+        ("name: s\nvars: [a]\n", "s.yaml: vars: must be a mapping"),
+        ("name: 5\n", "s.yaml: name: must be text, found 5"),
+        ("name: s\nsweeps: one\n", "s.yaml: sweeps: must be a list of names of sweeps, found 'one'"),
+        ("name: s\nsweeps: [[one]]\n", "s.yaml: sweeps: must be a list of names"),
+        ("name: s\nsweeps:\n", "s.yaml: sweeps: must be a list of names"),
+        ("name: s\ninclude: common.yaml\n", "common.yaml: nodes: must be a mapping"),
+    ],
+)
+def test_a_file_that_is_not_as_it_must_be_is_named_with_the_key(text, message, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(documents, "FOLDER", tmp_path)
+    written(tmp_path, text, "nodes: [a]\n")
+    with pytest.raises(UsageError, match=message):
+        documents.read("s", "p", [])
+
+
+def test_a_profile_that_is_not_as_it_must_be_is_named_with_the_key(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(documents, "FOLDER", tmp_path)
+    written(tmp_path, "name: s\n")
+    (tmp_path / "profiles" / "p.yaml").write_text("vars: [a]\n")
+    with pytest.raises(UsageError, match=r"p\.yaml: vars: must be a mapping"):
         documents.read("s", "p", [])
 
 

@@ -104,6 +104,17 @@ def test_a_setting_without_one_of_its_artifacts_is_missing(root, plan, stage, go
     assert f"{len(gone)} of 3 settings are missing" in places.report(root, plan.name).read_text()
 
 
+def test_a_whole_collection_removes_what_a_partial_one_listed(root, plan) -> None:
+    done, listed = artifact(root, plan, plan.leaves[1], "membership") / places.DONE, places.tables(root, plan.name)
+    record = done.read_bytes()
+    done.unlink()
+    collect.run(root, plan, Console(quiet=True))
+    assert (listed / places.MISSING).exists()
+    done.write_bytes(record)
+    collect.run(root, plan, Console(quiet=True))
+    assert not (listed / places.MISSING).exists()
+
+
 def test_settings_without_their_canaries_leave_nothing_to_collect(root, plan) -> None:
     (artifact(root, plan, plan.leaves[0], "canaries") / places.DONE).unlink()
     with pytest.raises(TesseraError, match="nothing to collect"):

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from lib.artifacts import execution, manual
 from lib.artifacts.stage import Stage, load
@@ -16,6 +17,13 @@ from lib.base import mpi
 from lib.base.errors import TesseraError, UsageError
 
 FOLLOWER_SECONDS = 1.0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises UsageError for wrong arguments, so that of several ranks only one prints the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}\n{self.format_usage().rstrip()}")
 
 
 def run(argv: Sequence[str]) -> int:
@@ -36,7 +44,7 @@ def main(name: str, argv: Sequence[str] | None = None) -> int:
 
 def _guarded(name: str, argv: Sequence[str] | None) -> int:
     try:
-        stage = load(name)
+        stage = _stage(name)
         arguments = _parser(stage).parse_args(argv)
         values, inputs = execution.read_config(stage, arguments.config)
         return execution.run(stage, values, inputs, arguments.out.resolve(), arguments.attempt)
@@ -49,6 +57,12 @@ def _guarded(name: str, argv: Sequence[str] | None) -> int:
         return 1
 
 
+def _stage(name: str) -> Stage:
+    if name.startswith("-"):
+        raise UsageError(f"unknown option '{name}'\n{manual.USAGE}")
+    return load(name)
+
+
 def _report(error: Exception, code: int) -> int:
     if not mpi.leading():  # if every rank has the same error, the leading one prints it first and ends all
         time.sleep(FOLLOWER_SECONDS)
@@ -57,7 +71,7 @@ def _report(error: Exception, code: int) -> int:
 
 
 def _parser(stage: Stage) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"python -m jobs {stage.name}",
         description=manual.page(stage),
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -15,6 +15,8 @@ from lib.artifacts.stage import Stage, studies
 from lib.base import config, places
 
 WIDTH = 110
+USAGE = "usage: python -m jobs STAGE --config FILE --out DIR     (STAGE --help: its keys, inputs and result)"
+MPIRUN = "mpirun -n 4 python -m mpi4py -m jobs {stage} --config FILE --out DIR"
 STUDIES = {
     "mosaic": "fuzzy duplicates: canaries, their changed copies, fine-tuning, membership inference",
     "prefix": "prefix attacks: does a model continue its training data word for word?",
@@ -50,7 +52,7 @@ def keys(cls: type) -> list[Key]:
 
 def overview() -> str:
     """All stages by study, a line each."""
-    lines = ["usage: python -m jobs STAGE --config FILE --out DIR     (STAGE --help: its keys, inputs and result)"]
+    lines = [USAGE]
     for study, about in STUDIES.items():
         names = [name for name, its in studies().items() if its == study]
         lines += ["", f"{study}: {about}", *(f"  {name:18}{headline(name)}" for name in names)]
@@ -64,8 +66,14 @@ def headline(name: str) -> str:
 
 
 def page(stage: Stage) -> str:
-    """A stage's docstring, its inputs and its keys."""
-    return "\n\n".join([inspect.getdoc(stage.module) or stage.name, "\n".join(_inputs(stage)), "\n".join(_keys(stage))])
+    """A stage's docstring, how it runs on several ranks (if it can, and the docstring does not say), inputs, keys."""
+    about = inspect.getdoc(stage.module) or stage.name
+    ranks = [_ranks(stage)] if stage.mpi and "mpirun" not in about else []
+    return "\n\n".join([about, *ranks, "\n".join(_inputs(stage)), "\n".join(_keys(stage))])
+
+
+def _ranks(stage: Stage) -> str:
+    return f"It runs on any number of MPI ranks, such as four:\n\n    {MPIRUN.format(stage=stage.name)}"
 
 
 def _inputs(stage: Stage) -> Iterator[str]:

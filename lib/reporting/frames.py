@@ -51,14 +51,17 @@ def write_hdf5(path: Path, table: pd.DataFrame) -> None:
             hdf5.write(file, name, _plain(table[name]))
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """A table that `write_csv` wrote, with its types. Raises TesseraError when the file is missing or not a table."""
+def read_csv(path: Path, text: Sequence[str] = ()) -> pd.DataFrame:
+    """A table that `write_csv` wrote, with its types. Raises TesseraError when the file is missing or not a table.
+
+    text: columns that hold text in this table alone.
+    """
     try:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise TesseraError(f"{path}: cannot be read as a table: {error}") from error
-    text = [name for name in TEXT if name in table]
-    return _typed(table.assign(**table[text].astype(object).fillna("")))
+    texts = [name for name in (*TEXT, *text) if name in table]
+    return _typed(table.assign(**table[texts].astype(object).fillna("")), text)
 
 
 def frame(

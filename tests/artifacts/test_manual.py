@@ -3,12 +3,13 @@
 import dataclasses
 import inspect
 import re
+import types
 
 import pytest
 
 from lib.artifacts import manual
 from lib.artifacts.command import run
-from lib.artifacts.stage import load, studies
+from lib.artifacts.stage import Stage, load, studies
 from lib.base.config import execution
 
 STAGES = sorted(studies())
@@ -98,6 +99,20 @@ def test_a_docstring_says_the_command_the_inputs_and_the_result(name: str) -> No
     assert f"    python -m jobs {name} --config FILE --out DIR\n" in text
     assert "Result" in text
     assert all(re.search(rf"\b{given}\b", text) for given in (*stage.inputs, *stage.optional_inputs))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_page_has_the_line_of_mpirun_once_if_the_stage_runs_on_ranks(name: str) -> None:
+    stage = load(name)
+    assert len(re.findall(rf"mpirun .*-m jobs {name} ", manual.page(stage))) == int(stage.mpi)
+
+
+@pytest.mark.parametrize("mpi", [False, True])
+def test_a_page_says_how_to_run_on_ranks_where_the_docstring_does_not(mpi: bool) -> None:
+    module = types.SimpleNamespace(__doc__="Count words.\n\n    python -m jobs words --config FILE --out DIR\n")
+    stage = Stage("words", 1, (), (), (), mpi, (), Inner, module)
+    line = "\n    mpirun -n 4 python -m mpi4py -m jobs words --config FILE --out DIR\n"
+    assert (line in manual.page(stage), "MPI ranks" in manual.page(stage)) == (mpi, mpi)
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -56,6 +56,13 @@ def test_files_have_the_same_bytes_and_hold_the_same_numbers(tmp_path, table):
         assert file["model"][1] == b"m"
 
 
+def test_a_column_that_holds_text_in_one_table_alone_is_read_as_it_was_written(tmp_path):
+    rows = [{"distance": "indel", "spearman": -0.5}, {"distance": "", "spearman": None}]
+    table = frames.frame(rows, ["distance", "spearman"], text=["distance"])
+    frames.write_csv(tmp_path / "predictors.csv", table)
+    pd.testing.assert_frame_equal(frames.read_csv(tmp_path / "predictors.csv", text=["distance"]), table)
+
+
 def test_csv_reads_as_plain_text(table):
     text = frames.to_csv(table)
     rows = list(csv.DictReader(io.StringIO(text)))

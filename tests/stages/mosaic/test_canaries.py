@@ -61,6 +61,12 @@ def test_non_members_come_from_another_stream_and_keep_their_distance(
     assert max(overlaps) < 0.6
 
 
+def test_excluded_canaries_are_not_drawn_again(members: Path, tiny_causal_lm: Path, tmp_path: Path) -> None:
+    others = make(tmp_path / "others", tiny_causal_lm, exclude=members, n=2)  # the same stream of texts
+    inside, outside = hdf5.read(members, "tokens"), hdf5.read(others, "tokens")
+    assert not {*map(tuple, inside.tolist())} & {*map(tuple, outside.tolist())}
+
+
 @pytest.mark.parametrize("seed", [10, 1, 0])
 def test_no_seed_makes_members_equal_other_seeds_non_members(seed: int, tiny_causal_lm: Path, tmp_path: Path) -> None:
     """The published code drew non-members with seed * 10: members of seed 10 were non-members of seed 1."""

@@ -14,7 +14,7 @@ OPTIONS = --outputs "$(OUTPUTS)" $(if $(PROFILE),--profile "$(PROFILE)") $(if $(
 .PHONY: help env test bench demo report doctor lint slurm-up slurm-down
 help:
 	@sed -n '1,6s/^# \{0,1\}//p' Makefile
-	@echo; echo "also: plan-<sweep> status-<sweep> logs-<sweep> tables-<sweep> cancel-<sweep> fetch-<sweep> report doctor demo bench lint slurm-up slurm-down"
+	@echo; echo "also: env plan-<sweep> status-<sweep> logs-<sweep> tables-<sweep> cancel-<sweep> fetch-<sweep> report doctor demo bench lint slurm-up slurm-down"
 
 env:
 	@env/make_env "$(PYTHON)"

@@ -29,6 +29,7 @@ class Stage:
         return "-".join(f"{_short(field)}{getattr(values, field)}" for field in self.slug)
 
 
+@functools.cache  # a plan asks for each stage thousands of times
 def load(name: str) -> Stage:
     """The stage in `jobs/<study>/<name>.py`. Raises UsageError if there is no such file."""
     known = studies()

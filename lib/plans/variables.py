@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from lib.base.errors import UsageError, suggestion
 
 REFERENCE = re.compile(r"\$\{([^${}]+)\}")
@@ -68,4 +66,9 @@ def mentioned(value: Any, variables: Mapping[str, Any]) -> set[str]:
 
 
 def _names_in(value: Any) -> set[str]:
-    return set(FIRST_NAME.findall(value if isinstance(value, str) else yaml.safe_dump(value)))
+    """The first names of the references in a text, or in all texts of a mapping or list."""
+    if isinstance(value, str):
+        return set(FIRST_NAME.findall(value))
+    if isinstance(value, Mapping):
+        return set().union(*map(_names_in, [*value, *value.values()]))
+    return set().union(*map(_names_in, value)) if isinstance(value, list) else set()

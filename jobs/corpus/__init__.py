@@ -1,0 +1,1 @@
+"""Near-duplicates in a corpus: tokens, suffix array, exact duplicates, scan."""

@@ -1,0 +1,1 @@
+"""Models and tokenizers: fetched, converted, trained."""

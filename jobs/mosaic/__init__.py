@@ -1,0 +1,1 @@
+"""Fuzzy duplicates: canaries, their changed copies, fine-tuning, membership inference."""

@@ -1,0 +1,1 @@
+"""Prefix attacks: does a model continue its training data word for word?"""

@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 from lib.artifacts.stage import Stage, studies
 from lib.base import config, places
@@ -17,13 +18,6 @@ from lib.base import config, places
 WIDTH = 110
 USAGE = "usage: python -m jobs STAGE --config FILE --out DIR     (STAGE --help: its keys, inputs and result)"
 MPIRUN = "mpirun -n 4 python -m mpi4py -m jobs {stage} --config FILE --out DIR"
-STUDIES = {
-    "mosaic": "fuzzy duplicates: canaries, their changed copies, fine-tuning, membership inference",
-    "prefix": "prefix attacks: does a model continue its training data word for word?",
-    "corpus": "near-duplicates in a corpus: tokens, suffix array, exact duplicates, scan",
-    "texts": "texts to train on and to inject into",
-    "models": "models and tokenizers: fetched, converted, trained",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,16 +47,26 @@ def keys(cls: type) -> list[Key]:
 def overview() -> str:
     """All stages by study, a line each."""
     lines = [USAGE]
-    for study, about in STUDIES.items():
+    for study in sorted(set(studies().values())):
         names = [name for name, its in studies().items() if its == study]
-        lines += ["", f"{study}: {about}", *(f"  {name:18}{headline(name)}" for name in names)]
+        lines += ["", f"{study}: {_about(study)}", *(f"  {name:18}{headline(name)}" for name in names)]
     return "\n".join(lines)
 
 
 def headline(name: str) -> str:
     """The first line of a stage's docstring, without importing the stage."""
-    source = (places.JOBS / studies()[name] / f"{name}.py").read_text()
-    return (ast.get_docstring(ast.parse(source)) or name).splitlines()[0]
+    return _first_line(places.JOBS / studies()[name] / f"{name}.py")
+
+
+def _about(study: str) -> str:
+    """What the folder of a study says of it."""
+    return _first_line(places.JOBS / study / "__init__.py")
+
+
+def _first_line(file: Path) -> str:
+    """The first line of a file's docstring; the file's name if there is none."""
+    text = file.read_text() if file.is_file() else ""
+    return (ast.get_docstring(ast.parse(text)) or file.stem).splitlines()[0]
 
 
 def page(stage: Stage) -> str:

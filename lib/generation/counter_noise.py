@@ -19,17 +19,18 @@ def exponentials(keys: torch.Tensor, step: int, ids: torch.Tensor) -> torch.Tens
     keys: int64, (rows,), one secret a row; step: how many draws of each (row, id) came before; ids: int64,
     (rows, k) or (1, k).
     """
-    rows = _mixed(keys + _signed(step * _GOLDEN))[:, None]
-    words = _mixed(rows ^ _mixed((ids + 1) * _GOLDEN))
-    uniform = (_shifted(words, 64 - _MANTISSA_BITS).double() + 0.5) * 2.0**-_MANTISSA_BITS
+    rows = _mix(keys + _signed(step * _GOLDEN))[:, None]
+    words = _mix(rows ^ _mix((ids + 1) * _GOLDEN))
+    uniform = _shifted(words, 64 - _MANTISSA_BITS, words).double().add_(0.5).mul_(2.0**-_MANTISSA_BITS)
     return uniform.log_().neg_()
 
 
-def _mixed(words: torch.Tensor) -> torch.Tensor:
-    """The finaliser of splitmix64: every bit of the result depends on every bit of the argument."""
-    words = (words ^ _shifted(words, 30)) * _FIRST
-    words = (words ^ _shifted(words, 27)) * _SECOND
-    return words ^ _shifted(words, 31)
+def _mix(words: torch.Tensor) -> torch.Tensor:
+    """The finaliser of splitmix64, in place: every bit of the result depends on every bit of the argument."""
+    room = torch.empty_like(words)
+    words.bitwise_xor_(_shifted(words, 30, room)).mul_(_FIRST)
+    words.bitwise_xor_(_shifted(words, 27, room)).mul_(_SECOND)
+    return words.bitwise_xor_(_shifted(words, 31, room))
 
 
 def _signed(number: int) -> int:
@@ -37,6 +38,6 @@ def _signed(number: int) -> int:
     return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
-def _shifted(words: torch.Tensor, bits: int) -> torch.Tensor:
-    """A logical shift to the right; that of int64 drags the sign along."""
-    return (words >> bits) & ((1 << (64 - bits)) - 1)
+def _shifted(words: torch.Tensor, bits: int, out: torch.Tensor) -> torch.Tensor:
+    """A logical shift to the right, written to `out`; that of int64 drags the sign along."""
+    return torch.bitwise_right_shift(words, bits, out=out).bitwise_and_((1 << (64 - bits)) - 1)

@@ -45,8 +45,8 @@ def missing_reason(directory: Path, digest: str) -> str:
 def finished_digest(directory: Path) -> str | None:
     """The digest in a DONE.json that can be read; None where there is none."""
     try:
-        return str(json.loads((directory / places.DONE).read_bytes())["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_done(directory)["digest"])
+    except (TesseraError, OSError, KeyError, TypeError):
         return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.base.errors import UsageError, suggestion
 from lib.plans.documents import check_keys, merge
-from lib.plans.variables import ANY, mentioned, resolve, starred
+from lib.plans.variables import ANY, mentioned, resolve, star_of, starred
 
 KEYS = {"stage", "config", "inputs", "resources"}
 MAX_DEPTH = 100  # of nodes that need each other
@@ -21,7 +21,7 @@ class Nodes:
     """The nodes of a document. free: the variables that get their values from leaves, not from `vars`."""
 
     def __init__(self, templates: Mapping[str, Any], variables: Mapping[str, Any], free: set[str]):
-        self._templates = dict(templates)
+        self._templates = templates
         self._stars = _stars(templates)
         self._made: dict[Any, Mapping[str, Any]] = {}
         self._variables = variables
@@ -41,15 +41,10 @@ class Nodes:
         return self._made[name]
 
     def _exists(self, name: Any) -> bool:
-        return name in self._templates or self._star_of(name) is not None
-
-    def _star_of(self, name: Any) -> str | None:
-        """What stands before the star that fits a name: the longest of several."""
-        found = [star for star in self._stars if str(name).startswith(star) and str(name) != star]
-        return max(found, key=len, default=None)
+        return name in self._templates or star_of(name, self._stars) is not None
 
     def _merged(self, name: Any) -> Mapping[str, Any]:
-        own, star = self._templates.get(name), self._star_of(name)
+        own, star = self._templates.get(name), star_of(name, self._stars)
         if star is None or (isinstance(own, Mapping) and "stage" in own):
             return own
         return merge(starred(self._templates[star + ANY], str(name).removeprefix(star)), own or {})

@@ -7,7 +7,7 @@ import yaml
 
 from lib.base import yamls
 from lib.base.errors import UsageError, suggestion
-from lib.plans.variables import ANY
+from lib.plans.variables import ANY, star_of
 
 SECTIONS = ("vars", "nodes")
 OPEN_MAPPINGS = ("config", "resources", "inputs")  # of a node: the stage knows which keys these may have
@@ -79,4 +79,5 @@ def _entry(mapping: dict[Any, Any], name: str, where: str) -> dict[Any, Any]:
 
 def _has_star(mapping: Mapping[str, Any], name: str) -> bool:
     """Whether an entry such as `target_*` stands for a name: what is set comes over it."""
-    return any(str(key).endswith(ANY) and name.startswith(str(key)[:-1]) for key in mapping if key != ANY)
+    stars = [str(key)[:-1] for key in mapping if key != ANY and str(key).endswith(ANY)]
+    return star_of(name, stars) is not None

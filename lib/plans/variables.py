@@ -1,7 +1,7 @@
 """`${...}` references: replaced by the values of variables, and listed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lib.base.errors import UsageError, suggestion
@@ -27,6 +27,12 @@ def resolve(value: Any, scope: Mapping[str, Any], where: str, depth: int = 0) ->
     whole = match.group(0) == value
     text = found if whole else value[: match.start()] + str(found) + value[match.end() :]
     return resolve(text, scope, where, depth + 1)
+
+
+def star_of(name: Any, stars: Iterable[str]) -> str | None:
+    """What stands before the star that fits a name (`target_` for `target_big`): the longest of several."""
+    fitting = [star for star in stars if str(name).startswith(star) and str(name) != star]
+    return max(fitting, key=len, default=None)
 
 
 def starred(value: Any, text: str) -> Any:

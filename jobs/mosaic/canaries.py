@@ -25,7 +25,7 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.config import at_least, execution
+from lib.base.config import added, at_least, execution
 from lib.base.seeds import key
 from lib.canaries import canaries_file
 from lib.generation.decoding import Decoding
@@ -51,6 +51,8 @@ class Config:
     temperature: the temperature of the sampling; 1 is the model's own distribution
     top_k: sample among the k likeliest tokens; 0 is all of them
     top_p: sample among the likeliest tokens that together have this probability; 1 is all of them
+    end_of_text: `never` gives special tokens of the reference model no probability; `discard` samples them like others
+        and throws a text away that holds one, with no early end of the others (as published)
     max_jaccard: two canaries must have token sets with a Jaccard similarity below this, above 0 and at most 1
     separator: what the stage inject will put around a canary; the ids of the canary must survive it; "" skips the check
     max_draws: the stage fails if so many sampled texts do not give `n` canaries
@@ -68,6 +70,7 @@ class Config:
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    end_of_text: Literal["never", "discard"] = added("never")
     max_jaccard: float = 0.2
     separator: str = "\n"
     max_draws: int = 2000
@@ -105,26 +108,36 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     _write(out / places.CANARIES, selection, target, asdict(config))
 
 
-def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[str]]:
-    """The texts of the given indices, each by a key of its own; a text ends when it has enough target ids."""
+def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[str | None]]:
+    """The texts of the given indices, each by a key of its own; None for one that is thrown away."""
     from lib.generation import sampling
     from lib.models import loading
-    from lib.tokens.tokenization import decode, decode_all, encode
+    from lib.tokens.tokenization import decode, special_ids
 
     tokenizer, model = loading.load_tokenizer(reference), loading.load_causal_lm(reference, config.dtype, config.device)
     start = sampling.start_id(tokenizer, config.start_token)
-    suppress = sampling.suppressed_ids(tokenizer, model.config.vocab_size)
+    never, ends = sampling.suppressed_ids(tokenizer, model.config.vocab_size), frozenset()
+    if config.end_of_text == "discard":
+        ends = special_ids(tokenizer)
+        never = never[~np.isin(never, list(ends))]
+    finished = _finished(config, tokenizer, target, ends)
     n_tokens = config.sampled_tokens or 2 * config.length
 
-    def enough(ids: list[int]) -> bool:
-        return len(encode(target, decode(tokenizer, ids))) >= config.length + SPARE_TOKENS
-
-    def draw(indices: range) -> list[str]:
+    def draw(indices: range) -> list[str | None]:
         keys = np.array([key(config.seed, f"canary {config.role}", index) for index in indices], dtype=np.int64)
-        rows = sampling.sample(model, [start], n_tokens, keys, config.decoding(), suppress=suppress, enough=enough)
-        return decode_all(tokenizer, rows)
+        rows = sampling.sample(model, [start], n_tokens, keys, config.decoding(), suppress=never, enough=finished)
+        return [decode(tokenizer, row) if ends.isdisjoint(row) else None for row in rows]
 
     return draw
+
+
+def _finished(config: Config, tokenizer, target, ends: frozenset[int]) -> Callable[[list[int]], bool]:
+    """Whether a text may end: it has enough target ids, or holds one of `ends`, for which it is thrown away."""
+    from lib.tokens.tokenization import decode, encode
+
+    if config.end_of_text == "discard":
+        return lambda ids: not ends.isdisjoint(ids)
+    return lambda ids: len(encode(target, decode(tokenizer, ids))) >= config.length + SPARE_TOKENS
 
 
 def _write(path: Path, selection, target, config: dict) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.config import at_least, execution
+from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError, UsageError
 from lib.canaries import canaries_file
 from lib.generation.decoding import Decoding
@@ -45,7 +45,8 @@ class Config:
     prompt_tokens: the first tokens of the canary, which the model is given
     suffix_tokens: the tokens after them, which it should produce
     bos_policy: as in the training (stage finetune): `document` opens each prompt with the tokenizer's BOS, if it has
-        one; `none` does not
+        one; `tokenizer` does so if the tokenizer itself would; `none` opens it with nothing
+    trained_bos: `same` stops if prompts open in another way than in the training of the target; `any` does not
     dtype: the type in which the model computes
     batch_size: prompts that are continued at once
     device: where the model runs: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
@@ -53,7 +54,8 @@ class Config:
 
     prompt_tokens: int = 50
     suffix_tokens: int = 50
-    bos_policy: Literal["document", "none"] = "document"
+    bos_policy: Literal["document", "tokenizer", "none"] = "document"
+    trained_bos: Literal["same", "any"] = added("same")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_size: int = execution(64)
     device: str = execution("auto")
@@ -68,8 +70,9 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     from lib.models import likelihoods, loading
 
     tokenizer = loading.load_tokenizer(inputs["target"])
-    first = likelihoods.opening(tokenizer, None if config.bos_policy == "document" else "")
-    bos.check_training(inputs["target"], first)
+    first = likelihoods.opening(tokenizer, policy=config.bos_policy)
+    if config.trained_bos == "same":
+        bos.check_training(inputs["target"], first)
     sides = {side: canaries_file.read_texts(store.find(inputs[side], places.CANARIES)) for side in canaries_file.SIDES}
     for texts in sides.values():
         _check_length(config, texts)

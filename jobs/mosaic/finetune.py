@@ -25,6 +25,7 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, places
+from lib.base.config import added
 from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.canaries import canaries_file
 from lib.training import sequences, torch_ranks
@@ -52,16 +53,22 @@ class Config(Recipe):
     max_grad_norm: a gradient with a larger norm is scaled down to it; 0 leaves gradients as they are
     precision: the type of the arithmetic; `bf16` keeps fp32 master weights and needs a processor or GPU with bf16
     evaluations: how often the model is evaluated, in addition to once before the training
+    evaluate_every: steps between two evaluations, in place of `evaluations`; the last step is one as well; 0: none
+    unlabelled: `padding` is not predicted; `eos` is not predicted either, wherever it stands in a text (as published,
+        where it is the padding token)
     micro_batch: the most sequences of one forward pass on one rank
     deepspeed: which file of env/deepspeed/ to use, without .json (zero0 to zero3)
     gradient_checkpointing: whether activations are computed again in the backward pass, which saves memory
     checkpoint_steps: steps between checkpoints, from which a killed training continues; 0 writes none
     report_to: where the course of the training is also written: `tensorboard` and `wandb` write under attempts/
-    bos_policy: `document` opens each document with the tokenizer's BOS, where it has one; `none` does not
+    bos_policy: `document` opens each document with the tokenizer's BOS, where it has one; `tokenizer` does so if the
+        tokenizer itself would; `none` opens it with nothing
+    scoring_bos_policy: the same for the canaries of an evaluation; null is `bos_policy`
     save_dtype: the type of the saved weights
     """
 
-    bos_policy: Literal["document", "none"] = "document"
+    bos_policy: Literal["document", "tokenizer", "none"] = "document"
+    scoring_bos_policy: Literal["document", "tokenizer", "none"] | None = added(None)
     save_dtype: Literal["float32", "bfloat16"] = "float32"
 
 
@@ -77,8 +84,9 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     from lib.training import finetuning
 
     tokenizer = loading.load_tokenizer(inputs["model"])
-    bos = tokenization.bos_id(tokenizer) if config.bos_policy == "document" else None
-    data = finetuning.Data(**_data(config, inputs, tokenizer, bos))
+    bos = tokenization.bos_id(tokenizer, config.bos_policy)
+    masked = tokenizer.eos_token_id if config.unlabelled == "eos" else None
+    data = finetuning.Data(**_data(config, inputs, tokenizer, bos), unlabelled=masked)
     model = loading.load_causal_lm(inputs["model"])
     history = finetuning.train(model, data, config, deepspeed, out / places.CHECKPOINTS, out / places.ATTEMPTS)
     finetuning.save(model, tokenizer, out, config.save_dtype)
@@ -96,14 +104,17 @@ def _deepspeed(name: str) -> dict[str, Any]:
 
 def _data(config: Config, inputs: dict[str, Path], tokenizer: Any, bos: int | None) -> dict[str, list[np.ndarray]]:
     """The token ids of a training: what the model is trained on, and what it is evaluated on."""
+    from lib.tokens.tokenization import bos_id
+
     sides = {
         side: canaries_file.read_ids(store.find(inputs[side], places.CANARIES), len(tokenizer))
         for side in canaries_file.SIDES
     }
+    scored = bos if config.scoring_bos_policy is None else bos_id(tokenizer, config.scoring_bos_policy)
     return {
         "sequences": _cut(config, tokenizer, store.find(inputs["injected"], places.INJECTED), "text", bos),
         "held_out": _cut(config, tokenizer, store.find(inputs["books"], places.BOOKS), "held_out", bos),
-        **{side: [sequences.with_bos(row, bos) for row in ids] for side, ids in sides.items()},
+        **{side: [sequences.with_bos(row, scored) for row in ids] for side, ids in sides.items()},
     }
 
 

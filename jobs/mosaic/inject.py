@@ -8,7 +8,8 @@ FILE holds:
     copies: 10             # with duplicates: 1 original and 9 variations; without: 10 exact copies
     sequence_tokens: 2048
 
-Copies go between the words of the book. Canary i is in document i.
+Copies go between the words of the book. Canary i is in document i. Where `edges` is space or glued, the first and the
+last token of a copy may run together with what stands beside it; the counts below are then of the tokens between.
 
 Result injected.h5: `text` (every document); for each canary `nominal_copies`, `contiguous_copies` (their ids are one
 run in the tokenized document) and `effective_copies` (also whole in one training sequence); for each text that was put
@@ -25,7 +26,7 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.config import at_least
+from lib.base.config import added, at_least
 from lib.base.errors import TesseraError, UsageError
 from lib.canaries import canaries_file, injection
 from lib.perturbations.distances import levenshtein
@@ -44,21 +45,34 @@ class Config:
     seed: the seed of the places in the books
     sequence_tokens: `context` of the training (stage finetune), to count the copies that its cut leaves whole
     bos_policy: as in the training (stage finetune): whether the tokenizer's BOS opens each document
-    separator: what stands on both sides of each copy
+    separator: what stands on both sides of each copy, where `edges` is separator
+    edges: `separator` puts a copy between two separators, directly behind a word; `space` puts it between two spaces;
+        `glued` leaves no space behind it, so that its last word runs into the next one (as published)
+    order: `random` lets the original stand anywhere among its variations; `original_first` puts it first in the
+        document and the variations behind it in their order (as published)
+    slots: `nested` adds copies to the places of fewer copies; `anew` draws other places for each number of copies (as
+        published)
     scatter_ngram: n cuts all copies but the first into n-grams, each put at a place of its own; 0 leaves copies whole
     """
 
     copies: int = 1
     seed: int = 0
     sequence_tokens: int = 2048
-    bos_policy: Literal["document", "none"] = "document"
+    bos_policy: Literal["document", "tokenizer", "none"] = "document"
     separator: str = "\n"
     scatter_ngram: int = 0
+    edges: Literal["separator", "space", "glued"] = added("separator")
+    order: Literal["random", "original_first"] = added("random")
+    slots: Literal["nested", "anew"] = added("nested")
 
     def __post_init__(self) -> None:
         """Raise ValueError for counts that are too small."""
         at_least(0, copies=self.copies, seed=self.seed, scatter_ngram=self.scatter_ngram)
         at_least(1, sequence_tokens=self.sequence_tokens)
+
+    def around(self) -> injection.Edges:
+        """What stands around each copy. Raises UsageError for a separator that is not whitespace."""
+        return injection.edges(self.edges, self.separator)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
@@ -113,8 +127,13 @@ def _copies(config: Config, inputs: dict[str, Path], canaries: list[list[int]]) 
 def _inject(config: Config, tokenizer, book: str, row: int, copies: list[list[int]]):
     from lib.tokens.tokenization import decode_all
 
-    slots = injection.choose_slots(book, len(copies), config.seed, row)
-    document = injection.inject(book, decode_all(tokenizer, copies), slots, config.separator)
+    around = config.around()
+    slots = injection.choose_slots(
+        book, len(copies), config.seed, row, before_a_word=around.before_a_word, nested=config.slots == "nested"
+    )
+    if config.order == "original_first":
+        slots.sort()  # and so each copy behind the one before it
+    document = injection.inject(book, decode_all(tokenizer, copies), slots, around)
     if injection.remove(document.text, document.spans) != book:
         raise TesseraError(
             f"book {row}: removing the copies does not restore the book; this is a bug, please report it"
@@ -127,11 +146,10 @@ def _count(config: Config, tokenizer, document, texts: list[list[int]], owner: n
     from lib.tokens.tokenization import bos_id, encode_with_offsets
 
     ids, offsets = encode_with_offsets(tokenizer, document.text)
-    inner = document.spans + np.array([1, -1]) * len(config.separator)
-    tokens = injection.token_spans(offsets, inner)
-    contiguous = injection.contiguous(ids, texts, tokens)
-    bos = bos_id(tokenizer) if config.bos_policy == "document" else None
-    whole = injection.whole(tokens, config.sequence_tokens, bos)
+    around = config.around()
+    tokens = injection.token_spans(offsets, around.inner(document.spans))
+    contiguous = injection.contiguous(ids, texts, tokens, edge=int(around.before_a_word))
+    whole = injection.whole(tokens, config.sequence_tokens, bos_id(tokenizer, config.bos_policy))
     varied = np.array([text != texts[0] for text in texts], dtype=bool)  # is trained as the ids that its text gives
     copies = np.arange(config.copies)
     pieces = np.bincount(owner, minlength=config.copies)

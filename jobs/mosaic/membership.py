@@ -29,7 +29,7 @@ import numpy as np
 from lib.artifacts import store
 from lib.attacks import evidence, references, scores
 from lib.base import hdf5, places
-from lib.base.config import at_least, execution
+from lib.base.config import added, at_least, execution
 from lib.canaries import canaries_file
 from lib.training.bos import check_training
 
@@ -48,7 +48,8 @@ class Config:
     """How the models read the texts.
 
     bos_policy: as in the training (stage finetune): `document` opens each text with the target's BOS, if it has one;
-        `none` does not
+        `tokenizer` does so if the tokenizer itself would; `none` opens it with nothing
+    trained_bos: `same` stops if texts open in another way than in the training of the target; `any` does not
     recall_shots: non-members in the prefix of ReCaLL; 0 leaves this score out
     reference_bos: what opens a text under a reference model, as `bos` of the stage reference_scores
     dtype: the type in which the models compute
@@ -56,7 +57,8 @@ class Config:
     device: where the models run: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
     """
 
-    bos_policy: Literal["document", "none"] = "document"
+    bos_policy: Literal["document", "tokenizer", "none"] = "document"
+    trained_bos: Literal["same", "any"] = added("same")
     recall_shots: int = 1
     reference_bos: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -82,8 +84,9 @@ def _under_target(config: Config, target: Path, sides: Sides) -> tuple[dict, dic
     from lib.models import likelihoods, loading
 
     tokenizer = loading.load_tokenizer(target)
-    first = likelihoods.opening(tokenizer, None if config.bos_policy == "document" else "")
-    check_training(target, first)
+    first = likelihoods.opening(tokenizer, policy=config.bos_policy)
+    if config.trained_bos == "same":
+        check_training(target, first)
     model = loading.load_causal_lm(target, config.dtype, loading.device(config.device))
     collected = {side: _plain(model, tokenizer, given, first, config.batch_size) for side, given in sides.items()}
     prefix_tokens = _add_recall(config, model, sides, first, collected)
@@ -129,25 +132,25 @@ def _no_recall(shots: int, n_non_members: int, room: int) -> bool:
 def _add_references(config: Config, inputs: dict[str, Path], sides: Sides, collected: dict) -> None:
     """Add the means of the reference model and, where a model has them, rows of the stored ids (see above)."""
     under = partial(_under_reference, config, inputs["target"], sides, collected)
-    scored = under(inputs["reference"], config.reference_bos)
+    scored = under(inputs["reference"], config.reference_bos, "document")
     for side, given in scored.items():
         collected[side]["reference_means"] = given.sums / given.tokens
     if "pretrained" in inputs:
-        scored = under(inputs["pretrained"], None if config.bos_policy == "document" else "")
+        scored = under(inputs["pretrained"], None, config.bos_policy)
     if _comparable(scored, collected):
         for side, given in scored.items():
             collected[side]["reference_log_probs"] = given.log_probs
 
 
 def _under_reference(
-    config: Config, target: Path, sides: Sides, collected: dict, reference: Path, bos: str | None
+    config: Config, target: Path, sides: Sides, collected: dict, reference: Path, bos: str | None, policy: str
 ) -> dict[str, references.Scored]:
     from lib.models import loading
 
     texts = {side: given["texts"] for side, given in collected.items()}
     if reference.is_file() or (reference / places.REFERENCE).is_file():
         return references.read(store.find(reference, places.REFERENCE), texts)
-    settings = references.Settings(bos, config.dtype, config.batch_size, config.device)
+    settings = references.Settings(bos, config.dtype, config.batch_size, config.device, policy)
     return references.compute(settings, reference, loading.load_tokenizer(target), sides, texts)
 
 

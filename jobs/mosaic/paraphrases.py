@@ -34,7 +34,7 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import blocks, hdf5, places
-from lib.base.config import at_least, execution
+from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError, UsageError
 from lib.base.seeds import generator, key
 from lib.canaries import canaries_file
@@ -64,6 +64,8 @@ class Config:
     temperature: the temperature of the sampling; 1 is the model's own distribution
     top_p: sample among the likeliest tokens that together have this probability; 1 is all of them
     seed: the seed of the sampling; an endpoint is sent a seed for each request
+    turns: `user` asks in one turn; `system` gives the task in a system turn and the text in one of the user (as
+        published); a chat template that has no system turn gets both in one
     prompt: `chat` uses the tokenizer's chat template; `plain` is for a model without one; source model
     begin: what each answer is made to begin with, such as "1. " for a small model; source model
     url: the address of the endpoint, without /chat/completions, user, password or query; source endpoint
@@ -86,6 +88,7 @@ class Config:
     temperature: float = 0.6
     top_p: float = 0.9
     seed: int = 0
+    turns: Literal["user", "system"] = added("user")
     prompt: Literal["chat", "plain"] = "chat"
     begin: str = ""
     url: str = ""
@@ -107,6 +110,8 @@ class Config:
             raise ValueError(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
         if self.per_answer > self.rephrasings:
             raise ValueError(f"per_answer is {self.per_answer}; it must be at most rephrasings ({self.rephrasings})")
+        if self.turns == "system" and self.per_answer == 1:
+            raise ValueError("turns: system asks for several rephrasings in one answer; raise per_answer")
         if self.source == "model":
             self.decoding()  # an endpoint has limits of its own
         _check_keys(self)
@@ -182,6 +187,10 @@ def _ask_missing(
         print(f"canary {row}: {len(found.rephrasings)} rephrasings in {found.answers} answers", flush=True)
 
 
+def _messages(config: Config, text: str) -> list[dict[str, str]]:
+    return paraphrase.messages(text, config.per_answer, config.turns)
+
+
 def _block(found: paraphrase.Found) -> dict[str, np.ndarray]:
     texts = json.dumps(found.rephrasings).encode()
     return {
@@ -202,7 +211,7 @@ def _of_endpoint(config: Config, inputs: dict[str, Path]) -> AskAbout:
 
     def ask(row: int, text: str, number: int) -> str:
         seed = int(generator(config.seed, "paraphrase", row, number).integers(2**31))
-        return endpoint.ask(paraphrase.question(text, config.per_answer), {**settings, "seed": seed})
+        return endpoint.ask(_messages(config, text), {**settings, "seed": seed})
 
     return ask
 
@@ -220,7 +229,7 @@ def _of_model(config: Config, inputs: dict[str, Path]) -> AskAbout:
         if (row, number) not in answered:
             numbers = range(number, min(number + config.batch_size, config.attempts))
             keys = np.array([key(config.seed, "paraphrase", row, one) for one in numbers], dtype=np.int64)
-            given = chat_model.answers(model, tokenizer, paraphrase.question(text, config.per_answer), keys, how)
+            given = chat_model.answers(model, tokenizer, _messages(config, text), keys, how)
             answered.clear()
             answered.update({(row, one): answer for one, answer in zip(numbers, given)})
         return answered[row, number]

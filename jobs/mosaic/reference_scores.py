@@ -20,7 +20,7 @@ from typing import Literal
 from lib.artifacts import store
 from lib.attacks import references
 from lib.base import hdf5, places
-from lib.base.config import execution
+from lib.base.config import added, execution
 from lib.canaries import canaries_file
 
 VERSION = 2
@@ -33,13 +33,16 @@ IMPORTS_TORCH = True
 class Config:
     """How the reference model reads the texts.
 
-    bos: the token that opens each text; null is the tokenizer's own BOS, where it has one; "" opens with nothing
+    bos: the token that opens each text; null is the tokenizer's own BOS by `bos_policy`; "" opens with nothing
+    bos_policy: `document` is the BOS, if the tokenizer has one; `tokenizer` is the BOS if the tokenizer itself begins
+        texts with it; `none` opens with nothing
     dtype: the type in which the model computes
     batch_size: texts in one forward pass
     device: where the model runs: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
     """
 
     bos: str | None = None
+    bos_policy: Literal["document", "tokenizer", "none"] = added("document")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_size: int = execution(32)
     device: str = execution("auto")

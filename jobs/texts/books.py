@@ -9,18 +9,23 @@ FILE holds:
     n_books: 100
     n_held_out: 20
 
+The published experiment has 100 books of its own: `titles: sweeps/published/books.csv`.
+
 Result books.h5: texts `books` and `held_out`, with their names in `books_names`, `held_out_names`.
 """
 
 import shutil
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from lib.artifacts import store
 from lib.base import hdf5, places
+from lib.base.config import added
 from lib.base.errors import TesseraError, UsageError
 from lib.base.seeds import generator
 from lib.canaries import books
@@ -39,7 +44,11 @@ class Config:
     """Where documents come from, and which of them are kept.
 
     source: `text` takes the books of a text artifact; `hub` takes a data set of the hub, or a folder in its layout
-    n_books: documents to inject into
+    n_books: documents to inject into; with `titles`, that many of them or fewer
+    titles: a CSV file with a column `book_title`; the documents to inject into are those of its titles, in its order
+        (of several documents with one title the first); others are held out. A path from the root of the project
+    titles_sha256: the beginning of the file's SHA-256; a sweep fills it in when it plans, so that other titles are a
+        new task; leave it out by hand
     n_held_out: documents that are held out; they are drawn first, so `n_books` does not change them
     min_tokens: documents with fewer tokens of the target are left out
     first_tokens: tokens of the target that are kept of each document; 0 keeps all
@@ -62,6 +71,8 @@ class Config:
     split: str = "train"
     text_column: str = "text"
     name_column: str = "book_title"
+    titles: str = added("")
+    titles_sha256: str = added("")
 
 
 def hub(config: Config) -> "list[HubItem]":
@@ -73,11 +84,16 @@ def hub(config: Config) -> "list[HubItem]":
     return [HubItem("dataset", config.repo, config.revision)]
 
 
+def pin(config: Config) -> Config:
+    """`config` with the digest of the titles as they are now."""
+    return replace(config, titles_sha256=books.digest(places.ROOT / config.titles)) if config.titles else config
+
+
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
-    """Draw the documents and write them."""
+    """Draw the documents and write them. Raises TesseraError for too few of them, and titles that are not there."""
     tokenizer = _tokenizer(config, inputs)
     with _library(config, inputs, out) as (titles, text_of):
-        chosen = _choose(config, tokenizer, len(titles), text_of)
+        chosen = _choose(config, tokenizer, titles, text_of)
         texts = [_cut(config, tokenizer, text_of(index)) for index in chosen]
         labels = [titles[index] for index in chosen]
     with hdf5.create(out / places.BOOKS) as file:
@@ -92,22 +108,38 @@ def _parts(config: Config) -> dict[str, slice]:
     return {"held_out": slice(0, config.n_held_out), "books": slice(config.n_held_out, None)}
 
 
-def _choose(config: Config, tokenizer: Any, total: int, text_of: Callable[[int], str]) -> list[int]:
+def _choose(config: Config, tokenizer: Any, titles: list[str], text_of: Callable[[int], str]) -> list[int]:
+    """The rows of the held-out documents, then of the books."""
+    named = _named(config, titles)
+
     def fits(text: str) -> bool:
         return bool(text.strip()) and (
             not config.min_tokens or books.count_tokens(tokenizer, text) >= config.min_tokens
         )
 
-    needed = config.n_books + config.n_held_out
-    order = generator(config.seed, "books").permutation(total).tolist()
-    chosen = books.choose(order, text_of, fits, needed)
+    needed = config.n_held_out + (0 if config.titles else config.n_books)
+    order = generator(config.seed, "books").permutation(len(titles))
+    chosen = books.choose(order[~np.isin(order, named)].tolist(), text_of, fits, needed)
     if len(chosen) < needed:
         raise TesseraError(
-            f"n_books is {config.n_books} and n_held_out is {config.n_held_out}, but of {total} documents only "
+            f"n_books is {config.n_books} and n_held_out is {config.n_held_out}, but of {len(titles)} documents only "
             f"{len(chosen)} have {config.min_tokens} tokens or more; lower n_books, n_held_out or min_tokens, "
             "or give more text (n_books of the stage text)"
         )
-    return chosen
+    return chosen + named
+
+
+def _named(config: Config, titles: list[str]) -> list[int]:
+    """The rows of the books that `titles` names, none without it."""
+    if not config.titles:
+        return []
+    file = places.ROOT / config.titles
+    if config.titles_sha256 and books.digest(file) != config.titles_sha256:
+        raise TesseraError(f"{file}: the file changed since this run was planned; submit the sweep again")
+    wanted = books.read_titles(file)
+    if len(wanted) < config.n_books:
+        raise TesseraError(f"{file}: {len(wanted)} titles, but n_books is {config.n_books}; lower n_books")
+    return books.by_title(titles, wanted[: config.n_books], str(file))
 
 
 def _cut(config: Config, tokenizer: Any, text: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,13 +15,14 @@ from lib.canaries.canaries_file import CanaryTexts
 
 @dataclass(frozen=True)
 class Settings:
-    """`bos` opens each text (None: the tokenizer's own, where it has one); dtype, device (`auto`: a GPU where there is
-    one) and batch_size: how the reference model runs."""
+    """`bos` opens each text (None: the tokenizer's own by `bos_policy`, see `tokenization.bos_id`); dtype, device
+    (`auto`: a GPU where there is one) and batch_size: how the reference model runs."""
 
     bos: str | None = None
     dtype: str = "float32"
     batch_size: int = 32
     device: str = "auto"
+    bos_policy: Literal["document", "tokenizer", "none"] = "document"
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,18 @@ def compute(
 ) -> dict[str, Scored]:
     """Both sides under the model of the directory `reference`; `target`: the tokenizer of the stored ids."""
     from lib.models import likelihoods, loading
+    from lib.tokens.tokenization import same_ids
 
     tokenizer = loading.load_tokenizer(reference)
     model = loading.load_causal_lm(reference, settings.dtype, loading.device(settings.device))
-    scored = {}
+    comparable, scored = same_ids(tokenizer, target), {}
     for side, given in sides.items():
         with canaries_file.naming(given.file, " (reference model)"):
-            sums = likelihoods.under_reference(model, tokenizer, texts[side], settings.batch_size, settings.bos)
-            scored[side] = Scored(*sums, _rows(settings, model, tokenizer, target, given.ids))
+            first = likelihoods.opening(tokenizer, settings.bos, settings.bos_policy)
+            sums = likelihoods.under_reference(model, tokenizer, texts[side], settings.batch_size, first)
+            rows = likelihoods.of_ids(model, given.ids, first, settings.batch_size) if comparable else None
+            scored[side] = Scored(*sums, rows)
     return scored
-
-
-def _rows(settings: Settings, model, tokenizer, target, ids: np.ndarray) -> list[np.ndarray] | None:
-    from lib.models import likelihoods
-    from lib.tokens.tokenization import same_ids
-
-    if not same_ids(tokenizer, target):
-        return None
-    return likelihoods.of_ids(model, ids, likelihoods.opening(tokenizer, settings.bos), settings.batch_size)
 
 
 def read(path: Path, texts: dict[str, list[str]]) -> dict[str, Scored]:

@@ -1,9 +1,16 @@
 """Chooses and cuts books: the long documents that canaries are injected into, and held-out ones."""
 
+import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+
+from lib.base.errors import TesseraError
+
+TITLE = "book_title"
 
 
 def first_tokens(tokenizer: Any, text: str, count: int) -> str:
@@ -32,6 +39,36 @@ def choose(order: Sequence[int], text_of: Callable[[int], str], fits: Callable[[
         if fits(text_of(index)):
             chosen.append(index)
     return chosen
+
+
+def by_title(titles: Sequence[str], wanted: Sequence[str], where: str) -> list[int]:
+    """The first row that has each wanted title, in the order of `wanted`.
+
+    Raises TesseraError naming `where` and the titles that no document has.
+    """
+    rows = {title: row for row, title in reversed(list(enumerate(titles)))}
+    if missing := [title for title in wanted if title not in rows]:
+        raise TesseraError(
+            f"{where}: {len(missing)} of {len(wanted)} titles are of no document, the first is {missing[0]!r}; give "
+            "the data set that they are of (repo, name_column), or a file without them"
+        )
+    return [rows[title] for title in wanted]
+
+
+def read_titles(file: Path) -> list[str]:
+    """The column `book_title` of a CSV file (UTF-8), as it stands. Raises TesseraError for any other file."""
+    try:
+        return pd.read_csv(file, dtype=str, keep_default_na=False)[TITLE].tolist()
+    except (OSError, ValueError, KeyError) as error:
+        raise TesseraError(f"{file}: no CSV file with a column {TITLE}: {error}") from error
+
+
+def digest(file: Path) -> str:
+    """12 hex digits of the SHA-256 of a file. Raises TesseraError if it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise TesseraError(f"{file}: cannot be read ({error.strerror}); give a CSV file of titles") from error
 
 
 def _token_ends(tokenizer: Any, text: str) -> np.ndarray:

@@ -10,7 +10,9 @@ from lib.base.errors import TesseraError
 from lib.tokens import occurrences
 from lib.tokens.tokenization import REPLACEMENT_CHARACTER, decode, encode, round_trips, special_ids
 
+DISCARDED = "end_of_text"  # a text that the sampler throws away
 REMEDIES = {
+    DISCARDED: "lower sampled_tokens, or set end_of_text: never",
     "too_short": "raise sampled_tokens",
     "special_token": "look at the reference model: it writes out special tokens as text",
     "replacement_character": "lower temperature or set top_p: the reference model writes broken characters",
@@ -36,12 +38,14 @@ class Selection:
 
     tokens: list[list[int]] = field(default_factory=list)
     draws: list[int] = field(default_factory=list)
-    rejections: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REMEDIES, 0))
+    rejections: dict[str, int] = field(
+        default_factory=lambda: {cause: 0 for cause in REMEDIES if cause != DISCARDED}  # counted where it can occur
+    )
     drawn: int = 0
 
 
 def select(
-    draw: Callable[[range], Sequence[str]],
+    draw: Callable[[range], Sequence[str | None]],
     n: int,
     tokenizer: PreTrainedTokenizerBase,
     rules: Rules,
@@ -53,7 +57,8 @@ def select(
 ) -> Selection:
     """Keep the first `n` drawn texts that obey the rules, in the order of their index.
 
-    draw: the texts of the indices asked for; text i must not depend on how the indices are batched.
+    draw: the texts of the indices asked for; text i must not depend on how the indices are batched. None is a text that
+    was thrown away.
     excluded: sequences of target ids that no canary may resemble either. remedies: what to do about each cause of
     rejection. `tokens` of the result is n rows of `length` ids, `draws` their indices.
     Raises TesseraError, with the rejections by cause, when `max_draws` texts do not hold `n` canaries.
@@ -76,11 +81,12 @@ def _batch(selection: Selection, n: int, batch_size: int) -> int:
     return min(batch_size, max(expected, -(-batch_size // 4)))
 
 
-def _offer(selection: Selection, text: str, tokenizer, rules: Rules, known: list[frozenset[int]]) -> None:
-    ids = encode(tokenizer, text)[: rules.length]
-    cause = fault(ids, tokenizer, rules) or ("overlap" if _near(ids, known, rules.max_jaccard) else None)
+def _offer(selection: Selection, text: str | None, tokenizer, rules: Rules, known: list[frozenset[int]]) -> None:
+    ids = [] if text is None else encode(tokenizer, text)[: rules.length]
+    cause = DISCARDED if text is None else fault(ids, tokenizer, rules)
+    cause = cause or ("overlap" if _near(ids, known, rules.max_jaccard) else None)
     if cause:
-        selection.rejections[cause] += 1
+        selection.rejections[cause] = selection.rejections.get(cause, 0) + 1
     else:
         selection.tokens.append(ids)
         selection.draws.append(selection.drawn)

@@ -8,7 +8,7 @@ import json
 import re
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -54,12 +54,12 @@ class Endpoint:
         if not self.model:
             raise UsageError("model_name is empty; set it to the model's name at the endpoint")
 
-    def ask(self, question: str, settings: Mapping[str, Any]) -> str:
-        """The answer to one question. settings: further fields of the request (temperature, max_tokens, ...).
+    def ask(self, messages: Sequence[Mapping[str, str]], settings: Mapping[str, Any]) -> str:
+        """The answer to messages {role, content}. settings: further fields of the request (temperature, ...).
 
         Raises TesseraError when the server refuses, or when no try gave an answer.
         """
-        body = {"model": self.model, "messages": [{"role": "user", "content": question}], **settings}
+        body = {"model": self.model, "messages": list(messages), **settings}
         for number in range(self.retries + 1):
             try:
                 return self._content(self._post(json.dumps(body).encode()))

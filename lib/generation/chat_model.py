@@ -1,8 +1,11 @@
 """Answers of a local chat model: its own chat template, and a key of its own for the draws of each answer."""
 
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +14,8 @@ from lib.generation import continuations, sampling
 from lib.generation.decoding import Decoding
 from lib.models.limits import n_logits, positions
 from lib.tokens.tokenization import decode, encode
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,12 +29,15 @@ class Answering:
     begin: str = ""
 
 
-def answers(model: Any, tokenizer: Any, question: str, keys: NDArray[np.int64], how: Answering) -> list[str]:
-    """One answer for each key, without the id that ends it.
+Messages = Sequence[Mapping[str, str]]  # {role, content}
+
+
+def answers(model: Any, tokenizer: Any, messages: Messages, keys: NDArray[np.int64], how: Answering) -> list[str]:
+    """One answer to the messages for each key, without the id that ends it.
 
     Raises UsageError for a tokenizer without chat template, TesseraError for a model with too few positions.
     """
-    start = encode(tokenizer, prompt_text(tokenizer, question, how))
+    start = encode(tokenizer, prompt_text(tokenizer, messages, how))
     longest = positions(model)
     if longest is not None and len(start) + how.max_new_tokens > longest:
         raise TesseraError(
@@ -45,16 +53,32 @@ def answers(model: Any, tokenizer: Any, question: str, keys: NDArray[np.int64], 
     return [how.begin + decode(tokenizer, _before(ids, ends)) for ids in made]
 
 
-def prompt_text(tokenizer: Any, question: str, how: Answering) -> str:
-    """What the model reads: special tokens spelled out, BOS included where the template has one."""
+def prompt_text(tokenizer: Any, messages: Messages, how: Answering) -> str:
+    """What the model reads: special tokens spelled out, BOS included where the template has one.
+
+    Where the template refuses a system turn (that of Mistral-7B-Instruct-v0.2 does), its text opens the user's turn.
+    """
     if how.prompt == "plain":
-        return f"{question}\n\n{how.begin}"
+        return f"{_joined(messages)}\n\n{how.begin}"
     if not tokenizer.chat_template:
         raise UsageError(
             "the model's tokenizer has no chat template; give an instruction-tuned model, or set prompt: plain"
         )
-    messages = [{"role": "user", "content": question}]
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + how.begin
+    try:
+        return _with_template(tokenizer, messages) + how.begin
+    except jinja2.TemplateError as error:
+        if len(messages) == 1:
+            raise TesseraError(f"the chat template of the model cannot be used: {error}; give another model") from error
+        logger.info("the chat template has no system turn (%s): its text opens the turn of the user", error)
+        return _with_template(tokenizer, [{"role": "user", "content": _joined(messages)}]) + how.begin
+
+
+def _with_template(tokenizer: Any, messages: Messages) -> str:
+    return tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+
+
+def _joined(messages: Messages) -> str:
+    return "\n\n".join(message["content"] for message in messages)
 
 
 def _before(ids: list[int], ends: set[int]) -> list[int]:

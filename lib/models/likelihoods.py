@@ -15,18 +15,20 @@ from lib.base import ragged
 from lib.base.errors import TesseraError
 from lib.models.limits import trained_length
 from lib.models.token_scores import score_tokens
-from lib.tokens.tokenization import bos_id, encode_all
+from lib.tokens.tokenization import BosPolicy, bos_id, encode_all
 
 IdRows = Sequence[NDArray[np.integer]]
 
 
-def opening(tokenizer: PreTrainedTokenizerBase, token: str | None = None) -> NDArray[np.int64]:
+def opening(
+    tokenizer: PreTrainedTokenizerBase, token: str | None = None, policy: BosPolicy = "document"
+) -> NDArray[np.int64]:
     """The ids that open every text: none or one, shape (0 or 1,).
 
-    token: None for the tokenizer's own BOS (where it has one), "" for nothing, or the token itself. Raises
+    token: None for the tokenizer's own BOS by `policy` (see `bos_id`), "" for nothing, or the token itself. Raises
     TesseraError for one that the vocabulary lacks.
     """
-    found = bos_id(tokenizer) if token is None else tokenizer.get_vocab().get(token)
+    found = bos_id(tokenizer, policy) if token is None else tokenizer.get_vocab().get(token)
     if token and found is None:
         raise TesseraError(
             f"'{token}' is not a token of this tokenizer; name one that is, or leave it out for the tokenizer's BOS"
@@ -65,13 +67,11 @@ def under_reference(
     tokenizer: PreTrainedTokenizerBase,
     texts: Sequence[str],
     batch_size: int,
-    bos: str | None = None,
+    first: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Sum of l over the reference model's own scored tokens, and their number, for each text; shapes (n,).
-
-    bos: the token that opens each text, as `opening` takes it.
-    """
-    ids, first = encode_all(tokenizer, texts), opening(tokenizer, bos)
+    """Sum of l over the reference model's own scored tokens, and their number, for each text after `first`
+    (`opening`); shapes (n,)."""
+    ids = encode_all(tokenizer, texts)
     rows = score_tokens(model, ids, [first] * len(ids), batch_size).log_probs
     return ragged.sums(rows), ragged.lengths(rows)
 

@@ -72,6 +72,23 @@ def question(text: str, count: int) -> str:
     )
 
 
+def messages(text: str, count: int, turns: str) -> list[dict[str, str]]:
+    """What a chat model is told, turn by turn: {role, content}.
+
+    turns: `user` asks in one turn (`question`); `system` gives the task in a system turn and the text, in quotes, in a
+    turn of the user, as published (Mistral-7B-Instruct, Llama-3-8B-Instruct, GPT-4o).
+    """
+    if turns == "user":
+        return [{"role": "user", "content": question(text, count)}]
+    task = (
+        f"Your task is to rephrase a given text in {count} ways. Each of them keeps the meaning and the language of "
+        "the text, be it a natural language or code, and is worded as if it took the place of the whole text. Number "
+        f"them 1. to {count}. and put '---' between them: '1. first way --- 2. second way --- ... --- {count}. last way'."
+    )
+    asked = f"Please rephrase this text: '{text}'"
+    return [{"role": "system", "content": task}, {"role": "user", "content": asked}]
+
+
 def collect(
     ask: Ask, count: int, per_answer: int, attempts: int, usable: Callable[[str], bool], original: str
 ) -> Found:

@@ -20,8 +20,9 @@ A sweep (sweeps/<name>.yaml) has these keys:
 or, for a sweep of sweeps, `name`, `title` and `sweeps`, a list of names. These sweeps are run as one: a task that
 several of them need is run once, and each has its own tables.
 
-A profile (sweeps/profiles/<profile>.yaml) has `vars` and `nodes` that set the scale. Later values replace earlier ones,
-in this order: the included file, the sweep, the profile, the sweep's own `profiles: {<profile>: ...}`, `--set`.
+A profile (sweeps/profiles/<profile>.yaml) has `vars` and `nodes` that set the scale, and perhaps a `base`, the profile
+that it changes. Later values replace earlier ones, in this order: the included file, the sweep, the profile, the
+sweep's own `profiles: {<profile>: ...}` (both of the base first), `--set`.
 """
 
 from collections.abc import Mapping
@@ -37,8 +38,9 @@ KEYS = {"name", "title", "tables", "include", "vars", "nodes", "leaves", "profil
 UNION_KEYS = {"name", "title", "sweeps"}
 INCLUDED_KEYS = {"include", "vars", "nodes", "profiles"}
 PROFILE_KEYS = {"vars", "nodes"}
+SCALE_KEYS = {*PROFILE_KEYS, "base"}
 SECTIONS = ("vars", "nodes", "profiles")  # mappings
-TEXTS = ("name", "tables")
+TEXTS = ("name", "tables", "base")
 
 
 def names() -> list[str]:
@@ -89,13 +91,25 @@ def _existing(file: Path, name: str, known: list[str], kind: str) -> Path:
 
 def _with_profile(file: Path, profile: str) -> dict[str, Any]:
     """The document in a file, merged with the file that it includes and with its profile."""
-    profiles = [path.stem for path in (FOLDER / "profiles").glob("*.yaml")]
-    profile_file = _existing(FOLDER / "profiles" / f"{profile}.yaml", profile, profiles, "profile")
-    sweep, scale = _with_included(file), yamls.read(profile_file)
-    _check_document(scale, PROFILE_KEYS, str(profile_file))
-    own = (sweep.pop("profiles", None) or {}).get(profile) or {}
-    _check_document(own, PROFILE_KEYS, f"{file}: profiles: {profile}")
-    return merge(merge(sweep, scale), own)
+    sweep = _with_included(file)
+    own = sweep.pop("profiles", None) or {}
+    for name, scale in _scales(profile):
+        of_sweep = own.get(name) or {}
+        _check_document(of_sweep, PROFILE_KEYS, f"{file}: profiles: {name}")
+        sweep = merge(merge(sweep, scale), of_sweep)
+    return sweep
+
+
+def _scales(profile: str, users: tuple[str, ...] = ()) -> list[tuple[str, dict[str, Any]]]:
+    """A profile and what it is based on, the base first: names and documents. users: the profiles based on it."""
+    known = [path.stem for path in (FOLDER / "profiles").glob("*.yaml")]
+    file = _existing(FOLDER / "profiles" / f"{profile}.yaml", profile, known, "profile")
+    document = yamls.read(file)
+    _check_document(document, SCALE_KEYS, str(file))
+    base = document.pop("base", None)
+    if base in (profile, *users):
+        raise UsageError(f"{file}: base: {base} is based on this profile; remove one of the two")
+    return [*(_scales(base, (*users, profile)) if base else []), (profile, document)]
 
 
 def _with_included(file: Path, keys: set[str] = KEYS, users: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Converts text to token ids and back, without the special tokens that tokenizers add or skip by themselves."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from lib.base.errors import TesseraError
 
+BosPolicy = Literal["document", "tokenizer", "none"]
 REPLACEMENT_CHARACTER = "\ufffd"  # decoded from bytes that are not a whole character
 
 
@@ -49,9 +51,16 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     return frozenset(added.union(tokenizer.all_special_ids))
 
 
-def bos_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The id that opens every document in training and scoring, or None when the tokenizer has none."""
-    return tokenizer.bos_token_id
+def bos_id(tokenizer: PreTrainedTokenizerBase, policy: BosPolicy = "document") -> int | None:
+    """The id that opens every document in training or scoring, or None.
+
+    policy: `document` is the tokenizer's BOS, where it has one; `tokenizer` is that BOS if the tokenizer itself begins
+    a text with it (those of Llama and Gemma do, that of GPT-Neo does not); `none` is None.
+    """
+    bos = tokenizer.bos_token_id
+    if policy == "tokenizer":
+        return bos if bos is not None and tokenizer("a")["input_ids"][0] == bos else None
+    return bos if policy == "document" else None
 
 
 def encode_with_offsets(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[np.ndarray, np.ndarray]:

@@ -32,12 +32,16 @@ from lib.training.sequences import Recipe
 
 @dataclass(frozen=True)
 class Data:
-    """Token ids, BOS included: what is trained on, and what the model is evaluated on while it trains."""
+    """Token ids, BOS included: what is trained on, and what the model is evaluated on while it trains.
+
+    unlabelled: an id that is never predicted, or None.
+    """
 
     sequences: list[np.ndarray]
     members: list[np.ndarray]
     non_members: list[np.ndarray]
     held_out: list[np.ndarray]
+    unlabelled: int | None = None
 
     def evaluated(self) -> list[np.ndarray]:
         """Members, non-members, held-out sequences, in this order."""
@@ -151,7 +155,7 @@ def train(
     origin = _origin(model, data, recipe, deepspeed_config)
     resumed = _resumable(folder, origin)
     trainer = _trainer(model, data, recipe, order, _arguments(recipe, deepspeed_config, folder, resumed is None))
-    evaluations = sequences.evaluation_steps(len(order), recipe.evaluations)
+    evaluations = sequences.evaluation_steps(len(order), recipe.evaluations, recipe.evaluate_every)
     trainer.add_callback(Cadence(evaluations, recipe.checkpoint_steps, folder, origin))
     torch.manual_seed(int(generator(recipe.seed, "dropout", torch_ranks.rank()).integers(2**32)))
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
@@ -209,7 +213,7 @@ def _trainer(
     rows = data.evaluated()
 
     def collate(batch: list[np.ndarray]) -> dict[str, torch.Tensor]:
-        return {name: torch.from_numpy(array) for name, array in sequences.batch(batch, pad=0).items()}
+        return {name: torch.from_numpy(array) for name, array in sequences.batch(batch, 0, data.unlabelled).items()}
 
     def metrics(prediction: EvalPrediction) -> dict[str, float]:
         return evaluation(prediction.predictions, len(data.members), len(data.non_members))

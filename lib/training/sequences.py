@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from lib.base.config import at_least, execution
+from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 
@@ -39,6 +39,8 @@ class Recipe:
     max_grad_norm: float = 1.0
     precision: Literal["fp32", "bf16"] = "fp32"
     evaluations: int = 4
+    evaluate_every: int = added(0)
+    unlabelled: Literal["padding", "eos"] = added("padding")
     micro_batch: int = execution(4)
     deepspeed: str = execution("zero1")
     gradient_checkpointing: bool = execution(False)
@@ -48,7 +50,8 @@ class Recipe:
     def __post_init__(self) -> None:
         """Raise ValueError naming the first field that is out of range."""
         at_least(1, batch_size=self.batch_size, epochs=self.epochs, micro_batch=self.micro_batch)
-        at_least(0, seed=self.seed, evaluations=self.evaluations, checkpoint_steps=self.checkpoint_steps)
+        at_least(0, seed=self.seed, checkpoint_steps=self.checkpoint_steps)
+        at_least(0, evaluations=self.evaluations, evaluate_every=self.evaluate_every)
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0")
         for name in ("weight_decay", "max_grad_norm"):
@@ -106,10 +109,11 @@ def data_order(n_sequences: int, batch_size: int, epochs: int, seed: int) -> np.
     return order.reshape(epochs * steps, batch_size)
 
 
-def batch(rows: Sequence[np.ndarray], pad: int) -> dict[str, np.ndarray]:
+def batch(rows: Sequence[np.ndarray], pad: int, unlabelled: int | None = None) -> dict[str, np.ndarray]:
     """Rows of ids padded on the right: `input_ids` and `labels`, int64, rows x longest.
 
     Labels are masked by length: an id that equals `pad` inside a row stays a label. An empty row is all padding.
+    unlabelled: an id that is no label anywhere.
     """
     lengths = np.array([len(row) for row in rows])
     width = max(2, int(lengths.max(initial=0)))  # one position to predict, even where every row is empty
@@ -117,7 +121,8 @@ def batch(rows: Sequence[np.ndarray], pad: int) -> dict[str, np.ndarray]:
     for target, row in zip(ids, rows):
         target[: len(row)] = row
     real = np.arange(width) < lengths[:, None]
-    return {"input_ids": ids, "labels": np.where(real, ids, IGNORED)}
+    labelled = real if unlabelled is None else real & (ids != unlabelled)
+    return {"input_ids": ids, "labels": np.where(labelled, ids, IGNORED)}
 
 
 def accumulation(batch_size: int, micro_batch: int, ranks: int) -> tuple[int, int]:
@@ -136,11 +141,14 @@ def accumulation(batch_size: int, micro_batch: int, ranks: int) -> tuple[int, in
     return rows, share // rows
 
 
-def evaluation_steps(total: int, evaluations: int) -> list[int]:
+def evaluation_steps(total: int, evaluations: int, every: int = 0) -> list[int]:
     """The steps after which the model is evaluated: 0, the last, and the rest evenly between.
 
-    evaluations: how many besides the one at step 0; fewer come back when there are fewer steps.
+    evaluations: how many besides the one at step 0; fewer come back when there are fewer steps. every: if above 0, the
+    steps between two evaluations, whatever `evaluations` is.
     """
+    if every:
+        return [*range(0, total, every), total]
     return sorted({0, *(round(total * (i + 1) / evaluations) for i in range(evaluations))})
 
 

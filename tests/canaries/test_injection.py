@@ -21,7 +21,7 @@ documents = st.text(st.sampled_from("ab\u00e9\U0001f600., \n\t\u00a0"), max_size
 def test_removal_gives_the_document_back(document: str, copies: list[str], seed: int, separator: str) -> None:
     copies = copies[: len(injection.slots(document))]
     places = injection.choose_slots(document, len(copies), seed, 0)
-    injected = injection.inject(document, copies, places, separator)
+    injected = injection.inject(document, copies, places, injection.edges("separator", separator))
     assert injection.remove(injected.text, injected.spans).encode() == document.encode()
     assert [injected.text[a:b] for a, b in injected.spans] == [separator + copy + separator for copy in copies]
 
@@ -37,7 +37,7 @@ def test_slots_are_between_two_words(document: str) -> None:
 
 def test_no_word_runs_into_a_copy() -> None:
     """Without the second separator "in" and "to be" would train "into be"."""
-    injected = injection.inject("came to be", ["get in"], np.array([4]), "\n")
+    injected = injection.inject("came to be", ["get in"], np.array([4]), injection.edges("separator", "\n"))
     assert injected.text == "came\nget in\n to be"
     assert injected.text.split() == ["came", "get", "in", "to", "be"]
 
@@ -45,7 +45,46 @@ def test_no_word_runs_into_a_copy() -> None:
 @pytest.mark.parametrize("separator", ["", "--", "a"])
 def test_a_separator_is_whitespace(separator: str) -> None:
     with pytest.raises(TesseraError, match="it must be whitespace"):
-        injection.inject("to be", ["x"], np.array([2]), separator)
+        injection.edges("separator", separator)
+
+
+def published_text(text: str, copies: list[str], words: list[int], behind: str) -> str:
+    """As published: the text is split at spaces, and a copy stands before the word of each index (rising)."""
+    pieces = text.split(" ")
+    for word, copy in zip(words[::-1], copies[::-1]):
+        pieces[word] = copy + behind + pieces[word]
+    return " ".join(pieces)
+
+
+@settings(max_examples=200)
+@given(documents, st.lists(st.text(max_size=8), min_size=1, max_size=6), st.integers(0, 9), st.sampled_from(["", " "]))
+def test_published_places_are_before_a_word_and_glued_to_it(document, copies, seed, behind) -> None:
+    around = injection.edges("space" if behind else "glued", "not looked at")
+    starts = injection.slots(document, before_a_word=True).tolist()
+    copies = copies[: len(starts)]
+    places = np.sort(injection.choose_slots(document, len(copies), seed, 0, before_a_word=True, nested=False))
+    injected = injection.inject(document, copies, places, around)
+    words = [starts.index(place) for place in places]
+    assert injected.text == published_text(document, copies, words, behind)
+    assert injection.remove(injected.text, injected.spans) == document
+    assert [injected.text[a:b] for a, b in around.inner(injected.spans)] == copies
+
+
+def test_a_glued_copy_runs_into_the_next_word_and_only_there(tokenizer) -> None:
+    text, places = "we came over here", np.array([8])
+    ids = encode(tokenizer, "get in the box and stay")
+    for kind, trained in (("glued", "we came get in the box and stayover here"), ("space", None)):
+        around = injection.edges(kind, "")
+        injected = injection.inject(text, ["get in the box and stay"], places, around)
+        assert trained is None or injected.text == trained
+        document, offsets = encode_with_offsets(tokenizer, injected.text)
+        tokens = injection.token_spans(offsets, around.inner(injected.spans))
+        assert injection.contiguous(document, [ids], tokens, edge=1).tolist() == [True]
+
+
+def test_a_number_of_copies_may_have_places_of_its_own() -> None:
+    few, many = (injection.choose_slots(DOCUMENT, copies, 0, 0, nested=False).tolist() for copies in (5, 6))
+    assert few != many[:5]
 
 
 @given(st.integers(0, 9), st.integers(0, 99))
@@ -91,7 +130,8 @@ def test_scattered_pieces_are_the_canary_again(canary: list[int], copies: int, n
 @given(st.integers(0, 50), st.integers(8, 40), st.sampled_from([None, 0]))
 def test_counts_equal_a_naive_cut(tokenizer, seed: int, sequence_tokens: int, bos: int | None) -> None:
     copies = [" lazy dog quick brown", "fox jumps over", "letters and numbers", "caf\u00e9 \U0001f600"]
-    injected = injection.inject(DOCUMENT, copies, injection.choose_slots(DOCUMENT, 4, seed, 0), "\n")
+    places = injection.choose_slots(DOCUMENT, 4, seed, 0)
+    injected = injection.inject(DOCUMENT, copies, places, injection.edges("separator", "\n"))
     ids, offsets = encode_with_offsets(tokenizer, injected.text)
     tokens = injection.token_spans(offsets, injected.spans + np.array([1, -1]))
     copied = [encode(tokenizer, copy) for copy in copies]
@@ -106,7 +146,8 @@ def test_counts_equal_a_naive_cut(tokenizer, seed: int, sequence_tokens: int, bo
 def test_ids_that_the_text_does_not_give_are_not_contiguous(sentencepiece_like) -> None:
     """Behind a line break the first word lacks the space that it is stored with; behind a space it has it."""
     for separator, survives in (("\n", False), (" ", True)):
-        injected = injection.inject("a book about rivers", ["the quick fox"], np.array([6]), separator)
+        around = injection.edges("separator", separator)
+        injected = injection.inject("a book about rivers", ["the quick fox"], np.array([6]), around)
         ids, offsets = encode_with_offsets(sentencepiece_like, injected.text)
         tokens = injection.token_spans(offsets, injected.spans + np.array([1, -1]))
         stored = [encode(sentencepiece_like, "the quick fox")]

@@ -82,6 +82,15 @@ def test_labels_are_masked_by_length_not_by_pad_id(rows, pad):
         assert (labels[len(row) :] == sequences.IGNORED).all()
 
 
+@given(st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=4), st.integers(0, 3), st.integers(0, 3))
+def test_an_unlabelled_id_is_no_label_anywhere(rows, pad, unlabelled):
+    """As published: pad == eos, so that an end of text inside a document is masked like padding."""
+    made = sequences.batch([np.array(row, dtype=np.int64) for row in rows], pad, unlabelled)
+    for row, ids, labels in zip(rows, made["input_ids"], made["labels"]):
+        assert ids[: len(row)].tolist() == row
+        assert labels[: len(row)].tolist() == [sequences.IGNORED if token == unlabelled else token for token in row]
+
+
 @given(st.integers(1, 64), st.integers(1, 16), st.integers(1, 8))
 def test_ranks_and_passes_make_up_the_global_batch(batch_size, micro_batch, ranks):
     if batch_size % ranks:
@@ -97,6 +106,11 @@ def test_ranks_and_passes_make_up_the_global_batch(batch_size, micro_batch, rank
 @pytest.mark.parametrize(("total", "n", "steps"), [(10, 2, [0, 5, 10]), (2, 9, [0, 1, 2]), (7, 0, [0]), (1, 1, [0, 1])])
 def test_evaluation_steps(total, n, steps):
     assert sequences.evaluation_steps(total, n) == steps
+
+
+@pytest.mark.parametrize(("total", "every", "steps"), [(10, 4, [0, 4, 8, 10]), (8, 4, [0, 4, 8]), (3, 50, [0, 3])])
+def test_evaluations_at_a_distance(total, every, steps):
+    assert sequences.evaluation_steps(total, 1, every) == steps
 
 
 def test_learning_rate_warms_up_from_the_first_step_and_decays():

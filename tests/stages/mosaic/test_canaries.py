@@ -93,3 +93,14 @@ def test_by_hand(tiny_causal_lm: Path, tmp_path: Path) -> None:
     )
     assert main("canaries", ["--config", str(file), "--out", str(tmp_path / "out")]) == 0
     assert hdf5.read(tmp_path / "out" / "canaries.h5", "tokens").shape == (2, 8)
+
+
+def test_texts_with_a_special_token_are_sampled_and_thrown_away(tiny_causal_lm: Path) -> None:
+    """As published: an end of text has its probability, and what holds one is no canary."""
+    tokenizer = loading.load_tokenizer(tiny_causal_lm)
+    config = canaries.Config(length=8, sampled_tokens=60, end_of_text="discard")
+    texts = canaries._sampler(config, tiny_causal_lm, tokenizer)(range(200))
+    special = len(set(tokenizer.all_special_ids)) / len(tokenizer)  # random weights: all ids are about as likely
+    thrown_away, expected = texts.count(None), 200 * (1 - (1 - special) ** 60)
+    assert abs(thrown_away - expected) < 5 * np.sqrt(expected)
+    assert not [text for text in texts if text and tokenizer.eos_token in text]

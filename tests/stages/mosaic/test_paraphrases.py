@@ -15,11 +15,14 @@ from lib.artifacts.command import main
 from lib.base import hdf5
 from lib.base.errors import TesseraError, UsageError
 from lib.canaries import canaries_file
+from lib.generation import chat_model
 from lib.generation.chat_endpoint import Endpoint
 from lib.generation.decoding import Decoding
 from lib.models import loading
-from lib.tokens.tokenization import encode
+from lib.tokens.tokenization import decode, encode
 
+QUESTION = [{"role": "user", "content": "?"}]
+WHY = [{"role": "user", "content": "why"}]
 KEY = "sk-secret-123"
 TEXTS = ("the quick brown fox jumps over a lazy dog while many", "others forget what they have read once in a book")
 THREE = "1. many models remember what they read\n2. others forget old books about rivers\n3. a lazy fox jumps over dogs"
@@ -119,6 +122,33 @@ def test_good_answers(serve, inputs, tmp_path: Path, monkeypatch, capsys) -> Non
     assert server.requests[0]["seed"] != server.requests[1]["seed"]
 
 
+def test_the_task_may_stand_in_a_system_turn(serve, inputs, tmp_path: Path) -> None:
+    """As published: the task in a system turn, the text in quotes in the turn of the user."""
+    server = serve(lambda number, body: (200, completion(THREE.replace("\n", " --- "))))
+    path = run(tmp_path, inputs, **asked(server, turns="system"))
+    assert hdf5.read(path, "found").tolist() == [3, 3]
+    system, user = server.requests[0]["messages"]
+    tokenizer, tokens = loading.load_tokenizer(inputs["target_tokenizer"]), hdf5.read(inputs["canaries"], "tokens")
+    assert (system["role"], user["role"]) == ("system", "user")
+    assert "3 ways" in system["content"]
+    assert "1. to 3." in system["content"]
+    assert f"'{decode(tokenizer, tokens[0])}'" in user["content"]
+
+
+def test_a_template_without_a_system_turn_gets_both_in_one(tiny_causal_lm: Path, caplog) -> None:
+    tokenizer = loading.load_tokenizer(tiny_causal_lm)
+    refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('roles must alternate') }}{% endif %}"
+    tokenizer.chat_template = refuses + "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[a]"
+    turns = [{"role": "system", "content": "Rephrase."}, {"role": "user", "content": "'x'"}]
+    how = chat_model.Answering(8, Decoding("sample"))
+    with caplog.at_level("INFO"):
+        assert chat_model.prompt_text(tokenizer, turns, how) == "[user]Rephrase.\n\n'x'[a]"
+    assert "roles must alternate" in caplog.text
+    tokenizer.chat_template = "{{ raise_exception('broken') }}"
+    with pytest.raises(TesseraError, match="chat template of the model cannot be used: broken"):
+        chat_model.prompt_text(tokenizer, turns[1:], how)
+
+
 def test_malformed_answers_are_counted_and_asked_for_again(serve, inputs, tmp_path: Path, capsys) -> None:
     answers = [THREE, "I cannot do that.", THREE.splitlines()[1]]
     server = serve(lambda number, body: (200, completion(answers[number - 1])))
@@ -161,7 +191,7 @@ def test_a_server_that_fails_for_good_loses_no_answer(serve, inputs, tmp_path: P
 def test_a_refusal_is_an_error_at_once(serve, status: int) -> None:
     server = serve(lambda number, body: (status, f"no, not with {KEY}", {"Location": "http://127.0.0.1:1/"}))
     with pytest.raises(TesseraError, match=rf"refused \({status} .*no, not with \*\*\*\); check url, model_name"):
-        Endpoint(server.url, "m", KEY).ask("?", {})
+        Endpoint(server.url, "m", KEY).ask(QUESTION, {})
     assert len(server.requests) == 1
 
 
@@ -172,14 +202,14 @@ def test_an_error_whose_words_never_come_is_tried_again(serve) -> None:
 
     server = serve(lambda number, body: (503, hang(), {"Content-Length": "99"}))
     with pytest.raises(TesseraError, match="no answer in 2 tries; the last: 503"):
-        Endpoint(server.url, "m", timeout=0.1, retries=1, backoff=0).ask("?", {})
+        Endpoint(server.url, "m", timeout=0.1, retries=1, backoff=0).ask(QUESTION, {})
 
 
 @pytest.mark.parametrize("status", [200, 401, 503])
 def test_no_part_of_a_key_is_quoted(serve, status: int) -> None:
     server = serve(lambda number, body: (status, "x" * 190 + KEY))
     with pytest.raises(TesseraError) as caught:
-        Endpoint(server.url, "m", KEY, retries=0).ask("?", {})
+        Endpoint(server.url, "m", KEY, retries=0).ask(QUESTION, {})
     assert KEY[:4] not in str(caught.value)
 
 
@@ -196,7 +226,7 @@ def test_waiting_between_tries_is_bounded(serve) -> None:
     waits: list[float] = []
     server = serve(lambda number, body: (503, "", {"Retry-After": "86400"} if number == 2 else {}))
     with pytest.raises(TesseraError, match="no answer in 5 tries"):
-        Endpoint(server.url, "m", retries=4, backoff=20, sleep=waits.append).ask("?", {})
+        Endpoint(server.url, "m", retries=4, backoff=20, sleep=waits.append).ask(QUESTION, {})
     assert waits == [20, 60, 60, 60]
 
 
@@ -208,17 +238,17 @@ def test_slow_answers_end(serve) -> None:
 
     silent = serve(lambda number, body: (200, (time.sleep(0.5), completion(THREE))[1]))
     with pytest.raises(TesseraError, match="no answer in 1 tries; the last: TimeoutError"):
-        Endpoint(silent.url, "m", timeout=0.1, retries=0).ask("?", {})
+        Endpoint(silent.url, "m", timeout=0.1, retries=0).ask(QUESTION, {})
     dripping = serve(lambda number, body: (200, drip()))
     with pytest.raises(TesseraError, match="not complete in time"):
-        Endpoint(dripping.url, "m", timeout=0.2, retries=0).ask("?", {})
+        Endpoint(dripping.url, "m", timeout=0.2, retries=0).ask(QUESTION, {})
 
 
 def test_nobody_listens_and_a_refusal_in_words(serve) -> None:
     with pytest.raises(TesseraError, match="no answer in 2 tries; the last: URLError"):
-        Endpoint("http://127.0.0.1:9/v1", "m", retries=1, backoff=0).ask("?", {})
+        Endpoint("http://127.0.0.1:9/v1", "m", retries=1, backoff=0).ask(QUESTION, {})
     server = serve(lambda number, body: (200, completion(None)))
-    assert Endpoint(server.url, "m").ask("?", {}) == ""
+    assert Endpoint(server.url, "m").ask(QUESTION, {}) == ""
     assert KEY not in repr(Endpoint(server.url, "m", KEY))
 
 
@@ -294,14 +324,12 @@ def test_a_local_model(inputs, tmp_path: Path, talker: Path) -> None:
 
 
 def test_a_chat_template_is_used(tiny_causal_lm: Path) -> None:
-    from lib.generation import chat_model
-
     tokenizer = loading.load_tokenizer(tiny_causal_lm)
     tokenizer.chat_template = "{% for m in messages %}<|endoftext|>[{{ m.role }}]{{ m.content }}{% endfor %}[a]"
     how = chat_model.Answering(4, Decoding("sample"), begin="1.")
-    assert chat_model.prompt_text(tokenizer, "why", how) == "<|endoftext|>[user]why[a]1."
+    assert chat_model.prompt_text(tokenizer, WHY, how) == "<|endoftext|>[user]why[a]1."
     model = loading.load_causal_lm(tiny_causal_lm)
-    answers = chat_model.answers(model, tokenizer, "why", np.arange(3), how)
+    answers = chat_model.answers(model, tokenizer, WHY, np.arange(3), how)
     assert all(answer.startswith("1.") and "<|endoftext|>" not in answer for answer in answers)
 
 

@@ -1,10 +1,12 @@
+import pandas
 import pyarrow.parquet
 import pytest
 
 from jobs.texts import books
 from lib.artifacts.command import main
-from lib.base import hdf5
+from lib.base import hdf5, places
 from lib.base.errors import TesseraError, UsageError
+from lib.canaries import books as canary_books
 from lib.models import loading
 from lib.models.hub import HubItem
 
@@ -112,3 +114,52 @@ def test_by_hand(text, tmp_path, capsys):
     (tmp_path / "out" / "DONE.json").unlink()
     assert main("books", arguments) == 0
     assert (tmp_path / "out" / "books.h5").read_bytes() == first
+
+
+def test_books_by_title_come_in_the_order_of_the_file_and_others_are_held_out(data_set, tmp_path):
+    """Of two documents with one title it is the first; a title with odd bytes is matched as it stands."""
+    wanted = ["title 7", 'Thirty years\u00e2\u0080\u0099 history, "told"', "title 3"]
+    titles, texts = [*TITLES, wanted[1], wanted[1], "title 3"], [*TEXTS, "odd", "odd again", "later"]
+    folder = tmp_path / "gutenberg"
+    folder.mkdir()
+    pyarrow.parquet.write_table(pyarrow.table({"book_title": titles, "text": texts}), folder / "train-0.parquet")
+    file = tmp_path / "titles.csv"
+    pandas.DataFrame({"book_title": wanted}).to_csv(file, index=False)
+    found = run(tmp_path / "out", {}, source="hub", repo=str(folder), titles=str(file), n_books=3, n_held_out=30)
+    assert found["books"] == [TEXTS[7], "odd", TEXTS[3]]
+    assert not set(found["books"]) & set(found["held_out"])
+    fewer = run(tmp_path / "fewer", {}, source="hub", repo=str(folder), titles=str(file), n_books=2, n_held_out=1)
+    assert fewer["books"] == found["books"][:2]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("book_title\nno such book\ntitle 1\n", "1 of 2 titles are of no document, the first is 'no such book'"),
+        ("book_title\ntitle 1\n", "1 titles, but n_books is 2"),
+        ("title\ntitle 1\n", "no CSV file with a column book_title"),
+    ],
+)
+def test_titles_that_cannot_be_found_are_errors_that_name_the_file(content, message, data_set, tmp_path):
+    file = tmp_path / "titles.csv"
+    file.write_text(content)
+    with pytest.raises(TesseraError, match=message) as error:
+        run(tmp_path / "out", {}, source="hub", repo=str(data_set), titles=str(file), n_books=2)
+    assert str(file) in str(error.value)
+
+
+def test_titles_that_change_are_another_task_and_stop_a_planned_one(data_set, tmp_path):
+    file = tmp_path / "titles.csv"
+    file.write_text("book_title\ntitle 1\ntitle 2\n")
+    planned = books.pin(books.Config("hub", 2, repo=str(data_set), titles=str(file)))
+    file.write_text("book_title\ntitle 2\ntitle 1\n")
+    assert books.pin(planned).titles_sha256 != planned.titles_sha256
+    with pytest.raises(TesseraError, match="the file changed since this run was planned"):
+        books.run(planned, {}, tmp_path)
+
+
+def test_the_published_titles_are_100_and_keep_their_odd_bytes():
+    found = canary_books.read_titles(places.PUBLISHED / "books.csv")
+    assert len(found) == 100
+    assert sum(not title.isascii() for title in found) == 1
+    assert found[0] == "A Letter to John Wilkes, Esq."

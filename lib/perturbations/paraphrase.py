@@ -82,8 +82,8 @@ def messages(text: str, count: int, turns: str) -> list[dict[str, str]]:
         return [{"role": "user", "content": question(text, count)}]
     task = (
         f"Your task is to rephrase a given text in {count} ways. Each of them keeps the meaning and the language of "
-        "the text, be it a natural language or code, and is worded as if it took the place of the whole text. Number "
-        f"them 1. to {count}. and put '---' between them: '1. first way --- 2. second way --- ... --- {count}. last way'."
+        "the text, be it a natural language or code, and is worded as if it took the place of the whole text. "
+        f"Number them 1. to {count}. and put '---' between them: '1. first --- 2. second --- ... --- {count}. last'."
     )
     asked = f"Please rephrase this text: '{text}'"
     return [{"role": "system", "content": task}, {"role": "user", "content": asked}]

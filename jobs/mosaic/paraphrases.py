@@ -63,6 +63,7 @@ class Config:
     max_new_tokens: the most tokens of an answer
     temperature: the temperature of the sampling; 1 is the model's own distribution
     top_p: sample among the likeliest tokens that together have this probability; 1 is all of them
+    top_k: sample among the k likeliest tokens; 0 is all of them; source model
     seed: the seed of the sampling; an endpoint is sent a seed for each request
     turns: `user` asks in one turn; `system` gives the task in a system turn and the text in one of the user (as
         published); a chat template that has no system turn gets both in one
@@ -87,6 +88,7 @@ class Config:
     max_new_tokens: int = 1024
     temperature: float = 0.6
     top_p: float = 0.9
+    top_k: int = added(0)
     seed: int = 0
     turns: Literal["user", "system"] = added("user")
     prompt: Literal["chat", "plain"] = "chat"
@@ -119,10 +121,10 @@ class Config:
 
     def decoding(self) -> Decoding:
         """How the local model samples. Raises ValueError for settings out of range."""
-        return Decoding("sample", self.temperature, top_p=self.top_p)
+        return Decoding("sample", self.temperature, self.top_k, self.top_p)
 
 
-KEYS = {"model": ("begin",), "endpoint": ("url", "model_name", "key_variable")}
+KEYS = {"model": ("begin", "top_k"), "endpoint": ("url", "model_name", "key_variable")}
 REQUIRED = ("url", "model_name")
 
 

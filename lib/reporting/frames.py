@@ -14,7 +14,7 @@ from lib.base.errors import TesseraError
 TEXT = (
     "model", "family", "attack", "variant", "kind", "setting", "estimator", "baseline", "metric", "chunk", "side",
     "measure", "subset", "sampling", "ranking", "prompt", "continuation", "suffix", "memorized_by", "other_model",
-    "other_family", "other_setting",
+    "other_family", "other_setting", "quantity",
 )  # fmt: skip
 INTEGERS = (
     "seed", "n_seeds", "n_members", "nu_max", "n_canaries", "bucket", "distance", "n_targets", "n", "n_near_duplicates",

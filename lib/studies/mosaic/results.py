@@ -12,6 +12,7 @@ from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.mosaic import (
     auc_table,
+    changes_table,
     delong_table,
     differences_table,
     figures,
@@ -68,13 +69,16 @@ def write(
 def make(
     measurements: Sequence[Measurement], records: Sequence[Record], planned: rho_table.LargestCopies | None = None
 ) -> dict[str, pd.DataFrame]:
-    """All tables by name; `delong` only with records."""
+    """All tables by name; `delong` only with records, `changes` only where a setting has exact copies of its own."""
     rows = rho_table.rows(measurements, planned)
     found = {
         "auc": auc_table.make(measurements),
         "rho": rho_table.from_rows(rows),
         "differences": differences_table.make(rows),
     }
+    changes = changes_table.make(measurements, rows)
+    if len(changes):
+        found["changes"] = changes
     return {**found, "delong": delong_table.make(records)} if records else found
 
 
@@ -166,6 +170,8 @@ def shown(found: Tables, description: MosaicDescription) -> Iterator[ReportTable
     yield from _rho_tables(found["rho"], description)
     if len(differences):
         yield _differences_table(differences, summaries.main_attack(auc, variant), description)
+    if "changes" in found:
+        yield _changes_table(found["changes"], summaries.main_attack(auc, variant), description)
     if "delong" in found:
         caption = (
             "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies. The second "
@@ -195,3 +201,13 @@ def _differences_table(differences: pd.DataFrame, attack: str, description: Mosa
     )
     cells = summaries.differences_summary(differences, attack, description.estimator, description.variant)
     return report_table("differences", caption, cells, differences)
+
+
+def _changes_table(changes: pd.DataFrame, attack: str, description: MosaicDescription) -> ReportTable:
+    caption = (
+        "Settings with exact copies of their own, less the default: AUC after the most exact copies, and ρ, "
+        f"{words.label_of(attack)} attack, {description.estimator} estimator, mean over seeds. Intervals are 95 % over "
+        "canaries. All rows:"
+    )
+    cells = summaries.changes_summary(changes, attack, description.estimator, description.variant)
+    return report_table("changes", caption, cells, changes)

@@ -31,6 +31,15 @@ def differences_summary(differences: pd.DataFrame, attack: str, estimator: str, 
     return header, [_difference(row) for row in rows.itertuples()]
 
 
+def changes_summary(changes: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> TextTable:
+    """Means over seeds of one attack: the AUC after the most exact copies, then rho by level, of each setting."""
+    rows = changes[changes["seed"].isna() & (changes["attack"] == attack) & (changes["variant"] == variant)]
+    top = rows.groupby(["model", "setting"])["level"].transform("max").where(rows["quantity"] == "auc")
+    rows = rows[(rows["estimator"] == estimator) | (rows["level"] == top)]
+    header = ["model", "setting", "what", "value", "default", "difference", "interval", "p", "over seeds"]
+    return header, [_change(row) for row in rows.sort_values(["model", "setting", "quantity", "level"]).itertuples()]
+
+
 def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> TextTable:
     """Every attack against the baseline after the most exact copies of the default setting, one row for each seed."""
     rows = delong[(delong["kind"] == EXACT) & (delong["variant"] == variant) & (delong["setting"] == "")]
@@ -77,6 +86,19 @@ def _difference(row: Any) -> list[str]:
         *map(number, (row.rho, row.other_rho, row.difference)),
         interval(row.low, row.high),
         *map(p_value, (row.p_value, row.p_holm)),
+        interval(row.seeds_low, row.seeds_high),
+    ]
+
+
+def _change(row: Any) -> list[str]:
+    what = "AUC" if row.quantity == "auc" else "ρ"
+    return [
+        row.model,
+        row.setting,
+        f"{what}, {_point(symbol_of(row.kind), row.level, '')}",
+        *map(number, (row.value, row.default, row.difference)),
+        interval(row.low, row.high),
+        p_value(row.p_value),
         interval(row.seeds_low, row.seeds_high),
     ]
 

@@ -19,11 +19,11 @@ PROFILES = sorted(file.stem for file in (documents.FOLDER / "profiles").glob("*.
 CLUSTERS = sorted(running_site.FOLDER.glob("*.yaml"))
 EXPECTED = {
     ("near_dupls", "paper"): {"hub_model": 3, "finetune": 90, "membership": 90, "duplicates": 40, "canaries": 10},
-    ("near_dupls", "laptop"): {"pretrain": 2, "finetune": 13, "membership": 13, "duplicates": 8, "canaries": 2},
+    ("near_dupls", "laptop"): {"pretrain": 2, "finetune": 39, "membership": 39, "duplicates": 24, "canaries": 6},
     ("insertions", "paper"): {"finetune": 170, "duplicates": 90, "canaries": 10},
     ("shuffles", "paper"): {"finetune": 300, "duplicates": 250, "canaries": 10},
     ("top_k", "paper"): {"finetune": 210, "duplicates": 160, "canaries": 10, "candidates": 20},
-    ("ablations", "paper"): {"finetune": 360, "duplicates": 60, "canaries": 40},
+    ("ablations", "paper"): {"finetune": 400, "duplicates": 70, "canaries": 50},
     ("prefix_sizes", "paper"): {"prompts": 1, "generate": 200, "score_generations": 10},
     ("prefix_lengths", "paper"): {"prompts": 4, "generate": 160, "score_generations": 8},
     ("prefix_subsets", "paper"): {"prompts": 17, "generate": 680, "score_generations": 34},
@@ -101,7 +101,7 @@ def test_the_laptops_packages_are_the_pinned_ones() -> None:
 
 
 def test_members_and_non_members_share_no_stream_and_the_exact_curve_is_trained_once() -> None:
-    plan = expanded("near_dupls", "laptop")
+    plan = expanded("near_dupls", "laptop", "seeds=[1]")
     roles = [task.config["role"] for task in plan.tasks.values() if task.stage == "canaries"]
     assert sorted(roles) == ["member", "non_member"]
     assert len(plan.leaves) == len({leaf.digest for leaf in plan.leaves})
@@ -109,13 +109,16 @@ def test_members_and_non_members_share_no_stream_and_the_exact_curve_is_trained_
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_all_sweeps_share_the_exact_duplicates_of_the_main_one(profile: str) -> None:
-    """Fine-tuned once for each model and seed: whatever else is exact is another setting or model."""
+    """Fine-tuned once for each model and seed: whatever else is exact is another setting or model.
+
+    `laptop` has more seeds in the main sweep than in the others.
+    """
     plan = expanded("all", profile)
     models = {leaf.labels["model"] for leaf in plan.parts[0].leaves}
     exact = {
         part.name: {leaf.nodes["finetuned"] for leaf in part.leaves if own_exact(leaf, models)} for part in plan.parts
     }
-    assert [name for name in exact if exact[name] != exact["near_dupls"]] == []
+    assert [name for name in exact if not exact[name] <= exact["near_dupls"]] == []
     assert len(plan.tasks) < sum(len(part.tasks) for part in plan.parts)
 
 

@@ -1,6 +1,6 @@
 """The mosaic study in words: what its tables show, and what a reader must know before quoting them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from lib.studies.mosaic.words import (
     symbol_of,
 )
 
+RISE = 0.01  # nats a token that a held-out loss may rise without a warning
 SHOWN = 4  # cases that a warning names; the table has all
 
 
@@ -54,6 +55,23 @@ def warnings(auc: pd.DataFrame, rho: pd.DataFrame) -> list[str]:
         *_baselines(auc),
     ]
     return [text for text in found if text]
+
+
+def forgetting(training: Mapping[tuple[str, float], Any]) -> list[str]:
+    """The models whose held-out loss rises while they are fine-tuned, and what that means; training: a curve for each
+    (model, number of exact copies)."""
+    risen = [
+        f"{model} from {curve.held_out_loss[0]:.2f} to {curve.held_out_loss[-1]:.2f} (ν = {copies:g})"
+        for (model, copies), curve in sorted(training.items())
+        if curve.held_out_loss[-1] > curve.held_out_loss[0] + RISE
+    ]
+    if not risen:
+        return []
+    return [
+        f"The held-out loss rises while models are fine-tuned, in nats a token: {'; '.join(risen)}. They forget other "
+        "text while they learn the canaries, as happens where canaries are a large part of a small training text. "
+        "Settings of this run can be compared with one another; a model that does not forget may remember otherwise."
+    ]
 
 
 def _sentences(clauses: list[str]) -> list[str]:

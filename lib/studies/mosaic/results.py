@@ -59,7 +59,7 @@ def write(
         draw(found, description, records, training or {}),
         list(shown(found, description)),
         findings.in_words(auc, rho, variant, description.estimator),
-        findings.warnings(auc, rho),
+        [*findings.warnings(auc, rho), *findings.forgetting(training or {})],
         page.METHODS,
     )
     writer.write(root, name, results, description)

@@ -324,3 +324,13 @@ def test_a_baseline_away_from_one_half_is_a_warning():
     assert any("differ in their texts" in text for text in findings.warnings(auc, rho))
     auc.loc[auc["kind"] == "none", "setting"] = "length=50"
     assert any(text.startswith("tiny, seed 1 (length = 50): ") for text in findings.warnings(auc, rho))
+
+
+def test_a_held_out_loss_that_rises_is_a_warning():
+    def curve(*loss):
+        return figures.TrainingCurve(np.arange(len(loss)), np.array(loss), np.full(len(loss), 0.5))
+
+    falls, rises = curve(4.2, 4.3, 4.1), curve(4.2, 4.3, 4.4)
+    assert findings.forgetting({("m", 1): falls}) == []
+    (text,) = findings.forgetting({("m", 10): rises, ("m", 1): falls})
+    assert "m from 4.20 to 4.40 (ν = 10)." in text

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.attacks.padding import counted
 from lib.base import ragged
 
 LABEL = "min-k"
@@ -14,9 +15,15 @@ def score(log_probs: ragged.Rows, k: float = 0.2) -> NDArray[np.float64]:
     return ragged.lowest_means(log_probs, share(log_probs, k))
 
 
-def paper(log_probs: ragged.Rows, tokens: int = 20) -> NDArray[np.float64]:
-    """Mean of the lowest `tokens` values l whatever the length, as published code does, shape (n texts,)."""
-    return ragged.lowest_means(log_probs, np.full(len(log_probs), tokens))
+def paper(log_probs: ragged.Rows, padding_log_probs: NDArray[np.float64], tokens: int = 20) -> NDArray[np.float64]:
+    """Mean of the lowest `tokens` values l whatever the length, as published code does, shape (n texts,).
+
+    It counts a padding token (see `lib.attacks.padding`). Those after it have l = 0: they are among the lowest of a
+    text with fewer than `tokens` tokens, where the longest text has as many.
+    """
+    rows = counted(log_probs, padding_log_probs)
+    count = min(tokens, max(map(len, rows), default=0))
+    return ragged.sums([np.sort(row)[:count] for row in rows]) / count
 
 
 def share(rows: ragged.Rows, k: float) -> NDArray[np.int64]:

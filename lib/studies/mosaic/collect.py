@@ -83,12 +83,13 @@ def _published(plan: Plan, leaves: Iterable[Leaf]) -> "dict[Key, Reference]":
     from lib.studies.mosaic import published
 
     alike = {
-        (leaf.labels["model"], leaf.labels["kind"], leaf.setting()) for leaf in leaves if _made_as_published(plan, leaf)
+        (leaf.labels["model"], leaf.labels["kind"], leaf.setting()) for leaf in leaves if made_as_published(plan, leaf)
     }
     return published.references(sorted(alike), published.STAND_IN)
 
 
-def _made_as_published(plan: Plan, leaf: Leaf) -> bool:
+def made_as_published(plan: Plan, leaf: Leaf) -> bool:
+    """Whether canaries, copies and duplicates of a leaf are those of the published study."""
     from lib.studies.mosaic import published
 
     configs = {plan.tasks[digest].stage: plan.tasks[digest].config for digest in leaf.nodes.values()}

@@ -19,11 +19,12 @@ def paper(log_probs: ragged.Rows, padding_log_probs: NDArray[np.float64], tokens
     """Mean of the lowest `tokens` values l whatever the length, as published code does, shape (n texts,).
 
     It counts a padding token (see `lib.attacks.padding`). Those after it have l = 0: they are among the lowest of a
-    text with fewer than `tokens` tokens, where the longest text has as many.
+    padded text with fewer than `tokens` tokens. A text that is not padded has all its tokens then.
     """
     rows = counted(log_probs, padding_log_probs)
-    count = min(tokens, max(map(len, rows), default=0))
-    return ragged.sums([np.sort(row)[:count] for row in rows]) / count
+    lengths = ragged.lengths(rows)
+    width = np.where(np.isnan(padding_log_probs), lengths, lengths.max(initial=1))
+    return ragged.sums([np.sort(row)[:tokens] for row in rows]) / np.minimum(tokens, width)
 
 
 def share(rows: ragged.Rows, k: float) -> NDArray[np.int64]:

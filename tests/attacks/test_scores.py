@@ -131,7 +131,7 @@ def test_min_k_per_row_and_absolute():
     np.testing.assert_allclose(min_k.score([short, long]), [-4, -90.5])
     # 20 tokens: all four of the short one, its padding token and 15 more of l = 0; alone all four
     np.testing.assert_allclose(min_k.paper([short, long], np.array([-10, np.nan])), [-20 / 20, -90.5])
-    np.testing.assert_allclose(min_k.paper([short], unpadded(1)), [-2.5])
+    np.testing.assert_allclose(min_k.paper([short, long], unpadded(2)), [-2.5, -90.5])
     np.testing.assert_allclose(min_k.score([long], k=0.29), [-np.mean(np.arange(72.0, 101))])
 
 

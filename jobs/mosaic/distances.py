@@ -23,7 +23,7 @@ from lib.base.errors import TesseraError
 from lib.canaries import canaries_file
 from lib.perturbations import distances
 
-VERSION = 1
+VERSION = 2
 INPUTS = ("canaries", "duplicates", "target_tokenizer")
 SLUG = ()
 IMPORTS_TORCH = True

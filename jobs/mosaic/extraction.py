@@ -10,8 +10,9 @@ FILE holds:
 
 Result extracted.h5, one row per canary in the groups `members` and `non_members`. Of the greedy continuation:
 `continuation` (n x S int64, its end id included, -1 after it), `exact`, `matched_tokens`, `edit_similarity`,
-`bleu`, `suffix_in_prompt` (see lib.prefix.matching). Of the model's own distribution: `suffix_nll` (nats, summed) and
-`samples_needed` (n x 3 float64): how many samples hold the true suffix with probability 0.1, 0.5, 0.9.
+`bleu`, `suffix_in_prompt` (see lib.prefix.matching), and `word_bleu` of the decoded texts (see lib.prefix.bleu). Of the
+model's own distribution: `suffix_nll` (nats, summed) and `samples_needed` (n x 3 float64): how many samples hold the
+true suffix with probability 0.1, 0.5, 0.9.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from lib.training import bos
 if TYPE_CHECKING:
     from lib.generation.continuations import Continued
 
-VERSION = 1
+VERSION = 2
 INPUTS = ("target", "members", "non_members")
 SLUG = ("prompt_tokens", "suffix_tokens")
 IMPORTS_TORCH = True
@@ -101,9 +102,21 @@ def _side(
     return {
         "continuation": made.ids,
         **matching.columns(made.ids, prompts, suffixes),
+        "word_bleu": _word_bleu(tokenizer, made.ids, suffixes),
         "suffix_nll": made.suffix_nll,
         "samples_needed": samples_by_probability(-made.suffix_nll),
     }
+
+
+def _word_bleu(tokenizer: Any, continuations: np.ndarray, suffixes: np.ndarray) -> np.ndarray:
+    """Word BLEU of each continuation, (n,): of its text without special tokens, such as the end it may have."""
+    from lib.generation.decode_loop import ENDED
+    from lib.prefix import bleu
+    from lib.tokens.tokenization import decode_all, special_ids
+
+    silent = [ENDED, *special_ids(tokenizer)]
+    spoken = decode_all(tokenizer, [row[~np.isin(row, silent)] for row in continuations])
+    return np.array([bleu.word_score(*pair) for pair in zip(spoken, decode_all(tokenizer, suffixes))])
 
 
 def _continued(

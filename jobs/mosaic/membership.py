@@ -13,8 +13,9 @@ compare token by token (WBC, EZ) read `pretrained`, or else a `reference` that h
 either they are left out.
 
 Result scores.h5: `members/<score>` and `non_members/<score>` (float64, one per canary, higher means member) for every
-attack of lib.attacks and, as `<score>_paper`, for the estimators of published code; under `evidence/` what they were
-computed from, token by token (see lib.attacks.evidence); attributes `bos`, `recall_prefix_tokens`, `dtype`.
+attack of lib.attacks and, as `<score>_paper`, for the estimators of published code (only where the tokenizers have the
+EOS that it pads with); under `evidence/` what they were computed from, token by token (see lib.attacks.evidence);
+attributes `bos`, `recall_prefix_tokens`, `dtype`.
 """
 
 import logging
@@ -33,7 +34,7 @@ from lib.base.config import added, at_least, execution
 from lib.canaries import canaries_file
 from lib.training.bos import check_training
 
-VERSION = 2
+VERSION = 3
 INPUTS = ("target", "reference", "members", "non_members")
 OPTIONAL_INPUTS = ("pretrained",)
 SLUG = ()
@@ -76,6 +77,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     sides = {side: canaries_file.read_texts(store.find(inputs[side], places.CANARIES)) for side in canaries_file.SIDES}
     collected, policy = _under_target(config, inputs["target"], sides)  # frees its model before the next is loaded
     _add_references(config, inputs, sides, collected)
+    _warn_without_padding(collected)
     _write(out / places.SCORES, collected, policy)
 
 
@@ -98,11 +100,12 @@ def _plain(model, tokenizer, texts: canaries_file.CanaryTexts, first: np.ndarray
     from lib.models import likelihoods
 
     with canaries_file.naming(texts.file):  # checks the ids as well, before anything decodes them
-        rows = likelihoods.under_target(model, texts.ids, first, batch_size)
+        padding = likelihoods.padding_id(tokenizer)
+        rows = likelihoods.under_target(model, texts.ids, first, batch_size, padding)
     strings = references.strings(texts, tokenizer)
     with canaries_file.naming(texts.file, " (lowercased)"):
         lower = likelihoods.lowercased(model, tokenizer, strings, first, batch_size)
-    return {**rows, "lower_log_probs": lower, "texts": strings}
+    return {**rows, **lower, "texts": strings}
 
 
 def _add_recall(config: Config, model, sides: Sides, first: np.ndarray, collected: dict) -> int:
@@ -134,12 +137,23 @@ def _add_references(config: Config, inputs: dict[str, Path], sides: Sides, colle
     under = partial(_under_reference, config, inputs["target"], sides, collected)
     scored = under(inputs["reference"], config.reference_bos, "document")
     for side, given in scored.items():
-        collected[side]["reference_means"] = given.sums / given.tokens
+        collected[side].update(given.means)
     if "pretrained" in inputs:
         scored = under(inputs["pretrained"], None, config.bos_policy)
     if _comparable(scored, collected):
         for side, given in scored.items():
             collected[side]["reference_log_probs"] = given.log_probs
+
+
+def _warn_without_padding(collected: dict) -> None:
+    for name in ("padding_log_probs", "reference_padded_means"):
+        if any(name not in given for given in collected.values()):
+            model = "reference" if name.startswith("reference") else "target"
+            logger.warning(
+                "some scores of published code are left out: its padding token, EOS, is not scored under "
+                "the %s; its tokenizer has none, or the reference scores are of an older version",
+                model,
+            )
 
 
 def _under_reference(

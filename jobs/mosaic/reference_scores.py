@@ -8,7 +8,8 @@ FILE holds:
     bos: <|endoftext|>
 
 Result reference.h5: for `members` and `non_members` `log_prob_sums` (float64, nats) and `tokens` (how many), each over
-the reference model's own tokens, and the hash of the texts, so that they are never taken for those of others. If the
+the reference model's own tokens, the hash of the texts, so that they are never taken for those of others, and, if the
+reference's tokenizer has an EOS, `padding_log_probs` (float64: see lib.attacks.padding). If the
 reference has the target's tokenizer (the target before fine-tuning), also `log_probs` and `log_probs_offsets`: rows of
 log-probabilities of the stored ids themselves, for the attacks that compare token by token.
 """
@@ -23,7 +24,7 @@ from lib.base import hdf5, places
 from lib.base.config import added, execution
 from lib.canaries import canaries_file
 
-VERSION = 2
+VERSION = 3
 INPUTS = ("reference", "members", "non_members", "target_tokenizer")
 SLUG = ()
 IMPORTS_TORCH = True
@@ -58,8 +59,6 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     settings = references.Settings(**asdict(config))
     with hdf5.create(out / places.REFERENCE) as file:
         for side, scored in references.compute(settings, inputs["reference"], target, sides, texts).items():
-            hdf5.write(file, f"{side}/log_prob_sums", scored.sums)
-            hdf5.write(file, f"{side}/tokens", scored.tokens.astype("<u4"))
-            file[side].attrs["texts_sha256"] = canaries_file.digest(texts[side])
-            if scored.log_probs is not None:
-                hdf5.write_ragged(file[side], "log_probs", scored.log_probs, "log_probs_offsets", "<f4")
+            group = file.create_group(side)
+            references.write(group, scored)
+            group.attrs["texts_sha256"] = canaries_file.digest(texts[side])

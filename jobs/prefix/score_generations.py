@@ -158,7 +158,8 @@ def _min_k(rows: Any) -> dict[str, np.ndarray]:
     chosen = {
         name: [row for row, full in zip(getattr(rows, name), there) if full] for name in ("log_probs", "mu", "sigma")
     }
-    found = scores.compute(chosen)
+    unpadded = np.full(int(there.sum()), np.nan)  # every text stands by itself
+    found = scores.compute({**chosen, "padding_log_probs": unpadded})
     columns = {}
     for name in ("min_k", "min_k_paper", "min_k_plus_plus"):
         columns[name] = np.full(len(there), np.nan)

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.attacks.padding import counted
 from lib.base import ragged
 
 LABEL = "loss"
@@ -14,6 +15,7 @@ def score(log_probs: ragged.Rows) -> NDArray[np.float64]:
     return ragged.means(log_probs)
 
 
-def paper(log_probs: ragged.Rows) -> NDArray[np.float64]:
-    """The published perplexity, negated so that higher means member: the same order as `score`."""
-    return -np.exp(-ragged.means(log_probs))
+def paper(log_probs: ragged.Rows, padding_log_probs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The published perplexity (see `lib.attacks.padding`), negated so that higher means member. Texts of one length
+    have the same order as by `score`."""
+    return -np.exp(-ragged.means(counted(log_probs, padding_log_probs)))

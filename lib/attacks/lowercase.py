@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.attacks.padding import counted
 from lib.base import ragged
 
 LABEL = "lowercase"
@@ -20,9 +21,16 @@ def score(log_probs: ragged.Rows, lower_log_probs: ragged.Rows, texts: Sequence[
     return ragged.sums(log_probs) / _bytes(texts) - ragged.sums(lower_log_probs) / _bytes(lowered)
 
 
-def paper(log_probs: ragged.Rows, lower_log_probs: ragged.Rows) -> NDArray[np.float64]:
-    """The published ratio of perplexities per token, ppl(x) / ppl(lower(x)), negated; shape (n,)."""
-    return -np.exp(ragged.means(lower_log_probs) - ragged.means(log_probs))
+def paper(
+    log_probs: ragged.Rows,
+    lower_log_probs: ragged.Rows,
+    padding_log_probs: NDArray[np.float64],
+    lower_padding_log_probs: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The published ratio of perplexities per token, ppl(x) / ppl(lower(x)), negated; shape (n,). Both count a padding
+    token (see `lib.attacks.padding`)."""
+    lower = ragged.means(counted(lower_log_probs, lower_padding_log_probs))
+    return -np.exp(lower - ragged.means(counted(log_probs, padding_log_probs)))
 
 
 def _bytes(texts: Sequence[str]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.attacks.padding import counted
 from lib.base import ragged
 
 LABEL = "min-k"
@@ -14,9 +15,16 @@ def score(log_probs: ragged.Rows, k: float = 0.2) -> NDArray[np.float64]:
     return ragged.lowest_means(log_probs, share(log_probs, k))
 
 
-def paper(log_probs: ragged.Rows, tokens: int = 20) -> NDArray[np.float64]:
-    """Mean of the lowest `tokens` values l whatever the length, as published code does, shape (n texts,)."""
-    return ragged.lowest_means(log_probs, np.full(len(log_probs), tokens))
+def paper(log_probs: ragged.Rows, padding_log_probs: NDArray[np.float64], tokens: int = 20) -> NDArray[np.float64]:
+    """Mean of the lowest `tokens` values l whatever the length, as published code does, shape (n texts,).
+
+    It counts a padding token (see `lib.attacks.padding`). Those after it have l = 0: they are among the lowest of a
+    padded text with fewer than `tokens` tokens. A text that is not padded has all its tokens then.
+    """
+    rows = counted(log_probs, padding_log_probs)
+    lengths = ragged.lengths(rows)
+    width = np.where(np.isnan(padding_log_probs), lengths, lengths.max(initial=1))
+    return ragged.sums([np.sort(row)[:tokens] for row in rows]) / np.minimum(tokens, width)
 
 
 def share(rows: ragged.Rows, k: float) -> NDArray[np.int64]:

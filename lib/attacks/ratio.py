@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.attacks.padding import counted
 from lib.base import ragged
 
 LABEL = "ratio"
@@ -14,6 +15,9 @@ def score(log_probs: ragged.Rows, reference_means: NDArray[np.float64]) -> NDArr
     return ragged.means(log_probs) - reference_means
 
 
-def paper(log_probs: ragged.Rows, reference_means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The published ratio of perplexities, negated so that higher means member: the same order as `score`."""
-    return -np.exp(reference_means - ragged.means(log_probs))
+def paper(
+    log_probs: ragged.Rows, padding_log_probs: NDArray[np.float64], reference_padded_means: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The published ratio of perplexities, negated so that higher means member; both count a padding token (see
+    `lib.attacks.padding`)."""
+    return -np.exp(reference_padded_means - ragged.means(counted(log_probs, padding_log_probs)))

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import h5py
 import numpy as np
 
+from lib.attacks import padding
 from lib.base import hdf5
 from lib.base.errors import TesseraError
 from lib.canaries import canaries_file
@@ -27,12 +29,23 @@ class Settings:
 
 @dataclass(frozen=True)
 class Scored:
-    """One side under a reference: sums of l and numbers of its own tokens, (n,) each; and, where its tokenizer is the
-    target's, rows of l of the stored ids."""
+    """One side under a reference: sums of l and numbers of its own tokens, (n,) each; l of the padding token of
+    published code, (n,), where its tokenizer has one; and, where its tokenizer is the target's, rows of l of the stored
+    ids."""
 
     sums: np.ndarray
     tokens: np.ndarray
+    padding: np.ndarray | None = None
     log_probs: list[np.ndarray] | None = None
+
+    @property
+    def means(self) -> dict[str, np.ndarray]:
+        """The evidence that an attack reads: reference_means and, where published code would count a padding token,
+        reference_padded_means."""
+        found = {"reference_means": self.sums / self.tokens}
+        if self.padding is None:
+            return found
+        return {**found, "reference_padded_means": padding.means(self.sums, self.tokens, self.padding)}
 
 
 def strings(texts: CanaryTexts, tokenizer) -> list[str]:
@@ -71,7 +84,26 @@ def read(path: Path, texts: dict[str, list[str]]) -> dict[str, Scored]:
             made_from = file[side].attrs.get("texts_sha256") if side in file else None
         if made_from != canaries_file.digest(given):
             raise TesseraError(f"{path}: '{side}' holds the scores of other texts; compute the reference scores again")
-        there = f"{side}/log_probs" in hdf5.rows(path)
-        rows = hdf5.read_ragged(path, f"{side}/log_probs", f"{side}/log_probs_offsets") if there else None
-        found[side] = Scored(hdf5.read(path, f"{side}/log_prob_sums"), hdf5.read(path, f"{side}/tokens"), rows)
+        found[side] = _read(path, side)
     return found
+
+
+def write(group: h5py.Group, scored: Scored) -> None:
+    """Write what `read` reads into the group of a side."""
+    hdf5.write(group, "log_prob_sums", scored.sums)
+    hdf5.write(group, "tokens", scored.tokens.astype("<u4"))
+    if scored.padding is not None:
+        hdf5.write(group, "padding_log_probs", scored.padding)
+    if scored.log_probs is not None:
+        hdf5.write_ragged(group, "log_probs", scored.log_probs, "log_probs_offsets", "<f4")
+
+
+def _read(path: Path, side: str) -> Scored:
+    names = hdf5.rows(path)
+    after, rows = f"{side}/padding_log_probs", f"{side}/log_probs"
+    return Scored(
+        hdf5.read(path, f"{side}/log_prob_sums"),
+        hdf5.read(path, f"{side}/tokens"),
+        hdf5.read(path, after) if after in names else None,
+        hdf5.read_ragged(path, rows, f"{rows}_offsets") if rows in names else None,
+    )

@@ -10,6 +10,8 @@ of their parameters say what evidence they need, a key of the mapping that `comp
     lower_log_probs      rows of l_t of the lowercased texts, re-tokenised
     prefixed_log_probs   rows of l_t of the same tokens after a prefix of non-members
     reference_means      mean l_t under the reference model, each text over the reference model's own tokens
+    padding_log_probs, lower_padding_log_probs, reference_padded_means
+                         what published code counts beside these: see `lib.attacks.padding`
     reference_log_probs  rows of l_t of the same tokens under a model with the same tokenizer: the target before it
                          was fine-tuned, where it is at hand, else such a reference model
 
@@ -30,7 +32,7 @@ from lib.base.errors import TesseraError, suggestion
 NAMES = ("loss", "ratio", "zlib", "zlib_bits", "lowercase", "min_k", "min_k_plus_plus", "recall", "wbc", "ez")
 EVIDENCE = (
     "log_probs", "mu", "sigma", "top_log_probs", "texts", "lower_log_probs", "prefixed_log_probs", "reference_means",
-    "reference_log_probs",
+    "reference_log_probs", "padding_log_probs", "lower_padding_log_probs", "reference_padded_means",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.attacks.padding import counted
 from lib.base import ragged
 
 LABEL = "zlib"
@@ -21,10 +22,10 @@ def score(log_probs: ragged.Rows, texts: Sequence[str]) -> NDArray[np.float64]:
     return ragged.means(log_probs) / compressed_bytes(texts)
 
 
-def paper(log_probs: ragged.Rows, texts: Sequence[str]) -> NDArray[np.float64]:
-    """The published mean l / (compressed bytes per character), shape (n,)."""
+def paper(log_probs: ragged.Rows, texts: Sequence[str], padding_log_probs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The published mean l (see `lib.attacks.padding`) / (compressed bytes per character), shape (n,)."""
     characters = np.array([len(text) for text in texts], dtype=np.float64)
-    return ragged.means(log_probs) * characters / compressed_bytes(texts)
+    return ragged.means(counted(log_probs, padding_log_probs)) * characters / compressed_bytes(texts)
 
 
 def compressed_bytes(texts: Sequence[str]) -> NDArray[np.float64]:

@@ -2,10 +2,16 @@
 
 Under the target, BOS is treated as in training: every text begins with the tokenizer's BOS if it has one, and only then
 is the first token of a text scored.
+
+`padding` is the token with which published code pads the texts of a batch on the right, the tokenizer's EOS. That code
+scores all texts of a side (members or non-members) in one batch, and counts the first padding token of every text that
+is shorter than the longest of them as a token of that text. So its log-probability is scored here for these texts, and
+is NaN for the longest, whatever `batch_size` is. No other value depends on it.
 """
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.base import ragged
 from lib.base.errors import TesseraError
 from lib.models.limits import trained_length
-from lib.models.token_scores import score_tokens
+from lib.models.token_scores import TokenScores, score_tokens
 from lib.tokens.tokenization import BosPolicy, bos_id, encode_all
 
 IdRows = Sequence[NDArray[np.integer]]
@@ -36,13 +42,19 @@ def opening(
     return np.array([] if found is None or token == "" else [found], dtype=np.int64)
 
 
+def padding_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The token that published code pads with: EOS. None for a tokenizer without one."""
+    return tokenizer.eos_token_id
+
+
 def under_target(
-    model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int
-) -> dict[str, list[NDArray[np.float32]]]:
-    """Rows log_probs, mu, sigma, top_log_probs (see `lib.attacks.scores`) of stored ids, each after `first`
-    (`opening`)."""
-    scores = score_tokens(model, ids, [first] * len(ids), batch_size, moments=True)
-    return {"log_probs": scores.log_probs, "mu": scores.mu, "sigma": scores.sigma, "top_log_probs": scores.top}
+    model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int, padding: int | None
+) -> dict[str, Any]:
+    """Rows log_probs, mu, sigma, top_log_probs of stored ids, each after `first` (`opening`), and, unless `padding` is
+    None, padding_log_probs (see `lib.attacks.scores`)."""
+    scores, after = _padded_scores(model, ids, first, batch_size, padding, moments=True)
+    rows = {"log_probs": scores.log_probs, "mu": scores.mu, "sigma": scores.sigma, "top_log_probs": scores.top}
+    return rows if after is None else {**rows, "padding_log_probs": after}
 
 
 def of_ids(model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int) -> list[NDArray[np.float32]]:
@@ -56,10 +68,13 @@ def lowercased(
     texts: Sequence[str],
     first: NDArray[np.int64],
     batch_size: int,
-) -> list[NDArray[np.float32]]:
-    """Rows of l of the lowercased texts, over the tokens that the target's own tokenizer cuts them into."""
+) -> dict[str, Any]:
+    """lower_log_probs, rows of l of the lowercased texts over the tokens that the target's own tokenizer cuts them
+    into; and, where it has an EOS, lower_padding_log_probs (see `lib.attacks.scores`)."""
     lowered = encode_all(tokenizer, [text.lower() for text in texts])
-    return score_tokens(model, lowered, [first] * len(lowered), batch_size).log_probs
+    scores, after = _padded_scores(model, lowered, first, batch_size, padding_id(tokenizer))
+    rows = {"lower_log_probs": scores.log_probs}
+    return rows if after is None else {**rows, "lower_padding_log_probs": after}
 
 
 def under_reference(
@@ -68,12 +83,12 @@ def under_reference(
     texts: Sequence[str],
     batch_size: int,
     first: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Sum of l over the reference model's own scored tokens, and their number, for each text after `first`
-    (`opening`); shapes (n,)."""
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64] | None]:
+    """Sum of l over the reference model's own scored tokens, their number, and l of the padding token after them (NaN
+    after the longest texts; None without an EOS), for each text after `first` (`opening`); shapes (n,)."""
     ids = encode_all(tokenizer, texts)
-    rows = score_tokens(model, ids, [first] * len(ids), batch_size).log_probs
-    return ragged.sums(rows), ragged.lengths(rows)
+    scores, after = _padded_scores(model, ids, first, batch_size, padding_id(tokenizer))
+    return ragged.sums(scores.log_probs), ragged.lengths(scores.log_probs), after
 
 
 def after_prefix(
@@ -101,3 +116,24 @@ def prefix_room(model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64]) -
     """How many prefix tokens fit between `first` and the longest text, in the length that the model was trained for."""
     limit = trained_length(model)
     return sys.maxsize if limit is None else max(0, limit - len(first) - max(map(len, ids)))
+
+
+def _padded_scores(
+    model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int, padding: int | None,
+    moments: bool = False,
+) -> tuple[TokenScores, NDArray[np.float64] | None]:  # fmt: skip
+    """The scores of all texts of a side, and l of the padding token after each (see above); None without one.
+
+    A text that is padded has room for one more token in the model: the longest one has.
+    """
+    lengths = [len(row) for row in ids]
+    padded = [padding is not None and length < max(lengths) for length in lengths]
+    given = [np.append(row, padding) if more else row for row, more in zip(ids, padded)]
+    scores = score_tokens(model, given, [first] * len(ids), batch_size, moments)
+    after = [row[-1] if more else np.nan for row, more in zip(scores.log_probs, padded)]
+    found = TokenScores(*(_without_last(rows, padded) for rows in vars(scores).values()))
+    return found, None if padding is None else np.array(after, dtype=np.float64)
+
+
+def _without_last(rows: list[NDArray[np.float32]] | None, padded: list[bool]) -> list[NDArray[np.float32]] | None:
+    return None if rows is None else [row[:-1] if more else row for row, more in zip(rows, padded)]

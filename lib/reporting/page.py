@@ -39,8 +39,9 @@ METHODS = {
     "ρ, isotonic": "The exact curve is fitted by isotonic regression and inverted by linear interpolation. ν_eq is "
     "limited to [1, ν_max].",
     "ρ, paper": "The published estimator. The curve is interpolated at every integer ν, smoothed by a moving average "
-    "of width 3 (end points kept) and inverted by linear interpolation at its last crossing. An AUC above the curve is "
-    "extrapolated by the mean absolute slope of the last 3 steps. ν_eq is at least 1.",
+    "of width 3 (end points kept) and inverted by linear interpolation at its last crossing. An AUC above its last "
+    "value is extrapolated by the mean absolute slope of the last 3 steps, one below its first value along the first "
+    "step. ν_eq is at least 1.",
 }
 
 

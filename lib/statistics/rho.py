@@ -22,8 +22,9 @@ class Rho(NamedTuple):
     """An estimate, or one for each bootstrap sample: every field has the shape of the `auc` that was given.
 
     nu_eq and rho are float64 and finite. clamped: nu_eq was held at an end of the curve. extrapolated: nu_eq lies
-    beyond the curve. flat: the curve does not move where it was inverted, so nu_eq is one of many answers (the
-    largest). non_monotone: the exact AUC falls somewhere as copies are added.
+    beyond the curve, or (`paper`) beyond the first step of a curve that falls there. flat: the curve does not move
+    where it was inverted, so nu_eq is one of many answers (the largest; for `paper` 1 at the start of the curve).
+    non_monotone: the exact AUC falls somewhere as copies are added.
     """
 
     nu_eq: np.ndarray
@@ -38,23 +39,35 @@ def paper(copies: ArrayLike, curve: ArrayLike, auc: ArrayLike) -> Rho:
     """The published estimator.
 
     The curve, interpolated linearly to every integer nu (levels such as 1, 3, 5, 7, 10 may be given; a linear curve
-    stays as it is), is smoothed by a moving average of width 3 that keeps both end points. nu_eq is the LAST crossing
-    of `auc` on it, by linear interpolation. Above the whole curve nu_eq = nu_max + (auc - c[-1]) / s, with s the mean
-    absolute slope of the last 3 steps, or nu_max (clamped, flat) when s = 0; below the whole curve nu_eq = 1 (clamped).
+    stays as it is), is smoothed by a moving average of width 3 that keeps both end points. With c the result, the
+    first of these rules that holds gives nu_eq:
+
+    - auc <= c[1]: the first step goes on as it is, 1 + (auc - c[1]) / (c[2] - c[1]), but at least 1 (clamped). If
+      that step falls, a lower AUC has a larger nu_eq.
+    - auc >= c[nu_max]: nu_max + (auc - c[nu_max]) / s, with s the mean absolute slope of the last 3 steps, whether the
+      curve has been as high before or not.
+    - otherwise the last crossing of `auc`, by linear interpolation.
+
+    Where the published formula divides by 0, nu_eq is 1 on a level first step, nu_max when s = 0 (flat; clamped if auc
+    is above c[nu_max]), and the last nu of a level stretch that is crossed (flat).
 
     copies: (levels,) increasing integers from 1; curve: (..., levels) AUCs; auc: (...). Raises ValueError otherwise.
     """
     copies, curve, auc = _checked(copies, curve, auc)
     nu = np.arange(copies[0], copies[-1] + 1)
     smooth = np.round(_smooth(_interpolate(copies, curve, nu)), DECIMALS)
-    crossing, flat = _last_crossing(nu, smooth, auc)
+    low = auc <= smooth[..., 0]
+    high = ~low & (auc >= smooth[..., -1])
+    first, first_level = _from(smooth[..., 0], auc, smooth[..., 1] - smooth[..., 0])
     slope = np.abs(np.diff(smooth, axis=-1))[..., -EXTRAPOLATION_STEPS:].mean(axis=-1)
-    above = np.isnan(crossing) & (auc > smooth[..., -1])
-    stuck = above & (slope < FLAT_SLOPE)
-    beyond = nu[-1] + np.where(stuck, 0.0, (auc - smooth[..., -1]) / np.where(slope < FLAT_SLOPE, 1.0, slope))
-    below = np.isnan(crossing) & ~above
-    nu_eq = np.select([above, below], [beyond, 1.0], crossing)
-    return _estimate(nu_eq, copies, curve, clamped=below | stuck, extrapolated=above & ~stuck, flat=flat | stuck)
+    last, last_level = _from(smooth[..., -1], auc, slope)
+    crossing, crosses_level = _last_crossing(nu, smooth, auc)
+    nu_eq = np.select([low, high], [nu[0] + np.maximum(first, 0.0), nu[-1] + last], crossing)
+    level = np.select([low, high], [first_level, last_level], crosses_level)
+    outside = np.select([low, high], [auc < smooth[..., 0], auc > smooth[..., -1]], False)
+    clamped = outside & (level | (low & (first < 0)))
+    extrapolated = (low & (first > 1)) | (high & outside & ~level)
+    return _estimate(nu_eq, copies, curve, clamped, extrapolated, flat=level & ~(low & outside))
 
 
 def isotonic(copies: ArrayLike, curve: ArrayLike, auc: ArrayLike) -> Rho:
@@ -108,6 +121,12 @@ def _interpolate(copies: np.ndarray, curve: np.ndarray, nu: np.ndarray) -> np.nd
     right = np.clip(np.searchsorted(copies, nu), 1, len(copies) - 1)
     weight = (nu - copies[right - 1]) / (copies[right] - copies[right - 1])
     return curve[..., right - 1] * (1 - weight) + curve[..., right] * weight
+
+
+def _from(start: np.ndarray, auc: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(auc - start) / slope, 0 where the slope is level; and whether it is."""
+    level = np.abs(slope) < FLAT_SLOPE
+    return np.where(level, 0.0, (auc - start) / np.where(level, 1.0, slope)), level
 
 
 def _last_crossing(nu: np.ndarray, curve: np.ndarray, auc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

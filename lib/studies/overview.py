@@ -87,12 +87,8 @@ def _rho_of(root: Path, name: str) -> pd.DataFrame:
     file = places.tables(root, name) / places.PUBLISHED_CURVES
     if not file.is_file():
         return rho.assign(published_source="", published_mean=float("nan"), published_std=float("nan"))
-    theirs = pd.read_csv(file, keep_default_na=False).astype({"level": float})
-    joined = rho.merge(theirs, on=SETTING, how="left").assign(published_source=lambda t: t.published_source.fillna(""))
-    comparable = (joined["attack"] == published.RHO_ATTACK) & (joined["estimator"] == PAPER) & joined["seed"].isna()
-    joined.loc[~comparable, "published_source"] = ""
-    joined.loc[~comparable, ["published_mean", "published_std"]] = float("nan")
-    return joined
+    theirs = pd.read_csv(file, keep_default_na=False, na_values={"published_std": ""})
+    return published.join(rho, theirs)
 
 
 def shown(long: pd.DataFrame) -> TextTable:

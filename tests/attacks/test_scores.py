@@ -9,7 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from lib.attacks import ez, loss, lowercase, min_k, min_k_plus_plus, ratio, recall, scores, wbc, zlib, zlib_bits
+from lib.attacks import (
+    ez,
+    loss,
+    lowercase,
+    min_k,
+    min_k_plus_plus,
+    padding,
+    ratio,
+    recall,
+    scores,
+    wbc,
+    zlib,
+    zlib_bits,
+)
 from lib.base import ragged
 from lib.base.errors import TesseraError
 
@@ -32,26 +45,71 @@ def evidence(n=12, seed=0) -> dict:
         "top_log_probs": [row * (row < -2) for row in draw(3)],
         "reference_log_probs": draw(3),
         "reference_means": -generator.exponential(3, n),
+        "padding_log_probs": np.where(lengths < max(lengths), -generator.exponential(9, n), np.nan),
+        "lower_padding_log_probs": np.where(lengths < max(lengths), -generator.exponential(9, n), np.nan),
+        "reference_padded_means": -generator.exponential(3, n),
     }
 
 
-def test_published_estimators_keep_their_order_and_are_turned_round():
+def unpadded(count: int) -> np.ndarray:
+    """`padding_log_probs` of texts of one length."""
+    return np.full(count, np.nan)
+
+
+def batch(given: dict, prefix: str = "") -> list[np.ndarray]:
+    """The values l of a side as published code has them: every row as long as the longest, and only one padding token
+    of a shorter text is a target; l of the others is 0."""
+    rows, after = given[f"{prefix}log_probs"], given[f"{prefix}padding_log_probs"]
+    width = max(map(len, rows))
+    return [row if len(row) == width else np.r_[row, last, np.zeros(width)][:width] for row, last in zip(rows, after)]
+
+
+def perplexities(given: dict, prefix: str = "") -> np.ndarray:
+    """Of these rows: a padded text of n targets is divided by n + 1."""
+    rows = given[f"{prefix}log_probs"]
+    width = max(map(len, rows))
+    targets = np.array([len(row) + (len(row) < width) for row in rows])
+    return np.exp(-np.array([row.sum() for row in batch(given, prefix)]) / targets)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_published_estimators_are_turned_round(seed):
     """As published: perplexities, their ratios, zlib bytes per character, the 20 lowest; there, higher = non-member."""
-    given = evidence()
+    given = evidence(seed=seed)
     found = scores.compute(given)
-    ppl = np.array([np.exp(-row.mean()) for row in given["log_probs"]])
-    lower = np.array([np.exp(-row.mean()) for row in given["lower_log_probs"]])
+    ppl, lower = perplexities(given), perplexities(given, "lower_")
     entropy = np.array([len(zlib_module.compress(text.encode())) / len(text) for text in given["texts"]])
-    lowest = [np.mean(np.sort(row)[:20]) for row in given["log_probs"]]
-    np.testing.assert_allclose(found["ratio_paper"], -ppl / np.exp(-given["reference_means"]))
+    lowest = [np.mean(np.sort(row)[:20]) for row in batch(given)]
+    np.testing.assert_allclose(found["ratio_paper"], -ppl / np.exp(-given["reference_padded_means"]))
     np.testing.assert_allclose(found["lowercase_paper"], -ppl / lower)
     np.testing.assert_allclose(found["zlib_paper"], -np.log(ppl) / entropy)
     np.testing.assert_allclose(found["min_k_paper"], lowest)
     np.testing.assert_allclose(found["loss_paper"], -ppl)
     assert np.array_equal(found["min_k_plus_plus"], found["min_k_plus_plus_paper"])
-    for same in ("ratio", "loss"):
-        assert np.array_equal(rankdata(found[same]), rankdata(found[f"{same}_paper"]))
-    assert np.array_equal(rankdata(found["loss"]), rankdata(-ppl))
+
+
+def test_published_estimators_of_texts_of_one_length_keep_their_order():
+    given = evidence()
+    given = given | {
+        "log_probs": [np.resize(row, 30) for row in given["log_probs"]],
+        "padding_log_probs": unpadded(12),
+        "reference_padded_means": given["reference_means"],
+    }
+    for same in (loss, ratio):
+        orders = [
+            rankdata(function(**{key: given[key] for key in scores.needs(function)}))
+            for function in (same.score, same.paper)
+        ]
+        np.testing.assert_array_equal(*orders)
+
+
+@given(rows)
+def test_the_means_of_padded_rows_are_those_of_the_rows_that_published_code_counts(log_probs):
+    width = max(map(len, log_probs))
+    after = np.array([np.nan if len(row) == width else -5.0 for row in log_probs])
+    means = padding.means(ragged.sums(log_probs), ragged.lengths(log_probs), after)
+    np.testing.assert_allclose(means, ragged.means(padding.counted(log_probs, after)), rtol=1e-12)
+    assert [len(row) for row in padding.counted(log_probs, after)] == [min(len(r) + 1, width) for r in log_probs]
 
 
 @given(rows)
@@ -71,7 +129,9 @@ def test_min_k_is_brute_force_with_exact_arithmetic(log_probs, percent):
 def test_min_k_per_row_and_absolute():
     short, long = -np.arange(1.0, 5), -np.arange(1.0, 101)
     np.testing.assert_allclose(min_k.score([short, long]), [-4, -90.5])
-    np.testing.assert_allclose(min_k.paper([short, long]), [-2.5, -90.5])  # 20 tokens: all four of the short one
+    # 20 tokens: all four of the short one, its padding token and 15 more of l = 0; alone all four
+    np.testing.assert_allclose(min_k.paper([short, long], np.array([-10, np.nan])), [-20 / 20, -90.5])
+    np.testing.assert_allclose(min_k.paper([short, long], unpadded(2)), [-2.5, -90.5])
     np.testing.assert_allclose(min_k.score([long], k=0.29), [-np.mean(np.arange(72.0, 101))])
 
 
@@ -105,14 +165,14 @@ def test_every_likelihood_score_rises_when_a_token_gets_likelier(log_probs):
     for estimator in (
         loss.score,
         lambda rows: ratio.score(rows, np.full(count, -2.0)),
-        lambda rows: ratio.paper(rows, np.full(count, -2.0)),
+        lambda rows: ratio.paper(rows, unpadded(count), np.full(count, -2.0)),
         lambda rows: zlib.score(rows, texts),
-        lambda rows: zlib.paper(rows, texts),
+        lambda rows: zlib.paper(rows, texts, unpadded(count)),
         lambda rows: zlib_bits.score(rows, texts),
         lambda rows: lowercase.score(rows, log_probs, texts),
-        lambda rows: lowercase.paper(rows, log_probs),
+        lambda rows: lowercase.paper(rows, log_probs, unpadded(count), unpadded(count)),
         min_k.score,
-        min_k.paper,
+        lambda rows: min_k.paper(rows, unpadded(count)),
     ):
         assert (estimator(likelier) > estimator(log_probs)).all()
 
@@ -135,7 +195,7 @@ def test_lowercase_is_per_byte_in_the_log_domain():
 def test_lowercase_of_lowercase_text_is_zero():
     row = [np.array([-1.0, -2.0])]
     assert lowercase.score(row, row, ["abc"]) == 0
-    assert lowercase.paper(row, row) == -1
+    assert lowercase.paper(row, row, unpadded(1), unpadded(1)) == -1
 
 
 def test_ratio_is_each_over_its_own_tokens():
@@ -206,7 +266,11 @@ def test_compute_leaves_out_what_has_no_evidence():
     everything = set(scores.compute(given))
     assert everything == set(scores.estimators())
     del given["prefixed_log_probs"], given["reference_means"], given["reference_log_probs"]
-    assert set(scores.compute(given)) == everything - {"recall", "ratio", "ratio_paper", "wbc", "ez"}
+    assert set(scores.compute(given)) == everything - {"recall", "ratio", "wbc", "ez"}
+    del given["reference_padded_means"], given["lower_padding_log_probs"]
+    assert set(scores.compute(given)) == everything - {
+        "recall", "ratio", "ratio_paper", "lowercase_paper", "wbc", "ez"
+    }  # fmt: skip
 
 
 def test_every_score_is_a_finite_float64_per_text():

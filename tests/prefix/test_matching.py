@@ -57,6 +57,48 @@ def test_bleu_known_values() -> None:
     assert bleu.score([7, 8], [1, 2]) == 0
 
 
+NLTK = [  # hypothesis, reference, sentence_bleu of NLTK 3.9.2 over its NLTKWordTokenizer, sentence by sentence
+    ("the cat sat on the mat", "the cat sat on the mat", 1.0),
+    ("the cat sat on a red mat today", "the cat sat on the mat today", 0.4111336169005197),
+    ("one two three four six", "one two three five six", 0.0),
+    ("a b c", "a b c", 0.0),  # no n-gram of order 4
+    (
+        "It's said he didn't pay $3.50 (a well-known price). They'd gone!",
+        "It's said she didn't pay $3.50 (a well-known price). They'd left!",
+        0.744373319312051,
+    ),
+    (
+        'The river ran, and the old mill turned; no one knew why. "Go home," he said.',
+        'The river ran, and the old mill stood; no one knew why. "Go home," she said.',
+        0.7674174160136337,
+    ),
+    (
+        "of the first part of the first book, of the year 1,000",
+        "in the first part of the second book, of the year 1,000, which is lost",
+        0.4927962762773293,
+    ),
+    (
+        "Once upon a time there was a fox. It ran",
+        "Once upon a time there was a fox. It ran away over the hill and was not seen again.",
+        0.40289032152913296,
+    ),
+]
+
+
+@pytest.mark.parametrize(("hypothesis", "reference", "expected"), NLTK)
+def test_word_bleu_is_that_of_nltk(hypothesis: str, reference: str, expected: float) -> None:
+    assert bleu.word_score(hypothesis, reference) == pytest.approx(expected, abs=1e-9)
+
+
+@given(IDS, st.lists(st.integers(0, 3), min_size=1, max_size=9))
+def test_bleu_that_is_not_smoothed_is_the_smoothed_one_where_every_order_has_a_match(
+    candidate: list[int], reference: list[int]
+) -> None:
+    grams = [[tuple(ids[i : i + 4]) for i in range(len(ids) - 3)] for ids in (candidate, reference)]
+    found = bleu.plain(candidate, reference)
+    assert found == (pytest.approx(slow_bleu(candidate, reference)) if set(grams[0]) & set(grams[1]) else 0)
+
+
 @st.composite
 def rows(draw) -> tuple[np.ndarray, np.ndarray]:
     """Continuations (n, 6), some ended, and suffixes (n, 4)."""

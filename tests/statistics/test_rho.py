@@ -1,4 +1,6 @@
+import collections
 import functools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -107,24 +109,59 @@ def _inverse(fit, last, auc):
     return COPIES[below] + (auc - fit[below]) / (fit[below + 1] - fit[below])
 
 
-def by_hand(curve, auc):
-    """The published estimator for one curve over 1..10, in plain loops."""
-    smooth = [curve[0], *(sum(curve[i - 1 : i + 2]) / 3 for i in range(1, 9)), curve[9]]
-    for i in range(8, -1, -1):
-        low, high = sorted(smooth[i : i + 2])
-        if low - 1e-12 <= auc <= high + 1e-12:
-            step = smooth[i + 1] - smooth[i]
-            return i + 2 if abs(step) < 1e-12 else i + 1 + (auc - smooth[i]) / step
-    if auc > max(smooth):
-        return 10 + (auc - smooth[9]) / (sum(abs(smooth[i + 1] - smooth[i]) for i in range(6, 9)) / 3)
-    return 1
+def published_formula(curve, auc):
+    """One curve over 1..10 in exact fractions; None where the published formula divides by zero."""
+    curve, auc = [Fraction(str(value)) for value in curve], Fraction(str(auc))
+    c = {nu: sum(curve[nu - 2 : nu + 1]) / 3 if 1 < nu < 10 else curve[nu - 1] for nu in range(1, 11)}
+    if auc <= c[1]:
+        return max(Fraction(1), 1 + (auc - c[1]) / (c[2] - c[1])) if c[2] != c[1] else None
+    if auc >= c[10]:
+        slope = sum(abs(c[nu + 1] - c[nu]) for nu in (7, 8, 9)) / 3
+        return 10 + (auc - c[10]) / slope if slope else None
+    nu = max(nu for nu in range(1, 10) if c[nu] <= auc <= c[nu + 1])
+    return nu + (auc - c[nu]) / (c[nu + 1] - c[nu]) if c[nu + 1] != c[nu] else None
 
 
-@given(curves, aucs)
-def test_paper_equals_loops(curve, auc):
-    result = rho.paper(COPIES, curve, auc)
-    if not result.flat:
-        assert result.nu_eq == pytest.approx(by_hand(list(curve), auc), rel=1e-6, abs=1e-6)
+def published_cases():
+    """(exact curve, AUC) of all 4 models x 5 seeds x 5 attacks x 8 values of R."""
+    curves = collections.defaultdict(dict)
+    for point in (m for m in published_points() if m.kind == "exact"):
+        curves[point.model, point.seed, point.attack][point.level] = point.auc
+    fuzzy = [m for m in published_points() if m.kind == "replace"]
+    return [([curves[m.model, m.seed, m.attack][nu] for nu in COPIES], m.auc) for m in fuzzy]
+
+
+def test_paper_is_the_published_formula_on_all_800_published_values():
+    cases = published_cases()
+    expected = [published_formula(curve, auc) for curve, auc in cases]
+    found = rho.paper(COPIES, np.array([curve for curve, _ in cases]), np.array([auc for _, auc in cases]))
+    assert len(cases) == 800
+    np.testing.assert_allclose(found.nu_eq, np.array(expected, dtype=float), rtol=1e-7)
+    np.testing.assert_allclose(found.rho, (np.array(expected, dtype=float) - 1) / 9, atol=1e-7)
+
+
+@given(curves, aucs, st.booleans())
+def test_paper_is_the_published_formula_on_any_curve(curve, auc, own):
+    auc = curve[int(auc * 9)] if own else auc  # ties with the curve itself are rare otherwise
+    result, expected = rho.paper(COPIES, curve, auc), published_formula(curve, auc)
+    if expected is None:
+        assert result.flat or result.clamped
+    else:
+        assert result.nu_eq == pytest.approx(float(expected), rel=1e-6, abs=1e-6)
+
+
+def test_above_the_last_exact_value_it_extrapolates_though_the_curve_falls_before():
+    curve = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.95, 0.95, 0.9, 0.85])
+    result = rho.paper(COPIES, curve, 0.87)
+    assert result.extrapolated
+    assert result.nu_eq == pytest.approx(10 + 0.02 / (0.1 / 3))
+
+
+def test_below_the_first_exact_value_a_falling_first_step_goes_on():
+    curve = np.array([0.7, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0])
+    inside, beyond = rho.paper(COPIES, curve, np.array([0.675, 0.6])).nu_eq  # the step falls to .65
+    assert (inside, beyond) == (pytest.approx(1.5), pytest.approx(3))
+    np.testing.assert_array_equal(rho.paper(COPIES, curve, np.array([0.675, 0.6])).extrapolated, [False, True])
 
 
 def test_the_last_of_several_crossings_counts():
@@ -178,7 +215,8 @@ def test_always_finite_and_one_flag_at_most_tells_where(estimate, curve, auc):
     assert result.nu_eq >= 1
     assert result.non_monotone == bool((np.diff(curve) < 0).any())
     assert not np.logical_and(result.clamped, result.extrapolated)
-    assert bool(result.extrapolated) == bool(result.nu_eq > 10)
+    if estimate is rho.isotonic or auc > curve[0]:  # `paper` follows a falling first step
+        assert bool(result.extrapolated) == bool(result.nu_eq > 10)
 
 
 @estimators

@@ -188,11 +188,35 @@ def test_the_bag_of_words_is_of_each_set_of_canaries_once(plan) -> None:
         ("top_k", ["ks=[20]"], {("replace", "k=random")}),
         ("shuffles", [], {("shuffle", f"ngram={n};method=paper") for n in (2, 5, 10)}),
         ("ablations", [], {("replace", "")}),
+        (
+            "distances",
+            ["ks=[]", "inserted=[]", "short_ngrams=[]", "long_ngrams=[]"],
+            {("replace", ""), ("replace", "k=random")},
+        ),
+        (
+            "distances",
+            ["replaced=[]", "k_replaced=[]", "inserted=[]", "short_ngrams=[]", "long_ngrams=[]", "bands=[10,50]"],
+            {("near_duplicates", "canaries_of=corpus")},
+        ),
+        (
+            "distances",
+            [
+                "replaced=[]",
+                "k_replaced=[]",
+                "inserted=[]",
+                "short_ngrams=[]",
+                "long_ngrams=[]",
+                "bands=[20]",
+                "band_from.20=1",
+            ],
+            set(),
+        ),
         ("insertions", ["inserted=[1,7]"], {("insert", "inserted_tokens=1"), ("scramble", "inserted_tokens=inf")}),
     ],
 )
 def test_published_curves_stand_beside_what_was_made_alike(name, settings, expected) -> None:
     plan = expansion.expand(documents.read(name, "laptop", settings), "laptop")
-    found = mosaic_collect._published(plan, [leaf for leaf in plan.leaves if leaf.labels["model"] == "gpt_neox_1M"])
+    leaves = [leaf for leaf in plan.leaves if plan.tasks[leaf.digest].stage == "membership"]
+    found = mosaic_collect.published_curves(plan, [leaf for leaf in leaves if leaf.labels["model"] == "gpt_neox_1M"])
     assert {key[1:] for key in found} == expected
     assert {reference.label for reference in found.values()} <= {"published, gptneo1B"}

@@ -37,6 +37,8 @@ def rho_figure(
         grid = figure.subplots(lines, 2, sharey=True)
         for axes, measure in zip(grid.flat, MEASURES):
             _points(axes, rows, measure)
+        for axes in grid.flat[len(MEASURES) :]:
+            axes.set_visible(False)
         for axes in grid[:, 0]:
             axes.set_ylabel("ρ (exact equivalent)")
         drawing.legend(figure, grid.flat)

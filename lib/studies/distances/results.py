@@ -13,8 +13,10 @@ from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.distances import figures, findings, tables
 from lib.studies.distances.tables import MEASURES, Means
 from lib.studies.mosaic import findings as mosaic_findings
-from lib.studies.mosaic.published import RHO_ATTACK
-from lib.studies.mosaic.words import CORRECTED, label_of
+from lib.studies.mosaic import published
+from lib.studies.mosaic.published import RHO_ATTACK, Key, Reference
+from lib.studies.mosaic.results import write_published
+from lib.studies.mosaic.words import CORRECTED, PAPER, label_of
 
 ESTIMATOR = "isotonic"
 METHODS = {
@@ -30,14 +32,17 @@ METHODS = {
 
 
 def write(
-    root: Path, name: str, auc: pd.DataFrame, rho: pd.DataFrame, means: Means, description: Description, seed: int
-) -> dict[str, pd.DataFrame]:
+    root: Path, name: str, auc: pd.DataFrame, rho: pd.DataFrame, means: Means, theirs: Mapping[Key, Reference],
+    description: Description, seed: int,
+) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Write the results of sweep `name` under `root`; returns its tables by name.
 
-    auc, rho: the tables of the mosaic study; means: the mean distances of every perturbation and seed; seed: of the
-    bootstrap. The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
+    auc, rho: the tables of the mosaic study; means: the mean distances of every perturbation and seed; theirs:
+    the published curves of those that have one; seed: of the bootstrap. The same arguments give the same bytes. Raises
+    TesseraError when a file cannot be written.
     """
-    found = {**tables.make(rho, means, seed), "auc": auc, "rho": rho}
+    found = {**tables.make(rho, means, published.beside(theirs), seed), "auc": auc, "rho": rho}
+    write_published(places.tables(root, name) / places.PUBLISHED_CURVES, theirs)
     sentences = list(findings.in_words(found["predictors"], _main_attack(found), ESTIMATOR))
     warnings = mosaic_findings.warnings(auc, rho)
     results = Results(found, draw(found), shown(found), sentences, warnings, {**page.METHODS, **METHODS})
@@ -78,7 +83,10 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     """What the report shows of the tables."""
     scores = f"{label_of(_main_attack(found))} attack, {ESTIMATOR} estimator"
     predictors = f"Rank correlation of ρ with each distance, {scores}. The best (most negative) is first. All rows:"
-    distances = f"ρ and the mean distances of every perturbation, {scores}, means over seeds. All rows:"
+    distances = (
+        f"ρ and the mean distances of every perturbation, {scores}, means over seeds; beside ρ by the paper estimator "
+        "the published one where there is one. All rows:"
+    )
     return [
         report_table("predictors", predictors, summary(found), found["predictors"]),
         report_table("distances", distances, _distances(found), found["distances"]),
@@ -86,19 +94,27 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
 
 
 def _distances(found: Mapping[str, pd.DataFrame]) -> TextTable:
-    """A row for each perturbation, means over seeds: rho and every distance."""
-    rows = _chosen(found["distances"], found)
-    keys = ["model", "kind", "setting"]
-    return [*keys, "level", "ρ", *MEASURES], [
-        [*row[keys], f"{row['level']:g}", number(row["rho"]), *map(short, row[list(MEASURES)])]
-        for _, row in rows[rows["seed"].isna()].iterrows()
-    ]
+    """A row for each perturbation, means over seeds: rho, the published one and every distance."""
+    keys = ["model", "kind", "setting", "level"]
+    ours, paper = (
+        _chosen(found["distances"][found["distances"]["seed"].isna()], found, estimator).set_index(keys)
+        for estimator in (ESTIMATOR, PAPER)
+    )
+    header = [*keys, "ρ", "ρ, paper estimator", "published ρ", "published of", *MEASURES]
+    return header, [
+        [
+            *key[:3], f"{key[3]:g}", number(row["rho"]), number(paper["rho"][key]),
+            number(paper["published_mean"][key]), paper["published_source"][key].removeprefix("published, "),
+            *map(short, row[list(MEASURES)]),
+        ]
+        for key, row in ours.iterrows()
+    ]  # fmt: skip
 
 
-def _chosen(table: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The rows of the main attack, corrected, by the estimator that is shown."""
+def _chosen(table: pd.DataFrame, found: Mapping[str, pd.DataFrame], estimator: str = ESTIMATOR) -> pd.DataFrame:
+    """The rows of the main attack, corrected, by one estimator."""
     columns = ["attack", "variant", "estimator"]
-    return table[(table[columns] == [_main_attack(found), CORRECTED, ESTIMATOR]).all(axis=1)]
+    return table[(table[columns] == [_main_attack(found), CORRECTED, estimator]).all(axis=1)]
 
 
 def _main_attack(found: Mapping[str, pd.DataFrame]) -> str:

@@ -15,11 +15,13 @@ from lib.base.seeds import generator
 from lib.perturbations.distances import MEASURES
 from lib.reporting.frames import frame
 from lib.statistics import intervals
+from lib.studies.mosaic import published
 from lib.studies.mosaic.measurements import RECORD_KEY
 from lib.studies.mosaic.words import CORRECTED
 
 RHO = ("rho", "rho_low", "rho_high", "rho_std", "n_seeds")
-DISTANCES_COLUMNS = (*RECORD_KEY, "attack", "variant", "estimator", *RHO, *MEASURES)
+PUBLISHED = published.BESIDE_COLUMNS[4:]
+DISTANCES_COLUMNS = (*RECORD_KEY, "attack", "variant", "estimator", *RHO, *PUBLISHED, *MEASURES)
 PREDICTORS_COLUMNS = ("model", "attack", "variant", "estimator", "distance", "perturbations", "spearman", "low", "high")
 DRAWS = 2000
 FEWEST = 3  # perturbations of a rank correlation
@@ -27,20 +29,22 @@ FEWEST = 3  # perturbations of a rank correlation
 Means = Mapping[tuple, Mapping[str, float]]  # a value of RECORD_KEY -> measure -> the mean over variations
 
 
-def make(rho: pd.DataFrame, means: Means, seed: int) -> dict[str, pd.DataFrame]:
-    """Both tables by name. seed: of the bootstrap over perturbations."""
-    distances = distances_table(rho, means)
+def make(rho: pd.DataFrame, means: Means, theirs: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
+    """Both tables by name. theirs: the published rho (see `published.beside`); seed: of the bootstrap over
+    perturbations."""
+    distances = distances_table(published.join(rho, theirs), means)
     return {"distances": distances, "predictors": predictors_table(distances, seed)}
 
 
 def distances_table(rho: pd.DataFrame, means: Means) -> pd.DataFrame:
-    """Each row of a rho table with the mean of every distance, in DISTANCES_COLUMNS; settings without one are left out.
+    """Each row of a rho table (with PUBLISHED) with the mean of every distance, in DISTANCES_COLUMNS; settings without
+    one are left out.
 
     Rows of means over seeds (`seed` empty) have the mean of their seeds' distances.
     """
     measured = pd.DataFrame([{**dict(zip(RECORD_KEY, key)), **values} for key, values in means.items()])
     if measured.empty:
-        return frame([], DISTANCES_COLUMNS)
+        return frame([], DISTANCES_COLUMNS, text=("published_source",))
     over_seeds = measured.groupby(["model", "kind", "level", "setting"], as_index=False)[list(MEASURES)].mean()
     every = pd.concat([measured, over_seeds.assign(seed=pd.NA)], ignore_index=True).astype({"seed": "Int64"})
     found = rho.astype({"level": float}).merge(every.astype({"level": float}), on=list(RECORD_KEY))

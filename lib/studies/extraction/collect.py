@@ -10,6 +10,7 @@ from lib.base import places
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan
 from lib.studies import collect
+from lib.studies.mosaic import collect as mosaic_collect
 
 if TYPE_CHECKING:
     from lib.studies.extraction.tables import Extracted
@@ -35,4 +36,13 @@ def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Ex
     for leaf in leaves:
         folders = {plan.tasks[digest].stage: directory(root, plan.tasks[digest]) for digest in leaf.nodes.values()}
         extracted, injected = folders["extraction"] / places.EXTRACTED, folders["inject"] / places.INJECTED
-        yield reading.read(leaf.point(), extracted, injected)
+        yield reading.read(leaf.point(), extracted, injected, _repeats(plan, leaf))
+
+
+def _repeats(plan: Plan, leaf: Leaf) -> bool:
+    """Whether a leaf repeats the published extraction."""
+    from lib.studies.extraction import published
+
+    config = plan.tasks[leaf.digest].config
+    cut = config["prompt_tokens"], config["suffix_tokens"]
+    return cut == (published.PROMPT_TOKENS, published.SUFFIX_TOKENS) and mosaic_collect.made_as_published(plan, leaf)

@@ -9,19 +9,19 @@ from matplotlib.ticker import MaxNLocator
 from lib.reporting import drawing
 from lib.studies.mosaic import words
 
-LINES = {"edit_similarity": "edit similarity", "bleu": "BLEU", "exact": "exact"}
+LINES = {"edit_similarity": "edit similarity", "bleu": "BLEU", "word_bleu": "word BLEU", "exact": "exact"}
+PUBLISHED_MARKERS = {"edit_similarity": "s", "word_bleu": "D"}
 
 
-def extraction_figure(extraction: pd.DataFrame, published: pd.DataFrame, kind: str) -> Figure:
+def extraction_figure(extraction: pd.DataFrame, kind: str) -> Figure:
     """The measures against the level of `kind`, one panel per model, of the default setting or the first one."""
     rows = extraction[extraction["kind"] == kind]
     rows = rows[rows["setting"] == words.ordered_settings(rows["setting"])[0]]
-    reference = published[published["kind"] == kind]
 
     def panel(axes: Axes, model: str) -> None:
         mine = _drawn(rows[rows["model"] == model])
-        if len(reference):
-            _reference(axes, reference)
+        for measure in PUBLISHED_MARKERS:
+            _published(axes, mine[(mine["measure"] == measure) & mine["published_value"].notna()], measure)
         for (measure, label), style in zip(LINES.items(), drawing.LINES):
             _line(axes, mine[(mine["measure"] == measure) & (mine["side"] == "members")], label, style)
         others = mine[(mine["measure"] == "edit_similarity") & (mine["side"] == "non_members")]
@@ -38,10 +38,10 @@ def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
     return means if len(means) else rows[rows["seed"].notna()]
 
 
-def _reference(axes: Axes, published: pd.DataFrame) -> None:
-    label = f"published ({published['model'].iloc[0]})"
-    style = {"color": "#9a9a9a", "linewidth": 3, "alpha": 0.6, "marker": "s"}
-    axes.plot(published["level"], published["edit_similarity"], label=label, **style)
+def _published(axes: Axes, rows: pd.DataFrame, measure: str) -> None:
+    for source, mine in rows.drop_duplicates("level").sort_values("level").groupby("published_source"):
+        style = {"color": "#9a9a9a", "linewidth": 3, "alpha": 0.6, "marker": PUBLISHED_MARKERS[measure]}
+        axes.plot(mine["level"], mine["published_value"], label=f"{LINES[measure]}, {source}", **style)
 
 
 def _line(axes: Axes, rows: pd.DataFrame, label: str, style: tuple[str, str, str]) -> None:

@@ -28,6 +28,5 @@ def warnings(extraction: pd.DataFrame) -> Iterator[str]:
     if not members[members["measure"] == "exact"]["value"].any():
         yield "No model repeated the whole suffix of any canary."
     yield (
-        "The published numbers are of one seed. Their BLEU is computed over words and not smoothed. Compare only the "
-        "shape of the published curve."
+        "The published numbers are of one seed, and those of replaced tokens of GPT-Neo 2.7B. Their BLEU is word BLEU."
     )

@@ -5,29 +5,30 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.base import places
 from lib.reporting import writer
 from lib.reporting.cells import TextTable, number
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
-from lib.studies.extraction import figures, findings
+from lib.studies.extraction import figures, findings, published
 from lib.studies.extraction.tables import EXTRACTABLE, LIKELY, MEASURES, Extracted, make
 from lib.studies.mosaic import words
 
-PUBLISHED = places.PUBLISHED / "mosaic_extraction.csv"
 METHODS = {
     "Extraction": "The first tokens of a canary are the prompt, and the fine-tuned model continues it greedily. The "
     "continuation is compared with the suffix, the next tokens of the canary: exact (all tokens are equal), matched "
     "(share of tokens before the first wrong one), edit similarity (1 - Levenshtein distance / length, in tokens), and "
-    "smoothed BLEU over token ids.",
+    "smoothed BLEU over token ids. Word BLEU is that of the published study: over the words of the decoded texts, not "
+    "smoothed, so that it is 0 for most canaries.",
     "(n, p)-discoverable": "extractable n is the share of canaries whose suffix is among n samples from the model's "
     f"own distribution with a probability of at least {LIKELY:g}: ln(1 - p) / ln(1 - p_z) <= n.",
     "Intervals": "For one seed: 95 % over canaries (Wilson's for shares, bootstrap for means). For the mean over "
     "seeds: 95 % t interval over seeds. Members and non-members are the same canaries in every setting.",
 }
+HEADINGS = {"edit_similarity": "edit sim.", "word_bleu": "word BLEU"}
 CAPTION = (
     "Bars are 95 % intervals: over canaries for one seed, over seeds for several. Dotted: the edit similarity of "
-    "non-members, which were never injected. Grey: the published edit similarity, of one seed, where there is one."
+    "non-members, which were never injected. Grey: the published edit similarity (squares) and word BLEU (diamonds) of "
+    "one seed, where prompts, suffixes and duplicates are the published ones."
 )
 
 
@@ -46,40 +47,43 @@ def write(root: Path, name: str, records: Sequence[Extracted], description: Desc
 
 def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     """One figure for each kind, with its title and caption."""
-    extraction, published = found["extraction"], pd.read_csv(PUBLISHED)
+    extraction = found["extraction"]
     return [
         Drawn(
             f"extraction_{kind}",
             f"Extraction against {words.level_name(kind)}",
             CAPTION,
-            figures.extraction_figure(extraction, published, kind),
+            figures.extraction_figure(extraction, kind),
         )
         for kind in sorted(set(extraction["kind"]))
     ]
 
 
 def summary(found: Mapping[str, pd.DataFrame], side: str = "members") -> TextTable:
-    """The closing table: means over seeds, a row for each model, kind, setting and level, a column for each measure."""
+    """The closing table: means over seeds, a row for each model, kind, setting and level, a column for each measure,
+    and the published values of two of them."""
     rows = found["extraction"]
     rows = rows[rows["seed"].isna() & (rows["side"] == side)]
     keys = ["model", "kind", "setting", "level"]
-    wide = rows.pivot(index=keys, columns="measure", values="value")[list(MEASURES)]
-    return [*keys, *map(_heading, MEASURES)], [
-        [model, kind, setting, f"{level:g}", *map(number, values)]
-        for (model, kind, setting, level), values in zip(wide.index, wide.to_numpy())
+    wide, theirs = (rows.pivot(index=keys, columns="measure", values=name) for name in ("value", "published_value"))
+    header = [*keys, *map(_heading, MEASURES), *(f"published {_heading(name)}" for name in published.MEASURES)]
+    values = pd.concat([wide[list(MEASURES)], theirs[list(published.MEASURES)]], axis=1).astype(float)
+    return header, [
+        [model, kind, setting, f"{level:g}", *map(number, cells)]
+        for (model, kind, setting, level), cells in zip(values.index, values.to_numpy())
     ]
 
 
 def _heading(measure: str) -> str:
-    return f"in {EXTRACTABLE[measure]:,}" if measure in EXTRACTABLE else measure.replace("edit_similarity", "edit sim.")
+    return f"in {EXTRACTABLE[measure]:,}" if measure in EXTRACTABLE else HEADINGS.get(measure, measure)
 
 
 def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     """What the report shows of the table, and the published one."""
     caption = "Members, means over seeds. in n: extractable within n samples. All rows:"
-    published = pd.read_csv(PUBLISHED)
-    rows = [list(map(str, row)) for row in published.itertuples(index=False)]
+    theirs = published.table()
+    rows = [list(map(str, row)) for row in theirs.itertuples(index=False)]
     return [
         report_table("extraction", caption, summary(found), found["extraction"]),
-        report_table("published", "Published, one seed:", (list(published.columns), rows), published),
+        report_table("published", "Published, one seed:", (list(theirs.columns), rows), theirs),
     ]

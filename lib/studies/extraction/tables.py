@@ -16,26 +16,29 @@ from lib.prefix.discoverable import PROBABILITIES
 from lib.reporting.frames import frame
 from lib.statistics import intervals, roc
 from lib.statistics.proportions import wilson
+from lib.studies.extraction import published
 
 SIDES = ("members", "non_members")
 EXTRACTABLE = {"extractable_100": 100, "extractable_10000": 10_000}  # measure -> samples
 LIKELY = 0.5  # the probability that the suffix is among them
 SHARES = ("exact", *EXTRACTABLE)  # of canaries: yes or no
-MEANS = ("edit_similarity", "bleu", "matched")
+MEANS = ("edit_similarity", "bleu", "word_bleu", "matched")
 MEASURES = (*MEANS, *SHARES)
 KEY = ("model", "seed", "kind", "level", "setting", "side", "measure")
-COLUMNS = (*KEY, "n_canaries", "effective_copies", "value", "low", "high", "n_seeds", "std")
+COLUMNS = (*KEY, "n_canaries", "effective_copies", "value", "low", "high", "n_seeds", "std", *published.COLUMNS)
 DRAWS = 1000
 
 
 @dataclass(frozen=True)
 class Extracted:
     """What one fine-tuned model repeats. labels: model, seed, kind, level, setting; sides: "members" and "non_members"
-    -> the columns of extracted.h5, one row a canary; effective_copies: mean over canaries (see the stage inject)."""
+    -> the columns of extracted.h5, one row a canary; effective_copies: mean over canaries (see the stage inject);
+    repeats: whether prompts, suffixes and duplicates are those of the published study."""
 
     labels: Mapping[str, Any]
     sides: Mapping[str, Mapping[str, np.ndarray]]
     effective_copies: float = float("nan")
+    repeats: bool = False
 
 
 def make(records: Iterable[Extracted]) -> dict[str, pd.DataFrame]:
@@ -47,10 +50,11 @@ def extraction_table(records: Iterable[Extracted]) -> pd.DataFrame:
     """Every measure of every record, and means over seeds, in COLUMNS, sorted by KEY.
 
     low, high: for one seed the 95 % interval over canaries (Wilson's for shares, bootstrap for means); for a mean the t
-    interval over seeds. std: over seeds, ddof 0.
+    interval over seeds. std: over seeds, ddof 0. published_source, published_value: those of the published
+    study (one seed), beside its measures of members where ours repeats it.
     """
     rows = [row for record in records for row in _rows(record)]
-    return frame([*rows, *_means(rows)], COLUMNS, KEY)
+    return frame([*rows, *_means(rows)], COLUMNS, KEY, text=("published_source",))
 
 
 def measured(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -60,7 +64,7 @@ def measured(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     probability LIKELY or more.
     """
     needed = columns["samples_needed"][:, PROBABILITIES.index(LIKELY)]
-    found = {name: columns[name] for name in ("edit_similarity", "bleu", "exact")}
+    found = {name: columns[name] for name in ("edit_similarity", "bleu", "word_bleu", "exact")}
     found["matched"] = columns["matched_tokens"] / columns["continuation"].shape[1]
     found |= {name: needed <= samples for name, samples in EXTRACTABLE.items()}
     return {name: np.asarray(found[name], dtype=np.float64) for name in MEASURES}
@@ -70,10 +74,11 @@ def _rows(record: Extracted) -> Iterator[dict[str, Any]]:
     for side in SIDES:
         for measure, values in measured(record.sides[side]).items():
             low, high = _interval(measure, values, record.labels["seed"])
+            theirs = published.beside(record.labels, measure) if record.repeats and side == "members" else {}
             yield {
                 **record.labels, "side": side, "measure": measure, "n_canaries": len(values),
                 "effective_copies": record.effective_copies, "value": values.mean(), "low": low, "high": high,
-                "n_seeds": 1, "std": np.nan,
+                "n_seeds": 1, "std": np.nan, "published_source": "", **theirs,
             }  # fmt: skip
 
 

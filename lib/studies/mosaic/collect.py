@@ -30,7 +30,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     leaves, missing = collect.split(plan, finished, READ)
     records = list(read_records(root, plan, leaves))
     common = collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished))
-    description = results.MosaicDescription(**vars(common), published=_published(plan, leaves))
+    description = results.MosaicDescription(**vars(common), published=published_curves(plan, leaves))
     measured = measurements.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
     training = _training(root, plan, leaves, finished)
     found = results.write(root, plan.name, measured, description, records, training, planned_curves(plan))
@@ -78,25 +78,29 @@ def _canaries(plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple[str, int, str, s
     return found
 
 
-def _published(plan: Plan, leaves: Iterable[Leaf]) -> "dict[Key, Reference]":
+def published_curves(plan: Plan, leaves: Iterable[Leaf]) -> "dict[Key, Reference]":
     """The published curve of each model, kind and setting whose duplicates were made like the published ones."""
     from lib.studies.mosaic import published
 
     alike = {
-        (leaf.labels["model"], leaf.labels["kind"], leaf.setting()) for leaf in leaves if _made_as_published(plan, leaf)
+        (leaf.labels["model"], leaf.labels["kind"], leaf.setting()) for leaf in leaves if made_as_published(plan, leaf)
     }
     return published.references(sorted(alike), published.STAND_IN)
 
 
-def _made_as_published(plan: Plan, leaf: Leaf) -> bool:
+def made_as_published(plan: Plan, leaf: Leaf) -> bool:
+    """Whether canaries, copies and duplicates of a leaf are those of the published study."""
     from lib.studies.mosaic import published
 
     configs = {plan.tasks[digest].stage: plan.tasks[digest].config for digest in leaf.nodes.values()}
-    if (configs["canaries"]["length"], configs["inject"]["copies"]) != (published.LENGTH, published.COPIES):
+    canaries = configs["canaries"] if "canaries" in configs else configs["corpus_canaries"]
+    if (canaries["length"], configs["inject"]["copies"]) != (published.LENGTH, published.COPIES):
         return False
-    if leaf.labels["kind"] != "replace":
+    config, kind = configs.get("duplicates"), leaf.labels["kind"]
+    if kind == "near_duplicates":
+        return config["farthest"] - config["nearest"] == published.BAND_WIDTH - 1
+    if kind != "replace":
         return True
-    config = configs["duplicates"]
     alike = published.replacement_settings(config["strategy"], config["top_k"])
     same_places = not (config["same_positions"] or config["spread"])
     return published.experiment_of("replace", leaf.setting()) in alike and same_places

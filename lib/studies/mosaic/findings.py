@@ -47,7 +47,7 @@ def warnings(auc: pd.DataFrame, rho: pd.DataFrame) -> list[str]:
     seeds = rho[rho["seed"].notna()]
     found = [
         _flagged(seeds, "clamped", "clamped to an end of the exact curve, because the fuzzy AUC lies beyond it"),
-        _flagged(seeds, "extrapolated", "extrapolated beyond the largest number of exact copies"),
+        _flagged(seeds, "extrapolated", "extrapolated beyond the exact curve, or along a first step of it that falls"),
         _flagged(seeds, "flat", "read off a flat part of the exact curve, where several numbers of copies fit"),
         _non_monotone(auc),
         _empty(seeds),

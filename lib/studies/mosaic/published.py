@@ -2,6 +2,9 @@
 
 sweeps/published/mosaic_aucs.csv: 1,800 AUCs (4 models, 5 seeds, 5 attacks by the published estimators, nu = 1..10 and
 R = 1..75). sweeps/published/mosaic_rho.csv: 113 means and standard deviations (ddof 0) of rho over the seeds.
+sweeps/published/mosaic_rho_bands.csv: rho of SlimPajama's near-duplicates by band of Levenshtein distance (`value` is
+its upper end: 10 is 1 to 10 edits). Published code names no model for it (taken to be that of all other experiments)
+and no standard deviation.
 """
 
 import functools
@@ -18,11 +21,13 @@ from lib.studies.mosaic.measurements import Measurement
 from lib.studies.mosaic.words import EXACT, PAPER
 
 FOLDER = places.PUBLISHED
-AUCS, RHO = FOLDER / "mosaic_aucs.csv", FOLDER / "mosaic_rho.csv"
+AUCS, RHO, BANDS = FOLDER / "mosaic_aucs.csv", FOLDER / "mosaic_rho.csv", FOLDER / "mosaic_rho_bands.csv"
+BAND_WIDTH = 10  # edits of a band of near-duplicates: 1 to 10, 11 to 20, ...
 KINDS = {"repetitions": EXACT, "replacements": "replace"}
 RHO_ATTACK = "ratio"  # the attack behind every published rho
 
-EXPERIMENTS = {"insert": "insertions", "scramble": "scrambled"}  # beside those of `replace` and `shuffle`
+# Beside those of `replace` and `shuffle`.
+EXPERIMENTS = {"insert": "insertions", "scramble": "scrambled", "near_duplicates": "near_duplicates"}
 WALK = ";method=paper"  # how the published shuffles were made; their settings do not say it
 COPIES, LENGTH = 10, 100  # of a canary, behind every published rho
 STAND_IN = "gptneo1B"  # the one model with all experiments
@@ -74,7 +79,20 @@ def beside(found: Mapping[Key, Reference]) -> pd.DataFrame:
         )
         for (model, kind, setting), reference in found.items()
     ]
-    return pd.concat(parts, ignore_index=True)[list(BESIDE_COLUMNS)].astype({"level": float})
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(BESIDE_COLUMNS))
+    return table[list(BESIDE_COLUMNS)].astype(dict.fromkeys(("level", *BESIDE_COLUMNS[5:]), float))
+
+
+def join(rho: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+    """A rho table with the published columns of `theirs` (a table of `beside`). Only means over seeds of RHO_ATTACK by
+    the paper estimator have them; published_source is "" elsewhere."""
+    on = list(BESIDE_COLUMNS[:4])
+    joined = rho.astype({"level": float}).merge(theirs.astype({"level": float}), on=on, how="left")
+    comparable = (joined["attack"] == RHO_ATTACK) & (joined["estimator"] == PAPER) & joined["seed"].isna()
+    joined["published_source"] = joined["published_source"].where(comparable).fillna("")
+    for name in BESIDE_COLUMNS[5:]:
+        joined[name] = joined[name].where(comparable)
+    return joined
 
 
 @functools.cache
@@ -125,12 +143,16 @@ def measurements(path: Path = AUCS) -> list[Measurement]:
     return sorted(found, key=lambda measured: measured.key)
 
 
-def rho(experiment: str, model: str, setting: str = "", path: Path = RHO) -> pd.DataFrame:
+def rho(experiment: str, model: str, setting: str = "") -> pd.DataFrame:
     """The published rho of one setting: columns value, rho_mean, rho_std, by increasing value; no rows if unknown.
 
-    experiment: replacements, insertions, scrambled, shuffle or top_k. Raises TesseraError for any other file.
+    experiment: replacements, insertions, scrambled, shuffle, top_k or near_duplicates. Raises TesseraError for another
+    file in their place.
     """
-    table = _read(path, ("experiment", "model", "setting", "value", "rho_mean", "rho_std"))
+    table = _read(
+        BANDS if experiment == "near_duplicates" else RHO,
+        ("experiment", "model", "setting", "value", "rho_mean", "rho_std"),
+    )
     match = table[["experiment", "model", "setting"]].fillna("") == [experiment, model, setting]
     return table.loc[match.all(axis=1), ["value", "rho_mean", "rho_std"]].sort_values("value", ignore_index=True)
 

@@ -53,7 +53,7 @@ def write(
     """
     found = make(measurements, records, planned)
     auc, rho, variant = found["auc"], found["rho"], description.variant
-    _write_published(places.tables(root, name) / places.PUBLISHED_CURVES, description)
+    write_published(places.tables(root, name) / places.PUBLISHED_CURVES, description.published)
     results = Results(
         found,
         draw(found, description, records, training or {}),
@@ -82,11 +82,11 @@ def make(
     return {**found, "delong": delong_table.make(records)} if records else found
 
 
-def _write_published(path: Path, description: MosaicDescription) -> None:
+def write_published(path: Path, found: Mapping[Key, Reference]) -> None:
     """The published curves, for the report over all sweeps; without any, the file is removed."""
     path.unlink(missing_ok=True)
-    if description.published:
-        frames.write_csv(path, published.beside(description.published))
+    if found:
+        frames.write_csv(path, published.beside(found))
 
 
 def draw(

@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from jobs.mosaic import extraction
 from lib.artifacts.command import main
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
 from lib.models import loading
+from lib.prefix import bleu
 
 P, S, N = 5, 4, 6
 
@@ -52,6 +54,17 @@ def test_what_the_model_says_is_found_and_the_rest_is_not(inputs, tmp_path: Path
     assert (hdf5.read(path, "members/bleu")[exact] == 1).all()
     assert not hdf5.read(path, "non_members/exact").any()
     assert f"{N // 2} of {N} members and 0 of {N} non-members" in capsys.readouterr().out
+
+
+def test_word_bleu_is_that_of_the_decoded_texts(inputs, tmp_path: Path) -> None:
+    path, tokenizer = run(tmp_path, inputs), AutoTokenizer.from_pretrained(inputs["target"])
+    for side in ("members", "non_members"):
+        suffixes = hdf5.read(inputs[side], "tokens")[:, P : P + S]
+        made = hdf5.read(path, f"{side}/continuation")
+        texts = [
+            tokenizer.batch_decode([r[r >= 0] for r in rows], skip_special_tokens=True) for rows in (made, suffixes)
+        ]
+        assert hdf5.read(path, f"{side}/word_bleu").tolist() == [bleu.word_score(*pair) for pair in zip(*texts)]
 
 
 def test_likelihoods_are_those_of_a_plain_pass(inputs, tmp_path: Path) -> None:

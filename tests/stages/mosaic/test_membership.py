@@ -1,5 +1,6 @@
 """The membership stages, run as from the command line, against torch's own cross-entropy one text at a time."""
 
+import dataclasses
 import shutil
 import zlib
 from pathlib import Path
@@ -126,17 +127,92 @@ def test_every_score_equals_its_formula_one_text_at_a_time(scores, tiny_causal_l
             expected = {
                 "loss": -x.mean(),
                 "ratio": reference.mean() - x.mean(),
-                "ratio_paper": -np.exp(x.mean()) / np.exp(reference.mean()),
                 "zlib": -x.mean() / compressed,
                 "zlib_paper": -x.mean() / (compressed / len(text)),
                 "lowercase": lower.sum() / len(text.lower().encode()) - x.sum() / len(text.encode()),
-                "lowercase_paper": -np.exp(x.mean()) / np.exp(lower.mean()),
                 "min_k": lowest[:4].mean(),  # floor(0.2 * 24)
                 "min_k_paper": lowest[:20].mean(),
                 "recall": prefixed.mean() / x.mean(),
             }
             found = {name: hdf5.read(scores, f"{side}/{name}")[row] for name in expected}
             assert found == pytest.approx(expected, abs=1e-5), (side, row)
+
+
+def published_batch(directory: Path, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Losses of all texts in one batch, padded on the right with EOS and 0 after the first padding token, and how many
+    positions of each text predict something: all its own, or all but the last of the longest."""
+    tokenizer, model = AutoTokenizer.from_pretrained(directory), AutoModelForCausalLM.from_pretrained(directory)
+    tokenizer.pad_token, tokenizer.padding_side = tokenizer.eos_token, "right"
+    ids, mask = tokenizer(texts, padding="longest", return_tensors="pt", return_token_type_ids=False).values()
+    with torch.no_grad():
+        logs = model(input_ids=ids, attention_mask=mask).logits.log_softmax(dim=2)
+    losses = -logs[:, :-1].gather(2, ids[:, 1:, None])[..., 0] * mask[:, :-1]
+    return losses.numpy().astype(float), mask[:, :-1].sum(dim=1).numpy()
+
+
+def published_perplexity(directory: Path, texts: list[str]) -> np.ndarray:
+    losses, targets = published_batch(directory, texts)
+    return np.exp(losses.sum(axis=1) / targets)
+
+
+@pytest.mark.parametrize("lengths", ["equal", "as they come"])
+def test_scores_of_published_code_are_what_it_returns(
+    lengths, tiny_causal_lm, reference_lm, canaries, tmp_path, monkeypatch
+):
+    """Target and reference in batches of a whole side, without BOS. Texts of several lengths, which no canaries file
+    holds, are padded under the target as well."""
+    if lengths != "equal":
+        whole = canaries_file.read_texts
+        monkeypatch.setattr(canaries_file, "read_texts", lambda file: cut(whole(file)))
+    config = membership_config(
+        tiny_causal_lm, reference_lm, canaries, bos_policy="none", reference_bos="", batch_size=2
+    )
+    assert run("membership", tmp_path / "out", config) == 0
+    tokenizer, found = AutoTokenizer.from_pretrained(tiny_causal_lm), tmp_path / "out" / "scores.h5"
+    for side, file in canaries.items():
+        texts = tokenizer.batch_decode(canaries_file.read_texts(file).ids)
+        losses, targets = published_batch(tiny_causal_lm, texts)
+        ppl = np.exp(losses.sum(axis=1) / targets)
+        reference, lower = (
+            published_perplexity(reference_lm, texts), published_perplexity(tiny_causal_lm, [t.lower() for t in texts])
+        )  # fmt: skip
+        compressed = np.array([len(zlib.compress(text.encode())) / len(text) for text in texts])
+        expected = {
+            "loss": ppl,
+            "ratio": ppl / reference,
+            "lowercase": ppl / lower,
+            "zlib": np.log(ppl) / compressed,
+            "min_k": np.sort(losses, axis=1)[:, ::-1][:, :20].mean(axis=1),
+        }
+        for name, values in expected.items():
+            np.testing.assert_allclose(hdf5.read(found, f"{side}/{name}_paper"), -values, rtol=1e-5, err_msg=name)
+        assert (lengths == "equal") == (len(set(targets)) == 1)
+        unpadded = np.exp(-hdf5.read(found, f"{side}/loss")) / ppl
+        assert (lengths == "equal") == np.allclose(unpadded, 1, rtol=1e-5)
+
+
+def cut(texts: canaries_file.CanaryTexts) -> canaries_file.CanaryTexts:
+    return dataclasses.replace(texts, ids=[row[: len(row) - number] for number, row in enumerate(texts.ids)])
+
+
+def test_without_an_end_token_the_scores_of_published_code_are_absent_and_the_log_says_so(
+    tiny_causal_lm, reference_lm, canaries, tmp_path, caplog
+):
+    target, reference = tmp_path / "target", tmp_path / "reference"
+    for original, copy in ((tiny_causal_lm, target), (reference_lm, reference)):
+        shutil.copytree(original, copy)
+        tokenizer = AutoTokenizer.from_pretrained(copy)
+        tokenizer.eos_token = None
+        tokenizer.save_pretrained(copy)
+    papers = {name for name in estimators() if name.endswith("_paper")} - {"min_k_plus_plus_paper"}  # needs no padding
+    for number, (one, other) in enumerate([(target, reference_lm), (tiny_causal_lm, reference)]):
+        caplog.clear()
+        out = tmp_path / str(number)
+        assert run("membership", out, membership_config(one, other, canaries)) == 0
+        absent = papers if number == 0 else {"ratio_paper"}
+        rows = set(hdf5.rows(out / "scores.h5"))
+        assert {name for name in papers if f"members/{name}" not in rows} == absent
+        assert f"not scored under the {'reference' if number else 'target'}" in caplog.text
 
 
 def test_scores_are_float64_of_length_n_for_every_attack(scores):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lib.perturbations.distances import MEASURES
-from lib.studies.mosaic import measurements
+from lib.studies.mosaic import measurements, published
 from lib.studies.mosaic.measurements import Record
 
 LEVELS = {"replace": (1, 5, 25, 50), "shuffle": (0.1, 0.5)}
@@ -39,3 +39,8 @@ def means():
                 values["jaccard_10"] = float("nan") if kind == "shuffle" else values["levenshtein"]
                 found["m", seed, kind, level, SETTING[kind]] = values
     return found
+
+
+def theirs():
+    """The published curve of replacements beside model m."""
+    return published.references([("m", "replace", "")], published.STAND_IN)

@@ -6,13 +6,13 @@ from lib.reporting import frames
 from lib.reporting.writer import Description
 from lib.studies.distances import results
 from lib.studies.mosaic import auc_table, rho_table
-from tests.studies.distances.perturbations import means, measured
+from tests.studies.distances.perturbations import means, measured, theirs
 
 
 def test_tables_figure_and_report_are_written(tmp_path):
     found = measured()
     auc, rho = auc_table.make(found), rho_table.make(found)
-    found = results.write(tmp_path, "distances", auc, rho, means(), Description("Title"), seed=0)
+    found = results.write(tmp_path, "distances", auc, rho, means(), theirs(), Description("Title"), seed=0)
     for stem in ("distances", "predictors", "auc", "rho"):
         assert (places.tables(tmp_path, "distances") / f"{stem}.csv").read_text() == frames.to_csv(found[stem])
     assert (places.figures(tmp_path, "distances") / "rho_by_distance_m.pdf").is_file()
@@ -21,13 +21,21 @@ def test_tables_figure_and_report_are_written(tmp_path):
     _, rows = results.summary(found)
     assert len(rows) == len(MEASURES)
     assert rows[0][1:3] == ["jaccard_10", "-1.000"]
+    header, *rows = [line.split("|") for line in _markdown(tmp_path, "distances")]
+    column = [cell.strip() for cell in header].index("published ρ")
+    assert [row[column].strip() for row in rows[1:]] == ["0.898", "0.781", "0.401", "0.186", "", ""]
+    assert (places.tables(tmp_path, "distances") / places.PUBLISHED_CURVES).is_file()
+
+
+def _markdown(root, name):
+    return (places.tables(root, "distances") / f"{name}.md").read_text().strip().splitlines()
 
 
 def test_without_any_rho_there_are_tables_and_a_warning(tmp_path):
     """What a sweep gives of which the exact curve is not done yet."""
     fuzzy = [m for m in measured() if m.kind != "exact"]
     auc, rho = auc_table.make(fuzzy), rho_table.make(fuzzy)
-    found = results.write(tmp_path, "x", auc, rho, means(), Description("Distances"), 0)
+    found = results.write(tmp_path, "x", auc, rho, means(), {}, Description("Distances"), 0)
     assert len(found["distances"])
     assert found["predictors"].empty
     assert "estimates of ρ are empty" in places.report(tmp_path, "x").read_text()

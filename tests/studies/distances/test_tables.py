@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from lib.studies.distances import tables
-from lib.studies.mosaic import rho_table
-from tests.studies.distances.perturbations import means, measured
+from lib.studies.mosaic import published, rho_table
+from tests.studies.distances.perturbations import means, measured, theirs
 
 
 @pytest.fixture(scope="module")
 def table():
-    return tables.distances_table(rho_table.make(measured()), means())
+    return tables.make(rho_table.make(measured()), means(), published.beside(theirs()), 0)["distances"]
 
 
 def test_every_row_of_rho_has_the_distances_of_its_setting(table):
@@ -24,6 +24,16 @@ def test_every_row_of_rho_has_the_distances_of_its_setting(table):
     assert set(one[one["seed"] == 2]["levenshtein"]) == {3.0}
     assert set(one[one["seed"].isna()]["levenshtein"]) == {2.5}
     assert one["jaccard_10"].isna().all()
+
+
+def test_published_rho_stands_beside_means_of_the_ratio_attack_by_the_paper_estimator(table):
+    beside = table[table["published_mean"].notna()].sort_values("level")
+    assert beside["level"].tolist() == [1, 5, 25, 50]
+    assert beside["published_mean"].tolist() == pytest.approx([0.898, 0.781, 0.401, 0.186], abs=5e-4)
+    assert set(beside["estimator"]) == {"paper"}
+    assert beside["seed"].isna().all()
+    assert set(beside["published_source"]) == {"published, gptneo1B"}
+    assert set(table["published_source"]) == {"", "published, gptneo1B"}
 
 
 def test_rank_correlations_are_those_of_scipy(table):

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 
 from lib.base.errors import TesseraError
-from lib.studies.mosaic import published
+from lib.plans import documents, expansion
+from lib.studies.mosaic import collect, published
 
 
 def test_the_published_aucs_are_all_there():
@@ -47,12 +48,61 @@ def test_a_model_without_a_curve_of_its_own_has_that_of_another_under_its_name()
 
 
 def test_every_published_row_is_found_by_kind_and_setting():
-    table = pd.read_csv(published.RHO).fillna("")
+    table = pd.concat([pd.read_csv(published.RHO), pd.read_csv(published.BANDS)]).fillna("")
     kinds = {"replacements": "replace", "top_k": "replace", "insertions": "insert", "scrambled": "scramble"}
+    kinds["near_duplicates"] = "near_duplicates"
     rows = table[["experiment", "setting"]].drop_duplicates().itertuples(index=False)
     for experiment, setting in rows:
         walked = setting + published.WALK if experiment == "shuffle" else setting
         assert published.experiment_of(kinds.get(experiment, "shuffle"), walked) == (experiment, setting)
+
+
+ALL_MODELS = "models=[gptneo1B,gemma2B,llama_3.2_1B,phi2]"
+REPEATED_BY = {
+    "replacements": "near_dupls",
+    "insertions": "insertions",
+    "scrambled": "insertions",
+    "shuffle": "shuffles",
+    "top_k": "top_k",
+    "near_duplicates": "distances",
+}
+SETTINGS = {"near_dupls": [ALL_MODELS], "distances": ["bands=[10,20,30,40,50]", "corpus_copies=${copies}"]}
+
+
+def rows_of(plan):
+    """(experiment, model, setting, value) -> the source, of every published rho that stands beside a leaf of a plan."""
+    leaves, found = [leaf for leaf in plan.leaves if plan.tasks[leaf.digest].stage == "membership"], {}
+    curves = collect.published_curves(plan, leaves)
+    beside = published.beside(curves).set_index(list(published.BESIDE_COLUMNS[:4]))
+    for leaf in leaves:
+        point = leaf.point()
+        key = tuple(point[name] for name in published.BESIDE_COLUMNS[:4])
+        if collect.made_as_published(plan, leaf) and key in beside.index:
+            experiment, setting = published.experiment_of(point["kind"], point["setting"])
+            found[experiment, point["model"], setting, float(point["level"])] = beside.loc[key, "published_source"]
+    return found
+
+
+@pytest.mark.parametrize("sweep", sorted(set(REPEATED_BY.values())))
+def test_every_published_rho_stands_beside_a_leaf_of_the_sweep_that_repeats_it(sweep):
+    """In the profile `paper`, none of the 113 and of the five bands is left out, and each is of the same model.
+
+    Shuffles stand beside `method=paper`, the published walk; uniform ones have no published counterpart.
+    """
+    plan = expansion.expand(documents.read(sweep, "paper", SETTINGS.get(sweep, [])), "paper")
+    table = pd.concat([pd.read_csv(published.RHO), pd.read_csv(published.BANDS)]).fillna({"setting": ""})
+    mine = table[table["experiment"].map(REPEATED_BY) == sweep]
+    wanted = set(mine[["experiment", "model", "setting", "value"]].itertuples(index=False, name=None))
+    found = rows_of(plan)
+    assert wanted - found.keys() == set()
+    assert {found[row] for row in wanted} == {"published"}
+
+
+def test_there_are_113_published_rho_and_five_bands():
+    tables = [pd.read_csv(file) for file in (published.RHO, published.BANDS)]
+    assert [len(table) for table in tables] == [113, 5]
+    assert set(tables[0]["experiment"]) | set(tables[1]["experiment"]) == REPEATED_BY.keys()
+    assert tables[1].set_index("value")["rho_mean"].to_dict() == {10: 0.708, 20: 0.426, 30: 0.666, 40: 0.222, 50: 0.319}
 
 
 def test_only_shuffles_by_the_walk_have_a_published_curve():

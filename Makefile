@@ -1,7 +1,7 @@
 # make sweep-near-dupls            run the main sweep: on SLURM if sbatch is found, else on this machine
 # make test                        run the tests
 #
-# PROFILE=paper|laptop|smoke   CLUSTER=<file in env/clusters>|local   OUTPUTS=<folder>   SET="seeds=[1,2] key=value"
+# PROFILE=paper|corrected|laptop|smoke   CLUSTER=<file in env/clusters>|local   OUTPUTS=<folder>   SET="seeds=[1,2] key=value"
 # PYTHON=<python 3.10-3.12> is used to make the environment.  FLAGS=<other flags of launch.py>
 
 SHELL := /bin/bash

@@ -1,12 +1,16 @@
 """Texts to ids and back."""
 
+import copy
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers.processors import TemplateProcessing
 
 from lib.base.errors import TesseraError
-from lib.tokens.tokenization import decode, encode, encode_with_offsets, round_trips, special_ids
+from lib.tokens.tokenization import BosPolicy, bos_id, decode, encode, encode_with_offsets, round_trips, special_ids
 
 
 @settings(max_examples=80, deadline=None)
@@ -44,6 +48,16 @@ def test_a_slow_tokenizer_is_refused() -> None:
 
     with pytest.raises(TesseraError, match="some/model: a slow tokenizer"):
         encode_with_offsets(Slow(), "text")
+
+
+def test_the_opening_of_a_document_by_policy(tokenizer) -> None:
+    """GPT-Neo's tokenizer has a BOS and does not use it; those of Llama and Gemma begin each text with theirs."""
+    opens = copy.deepcopy(tokenizer)
+    opens.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
+    )
+    found = {policy: (bos_id(tokenizer, policy), bos_id(opens, policy)) for policy in get_args(BosPolicy)}
+    assert found == {"document": (0, 0), "tokenizer": (None, 0), "none": (None, None)}
 
 
 def test_ids_may_be_numpy(tokenizer) -> None:

@@ -125,7 +125,7 @@ def metric(out: Path, name: str) -> np.ndarray:
     return hdf5.read(out / places.METRICS, name)
 
 
-def plain_losses(inputs: dict[str, str]) -> list[float]:
+def plain_losses(inputs: dict[str, str], unlabelled: int | None = None) -> list[float]:
     """The losses of the same training as a loop over whole batches in PyTorch."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -146,7 +146,7 @@ def plain_losses(inputs: dict[str, str]) -> list[float]:
     for step, rows in enumerate(order):
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1, (step + 1) / warmup)
-        sums = [row_loss(model, pieces[row]) for row in rows if row >= 0]
+        sums = [row_loss(model, pieces[row], unlabelled) for row in rows if row >= 0]
         loss = sum(total for total, _ in sums) / sum(count for _, count in sums)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
@@ -156,18 +156,56 @@ def plain_losses(inputs: dict[str, str]) -> list[float]:
     return losses
 
 
-def row_loss(model, piece: list[int]):
+def row_loss(model, piece: list[int], unlabelled: int | None = None):
     """The summed loss of one sequence by itself, unpadded, and its number of predictions."""
     import torch
 
     ids = torch.tensor([piece])
-    return torch.nn.functional.cross_entropy(model(ids).logits[0, :-1], ids[0, 1:], reduction="sum"), len(piece) - 1
+    predicted = ids[0, 1:] != (-1 if unlabelled is None else unlabelled)
+    logits, targets = model(ids).logits[0, :-1][predicted], ids[0, 1:][predicted]
+    return torch.nn.functional.cross_entropy(logits, targets, reduction="sum"), len(targets)
 
 
 def test_losses_are_those_of_a_plain_loop(inputs, undisturbed):
     losses = metric(undisturbed, "loss")
     assert losses[-1] < losses[0] - 0.5
     np.testing.assert_allclose(losses, plain_losses(inputs), atol=1e-5)
+
+
+def test_an_end_of_text_inside_a_document_is_a_label_or_none(inputs, server, tmp_path):
+    """As published it is none, because it is the padding token too."""
+    texts = hdf5.read_texts(Path(inputs["injected"]) / places.INJECTED, "text")
+    write_texts(tmp_path / places.INJECTED, "text", [text.replace("42", "<|endoftext|>") for text in texts])
+    given = {**inputs, "injected": str(tmp_path)}
+    for unlabelled, masked in (("padding", None), ("eos", BOS)):
+        out = tmp_path / unlabelled
+        assert server.run(configure(tmp_path / "c.yaml", given, unlabelled=unlabelled), out) == 0, log(out).read_text()
+        np.testing.assert_allclose(metric(out, "loss"), plain_losses(given, masked), atol=1e-5)
+
+
+def test_canaries_may_be_evaluated_with_another_opening_and_at_a_distance(inputs, undisturbed, server, tmp_path):
+    """Trained with BOS and scored without, as published for Gemma and Llama; the training itself is the same."""
+    out = tmp_path / "out"
+    changed = configure(tmp_path / "c.yaml", inputs, scoring_bos_policy="none", evaluate_every=5)
+    assert server.run(changed, out) == 0, log(out).read_text()
+    np.testing.assert_array_equal(metric(out, "loss"), metric(undisturbed, "loss"))
+    steps = metric(out, "evaluation_step").tolist()
+    assert steps == [*range(0, len(metric(out, "loss")), 5), len(metric(out, "loss"))]
+    assert metric(out, "held_out_loss")[-1] == metric(undisturbed, "held_out_loss")[-1]
+    assert metric(out, "auc")[-1] == pytest.approx(auc_without_bos(inputs, out))
+
+
+def auc_without_bos(inputs: dict[str, str], folder: Path) -> float:
+    """The loss attack's AUC under a saved model, one canary at a time."""
+    import torch
+    from sklearn.metrics import roc_auc_score
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    canaries = np.concatenate([hdf5.read(Path(inputs[name]), "tokens") for name in ("members", "non_members")])
+    with torch.no_grad():
+        losses = [row_loss(model, ids.astype(int).tolist()) for ids in canaries]
+    return roc_auc_score([1] * 10 + [0] * 10, [-float(total) / count for total, count in losses])
 
 
 def test_evaluation_is_recomputed_from_the_saved_model(inputs, undisturbed):

@@ -311,6 +311,8 @@ def test_another_bos_policy_than_in_training_is_refused(tiny_causal_lm, referenc
     config = membership_config(target, reference_lm, canaries, bos_policy="none")
     assert run("membership", tmp_path / "wrong", config) == 1
     assert "trained with BOS 0 (-1: none), but bos_policy gives []" in capsys.readouterr().err
+    config = membership_config(target, reference_lm, canaries, bos_policy="none", trained_bos="any")
+    assert run("membership", tmp_path / "as_published", config) == 0
 
 
 def test_reference_scores_once_give_the_same_bytes_whatever_the_batches(

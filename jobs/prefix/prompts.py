@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.config import at_least
+from lib.base.config import added, at_least
 from lib.base.errors import TesseraError, UsageError
 from lib.prefix import prompts_file
 from lib.prefix.prompts import Seen, SourceDocument, draw
@@ -60,7 +60,10 @@ class Config:
     subsets: draw from these subsets only; empty draws from all
     per_subset: whether `n_prompts` are drawn from each subset, instead of from all together
     max_documents: read only so many documents of the source; 0 reads all
-    n_prompts: how many prompts; 0 is one from every document that is long enough
+    n_prompts: how many prompts; 0 is all that documents give: one each, or `per_document`
+    per_document: at most so many prompts of one document, which do not overlap. Second ones are taken only where first
+        ones of all documents are too few
+    enough: how many prompts are enough where documents do not give `n_prompts`; null asks for all of them
     prompt_tokens: tokens of a prompt
     max_prompt_tokens: tokens of the longest prompt of the sweep, so that prompts of all lengths share document,
         position and suffix; 0 is `prompt_tokens`
@@ -86,16 +89,21 @@ class Config:
     max_prompt_tokens: int = 0
     suffix_tokens: int = 50
     seed: int = 0
+    per_document: int = added(1)
+    enough: int | None = added(None)
 
     def __post_init__(self) -> None:
         """Raise ValueError for lengths that give no prompts, and for a stream that may change."""
         at_least(1, prompt_tokens=self.prompt_tokens, suffix_tokens=self.suffix_tokens)
+        at_least(1, per_document=self.per_document, enough=self.enough)
         at_least(0, n_prompts=self.n_prompts, max_documents=self.max_documents, seed=self.seed)
         if self.max_prompt_tokens and self.max_prompt_tokens < self.prompt_tokens:
             raise ValueError(
                 f"max_prompt_tokens is {self.max_prompt_tokens}; it must be at least prompt_tokens "
                 f"({self.prompt_tokens}), or 0"
             )
+        if self.enough and self.n_prompts and self.enough > self.n_prompts:
+            raise ValueError(f"enough is {self.enough}; it must be at most n_prompts ({self.n_prompts})")
         if self.source == "hub" and not self.repo:
             raise ValueError("source hub: give repo (owner/name, or a folder)")
         if self.streaming and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
@@ -123,15 +131,17 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     tokenizer = loading.load_tokenizer(inputs["tokenizer"])
     documents = _chosen(config, documents_of(config, inputs))
     windows, seen = draw(
-        documents, _encoder(tokenizer), config.window_tokens, config.n_prompts, config.seed, config.per_subset
-    )
+        documents, _encoder(tokenizer), config.window_tokens, config.n_prompts, config.seed, config.per_subset,
+        config.per_document,
+    )  # fmt: skip
     found: dict[str, int] = dict.fromkeys(config.subsets, 0)
     for window in windows:
         found[window.subset] = found.get(window.subset, 0) + 1
     _check(config, found, len(windows), seen)
     attributes = {"seed": config.seed, "window_tokens": config.window_tokens, "documents": seen.documents}
     prompts_file.write(out / places.PROMPTS, windows, config.prompt_tokens, config.suffix_tokens, tokenizer, attributes)
-    print(f"prompts: {len(windows)} of {seen.documents} documents; by subset: {_listed(found)}")
+    asked = f" of {config.n_prompts} asked for" if len(windows) < config.n_prompts else ""
+    print(f"prompts: {len(windows)}{asked}, of {seen.documents} documents; by subset: {_listed(found)}")
 
 
 def documents_of(config: Config, inputs: dict[str, Path]) -> Iterator[SourceDocument]:
@@ -199,14 +209,15 @@ def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
 
 
 def _check(config: Config, found: dict[str, int], total: int, seen: Seen) -> None:
-    """Raise TesseraError, with counts, if too few documents are long enough."""
-    least = max(1, config.n_prompts)
+    """Raise TesseraError, with counts, if the documents give too few prompts."""
+    least = max(1, config.enough or config.n_prompts)
     if total >= least and not (config.per_subset and any(count < least for count in found.values())):
         return
-    asked_for = f"{config.n_prompts or 'any'} prompts{' of each subset' if config.per_subset else ''}"
+    asked_for = f"{config.enough or config.n_prompts or 'any'} prompts{' of each subset' if config.per_subset else ''}"
     raise TesseraError(
-        f"asked for {asked_for}, but of {seen.documents} documents only {total} have {config.window_tokens} tokens "
-        f"(by subset: {_listed(found)}); lower n_prompts, max_prompt_tokens or suffix_tokens, or give more text"
+        f"asked for {asked_for}, but {seen.documents} documents give only {total} of {config.window_tokens} tokens, at "
+        f"most {config.per_document} each (by subset: {_listed(found)}); lower n_prompts, max_prompt_tokens or "
+        "suffix_tokens, raise per_document, set `enough`, or give more text"
     )
 
 

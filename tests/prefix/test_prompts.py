@@ -46,6 +46,44 @@ def test_the_lowest_priorities_among_the_long_enough(
         assert (window.subset, window.repetitions) == (documents[window.document].subset, window.document % 3)
 
 
+@given(DOCUMENTS, st.integers(1, 4), st.integers(0, 12), st.integers(1, 4), st.integers(0, 3))
+def test_second_windows_only_where_first_ones_are_too_few(
+    shape: list, length: int, wanted: int, most: int, seed: int
+) -> None:
+    documents = [document(number, *entry) for number, entry in enumerate(shape)]
+    windows, _ = prompts.draw(documents, encode, length, wanted, seed, per_document=most)
+    room = [min(most, size // length) for size, _ in shape]
+    taken = np.bincount([window.document for window in windows], minlength=len(shape)).tolist()
+    ranks = list(itertools.islice(prompts.priorities(seed), len(documents)))
+    turns = sorted((turn, ranks[n], n) for n, there in enumerate(room) for turn in range(there))
+    expected = [number for _, _, number in turns[: wanted or None]]
+    assert taken == np.bincount(expected, minlength=len(shape)).tolist()
+    places = [(window.document, window.position) for window in windows]
+    assert places == sorted(places)
+    for (one, first), (other, second) in itertools.pairwise(places):
+        assert one != other or second - first >= length
+    for window in windows:
+        ids = encode(documents[window.document].text)
+        assert window.ids.tolist() == ids[window.position : window.position + length]
+
+
+def test_one_window_a_document_is_drawn_as_before_there_were_several() -> None:
+    documents = [document(number, 40) for number in range(9)]
+    windows, _ = prompts.draw(documents, encode, 7, 0, 3)
+    expected = [int(generator(3, "positions of prompts", number).integers(40 - 7 + 1)) for number in range(9)]
+    assert [window.position for window in windows] == expected
+
+
+def test_one_long_document_gives_windows_everywhere_in_it() -> None:
+    """One file without documents: a tenth of its windows, spread evenly, each in any turn."""
+    drawn = [prompts.draw([document(0, 3000)], encode, 10, 30, seed, per_document=30)[0] for seed in range(60)]
+    assert {len(windows) for windows in drawn} == {30}
+    places = np.array([window.position for windows in drawn for window in windows])
+    assert stats.kstest(places / 2990, "uniform").pvalue > 0.001
+    first = [prompts.draw([document(0, 3000)], encode, 10, 1, seed, per_document=30)[0][0].position for seed in range(300)]
+    assert stats.kstest(np.array(first) / 2990, "uniform").pvalue > 0.001
+
+
 def test_only_documents_that_may_win_are_encoded() -> None:
     encoded = []
     documents = [document(number, 5) for number in range(5000)]

@@ -40,8 +40,8 @@ class Window:
     repetitions: int
 
 
-# The turn of a window in its document and the priority of the document, both negative, so that the worst of a heap comes
-# first; then the document.
+# The turn of a window in its document and the priority of the document, both negative, so that the worst of a heap
+# comes first; then the document.
 Ranked = tuple[int, float, int, Window]
 
 

@@ -80,7 +80,9 @@ def test_one_long_document_gives_windows_everywhere_in_it() -> None:
     assert {len(windows) for windows in drawn} == {30}
     places = np.array([window.position for windows in drawn for window in windows])
     assert stats.kstest(places / 2990, "uniform").pvalue > 0.001
-    first = [prompts.draw([document(0, 3000)], encode, 10, 1, seed, per_document=30)[0][0].position for seed in range(300)]
+    first = [
+        prompts.draw([document(0, 3000)], encode, 10, 1, seed, per_document=30)[0][0].position for seed in range(300)
+    ]
     assert stats.kstest(np.array(first) / 2990, "uniform").pvalue > 0.001
 
 

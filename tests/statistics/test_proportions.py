@@ -67,7 +67,7 @@ def test_items_of_their_own_have_the_plain_interval_and_mcnemars_test() -> None:
 
 
 def test_clusters_that_agree_count_as_one_item_each() -> None:
-    """Each of 200 items five times over, so that only 200 say anything: n is 200 but for the factors of 200 clusters."""
+    """Each of 200 items five times over, so that only 200 say anything."""
     once = np.arange(200) % 4 == 0
     items, clusters = np.repeat(once, 5), np.repeat(np.arange(200), 5)
     few = (stats.t.ppf(0.975, 199) / stats.norm.ppf(0.975)) ** 2

@@ -112,7 +112,9 @@ def test_subsets_are_chosen_and_counted_apart(sources, tiny_tokenizer, tmp_path)
 
 
 def test_too_few_long_documents_are_counted(sources, tiny_tokenizer, tmp_path) -> None:
-    with pytest.raises(TesseraError, match=r"asked for 9 prompts, but 9 documents give only \d of 13 tokens, at most 1 each"):
+    with pytest.raises(
+        TesseraError, match=r"asked for 9 prompts, but 9 documents give only \d of 13 tokens, at most 1 each"
+    ):
         drawn(tmp_path / "out", sources, tiny_tokenizer, max_documents=9, n_prompts=9, max_prompt_tokens=8)
     with pytest.raises(TesseraError, match=r"\(by subset: none\)"):
         drawn(tmp_path / "out", sources, tiny_tokenizer, n_prompts=0, suffix_tokens=5000)

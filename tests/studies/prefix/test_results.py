@@ -24,7 +24,7 @@ def written(tmp_path_factory) -> Path:
 
 
 def test_texts_of_every_kind_come_back_from_the_published_columns(written: Path) -> None:
-    path = places.tables(written, "toy") / "samples_small_8.csv"
+    path = places.tables(written, "toy") / "samples_small_8_greedy_0.csv"
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [line["prompt"] for line in rows] == NASTY[:6]
@@ -66,4 +66,4 @@ def test_a_sweep_with_nothing_known_but_the_prompts_is_drawn(tmp_path: Path) -> 
     found = results.write(tmp_path, "bare", [bare], DESCRIPTION)
     assert sorted(file.stem for file in places.figures(tmp_path, "bare").glob("*.png")) == ["extraction"]
     assert found["rankings"]["rank"].tolist() == [1, 2]
-    assert "PPL_S" in (places.tables(tmp_path, "bare") / "samples_alone_8.csv").read_text()
+    assert "PPL_S" in (places.tables(tmp_path, "bare") / "samples_alone_8_greedy_0.csv").read_text()

@@ -64,13 +64,15 @@ def runs_code(directory: Path) -> bool:
 
 
 def check(directory: Path) -> None:
-    """Read configuration, tokenizer and the header of every weight file, without loading the weights.
+    """Read configuration, tokenizer, code and the header of every weight file, without loading the weights.
 
     Raises TesseraError naming what is missing or damaged.
     """
     folder = source(directory)
     _configuration(Path(directory), folder)
     load_tokenizer(directory)
+    if runs_code(directory):
+        _check_code(folder)
     for file in weight_files(directory, folder):
         try:
             with safe_open(file, framework="np") as weights:
@@ -160,6 +162,22 @@ def _configuration(directory: Path, folder: Path) -> Any:
                 "unless the stage hub_model has `trust_remote_code: true` for this model (sweeps/common/models.yaml)"
             ) from error
         raise TesseraError(f"{file}: not a model that transformers knows: {error}") from error
+
+
+def _check_code(folder: Path) -> None:
+    """Import the model's class, so that code that does not run is found before weights are loaded."""
+    import transformers
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    name = json.loads((folder / "config.json").read_text()).get("auto_map", {}).get("AutoModelForCausalLM")
+    try:
+        if name:
+            get_class_from_dynamic_module(name, folder, local_files_only=True)
+    except Exception as error:  # whatever the code of others may raise
+        raise TesseraError(
+            f"{folder}: its code ({name}) does not run with transformers {transformers.__version__}: {error}; choose a "
+            "revision whose code does, or another model"
+        ) from error
 
 
 def _check_kind(directory: Path, config: Any, other_kind: str) -> None:

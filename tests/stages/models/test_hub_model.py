@@ -108,6 +108,20 @@ def test_code_of_the_repository_runs_only_where_that_is_asked_for(with_code, tin
     assert torch.equal(own(ids).logits, 2 * plain(ids).logits)
 
 
+def test_code_that_does_not_run_here_is_found_without_the_weights(with_code, tmp_path):
+    """As that of BTLM-3B, which imports what transformers 5 has removed."""
+    code = with_code / "code_of_mine.py"
+    code.write_text("from transformers.pytorch_utils import prune_conv1d_layer\n" + code.read_text())
+    config = json.loads((with_code / "config.json").read_text())
+    config["auto_map"]["AutoConfig"] = "configuration_of_mine.MineConfig"
+    (with_code / "config.json").write_text(json.dumps(config))
+    (with_code / "configuration_of_mine.py").write_text(
+        "from transformers import GPTNeoXConfig\n\nclass MineConfig(GPTNeoXConfig):\n    model_type = 'mine'\n"
+    )
+    with pytest.raises(TesseraError, match=r"does not run with transformers 5.*prune_conv1d_layer"):
+        made(tmp_path / "out", hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True))
+
+
 def test_a_repository_with_code_that_transformers_does_not_need_runs_none(with_code, tmp_path):
     config = json.loads((with_code / "config.json").read_text())
     config |= {"model_type": "gpt_neox", "architectures": ["GPTNeoXForCausalLM"]}

@@ -212,19 +212,18 @@ def test_the_published_models_lengths_and_draws_of_the_prefix_attack() -> None:
 def test_a_model_has_prompts_of_what_it_was_trained_on() -> None:
     plan = expanded("prefix_sizes", "paper", "models=[mamba-2.8b,mamba-2.8b-slimpj,btlm-3b-8k]")
     read = {leaf.labels["model"]: plan.tasks[plan.tasks[leaf.digest].inputs["prompts"]].config for leaf in plan.leaves}
-    assert {model: config["repo"].split("/")[-1] for model, config in read.items()} == {
-        "mamba-2.8b": "pile-uncopyrighted", "mamba-2.8b-slimpj": "SlimPajama-627B", "btlm-3b-8k": "SlimPajama-627B",
-    }  # fmt: skip
+    pile, slim = "monology/pile-uncopyrighted", "cerebras/SlimPajama-627B"
+    wanted = {"mamba-2.8b": pile, "mamba-2.8b-slimpj": slim, "btlm-3b-8k": slim}
+    assert {model: config["repo"] for model, config in read.items()} == wanted
 
 
 def test_code_and_pickles_of_the_hub_are_read_of_models_that_say_so_alone() -> None:
     asked = {"models": "[pythia-70m,rwkv-4-3b,btlm-3b-8k,mamba-2.8b-slimpj]", "smalls": '{"*":pythia-160m}'}
     plan = expanded("prefix_sizes", "paper", *(f"{key}={value}" for key, value in asked.items()))
     found = {task.config["repo"]: task.config for task in plan.tasks.values() if task.stage == "hub_model"}
-    assert {repo for repo, config in found.items() if config["trust_remote_code"]} == {"cerebras/btlm-3b-8k-base"}
-    assert {repo for repo, config in found.items() if config["pickled_weights"]} == {
-        "cerebras/btlm-3b-8k-base", "RWKV/rwkv-4-3b-pile",
-    }  # fmt: skip
+    btlm, rwkv = "cerebras/btlm-3b-8k-base", "RWKV/rwkv-4-3b-pile"
+    assert {repo for repo, config in found.items() if config["trust_remote_code"]} == {btlm}
+    assert {repo for repo, config in found.items() if config["pickled_weights"]} == {btlm, rwkv}
 
 
 def test_the_prefix_attack_takes_other_models_and_texts_by_settings(tmp_path: Path) -> None:

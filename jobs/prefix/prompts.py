@@ -18,7 +18,7 @@ prompts.
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,7 +28,7 @@ from lib.base import hdf5, places
 from lib.base.config import added, at_least
 from lib.base.errors import TesseraError, UsageError
 from lib.prefix import prompts_file
-from lib.prefix.prompts import Seen, SourceDocument, draw
+from lib.prefix.prompts import Amounts, Seen, SourceDocument, draw
 from lib.texts import data_sets, listing, text_files
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ VERSION = 1
 INPUTS = ("tokenizer",)
 OPTIONAL_INPUTS = ("passages", "text", "corpus")
 SLUG = ("source", "prompt_tokens", "n_prompts", "seed")
+WHOLE, LINES = ".txt", (".jsonl", ".json")  # files whose bytes are text: one document, or a document a line
 NEEDS = {"passages": "passages", "text": "text", "files": "corpus"}  # the input that a source reads
 
 
@@ -124,16 +125,45 @@ def hub(config: Config) -> "list[HubItem]":
     return [HubItem("dataset", config.repo, config.revision)]
 
 
+def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
+    """That a local corpus is too small for the prompts; "" if it may be large enough, or its text is compressed.
+
+    inputs: the configuration of each input.
+    """
+    corpus = inputs.get("corpus", {})
+    if config.source != "files" or not corpus.get("path"):
+        return ""
+    patterns = corpus["pattern"]
+    found = listing.list_files(Path(corpus["path"]), (patterns,) if isinstance(patterns, str) else patterns)
+    most = _most(config, found)
+    if most is None or most >= max(1, config.n_prompts):
+        return ""
+    fails = most < max(1, config.enough or config.n_prompts)
+    return (
+        f"prompts of {corpus['path']}: {config.n_prompts or 'any'} of {config.window_tokens} tokens each (suffix "
+        f"included) are asked for, but {len(found.files)} files of {sum(found.sizes):,} bytes give {most} at most, "
+        f"with {config.per_document} a document; "
+        + ("the task will fail: lower n_prompts, or set enough" if fails else "tables will say how many there were")
+    )
+
+
+def _most(config: Config, corpus: listing.Listing) -> int | None:
+    """The most prompts that the bytes can give, as a token stands for a byte at least; None for compressed text."""
+    kinds = [text_files.suffix(file) for file in corpus.files]
+    if not {WHOLE, *LINES}.issuperset(kinds):
+        return None
+    windows = [size // config.window_tokens for size in corpus.sizes]
+    return sum(min(config.per_document, n) if kind == WHOLE else n for kind, n in zip(kinds, windows))
+
+
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Draw the windows, check that they are enough, write."""
     from lib.models import loading
 
     tokenizer = loading.load_tokenizer(inputs["tokenizer"])
     documents = _chosen(config, documents_of(config, inputs))
-    windows, seen = draw(
-        documents, _encoder(tokenizer), config.window_tokens, config.n_prompts, config.seed, config.per_subset,
-        config.per_document,
-    )  # fmt: skip
+    amounts = Amounts(config.n_prompts, config.per_subset, config.per_document)
+    windows, seen = draw(documents, _encoder(tokenizer), config.window_tokens, amounts, config.seed)
     found: dict[str, int] = dict.fromkeys(config.subsets, 0)
     for window in windows:
         found[window.subset] = found.get(window.subset, 0) + 1

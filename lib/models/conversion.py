@@ -15,6 +15,21 @@ from lib.base.errors import TesseraError
 from lib.models import loading
 
 PICKLED = "pytorch_model.bin"
+# mamba-ssm's name of a setting -> that of transformers
+MAMBA_KEYS = {
+    "d_model": "hidden_size",
+    "n_layer": "num_hidden_layers",
+    "residual_in_fp32": "residual_in_fp32",
+    "tie_embeddings": "tie_word_embeddings",
+}
+SSM_KEYS = {
+    "d_state": "state_size",
+    "d_conv": "conv_kernel",
+    "expand": "expand",
+    "dt_rank": "time_step_rank",
+    "bias": "use_bias",
+    "conv_bias": "use_conv_bias",
+}
 COPIED = (".json", ".txt", ".model", ".jinja", ".py")
 
 
@@ -64,14 +79,10 @@ def _mamba_config(config: Mapping[str, Any], file: Path) -> Any:
     if ssm.get("layer", "Mamba1") != "Mamba1" or config.get("attn_layer_idx") or not config.get("rms_norm", True):
         raise TesseraError(f"{file}: not a plain Mamba (layer, attn_layer_idx or rms_norm); choose another model")
     multiple = config.get("pad_vocab_size_multiple", 8)
-    return MambaConfig(
-        architectures=["MambaForCausalLM"], hidden_size=config["d_model"], num_hidden_layers=config["n_layer"],
-        vocab_size=-(-config["vocab_size"] // multiple) * multiple, state_size=ssm.get("d_state", 16),
-        conv_kernel=ssm.get("d_conv", 4), expand=ssm.get("expand", 2), time_step_rank=ssm.get("dt_rank", "auto"),
-        use_bias=ssm.get("bias", False), use_conv_bias=ssm.get("conv_bias", True),
-        residual_in_fp32=config.get("residual_in_fp32", True),
-        tie_word_embeddings=config.get("tie_embeddings", True),
-    )  # fmt: skip
+    known = {ours: config[theirs] for theirs, ours in MAMBA_KEYS.items() if theirs in config}
+    known |= {ours: ssm[theirs] for theirs, ours in SSM_KEYS.items() if theirs in ssm}
+    known["vocab_size"] = -(-config["vocab_size"] // multiple) * multiple
+    return MambaConfig(architectures=["MambaForCausalLM"], **known)  # the defaults of both are the same
 
 
 def _weights(folder: Path, pickled: bool) -> dict[str, Any]:

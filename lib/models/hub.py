@@ -19,7 +19,7 @@ from lib.base.errors import TesseraError
 
 # Pickled weights (*.bin), other frameworks' weights and examples stay on the hub.
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
-CODE, PICKLED = ("*.py",), ("*.bin",)  # what a model needs as well that asks for it
+CODE, PICKLED = ("*.py",), ("pytorch_model*.bin",)  # what a model needs as well that asks for it
 
 
 @dataclass(frozen=True)

@@ -53,30 +53,35 @@ class Seen:
     too_short: int = 0
 
 
+@dataclass(frozen=True)
+class Amounts:
+    """How many windows: `wanted` of all documents together, or `per_subset` of each subset (0: all there are), and at
+    most `per_document` of each document."""
+
+    wanted: int
+    per_subset: bool = False
+    per_document: int = 1
+
+
 def draw(
     documents: Iterable[SourceDocument],
     encode: Callable[[str], Sequence[int]],
     length: int,
-    wanted: int,
+    amounts: Amounts,
     seed: int,
-    per_subset: bool = False,
-    per_document: int = 1,
 ) -> tuple[list[Window], Seen]:
-    """`wanted` windows of `length` ids (0: all there are), at most `per_document` of each document, in their order.
-
-    per_subset: `wanted` of each subset. Returns fewer when the documents hold fewer; the caller checks.
-    """
+    """Windows of `length` ids, in the order of the documents; fewer where these hold fewer, which the caller checks."""
     kept: dict[str, list[Ranked]] = {}
     seen = Seen()
     for (number, document), priority in zip(enumerate(documents), priorities(seed)):
         seen.documents += 1
-        best = kept.setdefault(document.subset if per_subset else "", [])
-        if _full(best, wanted) and best[0][:2] >= (0, -priority):
+        best = kept.setdefault(document.subset if amounts.per_subset else "", [])
+        if _full(best, amounts.wanted) and best[0][:2] >= (0, -priority):
             continue  # its first window would not be chosen, however long it is
-        windows = _windows(document, number, encode, length, seed, per_document)
+        windows = _windows(document, number, encode, length, seed, amounts.per_document)
         seen.too_short += not windows
         for turn, window in enumerate(windows):
-            _keep(best, (-turn, -priority, number, window), wanted)
+            _keep(best, (-turn, -priority, number, window), amounts.wanted)
     chosen = [window for best in kept.values() for *_, window in best]
     return sorted(chosen, key=lambda window: (window.document, window.position)), seen
 

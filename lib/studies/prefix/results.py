@@ -160,9 +160,8 @@ def _differences(table: pd.DataFrame) -> TextTable:
 
 
 def _scores(table: pd.DataFrame) -> TextTable:
-    header = [
-        "model", "prompt tokens", "prompts", "matched tokens", "edit similarity", "BLEU", "NLL per token", "in prompt",
-    ]  # fmt: skip
+    measures = ["matched tokens", "edit similarity", "BLEU", "NLL per token", "in prompt"]
+    header = ["model", "prompt tokens", "prompts", *measures]
     rows = words.named(words.overall(table))
     return header, [
         [row.who, str(row.prompt_tokens), _of(row), f"{row.matched_tokens:.2f}", number(row.edit_similarity),

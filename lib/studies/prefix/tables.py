@@ -28,9 +28,8 @@ SAMPLES = tuple(int(n) for n in np.unique(np.rint(np.logspace(0, 6, 25))))
 MODEL = ("family", "model", "n_parameters", "prompt_tokens", "decoding", "draw")
 OF_MODEL = MODEL[:3]
 COUNTS = ("n_prompts", "asked", "n_documents")
-MEMORIZED_COLUMNS = (
-    *MODEL, "subset", "repetitions", *COUNTS, "memorized", "share", "low", "high", "n_draws", "draws_low", "draws_high",
-)  # fmt: skip
+DRAWS = ("n_draws", "draws_low", "draws_high")
+MEMORIZED_COLUMNS = (*MODEL, "subset", "repetitions", *COUNTS, "memorized", "share", "low", "high", *DRAWS)
 SCORES_COLUMNS = (
     *MODEL, "subset", *COUNTS, "matched_tokens", "edit_similarity", "bleu", "suffix_nll_per_token",
     "suffix_in_prompt", "memorized_in_prompt", "share_not_in_prompt",
@@ -40,9 +39,7 @@ DIFFERENCES_COLUMNS = (
     *MODEL, *(f"other_{name}" for name in OF_MODEL), "subset", *COUNTS, "memorized", "other_memorized", "only_model",
     "only_other", "difference", "p_value",
 )  # fmt: skip
-DISCORDANT_COLUMNS = (
-    "model", "other_model", "prompt_tokens", "decoding", "draw", "row", "document", "subset", "memorized_by",
-)  # fmt: skip
+DISCORDANT_COLUMNS = ("model", "other_model", *MODEL[3:], "row", "document", "subset", "memorized_by")
 RANKINGS_COLUMNS = (
     *MODEL, "ranking", "rank", "score", "row", "document", "subset", "memorized", "prompt", "continuation", "suffix",
 )  # fmt: skip

@@ -76,10 +76,8 @@ def with_code(snapshot, tmp_path, monkeypatch):
     """The model made one that only the repository's own code can read; the code leaves a mark where it runs."""
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     config = json.loads((snapshot / "config.json").read_text())
-    config |= {
-        "model_type": "mine", "architectures": ["MineForCausalLM"],
-        "auto_map": {"AutoConfig": "code_of_mine.MineConfig", "AutoModelForCausalLM": "code_of_mine.MineForCausalLM"},
-    }  # fmt: skip
+    classes = {"AutoConfig": "code_of_mine.MineConfig", "AutoModelForCausalLM": "code_of_mine.MineForCausalLM"}
+    config |= {"model_type": "mine", "architectures": ["MineForCausalLM"], "auto_map": classes}
     (snapshot / "config.json").write_text(json.dumps(config))
     weights = load_file(snapshot / "model.safetensors")  # transformers itself renames this one of GPT-NeoX
     weights["lm_head.weight"] = weights.pop("embed_out.weight")

@@ -110,7 +110,7 @@ def _families(differences: pd.DataFrame) -> Iterator[str]:
 def _draws(memorized: pd.DataFrame) -> Iterator[str]:
     """How far the share depends on which prompts were drawn."""
     rows = named(all_prompts(memorized))
-    for row in rows[rows["n_draws"] > 1].itertuples():
+    for row in rows[(rows["n_draws"] > 1) & (rows["draws_low"] < rows["draws_high"])].itertuples():
         yield (
             f"{row.who}, {title_of(row.prompt_tokens)}: {percent(row.share)} over {row.n_draws} draws of prompts (95 % "
             f"interval over draws {percent(max(row.draws_low, 0))} to {percent(min(row.draws_high, 1))})."

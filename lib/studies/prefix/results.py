@@ -188,9 +188,9 @@ def _of(row: Any) -> str:
 def _rankings(table: pd.DataFrame) -> TextTable:
     header = ["model", "continuation", "prompt tokens", "ranking", "rank", "score", "memorized"]
     return header, [
-        [row.model, _short(row.continuation), str(row.prompt_tokens), row.ranking, str(row.rank), f"{row.score:.4g}",
+        [row.who, _short(row.continuation), str(row.prompt_tokens), row.ranking, str(row.rank), f"{row.score:.4g}",
          "yes" if row.memorized else "no"]
-        for row in table.itertuples()
+        for row in words.named(table).itertuples()
     ]  # fmt: skip
 
 

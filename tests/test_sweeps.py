@@ -24,12 +24,13 @@ EXPECTED = {
     ("shuffles", "paper"): {"finetune": 300, "duplicates": 250, "canaries": 10},
     ("top_k", "paper"): {"finetune": 210, "duplicates": 160, "canaries": 10, "candidates": 20},
     ("ablations", "paper"): {"finetune": 400, "duplicates": 70, "canaries": 50},
-    ("prefix_sizes", "paper"): {"prompts": 1, "generate": 200, "score_generations": 10},
-    ("prefix_lengths", "paper"): {"prompts": 4, "generate": 160, "score_generations": 8},
-    ("prefix_subsets", "paper"): {"prompts": 17, "generate": 680, "score_generations": 34},
+    ("prefix_sizes", "paper"): {"prompts": 2, "generate": 600, "score_generations": 30},
+    ("prefix_lengths", "paper"): {"prompts": 4, "generate": 1280, "score_generations": 64},
+    ("prefix_subsets", "paper"): {"prompts": 17, "generate": 1360, "score_generations": 68},
+    ("prefix_draws", "paper"): {"prompts": 5, "generate": 200, "score_generations": 10},
     ("prefix_sizes", "laptop"): {"pretrain": 5, "prompts": 1, "generate": 4, "score_generations": 4},
 }
-PREFIX = ("prefix_sizes", "prefix_lengths", "prefix_subsets")
+PREFIX = ("prefix_sizes", "prefix_lengths", "prefix_subsets", "prefix_draws")
 MOSAIC = ("near_dupls", "insertions", "shuffles", "top_k", "ablations")
 
 
@@ -81,7 +82,7 @@ def test_models_of_the_hub_stand_in_one_list() -> None:
     others = [file for file in documents.FOLDER.rglob("*.yaml") if file.name != "models.yaml"]
     for model in listed.values():
         assert [file for file in others if model["repo"] in file.read_text()] == []
-        assert model["revision"] == "main" or tasks.COMMIT.fullmatch(model["revision"])
+        assert re.fullmatch(r"main|refs/pr/\d+|[0-9a-f]{40}", model["revision"])
     for file in others:
         for stage_line in re.findall(r"stage: hub_model\n\s+config: (.*)", file.read_text()):
             assert re.match(r'\{repo: "\$\{(hub_models\..*\.repo|repo)\}"', stage_line), file
@@ -178,11 +179,54 @@ def test_the_prefix_attack_on_a_laptop_needs_nothing_of_the_hub_and_other_models
         task = plan.tasks[leaf.digest]
         assert task.inputs["small"] != task.inputs["large"]
         assert {plan.tasks[part].inputs["prompts"] for part in task.inputs["generations"]} == {task.inputs["prompts"]}
-    trained = {leaf.labels["prompt_tokens"]: set() for leaf in plan.leaves}
+    trained: dict[tuple, set[str]] = {}
     for leaf in plan.leaves:
         if "135M" not in leaf.labels["model"]:
-            trained[leaf.labels["prompt_tokens"]].add(plan.tasks[leaf.digest].inputs["prompts"])
+            drawn = trained.setdefault((leaf.labels["prompt_tokens"], leaf.labels["draw"]), set())
+            drawn.add(plan.tasks[leaf.digest].inputs["prompts"])
     assert all(len(digests) == 1 for digests in trained.values())
+
+
+@pytest.mark.parametrize("name", PREFIX)
+def test_the_paper_profile_is_the_published_prefix_attack(name: str) -> None:
+    plan = expanded(name, "paper")
+    makers = [task for task in plan.tasks.values() if task.stage in ("generate", "score_generations")]
+    assert {task.config["dtype"] for task in makers} == {"float32"}
+    decodings = {tuple(task.config["decoding"].values())[:4] for task in makers if task.stage == "generate"}
+    assert decodings == {("greedy", 1.0, 0, 1.0), ("sample", 1.0, 50, 1.0)}
+    prompts = [task.config for task in plan.tasks.values() if task.stage == "prompts"]
+    assert {config["n_prompts"] for config in prompts} == {10_000}
+    assert all(config["per_document"] > 1 for config in prompts)
+    assert len({tuple(leaf.labels.items()) for leaf in plan.leaves}) == len({leaf.digest for leaf in plan.leaves})
+
+
+def test_the_published_models_lengths_and_draws_of_the_prefix_attack() -> None:
+    models = {name: {leaf.labels["model"] for leaf in expanded(name, "paper").leaves} for name in PREFIX}
+    sizes = {"370m", "790m", "1.4b", "2.8b"}
+    mamba, pythia = {f"mamba-{size}" for size in sizes}, {"pythia-410m", "pythia-1b", "pythia-1.4b", "pythia-2.8b"}
+    assert models["prefix_lengths"] == mamba | pythia
+    rwkv = {"rwkv-4-169m", "rwkv-4-430m", "rwkv-4-1b5", "rwkv-4-3b"}
+    assert mamba | pythia | rwkv | {"mamba-2.8b-slimpj"} < models["prefix_sizes"]
+    draws = expanded("prefix_draws", "paper")
+    assert models["prefix_draws"] == {"mamba-2.8b"}
+    assert {task.config["seed"] for task in draws.tasks.values() if task.stage == "prompts"} == {33, 36, 53, 63, 66}
+
+
+def test_a_model_has_prompts_of_what_it_was_trained_on() -> None:
+    plan = expanded("prefix_sizes", "paper", "models=[mamba-2.8b,mamba-2.8b-slimpj,btlm-3b-8k]")
+    read = {leaf.labels["model"]: plan.tasks[plan.tasks[leaf.digest].inputs["prompts"]].config for leaf in plan.leaves}
+    pile, slim = "monology/pile-uncopyrighted", "cerebras/SlimPajama-627B"
+    wanted = {"mamba-2.8b": pile, "mamba-2.8b-slimpj": slim, "btlm-3b-8k": slim}
+    assert {model: config["repo"] for model, config in read.items()} == wanted
+
+
+def test_code_and_pickles_of_the_hub_are_read_of_models_that_say_so_alone() -> None:
+    asked = {"models": "[pythia-70m,rwkv-4-3b,btlm-3b-8k,mamba-2.8b-slimpj]", "smalls": '{"*":pythia-160m}'}
+    plan = expanded("prefix_sizes", "paper", *(f"{key}={value}" for key, value in asked.items()))
+    found = {task.config["repo"]: task.config for task in plan.tasks.values() if task.stage == "hub_model"}
+    btlm, rwkv = "cerebras/btlm-3b-8k-base", "RWKV/rwkv-4-3b-pile"
+    assert {repo for repo, config in found.items() if config["trust_remote_code"]} == {btlm}
+    assert {repo for repo, config in found.items() if config["pickled_weights"]} == {btlm, rwkv}
 
 
 def test_the_prefix_attack_takes_other_models_and_texts_by_settings(tmp_path: Path) -> None:
@@ -192,6 +236,7 @@ def test_the_prefix_attack_takes_other_models_and_texts_by_settings(tmp_path: Pa
     own = expanded("prefix_sizes", "paper", "models=[hub]", "repo=me/mine", 'smalls={"*":pythia-160m}')
     repositories = {task.config.get("repo") for task in own.tasks.values()}
     assert {"me/mine", "EleutherAI/pythia-160m"} <= repositories
-    sampled = expanded("prefix_sizes", "laptop", 'decoding={"kind":"sample","top_k":40}')
+    mine = ('decodings={"mine":{"kind":"sample","top_k":40}}', "decoded=[mine]")
+    sampled = expanded("prefix_sizes", "laptop", *mine)
     found = [task.config["decoding"] for task in sampled.tasks.values() if task.stage == "generate"]
     assert {(how["kind"], how["top_k"]) for how in found} == {("sample", 40)}

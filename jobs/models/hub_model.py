@@ -2,26 +2,30 @@
 
     python -m jobs hub_model --config FILE --out DIR
 
-It has no inputs. FILE holds:
+FILE holds:
 
     repo: EleutherAI/pythia-160m
     revision: 50f5173d932e8e61f858120bcb800b97af589f46
+    inputs: {tokenizer: DIR}      # only for a repository without a tokenizer
 
-Result hub.json: repository and commit. The weights stay in the cache, one copy for every sweep.
+Result hub.json: repository and commit. The weights stay in the cache, one copy for every sweep. A model that
+transformers cannot read as it is (the format of `mamba-ssm`, pickled weights) is written anew beside hub.json.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lib.artifacts import store
 from lib.base import places
+from lib.base.config import added
 
 if TYPE_CHECKING:
     from lib.models.hub import HubItem
 
 VERSION = 1
 INPUTS: tuple[str, ...] = ()
+OPTIONAL_INPUTS = ("tokenizer",)
 SLUG = ("repo",)
 
 
@@ -31,25 +35,41 @@ class Config:
 
     repo: the repository, `owner/name`
     revision: the commit; a branch means what the cache holds of it
+    trust_remote_code: whether Python code of the repository may run, for a model that transformers does not know. It
+        can do whatever your account can: read it first, at the commit that is used
+    pickled_weights: whether pytorch_model.bin may be read where the repository has no safetensors; tensors alone, any
+        other object in it is refused
     """
 
     repo: str
     revision: str = "main"
+    trust_remote_code: bool = added(False)
+    pickled_weights: bool = added(False)
 
 
 def hub(config: Config) -> "list[HubItem]":
     """What must be in the hub cache before the task runs."""
-    from lib.models.hub import HubItem
+    from lib.models.hub import CODE, MODEL_FILES, PICKLED, HubItem
 
-    return [HubItem("model", config.repo, config.revision)]
+    also = (*(CODE if config.trust_remote_code else ()), *(PICKLED if config.pickled_weights else ()))
+    return [HubItem("model", config.repo, config.revision, (*MODEL_FILES, *also) if also else ())]
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
-    """Write the pointer, then follow it and check that configuration, tokenizer and weights are complete."""
-    from lib.models import loading
+    """Write the pointer, or the model anew, and check that configuration, tokenizer and weights are complete."""
+    from lib.models import conversion, loading
     from lib.models.hub import local_snapshot
 
-    commit = local_snapshot(hub(config)[0]).name  # the cache names a snapshot's folder by its commit
-    store.write_json(out / places.HUB, {"repo": config.repo, "revision": commit})
+    folder = local_snapshot(hub(config)[0])
+    changed = conversion.needed(folder, config.pickled_weights)
+    changed += ["another tokenizer"] if "tokenizer" in inputs else []
+    about: dict[str, Any] = {"repo": config.repo, "revision": folder.name}  # the cache names a snapshot by its commit
+    about |= {"trust_remote_code": True} if config.trust_remote_code else {}
+    about |= {"converted": changed} if changed else {}
+    if changed:
+        conversion.convert(folder, out, config.pickled_weights, inputs.get("tokenizer"))
+    store.write_json(out / places.HUB, about)
+    if config.trust_remote_code:
+        print(f"hub_model: {config.repo}: code of the repository may run (trust_remote_code)", flush=True)
     loading.check(out)
-    print(f"hub_model: {config.repo} at {commit}")
+    print(f"hub_model: {config.repo} at {folder.name}{'; written anew: ' + ', '.join(changed) if changed else ''}")

@@ -166,8 +166,19 @@ class _Worker:
 
 
 def keys(seed: int, prompts: Prompts, rows: slice) -> np.ndarray:
-    """The key of all draws for a prompt, int64; it depends on (seed, document) alone."""
-    return np.array([key(seed, "continuations", int(number)) for number in prompts.document[rows]], dtype=np.int64)
+    """The key of all draws for a prompt, int64; it depends on (seed, document) and its turn in the document alone."""
+    found = [
+        key(seed, "continuations", int(number), *([turn] if turn else []))
+        for number, turn in zip(prompts.document[rows], turns(prompts.document)[rows].tolist())
+    ]
+    return np.array(found, dtype=np.int64)
+
+
+def turns(documents: np.ndarray) -> np.ndarray:
+    """How many earlier rows are of the same document, int64 (n,)."""
+    import pandas as pd
+
+    return pd.Series(documents).groupby(documents).cumcount().to_numpy()
 
 
 def _samples_needed(decoding: Decoding, made: "Continued") -> np.ndarray:

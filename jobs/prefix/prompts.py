@@ -18,17 +18,17 @@ prompts.
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.config import at_least
+from lib.base.config import added, at_least
 from lib.base.errors import TesseraError, UsageError
 from lib.prefix import prompts_file
-from lib.prefix.prompts import Seen, SourceDocument, draw
+from lib.prefix.prompts import Amounts, Seen, SourceDocument, draw
 from lib.texts import data_sets, listing, text_files
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ VERSION = 1
 INPUTS = ("tokenizer",)
 OPTIONAL_INPUTS = ("passages", "text", "corpus")
 SLUG = ("source", "prompt_tokens", "n_prompts", "seed")
+WHOLE, LINES = ".txt", (".jsonl", ".json")  # files whose bytes are text: one document, or a document a line
 NEEDS = {"passages": "passages", "text": "text", "files": "corpus"}  # the input that a source reads
 
 
@@ -60,7 +61,10 @@ class Config:
     subsets: draw from these subsets only; empty draws from all
     per_subset: whether `n_prompts` are drawn from each subset, instead of from all together
     max_documents: read only so many documents of the source; 0 reads all
-    n_prompts: how many prompts; 0 is one from every document that is long enough
+    n_prompts: how many prompts; 0 is all that documents give: one each, or `per_document`
+    per_document: at most so many prompts of one document, which do not overlap. Second ones are taken only where first
+        ones of all documents are too few
+    enough: how many prompts are enough where documents do not give `n_prompts`; null asks for all of them
     prompt_tokens: tokens of a prompt
     max_prompt_tokens: tokens of the longest prompt of the sweep, so that prompts of all lengths share document,
         position and suffix; 0 is `prompt_tokens`
@@ -86,16 +90,21 @@ class Config:
     max_prompt_tokens: int = 0
     suffix_tokens: int = 50
     seed: int = 0
+    per_document: int = added(1)
+    enough: int | None = added(None)
 
     def __post_init__(self) -> None:
         """Raise ValueError for lengths that give no prompts, and for a stream that may change."""
         at_least(1, prompt_tokens=self.prompt_tokens, suffix_tokens=self.suffix_tokens)
+        at_least(1, per_document=self.per_document, enough=self.enough)
         at_least(0, n_prompts=self.n_prompts, max_documents=self.max_documents, seed=self.seed)
         if self.max_prompt_tokens and self.max_prompt_tokens < self.prompt_tokens:
             raise ValueError(
                 f"max_prompt_tokens is {self.max_prompt_tokens}; it must be at least prompt_tokens "
                 f"({self.prompt_tokens}), or 0"
             )
+        if self.enough and self.n_prompts and self.enough > self.n_prompts:
+            raise ValueError(f"enough is {self.enough}; it must be at most n_prompts ({self.n_prompts})")
         if self.source == "hub" and not self.repo:
             raise ValueError("source hub: give repo (owner/name, or a folder)")
         if self.streaming and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
@@ -116,22 +125,53 @@ def hub(config: Config) -> "list[HubItem]":
     return [HubItem("dataset", config.repo, config.revision)]
 
 
+def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
+    """That a local corpus is too small for the prompts; "" if it may be large enough, or its text is compressed.
+
+    inputs: the configuration of each input.
+    """
+    corpus = inputs.get("corpus", {})
+    if config.source != "files" or not corpus.get("path"):
+        return ""
+    patterns = corpus["pattern"]
+    found = listing.list_files(Path(corpus["path"]), (patterns,) if isinstance(patterns, str) else patterns)
+    most = _most(config, found)
+    if most is None or most >= max(1, config.n_prompts):
+        return ""
+    fails = most < max(1, config.enough or config.n_prompts)
+    return (
+        f"prompts of {corpus['path']}: {config.n_prompts or 'any'} of {config.window_tokens} tokens each (suffix "
+        f"included) are asked for, but {len(found.files)} files of {sum(found.sizes):,} bytes give {most} at most, "
+        f"with {config.per_document} a document; "
+        + ("the task will fail: lower n_prompts, or set enough" if fails else "tables will say how many there were")
+    )
+
+
+def _most(config: Config, corpus: listing.Listing) -> int | None:
+    """The most prompts that the bytes can give, as a token stands for a byte at least; None for compressed text."""
+    kinds = [text_files.suffix(file) for file in corpus.files]
+    if not {WHOLE, *LINES}.issuperset(kinds):
+        return None
+    windows = [size // config.window_tokens for size in corpus.sizes]
+    return sum(min(config.per_document, n) if kind == WHOLE else n for kind, n in zip(kinds, windows))
+
+
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Draw the windows, check that they are enough, write."""
     from lib.models import loading
 
     tokenizer = loading.load_tokenizer(inputs["tokenizer"])
     documents = _chosen(config, documents_of(config, inputs))
-    windows, seen = draw(
-        documents, _encoder(tokenizer), config.window_tokens, config.n_prompts, config.seed, config.per_subset
-    )
+    amounts = Amounts(config.n_prompts, config.per_subset, config.per_document)
+    windows, seen = draw(documents, _encoder(tokenizer), config.window_tokens, amounts, config.seed)
     found: dict[str, int] = dict.fromkeys(config.subsets, 0)
     for window in windows:
         found[window.subset] = found.get(window.subset, 0) + 1
     _check(config, found, len(windows), seen)
     attributes = {"seed": config.seed, "window_tokens": config.window_tokens, "documents": seen.documents}
     prompts_file.write(out / places.PROMPTS, windows, config.prompt_tokens, config.suffix_tokens, tokenizer, attributes)
-    print(f"prompts: {len(windows)} of {seen.documents} documents; by subset: {_listed(found)}")
+    asked = f" of {config.n_prompts} asked for" if len(windows) < config.n_prompts else ""
+    print(f"prompts: {len(windows)}{asked}, of {seen.documents} documents; by subset: {_listed(found)}")
 
 
 def documents_of(config: Config, inputs: dict[str, Path]) -> Iterator[SourceDocument]:
@@ -199,14 +239,15 @@ def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
 
 
 def _check(config: Config, found: dict[str, int], total: int, seen: Seen) -> None:
-    """Raise TesseraError, with counts, if too few documents are long enough."""
-    least = max(1, config.n_prompts)
+    """Raise TesseraError, with counts, if the documents give too few prompts."""
+    least = max(1, config.enough or config.n_prompts)
     if total >= least and not (config.per_subset and any(count < least for count in found.values())):
         return
-    asked_for = f"{config.n_prompts or 'any'} prompts{' of each subset' if config.per_subset else ''}"
+    asked_for = f"{config.enough or config.n_prompts or 'any'} prompts{' of each subset' if config.per_subset else ''}"
     raise TesseraError(
-        f"asked for {asked_for}, but of {seen.documents} documents only {total} have {config.window_tokens} tokens "
-        f"(by subset: {_listed(found)}); lower n_prompts, max_prompt_tokens or suffix_tokens, or give more text"
+        f"asked for {asked_for}, but {seen.documents} documents give only {total} of {config.window_tokens} tokens, at "
+        f"most {config.per_document} each (by subset: {_listed(found)}); lower n_prompts, max_prompt_tokens or "
+        "suffix_tokens, raise per_document, set `enough`, or give more text"
     )
 
 

@@ -46,6 +46,7 @@ def submit(arguments: Namespace, console: Console) -> int:
         if not arguments.no_fetch:
             sweep = _fetch(arguments, sweep, console)
         console.print(printing.plan_table(sweep.plan, sweep.done()))
+        printing.print_foreseen(sweep.plan, console)
     if sweep.site:
         return _submit_to_slurm(arguments, sweep, console)
     return _run_here(arguments, sweep, console)

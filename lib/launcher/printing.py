@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from lib.base import places
 from lib.base.errors import UsageError
+from lib.launcher import foreseen
 from lib.plans import rates
 from lib.plans.plan import Plan, Task
 from lib.running import local, slurm, snapshot, submit, survey
@@ -23,10 +24,17 @@ def print_plan(plan: Plan, site: Cluster | None, finished_tasks: set[str], conso
     """Print all that is known of a plan before it runs."""
     console.print(headline(plan, site))
     console.print(plan_table(plan, finished_tasks))
+    print_foreseen(plan, console)
     if plan.parts:
         console.print(parts_table(plan))
     if any(task.resources.tokens for task in plan.tasks.values()):
         console.print(rates_table(plan))
+
+
+def print_foreseen(plan: Plan, console: Console) -> None:
+    """Print what stages foresee of their tasks."""
+    for text in foreseen.texts(plan):
+        console.print(f"[yellow]{escape(text)}[/]", highlight=False)
 
 
 def headline(plan: Plan, site: Cluster | None) -> str:

@@ -19,15 +19,20 @@ from lib.base.errors import TesseraError
 
 # Pickled weights (*.bin), other frameworks' weights and examples stay on the hub.
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+CODE, PICKLED = ("*.py",), ("pytorch_model*.bin",)  # what a model needs as well that asks for it
 
 
 @dataclass(frozen=True)
 class HubItem:
-    """One repository of the hub at one revision (a commit, or a branch or tag that `pin` turns into one)."""
+    """One repository of the hub at one revision (a commit, or a branch or tag that `pin` turns into one).
+
+    patterns: which files. Empty: MODEL_FILES of a model, every file of a data set.
+    """
 
     kind: Literal["model", "dataset"]
     repo: str
     revision: str = "main"
+    patterns: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.kind} {self.repo} at {self.revision}"
@@ -139,7 +144,8 @@ def _fetch(item: HubItem) -> Path:
         folder = Path(_download(item, local_files_only=False))
     except Exception as error:
         raise TesseraError(explain(item, error)) from error
-    if item.kind == "model" and not any(folder.rglob("*.safetensors")):
+    weights = ["*.safetensors", *(PICKLED if set(PICKLED) <= set(item.patterns) else ())]
+    if item.kind == "model" and not any(file for pattern in weights for file in folder.rglob(pattern)):
         raise TesseraError(f"{item}: no safetensors weights (pickled ones are not read); choose one that has them")
     return folder
 
@@ -147,7 +153,7 @@ def _fetch(item: HubItem) -> Path:
 def _download(item: HubItem, local_files_only: bool) -> str:
     return huggingface_hub.snapshot_download(
         item.repo, repo_type=item.kind, revision=item.revision, cache_dir=cache(), token=_token(),
-        allow_patterns=list(MODEL_FILES) if item.kind == "model" else None,
+        allow_patterns=list(item.patterns or MODEL_FILES) if item.kind == "model" else None,
         endpoint=os.environ.get("HF_ENDPOINT"), local_files_only=local_files_only,
     )  # fmt: skip
 

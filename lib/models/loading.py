@@ -1,7 +1,7 @@
 """Loads models and tokenizers from a directory that transformers saved, or that points into the hub cache.
 
-Everything is read offline, from safetensors, without code from the repository. Type and device are always the
-caller's choice, so that a file's own type never decides them.
+Everything is read offline, from safetensors, without code from the repository unless its hub.json says
+`trust_remote_code`. Type and device are always the caller's choice, so that a file's own type never decides them.
 """
 
 import json
@@ -17,7 +17,6 @@ from lib.models import hub
 # torch and transformers' Auto classes take seconds to import: functions that need them do so, the tokenizer's do not.
 DTYPES = ("float32", "bfloat16", "float16")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
-_OFFLINE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_causal_lm(directory: Path, dtype: str = "float32", device: str = "cpu") -> Any:
@@ -45,33 +44,36 @@ def load_tokenizer(directory: Path) -> Any:
         # transformers would silently make an empty tokenizer from config.json
         raise TesseraError(f"{directory}: no tokenizer in it (none of {', '.join(TOKENIZER_FILES)}); name another")
     try:
-        return _tokenizer_class(folder).from_pretrained(folder, **_OFFLINE)
+        return _tokenizer_class(folder).from_pretrained(folder, **_options(directory))
     except (OSError, ValueError, KeyError) as error:
         raise TesseraError(f"{directory}: the tokenizer cannot be read: {error}") from error
 
 
 def source(directory: Path) -> Path:
     """The folder that holds the files: the directory itself, or the hub snapshot that its hub.json names."""
-    pointer = Path(directory) / places.HUB
-    if not pointer.is_file():
+    pointer = _pointer(directory)
+    if not pointer or pointer.get("converted"):
         return Path(directory)
-    try:
-        entry = json.loads(pointer.read_text())
-        item = hub.HubItem("model", entry["repo"], entry["revision"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise TesseraError(f"{pointer}: does not name a hub model ({error!r}); delete it and run again") from error
-    return hub.local_snapshot(item)
+    patterns = (*hub.MODEL_FILES, *hub.CODE) if runs_code(directory) else ()
+    return hub.local_snapshot(hub.HubItem("model", pointer["repo"], pointer["revision"], patterns))
+
+
+def runs_code(directory: Path) -> bool:
+    """Whether the model runs code of its repository: its hub.json says `trust_remote_code`."""
+    return bool(_pointer(directory).get("trust_remote_code"))
 
 
 def check(directory: Path) -> None:
-    """Read configuration, tokenizer and the header of every weight file, without loading the weights.
+    """Read configuration, tokenizer, code and the header of every weight file, without loading the weights.
 
     Raises TesseraError naming what is missing or damaged.
     """
     folder = source(directory)
     _configuration(Path(directory), folder)
     load_tokenizer(directory)
-    for file in _weight_files(directory, folder):
+    if runs_code(directory):
+        _check_code(folder)
+    for file in weight_files(directory, folder):
         try:
             with safe_open(file, framework="np") as weights:
                 weights.keys()
@@ -99,15 +101,33 @@ def save(model: Any, tokenizer: Any, directory: Path) -> None:
     tokenizer.save_pretrained(directory)
 
 
+def _pointer(directory: Path) -> dict[str, Any]:
+    """What hub.json says; nothing if there is none."""
+    file = Path(directory) / places.HUB
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text())
+        return {**found, "repo": found["repo"], "revision": found["revision"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise TesseraError(f"{file}: does not name a hub model ({error!r}); delete it and run again") from error
+
+
+def _options(directory: Path) -> dict[str, Any]:
+    return {"local_files_only": True, "trust_remote_code": runs_code(directory)}
+
+
 def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) -> Any:
     folder = source(directory)
     check_dtype(dtype)
     _check_kind(directory, _configuration(directory, folder), other_kind)
-    _weight_files(directory, folder)
+    weight_files(directory, folder)
+    if runs_code(directory):
+        print(f"{directory}: runs code of its repository (trust_remote_code)", flush=True)
     _no_progress_bars()
     try:
         model, report = auto.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **_OFFLINE
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(directory)
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise TesseraError(f"{directory}: the model cannot be loaded: {error}") from error
@@ -133,9 +153,31 @@ def _configuration(directory: Path, folder: Path) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, **_OFFLINE)
+        return AutoConfig.from_pretrained(folder, **_options(directory))
     except (OSError, ValueError, KeyError) as error:
-        raise TesseraError(f"{folder / 'config.json'}: not a model that transformers knows: {error}") from error
+        file = folder / "config.json"
+        if "auto_map" in json.loads(file.read_text()) and not runs_code(directory):
+            raise TesseraError(
+                f"{file}: not a model that transformers knows; it needs code of its repository, which is not run "
+                "unless the stage hub_model has `trust_remote_code: true` for this model (sweeps/common/models.yaml)"
+            ) from error
+        raise TesseraError(f"{file}: not a model that transformers knows: {error}") from error
+
+
+def _check_code(folder: Path) -> None:
+    """Import the model's class, so that code that does not run is found before weights are loaded."""
+    import transformers
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    name = json.loads((folder / "config.json").read_text()).get("auto_map", {}).get("AutoModelForCausalLM")
+    try:
+        if name:
+            get_class_from_dynamic_module(name, folder, local_files_only=True)
+    except Exception as error:  # whatever the code of others may raise
+        raise TesseraError(
+            f"{folder}: its code ({name}) does not run with transformers {transformers.__version__}: {error}; choose a "
+            "revision whose code does, or another model"
+        ) from error
 
 
 def _check_kind(directory: Path, config: Any, other_kind: str) -> None:
@@ -152,7 +194,8 @@ def _check_complete(directory: Path, report: dict[str, Any]) -> None:
         raise TesseraError(f"{directory}: the weights lack {', '.join(lacking[:4])}; fetch or make the model again")
 
 
-def _weight_files(directory: Path, folder: Path) -> list[Path]:
+def weight_files(directory: Path, folder: Path) -> list[Path]:
+    """The safetensors files of a folder. Raises TesseraError that names the directory if one is not there."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         files = sorted(set(json.loads(index.read_text())["weight_map"].values()))

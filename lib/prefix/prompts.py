@@ -2,7 +2,10 @@
 
 A window of prompt and suffix lies inside one document. Documents are drawn uniformly among those that are long enough,
 in one pass and bounded memory: every document has a priority, drawn by (seed, document), and the lowest win. The
-position is drawn by (seed, document) as well. So the same windows come out for every model with that tokenizer.
+positions are drawn by (seed, document) as well. So the same windows come out for every model with that tokenizer.
+
+A document may give several windows, which do not overlap. Second ones are taken only where first ones of all documents
+are too few, third ones only then, and so on: windows of one document say less than those of several.
 """
 
 import heapq
@@ -37,6 +40,11 @@ class Window:
     repetitions: int
 
 
+# The turn of a window in its document and the priority of the document, both negative, so that the worst of a heap
+# comes first; then the document.
+Ranked = tuple[int, float, int, Window]
+
+
 @dataclass
 class Seen:
     """Counts of one pass over the documents; `too_short` counts only those that were examined."""
@@ -45,33 +53,37 @@ class Seen:
     too_short: int = 0
 
 
+@dataclass(frozen=True)
+class Amounts:
+    """How many windows: `wanted` of all documents together, or `per_subset` of each subset (0: all there are), and at
+    most `per_document` of each document."""
+
+    wanted: int
+    per_subset: bool = False
+    per_document: int = 1
+
+
 def draw(
     documents: Iterable[SourceDocument],
     encode: Callable[[str], Sequence[int]],
     length: int,
-    wanted: int,
+    amounts: Amounts,
     seed: int,
-    per_subset: bool = False,
 ) -> tuple[list[Window], Seen]:
-    """Windows of `length` ids from `wanted` documents (0: all that are long enough), in the order of the documents.
-
-    per_subset: `wanted` of each subset. Returns fewer when there are too few documents; the caller checks.
-    """
-    kept: dict[str, list[tuple[float, int, Window]]] = {}
+    """Windows of `length` ids, in the order of the documents; fewer where these hold fewer, which the caller checks."""
+    kept: dict[str, list[Ranked]] = {}
     seen = Seen()
     for (number, document), priority in zip(enumerate(documents), priorities(seed)):
         seen.documents += 1
-        best = kept.setdefault(document.subset if per_subset else "", [])
-        full = bool(wanted) and len(best) == wanted
-        if full and -best[0][0] <= priority:
-            continue  # it would not be chosen, however long
-        window = _window(document, number, encode, length, seed)
-        if window is None:
-            seen.too_short += 1
-            continue
-        (heapq.heapreplace if full else heapq.heappush)(best, (-priority, number, window))
-    windows = [window for best in kept.values() for _, _, window in best]
-    return sorted(windows, key=lambda window: window.document), seen
+        best = kept.setdefault(document.subset if amounts.per_subset else "", [])
+        if _full(best, amounts.wanted) and best[0][:2] >= (0, -priority):
+            continue  # its first window would not be chosen, however long it is
+        windows = _windows(document, number, encode, length, seed, amounts.per_document)
+        seen.too_short += not windows
+        for turn, window in enumerate(windows):
+            _keep(best, (-turn, -priority, number, window), amounts.wanted)
+    chosen = [window for best in kept.values() for *_, window in best]
+    return sorted(chosen, key=lambda window: (window.document, window.position)), seen
 
 
 def priorities(seed: int) -> Iterator[float]:
@@ -88,13 +100,38 @@ def split(windows: Sequence[Window], n_prompt: int, n_suffix: int) -> tuple[NDAr
     return ids[:, ids.shape[1] - n_suffix - n_prompt : ids.shape[1] - n_suffix], ids[:, ids.shape[1] - n_suffix :]
 
 
-def _window(
-    document: SourceDocument, number: int, encode: Callable[[str], Sequence[int]], length: int, seed: int
-) -> Window | None:
+def _full(best: list[Ranked], wanted: int) -> bool:
+    return bool(wanted) and len(best) == wanted
+
+
+def _keep(best: list[Ranked], ranked: Ranked, wanted: int) -> None:
+    """Add to the heap of the `wanted` best windows, whose worst comes first."""
+    if not _full(best, wanted):
+        heapq.heappush(best, ranked)
+    elif best[0][:2] < ranked[:2]:
+        heapq.heapreplace(best, ranked)
+
+
+def _windows(
+    document: SourceDocument, number: int, encode: Callable[[str], Sequence[int]], length: int, seed: int, most: int
+) -> list[Window]:
+    """Up to `most` windows of one document, in the order in which they are taken."""
     if len(document.text.encode()) < length:  # a token stands for a byte at least
-        return None
+        return []
     ids = np.asarray(encode(document.text), dtype=np.int64)
-    if len(ids) < length:
-        return None
-    position = int(generator(seed, "positions of prompts", number).integers(len(ids) - length + 1))
-    return Window(number, position, ids[position : position + length].copy(), document.subset, document.repetitions)
+    return [
+        Window(number, at, ids[at : at + length].copy(), document.subset, document.repetitions)
+        for at in _positions(len(ids), length, most, generator(seed, "positions of prompts", number))
+    ]
+
+
+def _positions(n_ids: int, length: int, most: int, draws: np.random.Generator) -> list[int]:
+    """Where min(most, n_ids // length) windows that do not overlap begin, in random order.
+
+    The ids between them are split by independent uniform cuts; one window is uniform over its places.
+    """
+    count = min(most, n_ids // length)
+    if not count:
+        return []
+    cuts = np.sort(draws.integers(n_ids - count * length + 1, size=count))
+    return draws.permutation(cuts + length * np.arange(count)).tolist()

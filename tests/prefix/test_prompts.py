@@ -12,7 +12,7 @@ from lib.base import hdf5
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 from lib.prefix import prompts, prompts_file
-from lib.prefix.prompts import SourceDocument
+from lib.prefix.prompts import Amounts, SourceDocument
 
 
 def encode(text: str) -> list[int]:
@@ -32,7 +32,7 @@ def test_the_lowest_priorities_among_the_long_enough(
     shape: list, length: int, wanted: int, per_subset: bool, seed: int
 ) -> None:
     documents = [document(number, *entry) for number, entry in enumerate(shape)]
-    windows, seen = prompts.draw(documents, encode, length, wanted, seed, per_subset)
+    windows, seen = prompts.draw(documents, encode, length, Amounts(wanted, per_subset), seed)
     ranks = list(itertools.islice(prompts.priorities(seed), len(documents)))
     expected: set[int] = set()
     for subset in ("a", "b") if per_subset else ("ab",):
@@ -46,28 +46,71 @@ def test_the_lowest_priorities_among_the_long_enough(
         assert (window.subset, window.repetitions) == (documents[window.document].subset, window.document % 3)
 
 
+@given(DOCUMENTS, st.integers(1, 4), st.integers(0, 12), st.integers(1, 4), st.integers(0, 3))
+def test_second_windows_only_where_first_ones_are_too_few(
+    shape: list, length: int, wanted: int, most: int, seed: int
+) -> None:
+    documents = [document(number, *entry) for number, entry in enumerate(shape)]
+    windows, _ = prompts.draw(documents, encode, length, Amounts(wanted, per_document=most), seed)
+    room = [min(most, size // length) for size, _ in shape]
+    taken = np.bincount([window.document for window in windows], minlength=len(shape)).tolist()
+    ranks = list(itertools.islice(prompts.priorities(seed), len(documents)))
+    turns = sorted((turn, ranks[n], n) for n, there in enumerate(room) for turn in range(there))
+    expected = [number for _, _, number in turns[: wanted or None]]
+    assert taken == np.bincount(expected, minlength=len(shape)).tolist()
+    places = [(window.document, window.position) for window in windows]
+    assert places == sorted(places)
+    for (one, first), (other, second) in itertools.pairwise(places):
+        assert one != other or second - first >= length
+    for window in windows:
+        ids = encode(documents[window.document].text)
+        assert window.ids.tolist() == ids[window.position : window.position + length]
+
+
+def test_one_window_a_document_is_drawn_as_before_there_were_several() -> None:
+    documents = [document(number, 40) for number in range(9)]
+    windows, _ = prompts.draw(documents, encode, 7, Amounts(0), 3)
+    expected = [int(generator(3, "positions of prompts", number).integers(40 - 7 + 1)) for number in range(9)]
+    assert [window.position for window in windows] == expected
+
+
+def test_one_long_document_gives_windows_everywhere_in_it() -> None:
+    """One file without documents: a tenth of its windows, spread evenly, each in any turn."""
+    drawn = [prompts.draw([document(0, 3000)], encode, 10, Amounts(30, per_document=30), seed)[0] for seed in range(60)]
+    assert {len(windows) for windows in drawn} == {30}
+    places = np.array([window.position for windows in drawn for window in windows])
+    assert stats.kstest(places / 2990, "uniform").pvalue > 0.001
+    first = [
+        prompts.draw([document(0, 3000)], encode, 10, Amounts(1, per_document=30), seed)[0][0].position
+        for seed in range(300)
+    ]
+    assert stats.kstest(np.array(first) / 2990, "uniform").pvalue > 0.001
+
+
 def test_only_documents_that_may_win_are_encoded() -> None:
     encoded = []
     documents = [document(number, 5) for number in range(5000)]
-    prompts.draw(documents, lambda text: encoded.append(text) or encode(text), 5, 20, seed=0)
+    prompts.draw(documents, lambda text: encoded.append(text) or encode(text), 5, Amounts(20), seed=0)
     assert len(encoded) < 300  # about 20 (1 + ln(5000 / 20))
 
 
 def test_documents_and_positions_are_uniform() -> None:
     documents = [document(number, 8) for number in range(10)]
-    drawn = [window for seed in range(400) for window in prompts.draw(documents, encode, 5, 3, seed)[0]]
+    drawn = [window for seed in range(400) for window in prompts.draw(documents, encode, 5, Amounts(3), seed)[0]]
     for values, size in (([w.document for w in drawn], 10), ([w.position for w in drawn], 4)):
         assert stats.chisquare(np.bincount(values, minlength=size)).pvalue > 0.001
 
 
 def test_more_prompts_keep_those_of_fewer() -> None:
     documents = [document(number, 20) for number in range(60)]
-    few, many = ({w.document: w.position for w in prompts.draw(documents, encode, 9, n, 7)[0]} for n in (10, 30))
+    few, many = (
+        {w.document: w.position for w in prompts.draw(documents, encode, 9, Amounts(n), 7)[0]} for n in (10, 30)
+    )
     assert few.items() <= many.items()
 
 
 def test_shorter_prompts_are_the_end_of_longer_ones() -> None:
-    windows, _ = prompts.draw([document(number, 30) for number in range(4)], encode, 12, 0, 0)
+    windows, _ = prompts.draw([document(number, 30) for number in range(4)], encode, 12, Amounts(0), 0)
     long, short = (prompts.split(windows, n, 4) for n in (8, 3))
     np.testing.assert_array_equal(short[0], long[0][:, -3:])
     np.testing.assert_array_equal(short[1], long[1])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lib.studies.prefix.tables import Attack
 
 READ = ("score_generations",)
-SAME = ("model", "prompt_tokens")  # leaves that share these labels are of several corpora, which are pooled
+SAME = ("model", "prompt_tokens", "decoding", "draw")  # leaves that share these are of several corpora: pooled
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
@@ -36,12 +36,12 @@ def whole(plan: Plan, finished: set[str]) -> set[str]:
 
 
 def read_attacks(root: Path, plan: Plan, leaves: list[Leaf]) -> Iterator["Attack"]:
-    """The attack on every model by every prompt length, corpora pooled. Checks every checksum."""
+    """The attack on every model by every prompt length, decoding and draw, corpora pooled. Checks every checksum."""
     from lib.studies.prefix import tables
 
     groups: dict[tuple, list[Leaf]] = {}
     for leaf in leaves:
-        groups.setdefault(tuple(leaf.labels[name] for name in SAME), []).append(leaf)
+        groups.setdefault(tuple(leaf.labels.get(name) for name in SAME), []).append(leaf)
     for group in groups.values():
         yield tables.pool([_attack(root, plan, leaf) for leaf in group])
 
@@ -52,7 +52,15 @@ def _attack(root: Path, plan: Plan, leaf: Leaf) -> "Attack":
     task = plan.tasks[leaf.digest]
     parts = [_verified(root, plan, part, places.GENERATIONS) for part in task.inputs["generations"]]
     scores = _verified(root, plan, leaf.digest, places.PREFIX_SCORES)
-    return reading.read(str(leaf.labels["model"]), parts, scores, _trained_on(plan, task))
+    given = {name: leaf.labels[name] for name in ("decoding", "corpus", "draw") if name in leaf.labels}
+    labels = reading.Labels(str(leaf.labels["model"]), **given, asked=_asked(plan, task))
+    return reading.read(labels, parts, scores, _trained_on(plan, task))
+
+
+def _asked(plan: Plan, task: Task) -> int:
+    """How many prompts were asked for, of the whole corpus; 0 where that is open."""
+    config = plan.tasks[str(task.inputs["prompts"])].config
+    return 0 if config.get("per_subset") else config.get("n_prompts", 0)
 
 
 def _trained_on(plan: Plan, task: Task) -> bool:

@@ -1,6 +1,6 @@
 """Figures of the prefix study: tables in, matplotlib figures out. A family keeps its colour, a size its marker.
 
-Error bars are 95 % Wilson intervals.
+Error bars are 95 % intervals over documents. Several decodings have panels of their own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 from lib.reporting import drawing
-from lib.studies.prefix.tables import ALL, OWN
-from lib.studies.prefix.words import FAMILIES, all_prompts, family_name, millions, title_of
+from lib.studies.prefix.tables import ALL
+from lib.studies.prefix.words import FAMILIES, all_prompts, family_name, millions, named, overall, own_distribution
 
 MORE_COLOURS = ("#56B4E9", drawing.GREY, "#000000", "#F0E442")
 MARKERS = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
@@ -27,7 +27,7 @@ SPREAD = 0.6  # share of the room between two types of text that the models of o
 
 def size_figure(memorized: pd.DataFrame) -> Figure:
     """Share memorized against parameters, one line per family, one panel per prompt length."""
-    rows, colours = all_prompts(memorized), _colours(memorized)
+    rows, colours = named(all_prompts(memorized)), _colours(memorized)
 
     def panel(axes: Axes, title: str) -> None:
         _logarithmic(axes, rows["n_parameters"], least=SIZE_ROOM)
@@ -42,21 +42,24 @@ def size_figure(memorized: pd.DataFrame) -> Figure:
 
 
 def length_figure(memorized: pd.DataFrame) -> Figure:
-    """Share memorized against prompt length, one line per model."""
+    """Share memorized against prompt length, one line per model, one panel per decoding."""
     rows, styles = all_prompts(memorized), _styles(memorized)
+    decodings = list(dict.fromkeys(rows["decoding"]))
+    titles = dict(zip(decodings if len(decodings) > 1 else ["all prompts"], decodings))
 
     def panel(axes: Axes, title: str) -> None:
         _ticks(axes, sorted(set(rows["prompt_tokens"])))
-        _lines(axes, rows, "prompt_tokens", styles)
+        _lines(axes, rows[rows["decoding"] == titles[title]], "prompt_tokens", styles)
         _from_zero(axes, rows)
 
-    return drawing.panels(["all prompts"], panel, "tokens of the prompt", SHARE)
+    return drawing.panels(list(titles), panel, "tokens of the prompt", SHARE)
 
 
 def repetition_figure(memorized: pd.DataFrame) -> Figure:
     """Share memorized against how often a passage occurs in the training text, one line per model."""
     styles = _styles(memorized)
-    rows = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].notna()]
+    rows = named(overall(memorized))
+    rows = rows[(rows["subset"] == ALL) & rows["repetitions"].notna()]
 
     def panel(axes: Axes, title: str) -> None:
         _ticks(axes, sorted(set(rows["repetitions"])))
@@ -69,7 +72,8 @@ def repetition_figure(memorized: pd.DataFrame) -> Figure:
 def subset_figure(memorized: pd.DataFrame) -> Figure:
     """Share memorized for every type of text, one mark per model, one panel per prompt length."""
     styles = _styles(memorized)
-    rows = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
+    rows = named(overall(memorized))
+    rows = rows[(rows["subset"] != ALL) & rows["repetitions"].isna()]
     names = sorted(set(rows["subset"]), reverse=True)  # the first one on top
     models = list(dict.fromkeys(rows["model"]))
 
@@ -86,8 +90,7 @@ def subset_figure(memorized: pd.DataFrame) -> Figure:
 
 def extraction_figure(extraction: pd.DataFrame) -> Figure:
     """Share of prompts extractable within n samples, one line per model, one panel per p; the longest prompts."""
-    styles = _styles(extraction)
-    rows = extraction[(extraction["subset"] == ALL) & (extraction["sampling"] == OWN)]
+    styles, rows = _styles(extraction), own_distribution(extraction)
     rows = rows[rows["prompt_tokens"] == rows["prompt_tokens"].max()]
     titles = {f"p = {p:g}": p for p in sorted(set(rows["p"]))}
 
@@ -158,11 +161,11 @@ def _ticks(axes: Axes, values: Sequence[int]) -> None:
 
 
 def _titles(rows: pd.DataFrame) -> list[str]:
-    return [title_of(int(tokens)) for tokens in sorted(set(rows["prompt_tokens"]))]
+    return list(dict.fromkeys(rows.sort_values(["prompt_tokens", "decoding"], kind="stable")["title"]))
 
 
 def _titled(rows: pd.DataFrame, title: str) -> pd.DataFrame:
-    return rows[[title_of(int(tokens)) == title for tokens in rows["prompt_tokens"]]]
+    return rows[rows["title"] == title]
 
 
 def _colours(table: pd.DataFrame) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """The prefix study in words: what its figures show, and what a reader must know before quoting them."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
 from lib.reporting.cells import p_value, percent
-from lib.studies.prefix.tables import ALL, OWN
-from lib.studies.prefix.words import all_prompts, family_name, millions, title_of
+from lib.studies.prefix.tables import ALL
+from lib.studies.prefix.words import all_prompts, family_name, millions, named, overall, own_distribution, title_of
 
 Tables = Mapping[str, pd.DataFrame]
 FEW_PROMPTS = 100
@@ -16,10 +17,11 @@ SIGNIFICANT = 0.05
 
 
 def in_words(tables: Tables) -> list[str]:
-    """Paragraphs: the model that repeats most; effects of size, prompt length, repetition, type of text; sampling."""
+    """Paragraphs: who repeats most; effects of size, draw, prompt length, repetition, type of text; sampling."""
     memorized = tables["memorized"]
     return [
         *_most(memorized),
+        *_draws(memorized),
         *_families(tables["differences"]),
         *_lengths(memorized),
         *_repetitions(memorized),
@@ -35,25 +37,45 @@ def warnings(tables: Tables) -> list[str]:
     few = memorized[memorized["n_prompts"] < FEW_PROMPTS]
     if len(few):
         texts.append(f"Only {few['n_prompts'].min()} prompts for {_listed(few)}: the intervals are wide.")
+    texts += [*_fewer(tables["memorized"]), *_one_document(memorized)]
     if not memorized["memorized"].any():
         texts.append("No model repeated any suffix whole, so that models cannot be compared.")
     return [*texts, *_copied(tables["scores"]), *_unpaired(memorized, tables["differences"])]
 
 
-def _copied(scores: pd.DataFrame) -> Iterator[str]:
-    for row in scores[(scores["subset"] == ALL) & (scores["memorized_in_prompt"] > 0)].itertuples():
+def _fewer(memorized: pd.DataFrame) -> Iterator[str]:
+    """Corpora that gave fewer prompts than were asked for."""
+    rows = overall(memorized)
+    short = rows[rows["repetitions"].isna() & (rows["n_prompts"] < rows["asked"])]
+    for (subset, found, asked), mine in short.groupby(["subset", "n_prompts", "asked"]):
+        name = "All prompts" if subset == ALL else subset
+        yield f"{name}: {found:,} of {asked:,} prompts asked for ({_listed(mine)}); the documents gave no more."
+
+
+def _one_document(memorized: pd.DataFrame) -> Iterator[str]:
+    alone = memorized[(memorized["n_documents"] == 1) & (memorized["n_prompts"] > 1)]
+    if len(alone):
         yield (
-            f"{row.model}, {title_of(row.prompt_tokens)}: {row.memorized_in_prompt} of its memorized suffixes can be "
+            f"All prompts of {_listed(alone)} are of one document: intervals and tests are of that document alone, and "
+            "say nothing of others."
+        )
+
+
+def _copied(scores: pd.DataFrame) -> Iterator[str]:
+    rows = named(overall(scores))
+    for row in rows[(rows["subset"] == ALL) & (rows["memorized_in_prompt"] > 0)].itertuples():
+        yield (
+            f"{row.model}, {row.title}: {row.memorized_in_prompt} of its memorized suffixes can be "
             f"copied from the prompt itself. Without such prompts its share is {percent(row.share_not_in_prompt)}."
         )
 
 
 def _most(memorized: pd.DataFrame) -> Iterator[str]:
-    for tokens, rows in all_prompts(memorized).groupby("prompt_tokens"):
+    for (_, _, title), rows in named(all_prompts(memorized)).groupby(["prompt_tokens", "decoding", "title"]):
         top = rows.loc[rows["share"].idxmax()]
         sizes = [_growth(str(family), mine) for family, mine in rows.groupby("family") if len(mine) > 1]
         most = (
-            f"With {title_of(int(str(tokens)))}, {top['model']} repeats most: {percent(top['share'])} of "
+            f"With {title}, {top['model']} repeats most: {percent(top['share'])} of "
             f"{top['n_prompts']:,} suffixes whole (95 % interval {percent(top['low'])} to {percent(top['high'])})."
         )
         yield " ".join([most, *sizes])
@@ -71,21 +93,36 @@ def _growth(family: str, rows: pd.DataFrame) -> str:
 
 def _families(differences: pd.DataFrame) -> Iterator[str]:
     """Pairs of models of two families and about the same size, on the same prompts."""
-    for row in differences[differences["subset"] == ALL].itertuples():
+    rows = named(overall(differences))
+    for row in rows[rows["subset"] == ALL].itertuples():
         ratio = row.n_parameters / row.other_n_parameters
         if row.family == row.other_family or not 1 / NEAR_SIZE <= ratio <= NEAR_SIZE:
             continue
         verdict = "a difference" if row.p_value < SIGNIFICANT else "no clear difference"
         yield (
-            f"On the same {row.n_prompts:,} {title_of(row.prompt_tokens)}, {row.model} repeats {row.memorized} "
+            f"On the same {row.n_prompts:,} {row.title}, {row.model} repeats {row.memorized} "
             f"suffixes and {row.other_model} {row.other_memorized}, with {row.only_model} repeated only by the "
             f"former and {row.only_other} only by the latter: {verdict} "
-            f"(McNemar's exact test, p = {p_value(row.p_value)})."
+            f"({_test(row)}, p = {p_value(row.p_value)})."
         )
 
 
+def _draws(memorized: pd.DataFrame) -> Iterator[str]:
+    """How far the share depends on which prompts were drawn."""
+    rows = named(all_prompts(memorized))
+    for row in rows[(rows["n_draws"] > 1) & (rows["draws_low"] < rows["draws_high"])].itertuples():
+        yield (
+            f"{row.who}, {title_of(row.prompt_tokens)}: {percent(row.share)} over {row.n_draws} draws of prompts (95 % "
+            f"interval over draws {percent(max(row.draws_low, 0))} to {percent(min(row.draws_high, 1))})."
+        )
+
+
+def _test(row: Any) -> str:
+    return "McNemar's exact test" if row.n_documents in (1, row.n_prompts) else "exact test over documents"
+
+
 def _lengths(memorized: pd.DataFrame) -> Iterator[str]:
-    for model, rows in all_prompts(memorized).groupby("model", sort=False):
+    for model, rows in named(all_prompts(memorized)).groupby("who", sort=False):
         if len(rows) > 1:
             rows = rows.sort_values("prompt_tokens")
             short, long = rows.iloc[0], rows.iloc[-1]
@@ -96,16 +133,18 @@ def _lengths(memorized: pd.DataFrame) -> Iterator[str]:
 
 
 def _repetitions(memorized: pd.DataFrame) -> Iterator[str]:
-    rows = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].notna()]
-    for model, mine in _longest(rows).groupby("model", sort=False):
+    rows = named(overall(memorized))
+    rows = rows[(rows["subset"] == ALL) & rows["repetitions"].notna()]
+    for model, mine in _longest(rows).groupby("who", sort=False):
         mine = mine.sort_values("repetitions")
         shares = ", ".join(f"{percent(row.share)} at {row.repetitions}" for row in mine.itertuples())
         yield f"{model}, by how often a passage occurs in its training text ({_tokens(mine)}): {shares}."
 
 
 def _subsets(memorized: pd.DataFrame) -> Iterator[str]:
-    rows = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
-    for model, mine in _longest(rows).groupby("model", sort=False):
+    rows = named(overall(memorized))
+    rows = rows[(rows["subset"] != ALL) & rows["repetitions"].isna()]
+    for model, mine in _longest(rows).groupby("who", sort=False):
         most, least = mine.loc[mine["share"].idxmax()], mine.loc[mine["share"].idxmin()]
         if most["share"] > least["share"]:
             yield (
@@ -115,8 +154,8 @@ def _subsets(memorized: pd.DataFrame) -> Iterator[str]:
 
 
 def _extraction(extraction: pd.DataFrame) -> Iterator[str]:
-    chosen = (extraction["subset"] == ALL) & (extraction["sampling"] == OWN) & (extraction["p"] == P)
-    rows = _longest(extraction[chosen & (extraction["n"] == SAMPLES)])
+    rows = own_distribution(extraction)
+    rows = _longest(rows[(rows["p"] == P) & (rows["n"] == SAMPLES)])
     shares = [f"{row.model} {percent(row.share)}" for row in rows.itertuples()]
     if shares:
         yield (

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,19 @@ COPIED = ("row", "prompt", "suffix", "document", "subset", "repetitions")
 SAME = ("family", "n_parameters", "decoding_kind", "decoding_temperature", "decoding_top_k", "decoding_top_p")
 
 
-def read(model: str, generations: Sequence[Path], scores: Path, repetitions_known: bool = True) -> Attack:
+@dataclass(frozen=True)
+class Labels:
+    """What a sweep says of an attack: the model, how it decoded, of which corpus and draw its prompts are, and how many
+    of these were asked for (0: as many as there are)."""
+
+    model: str
+    decoding: str = ""
+    corpus: str = ""
+    draw: int = 0
+    asked: int = 0
+
+
+def read(labels: Labels, generations: Sequence[Path], scores: Path, repetitions_known: bool = True) -> Attack:
     """The attack on one model: every part of its generations.h5, and prefix_scores.h5.
 
     repetitions_known: whether the repetitions of the prompts are in the text that this model was trained on.
@@ -34,8 +47,10 @@ def read(model: str, generations: Sequence[Path], scores: Path, repetitions_know
         raise TesseraError(f"{scores}: it is not of the {n} prompts in {generations[0]} and the other parts")
     known = columns["repetitions"].astype(np.int64)
     return Attack(
-        model=model, family=str(about["family"]), n_parameters=int(about["n_parameters"]), prompt_tokens=n_prompt,
-        suffix_tokens=columns["suffix"].shape[1], prompts=_digest(columns["prompt"], columns["suffix"]),
+        model=labels.model, family=str(about["family"]), n_parameters=int(about["n_parameters"]),
+        prompt_tokens=n_prompt, suffix_tokens=columns["suffix"].shape[1], decoding=labels.decoding,
+        prompts=_digest(columns["prompt"], columns["suffix"]), corpus=np.full(n, labels.corpus),
+        draw=np.full(n, labels.draw), asked=np.full(n, labels.asked),
         document=columns["document"].astype(np.int64), subset=np.char.decode(columns["subset"], "utf-8"),
         repetitions=known if repetitions_known else np.zeros_like(known),
         columns={name: columns[name] for name in COLUMNS}, sampling=_sampling(about),

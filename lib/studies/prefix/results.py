@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,11 +20,17 @@ from lib.studies.prefix.words import millions
 METHODS = {
     "Prompts": "A prompt is the last tokens of a window inside one document; the next tokens are the true suffix. "
     "Models with the same tokenizer have the same prompts. Prompts of all lengths end at the same place.",
-    "Memorized": "The continuation begins with the whole true suffix, token for token. Intervals are Wilson's, 95 %.",
+    "Memorized": "The continuation begins with the whole true suffix, token for token. Intervals are Wilson's, 95 %. "
+    "The unit is the document: where it gives several prompts, their number is divided by the design effect of "
+    "documents, estimated from the prompts (Rao and Scott 1992), at least 1, with the correction for few documents.",
+    "Draws": "Where prompts were drawn several times, a row without a draw covers all of them. Its interval is over "
+    "documents, a document of two draws being one; draws_low and draws_high are the t interval over draws.",
     "Suffix in the prompt": "Such suffixes can be copied without any memory. They count as memorized here, and are "
     "counted separately in the table `scores`.",
     "Differences": "Two models on the same prompts are compared by McNemar's exact test: of the prompts that only one "
-    "of them memorized, does each have half? p-values are of single comparisons, not corrected for their number.",
+    "of them memorized, does each have half? Where a document gives several prompts, the exact randomization test "
+    "takes its place, which turns the sign of whole documents around. p-values are of single comparisons, not "
+    "corrected for their number.",
     "Extraction": "A suffix of probability p_z is (n, p)-discoverable when n >= ln(1 - p) / ln(1 - p_z) (Hayes et al. "
     "2024). p_z is the model's own probability of the true suffix given the prompt, for sampling at temperature 1 with "
     "nothing cut off. Where ids were sampled differently, that probability is given as well.",
@@ -56,7 +63,7 @@ def write(root: Path, name: str, attacks: Iterable[Attack], description: Descrip
 
 def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     """Every figure that the tables allow, with its title and caption."""
-    memorized, bars = found["memorized"], "Bars are 95 % Wilson intervals."
+    memorized, bars = found["memorized"], "Bars are 95 % Wilson intervals, with the document as the unit."
     everything = words.all_prompts(memorized)
     drawn = []
     if everything["n_parameters"].nunique() > 1:
@@ -82,9 +89,13 @@ def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
 
 def _write_texts(folder: Path, attack: Attack) -> pd.DataFrame:
     """The published columns of one model and prompt length; returns its rankings."""
-    stem = places.slug(f"samples_{attack.model}_{attack.prompt_tokens}")
+    stem = places.slug("_".join(["samples", *map(str, _name(attack))]))
     _write_csv(folder / f"{stem}.csv", tables.samples_table(attack))
     return tables.rankings_table(attack)
+
+
+def _name(attack: Attack) -> tuple:
+    return attack.model, attack.prompt_tokens, *([attack.decoding] if attack.decoding else []), *attack.draws
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -101,6 +112,10 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     """What the report shows of the tables."""
     memorized, scores = found["memorized"], found["scores"]
     listed = [report_table("memorized", "Share memorized by prompt length. All rows:", summary(found), memorized)]
+    drawn = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].isna() & memorized["draw"].notna()]
+    if drawn["draw"].nunique() > 1:
+        listed.append(report_table("memorized_by_draw", "By draw of prompts:", _pivot(drawn, "draw"), drawn))
+    memorized = words.overall(memorized)
     subsets = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
     if subsets["subset"].nunique() > 1:
         listed.append(report_table("memorized_by_subset", "By type of text:", _pivot(subsets, "subset"), subsets))
@@ -122,7 +137,8 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
 
 def _pivot(rows: pd.DataFrame, across: str, spell=str) -> TextTable:
     """Shares: a row for each model (and prompt length, unless that is `across`), a column for each value across."""
-    by = ["model"] if across == "prompt_tokens" else ["model", "prompt_tokens"]
+    rows = words.named(rows)
+    by = ["who"] if across == "prompt_tokens" else ["who", "prompt_tokens"]
     steps = sorted(set(rows[across]))
     lines = []
     for key, mine in rows.groupby(by, sort=False):
@@ -134,26 +150,29 @@ def _pivot(rows: pd.DataFrame, across: str, spell=str) -> TextTable:
 
 def _differences(table: pd.DataFrame) -> TextTable:
     header = ["model", "other model", "prompt tokens", "prompts", "only model", "only other", "difference", "p"]
-    rows = table[(table["subset"] == ALL) & (table["family"] != table["other_family"])]
+    rows = words.named(words.overall(table))
+    rows = rows[(rows["subset"] == ALL) & (rows["family"] != rows["other_family"])]
     return header, [
-        [row.model, row.other_model, str(row.prompt_tokens), str(row.n_prompts), str(row.only_model),
+        [row.who, row.other_model, str(row.prompt_tokens), _of(row), str(row.only_model),
          str(row.only_other), percent(row.difference), p_value(row.p_value)]
         for row in rows.itertuples()
     ]  # fmt: skip
 
 
 def _scores(table: pd.DataFrame) -> TextTable:
-    header = ["model", "prompt tokens", "matched tokens", "edit similarity", "BLEU", "NLL per token", "in prompt"]
-    rows = table[table["subset"] == ALL]
+    measures = ["matched tokens", "edit similarity", "BLEU", "NLL per token", "in prompt"]
+    header = ["model", "prompt tokens", "prompts", *measures]
+    rows = words.named(words.overall(table))
     return header, [
-        [row.model, str(row.prompt_tokens), f"{row.matched_tokens:.2f}", number(row.edit_similarity),
+        [row.who, str(row.prompt_tokens), _of(row), f"{row.matched_tokens:.2f}", number(row.edit_similarity),
          number(row.bleu), number(row.suffix_nll_per_token), str(row.suffix_in_prompt)]
-        for row in rows.itertuples()
+        for row in rows[rows["subset"] == ALL].itertuples()
     ]  # fmt: skip
 
 
 def _extraction(table: pd.DataFrame) -> TextTable:
-    rows = table[(table["subset"] == ALL) & (table["sampling"] == OWN) & table["n"].isin(SHOWN_SAMPLES)]
+    rows = words.own_distribution(table)
+    rows = rows[rows["n"].isin(SHOWN_SAMPLES)]
     lines = [
         [str(model), str(tokens), f"{p:g}", *map(percent, mine.sort_values("n")["share"])]
         for (model, tokens, p), mine in rows.groupby(["model", "prompt_tokens", "p"], sort=False)
@@ -161,12 +180,17 @@ def _extraction(table: pd.DataFrame) -> TextTable:
     return ["model", "prompt tokens", "p", *(f"n = {n:,}" for n in SHOWN_SAMPLES)], lines
 
 
+def _of(row: Any) -> str:
+    """The number of prompts, and how many were asked for where that was more."""
+    return f"{row.n_prompts}" if pd.isna(row.asked) or row.asked == row.n_prompts else f"{row.n_prompts} of {row.asked}"
+
+
 def _rankings(table: pd.DataFrame) -> TextTable:
     header = ["model", "continuation", "prompt tokens", "ranking", "rank", "score", "memorized"]
     return header, [
-        [row.model, _short(row.continuation), str(row.prompt_tokens), row.ranking, str(row.rank), f"{row.score:.4g}",
+        [row.who, _short(row.continuation), str(row.prompt_tokens), row.ranking, str(row.rank), f"{row.score:.4g}",
          "yes" if row.memorized else "no"]
-        for row in table.itertuples()
+        for row in words.named(table).itertuples()
     ]  # fmt: skip
 
 

@@ -1,9 +1,11 @@
 """The tables of the prefix study, from how models continued prompts. Columns are fixed here.
 
 A prompt is memorized when the continuation begins with its whole true suffix. Rows of the subset `all` cover all
-prompts; rows without `repetitions` cover all repetitions, or prompts whose repetitions are unknown.
+prompts; rows without `repetitions` cover all repetitions, or prompts whose repetitions are unknown. A model whose
+prompts were drawn several times has rows of every `draw`, and rows without one, which cover all draws.
 """
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,31 +18,35 @@ from numpy.typing import NDArray
 from lib.base.errors import TesseraError
 from lib.prefix import discoverable, rankings
 from lib.reporting.frames import frame
-from lib.statistics import proportions
+from lib.statistics import intervals, proportions
 
 ALL = "all"
 OWN = "own distribution"  # plain sampling: temperature 1, nothing cut off
 TOP = 100
 SAMPLES = tuple(int(n) for n in np.unique(np.rint(np.logspace(0, 6, 25))))
 
-MODEL = ("family", "model", "n_parameters", "prompt_tokens")
-MEMORIZED_COLUMNS = (*MODEL, "subset", "repetitions", "n_prompts", "memorized", "share", "low", "high")
+MODEL = ("family", "model", "n_parameters", "prompt_tokens", "decoding", "draw")
+OF_MODEL = MODEL[:3]
+COUNTS = ("n_prompts", "asked", "n_documents")
+DRAWS = ("n_draws", "draws_low", "draws_high")
+MEMORIZED_COLUMNS = (*MODEL, "subset", "repetitions", *COUNTS, "memorized", "share", "low", "high", *DRAWS)
 SCORES_COLUMNS = (
-    *MODEL, "subset", "n_prompts", "matched_tokens", "edit_similarity", "bleu", "suffix_nll_per_token",
+    *MODEL, "subset", *COUNTS, "matched_tokens", "edit_similarity", "bleu", "suffix_nll_per_token",
     "suffix_in_prompt", "memorized_in_prompt", "share_not_in_prompt",
 )  # fmt: skip
-EXTRACTION_COLUMNS = (*MODEL, "subset", "sampling", "p", "n", "share")
+EXTRACTION_COLUMNS = (*MODEL, "subset", *COUNTS, "sampling", "p", "n", "share")
 DIFFERENCES_COLUMNS = (
-    *MODEL, "other_family", "other_model", "other_n_parameters", "subset", "n_prompts", "memorized", "other_memorized",
-    "only_model", "only_other", "difference", "p_value",
+    *MODEL, *(f"other_{name}" for name in OF_MODEL), "subset", *COUNTS, "memorized", "other_memorized", "only_model",
+    "only_other", "difference", "p_value",
 )  # fmt: skip
-DISCORDANT_COLUMNS = ("model", "other_model", "prompt_tokens", "row", "document", "subset", "memorized_by")
+DISCORDANT_COLUMNS = ("model", "other_model", *MODEL[3:], "row", "document", "subset", "memorized_by")
 RANKINGS_COLUMNS = (
     *MODEL, "ranking", "rank", "score", "row", "document", "subset", "memorized", "prompt", "continuation", "suffix",
 )  # fmt: skip
 PUBLISHED_COLUMNS = ("sample", "prompt", "suffix", "memorized", "PPL_XL", "PPL_S", "PPL_Lower", "Zlib")
 
 COLUMNS = ("exact", "matched_tokens", "edit_similarity", "bleu", "suffix_in_prompt", "suffix_nll", "suffix_log_p")
+ROWS = ("corpus", "draw", "asked", "document", "subset", "repetitions")
 LOG_PERPLEXITIES = {"PPL_XL": "large", "PPL_S": "small", "PPL_Lower": "lower"}
 
 
@@ -58,10 +64,12 @@ class Texts:
 class Attack:
     """How one model continued n prompts of one length.
 
-    prompts: a digest, equal for models with the same prompts. subset: (n,) str, "" where unknown; repetitions: (n,)
-    int64, 0 where unknown. columns: COLUMNS -> (n,), as in generations.h5. sampling: how ids were drawn, in words; ""
-    for greedy decoding. evidence: large, small, lower (log-perplexities) and zlib_bytes of the generated texts, each
-    (n,), as far as they are known.
+    prompts: a digest, equal for models with the same prompts. corpus: (n,) str, the one whose `document` is meant,
+    where there are several; draw: (n,) int64, the draw of prompts; asked: (n,) int64, how many prompts were asked for
+    of that corpus in that draw, 0 where that is open. subset: (n,) str, "" where unknown; repetitions: (n,) int64, 0
+    where unknown. columns: COLUMNS -> (n,), as in generations.h5. decoding: its name in the sweep; sampling: how ids
+    were drawn, in words; "" for greedy decoding. evidence: large, small, lower (log-perplexities) and zlib_bytes of the
+    generated texts, each (n,), as far as they are known.
     """
 
     model: str
@@ -69,7 +77,11 @@ class Attack:
     n_parameters: int
     prompt_tokens: int
     suffix_tokens: int
+    decoding: str
     prompts: str
+    corpus: NDArray[np.str_]
+    draw: NDArray[np.int64]
+    asked: NDArray[np.int64]
     document: NDArray[np.int64]
     subset: NDArray[np.str_]
     repetitions: NDArray[np.int64]
@@ -80,7 +92,7 @@ class Attack:
 
     def __post_init__(self) -> None:
         """Raise TesseraError without prompts, for columns of different lengths, or for a subset called `all`."""
-        lengths = {len(column) for column in (self.document, self.subset, self.repetitions, *self.columns.values())}
+        lengths = {len(getattr(self, name)) for name in ROWS} | {len(column) for column in self.columns.values()}
         if len(lengths) != 1 or 0 in lengths or set(self.columns) != set(COLUMNS):
             raise TesseraError(f"{self.model}: columns {sorted(self.columns)} of {sorted(lengths)} rows do not fit")
         if ALL in self.subsets:
@@ -92,9 +104,39 @@ class Attack:
         return sorted({str(name) for name in self.subset} - {""})
 
     @property
+    def draws(self) -> list[int]:
+        """The draws of prompts, sorted."""
+        return np.unique(self.draw).tolist()
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """The columns MODEL but for the draw."""
+        return {name: getattr(self, name) for name in MODEL[:-1]}
+
+    @property
     def label(self) -> dict[str, Any]:
-        """The columns MODEL."""
-        return {name: getattr(self, name) for name in MODEL}
+        """The columns MODEL; no draw where there are several."""
+        return {**self.setting, "draw": self.draws[0] if len(self.draws) == 1 else None}
+
+    @functools.cached_property
+    def units(self) -> NDArray[np.int64]:
+        """A number for every document, (n,): its prompts are not independent, in one draw or in two."""
+        return _numbered(self.corpus, self.document)
+
+    @functools.cached_property
+    def _sources(self) -> NDArray[np.int64]:
+        return _numbered(self.corpus, self.draw)
+
+    def counts(self, rows: NDArray[np.bool_]) -> dict[str, int | None]:
+        """The columns COUNTS of some rows; asked: empty where it is open, or rows are only some of a corpus."""
+        whole = set(self._sources[rows].tolist()).isdisjoint(self._sources[~rows].tolist())
+        _, first = np.unique(self._sources[rows], return_index=True)
+        asked = self.asked[rows][first]
+        return {
+            "n_prompts": int(rows.sum()),
+            "asked": int(asked.sum()) if whole and asked.all() else None,
+            "n_documents": len(np.unique(self.units[rows])),
+        }
 
     def parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """(name, rows) of all prompts and of every subset."""
@@ -103,13 +145,18 @@ class Attack:
             yield name, self.subset == name
 
 
+def _numbered(*columns: NDArray) -> NDArray[np.int64]:
+    """A number for every distinct row of some columns, (n,)."""
+    return pd.MultiIndex.from_arrays(columns).factorize()[0]
+
+
 def pool(attacks: Sequence[Attack]) -> Attack:
-    """The attacks on one model with one prompt length on several corpora, joined.
+    """The attacks on one model with one prompt length on several corpora, or with several draws of prompts, joined.
 
     Raises TesseraError when they are of several models or were generated differently.
     """
     first = attacks[0]
-    settings = {(*one.label.values(), one.suffix_tokens, one.sampling) for one in attacks}
+    settings = {(*one.setting.values(), one.suffix_tokens, one.sampling) for one in attacks}
     if len(settings) > 1:
         raise TesseraError(f"{first.model}: prompts of {first.prompt_tokens} tokens were continued differently")
     if len(attacks) == 1:
@@ -118,9 +165,7 @@ def pool(attacks: Sequence[Attack]) -> Attack:
     return replace(
         first,
         prompts=" ".join(one.prompts for one in attacks),
-        document=np.concatenate([one.document for one in attacks]),
-        subset=np.concatenate([one.subset for one in attacks]),
-        repetitions=np.concatenate([one.repetitions for one in attacks]),
+        **{name: np.concatenate([getattr(one, name) for one in attacks]) for name in ROWS},
         columns={name: np.concatenate([one.columns[name] for one in attacks]) for name in COLUMNS},
         evidence={name: np.concatenate([one.evidence[name] for one in attacks]) for name in sorted(shared)},
         texts=_joined([one.texts for one in attacks]),
@@ -128,24 +173,38 @@ def pool(attacks: Sequence[Attack]) -> Attack:
 
 
 def make(attacks: Iterable[Attack]) -> dict[str, pd.DataFrame]:
-    """All tables without texts, by name, families and sizes in order."""
-    ordered = in_order(attacks)
+    """All tables without texts, by name, families and sizes in order, several draws followed by all of them."""
+    single = in_order(attacks)
+    ordered = in_order([*single, *_over_draws(single)])
     return {
         "memorized": memorized_table(ordered),
         "scores": scores_table(ordered),
         "differences": differences_table(ordered),
-        "discordant": discordant_table(ordered),
+        "discordant": discordant_table(single),
         "extraction": extraction_table(ordered),
     }
 
 
 def in_order(attacks: Iterable[Attack]) -> list[Attack]:
-    """By family, size, name and prompt length."""
-    return sorted(attacks, key=lambda one: (one.family, one.n_parameters, one.model, one.prompt_tokens))
+    """By family, size, name, prompt length, decoding and draw."""
+    names = ("family", "n_parameters", "model", "prompt_tokens", "decoding")
+    return sorted(attacks, key=lambda one: (*(getattr(one, name) for name in names), len(one.draws), one.draws))
+
+
+def _over_draws(attacks: Iterable[Attack]) -> list[Attack]:
+    """Attacks that differ in nothing but the draw of prompts, joined."""
+    found: dict[tuple, list[Attack]] = {}
+    for one in attacks:
+        found.setdefault(tuple(one.setting.values()), []).append(one)
+    return [pool(several) for several in found.values() if len(several) > 1]
 
 
 def memorized_table(attacks: Iterable[Attack]) -> pd.DataFrame:
-    """Memorized prompts with 95 % Wilson intervals, in MEMORIZED_COLUMNS."""
+    """Memorized prompts with 95 % intervals, in MEMORIZED_COLUMNS.
+
+    low, high: over documents (`proportions.clustered_wilson`). draws_low, draws_high: the t interval of the mean of
+    several draws.
+    """
     return frame((row for attack in attacks for row in _memorized_rows(attack)), MEMORIZED_COLUMNS)
 
 
@@ -163,9 +222,10 @@ def extraction_table(attacks: Iterable[Attack], samples: Sequence[int] = SAMPLES
 
 
 def differences_table(attacks: Iterable[Attack]) -> pd.DataFrame:
-    """Every two models on the same prompts with McNemar's exact test, in DIFFERENCES_COLUMNS.
+    """Every two models on the same prompts, decoded in the same way, in DIFFERENCES_COLUMNS.
 
-    only_model, only_other: prompts that one of the two memorized; difference: of the shares.
+    only_model, only_other: prompts that one of the two memorized; difference: of the shares. p_value: of the exact test
+    over documents (`proportions.sign_flip`), which is McNemar's where a document has one prompt.
     """
     rows = (row for one, other in _pairs(attacks) for row in _difference_rows(one, other))
     return frame(rows, DIFFERENCES_COLUMNS)
@@ -208,11 +268,14 @@ def _memorized_rows(attack: Attack) -> Iterator[dict[str, Any]]:
 
 
 def _memorized_row(attack: Attack, subset: str, repetitions: int | None, rows: NDArray[np.bool_]) -> dict[str, Any]:
-    n, k = int(rows.sum()), int(attack.columns["exact"][rows].sum())
-    low, high = proportions.wilson(k, n)
+    exact, draw = attack.columns["exact"][rows].astype(bool), attack.draw[rows]
+    low, high = proportions.clustered_wilson(exact, attack.units[rows])
+    shares = [float(exact[draw == one].mean()) for one in np.unique(draw)]
+    draws_low, draws_high = intervals.seeds_interval(shares)
     return {
-        **attack.label, "subset": subset, "repetitions": repetitions, "n_prompts": n, "memorized": k, "share": k / n,
-        "low": float(low), "high": float(high),
+        **attack.label, "subset": subset, "repetitions": repetitions, **attack.counts(rows),
+        "memorized": int(exact.sum()), "share": float(exact.mean()), "low": low, "high": high, "n_draws": len(shares),
+        "draws_low": draws_low, "draws_high": draws_high,
     }  # fmt: skip
 
 
@@ -224,7 +287,7 @@ def _scores_rows(attack: Attack) -> Iterator[dict[str, Any]]:
             name: float(attack.columns[name][rows].mean()) for name in ("matched_tokens", "edit_similarity", "bleu")
         }
         yield {
-            **attack.label, "subset": subset, "n_prompts": int(rows.sum()), **means,
+            **attack.label, "subset": subset, **attack.counts(rows), **means,
             "suffix_nll_per_token": float(attack.columns["suffix_nll"][rows].mean()) / attack.suffix_tokens,
             "suffix_in_prompt": int((rows & inside).sum()), "memorized_in_prompt": int((rows & inside & exact).sum()),
             "share_not_in_prompt": float(exact[elsewhere].mean()) if elsewhere.any() else float("nan"),
@@ -236,27 +299,28 @@ def _extraction_rows(attack: Attack, samples: Sequence[int]) -> Iterator[dict[st
     if attack.sampling:
         schemes[attack.sampling] = attack.columns["suffix_log_p"]
     for (subset, rows), (sampling, log_p) in itertools.product(attack.parts(), schemes.items()):
+        about = {**attack.label, "subset": subset, **attack.counts(rows), "sampling": sampling}
         for p in discoverable.PROBABILITIES:
             shares = discoverable.curve(discoverable.samples_needed(log_p[rows], p), samples)
-            for n, share in zip(samples, shares):
-                yield {**attack.label, "subset": subset, "sampling": sampling, "p": p, "n": n, "share": float(share)}
+            yield from ({**about, "p": p, "n": n, "share": float(share)} for n, share in zip(samples, shares))
 
 
 def _pairs(attacks: Iterable[Attack]) -> Iterator[tuple[Attack, Attack]]:
     for one, other in itertools.combinations(attacks, 2):
-        if one.prompts == other.prompts and one.prompt_tokens == other.prompt_tokens:
+        same = all(getattr(one, name) == getattr(other, name) for name in ("prompts", "prompt_tokens", "decoding"))
+        if same and one.model != other.model:
             yield one, other
 
 
 def _difference_rows(one: Attack, other: Attack) -> Iterator[dict[str, Any]]:
     mine, theirs = (attack.columns["exact"].astype(bool) for attack in (one, other))
     for subset, rows in one.parts():
-        b, c = int((mine & ~theirs & rows).sum()), int((theirs & ~mine & rows).sum())
+        difference = mine[rows].astype(int) - theirs[rows]
         yield {
-            **one.label, **{f"other_{name}": getattr(other, name) for name in MODEL[:3]}, "subset": subset,
-            "n_prompts": int(rows.sum()), "memorized": int(mine[rows].sum()),
-            "other_memorized": int(theirs[rows].sum()), "only_model": b, "only_other": c,
-            "difference": (b - c) / int(rows.sum()), "p_value": float(proportions.mcnemar(b, c)),
+            **one.label, **{f"other_{name}": getattr(other, name) for name in OF_MODEL}, "subset": subset,
+            **one.counts(rows), "memorized": int(mine[rows].sum()), "other_memorized": int(theirs[rows].sum()),
+            "only_model": int((difference > 0).sum()), "only_other": int((difference < 0).sum()),
+            "difference": float(difference.mean()), "p_value": proportions.sign_flip(difference, one.units[rows]),
         }  # fmt: skip
 
 
@@ -264,7 +328,7 @@ def _discordant_rows(one: Attack, other: Attack) -> Iterator[dict[str, Any]]:
     mine, theirs = (attack.columns["exact"].astype(bool) for attack in (one, other))
     for row in np.flatnonzero(mine != theirs):
         yield {
-            "model": one.model, "other_model": other.model, "prompt_tokens": one.prompt_tokens, "row": int(row),
+            **one.label, "other_model": other.model, "row": int(row),
             "document": int(one.document[row]), "subset": str(one.subset[row]),
             "memorized_by": one.model if mine[row] else other.model,
         }  # fmt: skip

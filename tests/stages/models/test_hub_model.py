@@ -1,12 +1,17 @@
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, MambaConfig, MambaForCausalLM
 
 from jobs.models import hub_model
 from lib.base.errors import TesseraError
 from lib.models import loading
-from lib.models.hub import HubItem
+from lib.models.hub import CODE, MODEL_FILES, PICKLED, HubItem
 
 COMMIT = "b" * 40
 
@@ -45,3 +50,175 @@ def test_a_snapshot_without_its_weights_is_refused(snapshot, tmp_path):
     (snapshot / "model.safetensors").unlink()
     with pytest.raises(TesseraError, match=r"no model\.safetensors in it"):
         hub_model.run(hub_model.Config("lab/tiny", COMMIT), {}, tmp_path)
+
+
+CODE_FILE = """
+import pathlib
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
+pathlib.Path({mark!r}).touch()
+
+class MineConfig(GPTNeoXConfig):
+    model_type = "mine"
+
+class MineForCausalLM(GPTNeoXForCausalLM):
+    config_class = MineConfig
+
+    def forward(self, *arguments, **named):
+        found = super().forward(*arguments, **named)
+        found.logits = 2 * found.logits
+        return found
+"""
+
+
+@pytest.fixture
+def with_code(snapshot, tmp_path, monkeypatch):
+    """The model made one that only the repository's own code can read; the code leaves a mark where it runs."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    config = json.loads((snapshot / "config.json").read_text())
+    classes = {"AutoConfig": "code_of_mine.MineConfig", "AutoModelForCausalLM": "code_of_mine.MineForCausalLM"}
+    config |= {"model_type": "mine", "architectures": ["MineForCausalLM"], "auto_map": classes}
+    (snapshot / "config.json").write_text(json.dumps(config))
+    weights = load_file(snapshot / "model.safetensors")  # transformers itself renames this one of GPT-NeoX
+    weights["lm_head.weight"] = weights.pop("embed_out.weight")
+    save_file(weights, snapshot / "model.safetensors", {"format": "pt"})
+    (snapshot / "code_of_mine.py").write_text(CODE_FILE.format(mark=str(tmp_path / "ran")))
+    return snapshot
+
+
+def made(out: Path, config: hub_model.Config, **inputs: Path) -> Path:
+    out.mkdir()
+    hub_model.run(config, inputs, out)
+    return out
+
+
+def test_code_of_the_repository_runs_only_where_that_is_asked_for(with_code, tiny_causal_lm, tmp_path, capsys):
+    with pytest.raises(TesseraError, match=r"needs code of its repository.*`trust_remote_code: true`"):
+        made(tmp_path / "off", hub_model.Config("lab/tiny", COMMIT))
+    assert not (tmp_path / "ran").exists()
+    out = made(tmp_path / "on", hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True))
+    assert "lab/tiny: code of the repository may run (trust_remote_code)" in capsys.readouterr().out
+    assert json.loads((out / "hub.json").read_text())["trust_remote_code"] is True
+    ids = torch.arange(9)[None]
+    plain, own = loading.load_causal_lm(tiny_causal_lm), loading.load_causal_lm(out)
+    assert "runs code of its repository" in capsys.readouterr().out
+    assert (tmp_path / "ran").exists()
+    assert torch.equal(own(ids).logits, 2 * plain(ids).logits)
+
+
+def test_code_that_does_not_run_here_is_found_without_the_weights(with_code, tmp_path):
+    """As that of BTLM-3B, which imports what transformers 5 has removed."""
+    code = with_code / "code_of_mine.py"
+    code.write_text("from transformers.pytorch_utils import prune_conv1d_layer\n" + code.read_text())
+    config = json.loads((with_code / "config.json").read_text())
+    config["auto_map"]["AutoConfig"] = "configuration_of_mine.MineConfig"
+    (with_code / "config.json").write_text(json.dumps(config))
+    (with_code / "configuration_of_mine.py").write_text(
+        "from transformers import GPTNeoXConfig\n\nclass MineConfig(GPTNeoXConfig):\n    model_type = 'mine'\n"
+    )
+    with pytest.raises(TesseraError, match=r"does not run with transformers 5.*prune_conv1d_layer"):
+        made(tmp_path / "out", hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True))
+
+
+def test_a_repository_with_code_that_transformers_does_not_need_runs_none(with_code, tmp_path):
+    config = json.loads((with_code / "config.json").read_text())
+    config |= {"model_type": "gpt_neox", "architectures": ["GPTNeoXForCausalLM"]}
+    (with_code / "config.json").write_text(json.dumps(config))
+    out = made(tmp_path / "off", hub_model.Config("lab/tiny", COMMIT))
+    assert loading._configuration(out, with_code).model_type == "gpt_neox"
+    assert not (tmp_path / "ran").exists()
+
+
+def pickle_weights(snapshot: Path) -> dict:
+    """Pickled weights in place of safetensors, one of them twice."""
+    weights = load_file(snapshot / "model.safetensors")
+    (snapshot / "model.safetensors").unlink()
+    torch.save({**weights, "again": next(iter(weights.values()))}, snapshot / "pytorch_model.bin")
+    return weights
+
+
+def test_pickled_weights_are_read_only_where_that_is_asked_for(snapshot, tiny_causal_lm, tmp_path, capsys):
+    pickle_weights(snapshot)
+    with pytest.raises(TesseraError, match="pickled weights are not read"):
+        made(tmp_path / "off", hub_model.Config("lab/tiny", COMMIT))
+    out = made(tmp_path / "on", hub_model.Config("lab/tiny", COMMIT, pickled_weights=True))
+    assert "written anew: pickled weights" in capsys.readouterr().out
+    assert json.loads((out / "hub.json").read_text())["converted"] == ["pickled weights"]
+    ids = torch.arange(9)[None]
+    assert torch.equal(loading.load_causal_lm(out)(ids).logits, loading.load_causal_lm(tiny_causal_lm)(ids).logits)
+    assert len(loading.load_tokenizer(out)) == len(loading.load_tokenizer(tiny_causal_lm))
+
+
+class Harmful:
+    def __init__(self, mark: str):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (self.mark,)
+
+
+def test_a_pickle_of_anything_but_tensors_is_refused_and_not_run(snapshot, tmp_path):
+    pickle_weights(snapshot)
+    torch.save({"weight": Harmful(str(tmp_path / "harmed"))}, snapshot / "pytorch_model.bin")
+    with pytest.raises(TesseraError, match=r"pytorch_model\.bin: not tensors alone"):
+        made(tmp_path / "out", hub_model.Config("lab/tiny", COMMIT, pickled_weights=True))
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_pickled_shards_are_all_read(snapshot, tiny_causal_lm, tmp_path):
+    weights = pickle_weights(snapshot)
+    (snapshot / "pytorch_model.bin").unlink()
+    shards = {name: f"pytorch_model-0000{i % 2 + 1}-of-00002.bin" for i, name in enumerate(weights)}
+    for shard in set(shards.values()):
+        torch.save({name: weights[name] for name in weights if shards[name] == shard}, snapshot / shard)
+    (snapshot / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": shards}))
+    out = made(tmp_path / "out", hub_model.Config("lab/tiny", COMMIT, pickled_weights=True))
+    assert all(torch.equal(weight, weights[name]) for name, weight in load_file(out / "model.safetensors").items())
+    (snapshot / shards[next(iter(shards))]).unlink()
+    with pytest.raises(TesseraError, match=r"no pytorch_model-00001-of-00002\.bin in it"):
+        made(tmp_path / "lacking", hub_model.Config("lab/tiny", COMMIT, pickled_weights=True))
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+def test_mamba_in_its_own_format_gives_the_same_logits(snapshot, tiny_tokenizer, tmp_path, pickled):
+    """As state-spaces/mamba-2.8b-slimpj is written: other names, an unpadded vocabulary, no tokenizer."""
+    torch.manual_seed(0)
+    config = MambaConfig(hidden_size=32, num_hidden_layers=2, vocab_size=56, state_size=4, time_step_rank=3)
+    model = MambaForCausalLM(config).eval()
+    weights = {name.replace("embeddings.", "embedding."): weight for name, weight in model.state_dict().items()}
+    for file in snapshot.iterdir():
+        file.unlink()
+    if pickled:
+        torch.save(weights, snapshot / "pytorch_model.bin")
+    else:
+        del weights["lm_head.weight"]  # tied
+        save_file(weights, snapshot / "model.safetensors")
+    original = {
+        "d_model": 32,
+        "n_layer": 2,
+        "vocab_size": 53,
+        "ssm_cfg": {"d_state": 4, "dt_rank": 3},
+        "rms_norm": True,
+    }
+    (snapshot / "config.json").write_text(json.dumps(original))
+    asked = hub_model.Config("lab/tiny", COMMIT, pickled_weights=pickled)
+    out = made(tmp_path / "out", asked, tokenizer=tiny_tokenizer)
+    ids = torch.randint(0, 53, (2, 20))
+    with torch.no_grad():
+        torch.testing.assert_close(loading.load_causal_lm(out)(ids).logits, model(ids).logits, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            AutoModelForCausalLM.from_pretrained(out)(ids).logits, model(ids).logits, rtol=1e-4, atol=1e-5
+        )
+    assert loading.load_tokenizer(out).get_vocab() == loading.load_tokenizer(tiny_tokenizer).get_vocab()
+
+
+def test_other_kinds_of_mamba_are_refused(snapshot, tmp_path):
+    for odd in ({"ssm_cfg": {"layer": "Mamba2"}}, {"ssm_cfg": {}, "rms_norm": False}):
+        (snapshot / "config.json").write_text(json.dumps({"d_model": 32, "n_layer": 2, "vocab_size": 53, **odd}))
+        with pytest.raises(TesseraError, match="not a plain Mamba"):
+            hub_model.run(hub_model.Config("lab/tiny", COMMIT), {}, tmp_path)
+
+
+def test_code_and_pickles_are_fetched_where_they_are_asked_for():
+    both = hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True, pickled_weights=True)
+    assert hub_model.hub(both) == [HubItem("model", "lab/tiny", COMMIT, (*MODEL_FILES, *CODE, *PICKLED))]

@@ -1,6 +1,7 @@
 """The generate stage: the same result from any shards, batches and parts, after a kill too, and clear refusals."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +217,17 @@ def test_a_prompt_keeps_its_key_wherever_it_stands(prompt_file) -> None:
     np.testing.assert_array_equal(generate.keys(3, given, slice(4, 6)), keys[4:6])
     assert len(set(keys.tolist())) == N
     assert not np.isin(generate.keys(4, given, slice(0, N)), keys).any()
+
+
+def test_prompts_of_one_document_have_keys_of_their_own(prompt_file) -> None:
+    given = prompts_file.read(prompt_file)
+    several = replace(given, document=np.array([7, 3, 7, 7, *range(100, 100 + N - 4)], dtype="<u8"))
+    assert generate.turns(several.document).tolist() == [0, 0, 1, 2] + [0] * (N - 4)
+    keys = generate.keys(3, several, slice(0, N))
+    assert len(set(keys.tolist())) == N
+    np.testing.assert_array_equal(generate.keys(3, several, slice(2, 4)), keys[2:4])
+    first = replace(given, document=np.array([7], dtype="<u8"))
+    assert generate.keys(3, first, slice(0, 1))[0] == keys[0]  # as where a document has one prompt
 
 
 def test_no_prompts_is_an_error(tiny_causal_lm, tmp_path) -> None:

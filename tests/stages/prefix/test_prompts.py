@@ -112,21 +112,47 @@ def test_subsets_are_chosen_and_counted_apart(sources, tiny_tokenizer, tmp_path)
 
 
 def test_too_few_long_documents_are_counted(sources, tiny_tokenizer, tmp_path) -> None:
-    with pytest.raises(TesseraError, match=r"asked for 9 prompts, but of 9 documents only \d have 13 tokens"):
+    with pytest.raises(
+        TesseraError, match=r"asked for 9 prompts, but 9 documents give only \d of 13 tokens, at most 1 each"
+    ):
         drawn(tmp_path / "out", sources, tiny_tokenizer, max_documents=9, n_prompts=9, max_prompt_tokens=8)
     with pytest.raises(TesseraError, match=r"\(by subset: none\)"):
         drawn(tmp_path / "out", sources, tiny_tokenizer, n_prompts=0, suffix_tokens=5000)
     with pytest.raises(TesseraError, match=r"19 prompts of each subset, but .* code \d+, Été \d+"):
         drawn(tmp_path / "out", sources, tiny_tokenizer, n_prompts=19, per_subset=True)
-    with pytest.raises(TesseraError, match="of 40 documents only 0 have"):
+    with pytest.raises(TesseraError, match="40 documents give only 0"):
         drawn(tmp_path / "out", sources, tiny_tokenizer, subsets=("prose",))
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_several_prompts_of_a_document_fill_what_one_each_cannot(sources, tiny_tokenizer, tmp_path) -> None:
+    one = drawn(tmp_path / "one", sources, tiny_tokenizer, n_prompts=0)
+    wanted = len(one.document) + 20
+    found = drawn(tmp_path / "several", sources, tiny_tokenizer, n_prompts=wanted, per_document=4)
+    assert len(found.document) == wanted
+    assert set(found.document) == set(one.document)
+    assert np.bincount(found.document.astype(int)).max() <= 4
+
+
+def test_a_file_without_documents_is_one_document(tiny_tokenizer, tmp_path) -> None:
+    (tmp_path / "book.txt").write_text(" ".join(TEXTS))
+    found = drawn(tmp_path / "out", {"files": tmp_path / "book.txt"}, tiny_tokenizer, source="files", per_document=50)
+    assert (found.document.tolist(), len(np.unique(found.prompt, axis=0))) == ([0] * 6, 6)
+
+
+def test_fewer_prompts_are_enough_where_that_is_asked_for(sources, tiny_tokenizer, tmp_path, capsys) -> None:
+    few = {"max_documents": 9, "n_prompts": 900, "max_prompt_tokens": 8}
+    found = drawn(tmp_path / "out", sources, tiny_tokenizer, **few, enough=2)
+    assert 2 <= len(found.document) <= 9
+    assert f"prompts: {len(found.document)} of 900 asked for" in capsys.readouterr().out
+    with pytest.raises(TesseraError, match=r"asked for 300 prompts, but 9 documents give only \d"):
+        drawn(tmp_path / "out", sources, tiny_tokenizer, **few, enough=300)
 
 
 def test_an_empty_corpus_is_an_error(tiny_tokenizer, tmp_path) -> None:
     with hdf5.create(tmp_path / "text.h5") as file:
         hdf5.write_texts(file, "train", [])
-    with pytest.raises(TesseraError, match="of 0 documents only 0"):
+    with pytest.raises(TesseraError, match="0 documents give only 0"):
         drawn(tmp_path / "out", {"text": tmp_path}, tiny_tokenizer, source="text")
 
 
@@ -154,6 +180,8 @@ def test_a_source_without_its_input_says_which(tiny_tokenizer, tmp_path) -> None
     [
         ({"max_prompt_tokens": 7, "prompt_tokens": 8}, "must be at least prompt_tokens"),
         ({"suffix_tokens": 0}, "at least 1"),
+        ({"per_document": 0}, "at least 1"),
+        ({"n_prompts": 5, "enough": 6}, "at most n_prompts"),
         ({"source": "hub"}, "give repo"),
         ({"source": "hub", "repo": "a/b", "streaming": True}, "may change; give a commit"),
     ],

@@ -104,7 +104,7 @@ def test_tables_say_what_the_artifacts_hold_and_the_console_by_model_and_length(
         ["gpt_neox_tiny", 4, N, 1], ["gpt_neox_tiny", 16, N, 1], ["mamba_tiny", 4, N, 3], ["mamba_tiny", 16, N, 3],
     ]  # fmt: skip
     assert sorted(set(table["repetitions"].dropna())) == [1, 32]
-    assert (places.tables(whole, "prefix_lengths") / "samples_mamba_tiny_4.csv").is_file()
+    assert (places.tables(whole, "prefix_lengths") / "samples_mamba_tiny_4_greedy_0.csv").is_file()
 
 
 @pytest.mark.parametrize("stage", ["generate", "score_generations"])
@@ -144,3 +144,18 @@ def test_corpora_of_one_model_and_length_are_one_attack(whole: Path, plan: Plan)
     same = [plans.Leaf({**leaf.labels, "prompt_tokens": 4}, leaf.digest, leaf.nodes) for leaf in plan.leaves[:1] * 2]
     (found,) = prefix_collect.read_attacks(whole, plan, same)
     assert len(found.document) == 2 * N
+
+
+def test_labels_of_a_leaf_tell_attacks_apart(whole: Path, plan: Plan) -> None:
+    """Two draws and two decodings of one model are four attacks, whose prompts were asked for by their stage."""
+    (leaf, *_) = plan.leaves
+    labels = [{"decoding": how, "draw": seed} for how in ("greedy", "published") for seed in (33, 36)]
+    leaves = [plans.Leaf({**leaf.labels, **more}, leaf.digest, leaf.nodes) for more in labels]
+    task = plan.tasks[str(plan.tasks[leaf.digest].inputs["prompts"])]
+    asked = plans.Task(**{**vars(task), "config": {**task.config, "n_prompts": 9}})
+    other = Plan(**{**vars(plan), "tasks": {**plan.tasks, task.digest: asked}})
+    found = list(prefix_collect.read_attacks(whole, other, leaves))
+    assert [{"decoding": one.decoding, "draw": one.draws[0]} for one in found] == labels
+    assert {tuple(one.asked) for one in found} == {(9,) * N}
+    (open_end,) = prefix_collect.read_attacks(whole, plan, [leaf])
+    assert open_end.asked.tolist() == [0] * N

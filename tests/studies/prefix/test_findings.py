@@ -1,5 +1,7 @@
 """The prefix study in words."""
 
+import numpy as np
+
 from lib.studies.prefix import findings, tables
 from tests.studies.prefix.toy import attack, mamba, two_lengths
 
@@ -31,3 +33,19 @@ def test_warnings_name_few_prompts_copies_and_nothing_memorized() -> None:
 def test_a_model_without_a_partner_is_named() -> None:
     found = tables.make([attack(), mamba(prompts="those")])
     assert any("no other model has the same prompts" in text for text in findings.warnings(found))
+
+
+def test_fewer_prompts_than_asked_and_prompts_of_one_document_are_said() -> None:
+    short = attack(asked=np.full(6, 10_000), document=np.zeros(6, int))
+    texts = findings.warnings(tables.make([short]))
+    assert any(text.startswith("All prompts: 6 of 10,000 prompts asked for (small)") for text in texts)
+    assert any("All prompts of small are of one document" in text for text in texts)
+
+
+def test_draws_and_decodings_have_words_of_their_own() -> None:
+    draws = [attack(draw=np.full(6, seed), exact=exact) for seed, exact in ((1, [1] * 6), (2, [0, 1, 1, 1, 1, 1]))]
+    greedy = findings.in_words(tables.make(draws))
+    assert any(text.startswith("small, prompts of 8 tokens: 91.7 % over 2 draws of prompts") for text in greedy)
+    both = findings.in_words(tables.make([*draws, attack(decoding="published", exact=[0] * 6)]))
+    assert any(text.startswith("With prompts of 8 tokens (published), small repeats most: 0 %") for text in both)
+    assert any(text.startswith("small (greedy), by how often") for text in both)

@@ -44,15 +44,15 @@ def artifacts(folder: Path, parts: int = 2, n: int = 5, **changes) -> tuple[list
 
 def test_parts_are_put_in_the_order_of_the_prompts(tmp_path: Path) -> None:
     files, scores = artifacts(tmp_path)
-    found = reading.read("m", files, scores)
+    found = reading.read(reading.Labels("m"), files, scores)
     assert (found.family, found.n_parameters, found.prompt_tokens, found.suffix_tokens) == ("mamba", 77, 3, 2)
     assert found.document.tolist() == found.repetitions.tolist() == [1, 2, 3, 4, 5]
     assert found.subsets == ["prösa"]
     assert found.columns["exact"].tolist() == [True, False, True, False, True]
     assert found.texts.sample[4] == "prompt4 continuation4 "
     assert (found.sampling, set(found.evidence)) == ("", {"large", "zlib_bytes"})
-    assert reading.read("m", files[::-1], scores).prompts == found.prompts
-    assert reading.read("m", files, scores, repetitions_known=False).repetitions.tolist() == [0] * 5
+    assert reading.read(reading.Labels("m"), files[::-1], scores).prompts == found.prompts
+    assert reading.read(reading.Labels("m"), files, scores, repetitions_known=False).repetitions.tolist() == [0] * 5
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def test_parts_are_put_in_the_order_of_the_prompts(tmp_path: Path) -> None:
 )
 def test_sampling_is_described_in_words(tmp_path: Path, decoding, text) -> None:
     files, scores = artifacts(tmp_path, decoding_kind="sample", **decoding)
-    assert reading.read("m", files, scores).sampling == text
+    assert reading.read(reading.Labels("m"), files, scores).sampling == text
 
 
 def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
     files, scores = artifacts(tmp_path)
     with pytest.raises(TesseraError, match="do not have every prompt once"):
-        reading.read("m", files[:1], scores)
+        reading.read(reading.Labels("m"), files[:1], scores)
     with pytest.raises(TesseraError, match="do not have every prompt once"):
-        reading.read("m", [*files, files[0]], scores)
+        reading.read(reading.Labels("m"), [*files, files[0]], scores)
     other = tmp_path / "other"
     other.mkdir()
     with pytest.raises(TesseraError, match="'n_parameters' differs from"):
-        reading.read("m", [files[0], artifacts(other, n_parameters=5)[0][1]], scores)
+        reading.read(reading.Labels("m"), [files[0], artifacts(other, n_parameters=5)[0][1]], scores)
     with pytest.raises(TesseraError, match="not of the 5 prompts"):
-        reading.read("m", files, artifacts(other, n=6)[1])
+        reading.read(reading.Labels("m"), files, artifacts(other, n=6)[1])

@@ -1,6 +1,8 @@
 """What the prefix study writes: texts that come back, the same bytes again, the report."""
 
 import csv
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ def written(tmp_path_factory) -> Path:
 
 
 def test_texts_of_every_kind_come_back_from_the_published_columns(written: Path) -> None:
-    path = places.tables(written, "toy") / "samples_small_8.csv"
+    path = places.tables(written, "toy") / "samples_small_8_greedy_0.csv"
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [line["prompt"] for line in rows] == NASTY[:6]
@@ -66,4 +68,24 @@ def test_a_sweep_with_nothing_known_but_the_prompts_is_drawn(tmp_path: Path) -> 
     found = results.write(tmp_path, "bare", [bare], DESCRIPTION)
     assert sorted(file.stem for file in places.figures(tmp_path, "bare").glob("*.png")) == ["extraction"]
     assert found["rankings"]["rank"].tolist() == [1, 2]
-    assert "PPL_S" in (places.tables(tmp_path, "bare") / "samples_alone_8.csv").read_text()
+    assert "PPL_S" in (places.tables(tmp_path, "bare") / "samples_alone_8_greedy_0.csv").read_text()
+
+
+def test_several_draws_and_decodings_are_drawn_listed_and_overwrite_nothing(tmp_path: Path) -> None:
+    exact = {"mamba": [1, 0, 0, 0, 0, 0], "rwkv": [1, 1, 1, 1, 1, 0]}
+    settings = list(itertools.product(exact, ("greedy", "published"), (1, 2)))
+    every = [
+        attack(model, exact[model], family=model, decoding=how, prompts=str(seed), draw=np.full(6, seed))
+        for model, how, seed in settings
+    ]
+    every = [replace(one, asked=np.full(6, 8)) for one in every]
+    found = results.write(tmp_path, "many", every, DESCRIPTION)
+    written = {file.name for file in places.tables(tmp_path, "many").glob("samples_*.csv")}
+    assert written == {f"samples_{model}_8_{how}_{seed}.csv" for model, how, seed in settings}
+    rows = results.summary(found)[1]
+    assert [cells[0] for cells in rows] == [f"{model} ({how})" for model, how, seed in settings if seed == 1]
+    report = places.report(tmp_path, "many").read_text()
+    assert "memorized_by_draw" in report
+    assert "12 of 16" in report
+    panels = {drawn.name: len(drawn.figure.axes) for drawn in results.draw(found)}
+    assert panels["repetitions"] == panels["subsets"] == 2  # one a decoding

@@ -12,6 +12,7 @@ from scipy import stats
 from lib.base.errors import TesseraError
 from lib.prefix import discoverable, rankings
 from lib.reporting import frames
+from lib.statistics import proportions
 from lib.studies.prefix import tables
 from lib.studies.prefix.tables import ALL, OWN, Texts
 from tests.studies.prefix.toy import attack, mamba
@@ -27,7 +28,8 @@ def row(table: pd.DataFrame, **key) -> pd.Series:
 def test_columns_stand_where_other_programs_expect_them() -> None:
     found = tables.make([attack(), mamba()])
     assert frames.to_csv(found["memorized"]).splitlines()[0] == (
-        "family,model,n_parameters,prompt_tokens,subset,repetitions,n_prompts,memorized,share,low,high"
+        "family,model,n_parameters,prompt_tokens,decoding,draw,subset,repetitions,n_prompts,asked,n_documents,memorized,"
+        "share,low,high,n_draws,draws_low,draws_high"
     )
     assert set(found) == {"memorized", "scores", "differences", "discordant", "extraction"}
     published = "sample,prompt,suffix,memorized,PPL_XL,PPL_S,PPL_Lower,Zlib"
@@ -127,3 +129,68 @@ def test_rankings_are_the_published_ones_in_order() -> None:
         assert mine["continuation"].tolist() == [one.texts.continuation[i] for i in mine["row"]]
     without = replace(one, evidence={"large": one.evidence["large"]})
     assert set(tables.rankings_table(without)["ranking"]) == {"perplexity"}
+
+
+def drawn(seed: int, exact, model: str = "small", **changes):
+    """One draw of prompts of documents 0, 1, 2, ...; two draws share them all."""
+    n = len(exact)
+    plain = {"subset": np.full(n, ""), "repetitions": np.zeros(n, np.int64), "texts": None, "evidence": {}}
+    several = {"document": np.arange(n), "draw": np.full(n, seed), "prompts": f"draw {seed}"}
+    return attack(model, exact, **{**plain, **several, **changes})
+
+
+def test_draws_stand_one_by_one_and_together_with_two_intervals() -> None:
+    shares = [[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+    table = tables.make([drawn(seed, exact) for seed, exact in zip((33, 7, 53), shares)])["memorized"]
+    assert table["draw"].tolist() == [7, 33, 53, pd.NA]
+    assert table["share"].tolist() == [0.25, 0.5, 0, 0.25]
+    every = row(table, draw=None)
+    assert (every["n_prompts"], every["n_documents"], every["n_draws"], every["asked"]) == (12, 4, 3, 12)
+    interval = stats.t.interval(0.95, 2, 0.25, stats.sem([0.25, 0.5, 0]))
+    assert [every["draws_low"], every["draws_high"]] == pytest.approx(list(interval))
+    exact, documents = np.concatenate(shares).astype(bool), np.tile(np.arange(4), 3)
+    assert (every["low"], every["high"]) == proportions.clustered_wilson(exact, documents)
+    assert table["draws_low"].isna().tolist() == [True, True, True, False]
+
+
+def test_models_are_compared_on_the_draws_they_share() -> None:
+    small = [drawn(1, [1, 1, 1, 0]), drawn(2, [1, 1, 0, 0])]
+    other = [drawn(1, [0, 0, 0, 0], "other"), drawn(2, [0, 0, 0, 1], "other")]
+    found = tables.make([*small, *other, drawn(1, [1, 0, 0, 0], "third")])
+    pairs = found["differences"][["model", "other_model", "draw"]].fillna(0).to_numpy().tolist()
+    both, once = [["other", "small", draw] for draw in (0, 1, 2)], [["other", "third", 1], ["small", "third", 1]]
+    assert sorted(pairs) == [*both, *once]
+    both = row(found["differences"], model="other", other_model="small", draw=None)
+    assert (both["n_prompts"], both["n_documents"], both["only_other"], both["only_model"]) == (8, 4, 5, 1)
+    difference = np.array([-1, -1, -1, 0, -1, -1, 0, 1])
+    assert both["p_value"] == pytest.approx(proportions.sign_flip(difference, np.tile(np.arange(4), 2)))
+    assert found["discordant"]["draw"].notna().all()
+
+
+def test_prompts_of_one_document_are_one_unit() -> None:
+    exact, documents = np.repeat([1, 0, 0, 1, 0], 4), np.repeat(np.arange(5), 4)
+    one = drawn(0, exact, document=documents)
+    other = drawn(0, np.zeros(20), "other", document=documents)
+    found = tables.make([one, other])
+    memorized = row(found["memorized"], model="small")
+    assert (memorized["n_documents"], memorized["n_prompts"]) == (5, 20)
+    plain = proportions.wilson(8, 20)
+    assert memorized["high"] - memorized["low"] > 1.5 * float(plain[1] - plain[0])
+    assert row(found["differences"])["p_value"] == pytest.approx(0.5)  # 2 documents of one sign; McNemar's: 0.0078
+
+
+def test_documents_of_two_corpora_with_one_number_are_two() -> None:
+    one, two = (drawn(0, [1, 0], corpus=np.full(2, name), asked=np.full(2, 5)) for name in ("ArXiv", "Github"))
+    both = tables.pool([one, two])
+    assert both.counts(np.ones(4, bool)) == {"n_prompts": 4, "asked": 10, "n_documents": 4}
+    assert both.counts(np.array([True, True, False, False]))["asked"] == 5
+    assert both.counts(np.array([True, False, True, True]))["asked"] is None  # a part of a corpus
+    unknown = tables.pool([one, replace(two, asked=np.zeros(2, np.int64))])
+    assert unknown.counts(np.ones(4, bool))["asked"] is None
+
+
+def test_decodings_of_one_model_are_not_compared_with_each_other() -> None:
+    both = [attack(decoding="greedy"), attack(decoding="published", sampling=OWN), mamba(decoding="published")]
+    table = tables.differences_table(tables.in_order(both))
+    pairs = table.loc[table["subset"] == ALL, ["model", "other_model", "decoding"]]
+    assert pairs.to_numpy().tolist() == [["small", "rival", "published"]]

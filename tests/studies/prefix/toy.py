@@ -18,7 +18,8 @@ def attack(model: str = "small", exact=(0, 1, 1, 0, 1, 0), **changes) -> Attack:
     words = [NASTY[i % len(NASTY)] for i in range(n)]
     values = {
         "model": model, "family": "gpt_neox", "n_parameters": 1000, "prompt_tokens": 8, "suffix_tokens": 4,
-        "prompts": "these", "document": np.arange(n) * 10, "subset": np.array((["code", "prose"] * n)[:n]),
+        "decoding": "greedy", "prompts": "these", "corpus": np.full(n, ""), "draw": np.zeros(n, np.int64),
+        "asked": np.full(n, n), "document": np.arange(n) * 10, "subset": np.array((["code", "prose"] * n)[:n]),
         "repetitions": np.array(([1, 1, 16] * n)[:n]), "columns": columns,
         "evidence": {
             "large": np.linspace(1, 2, n), "small": np.linspace(3, 2, n), "lower": np.linspace(1, 3, n),

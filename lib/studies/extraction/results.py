@@ -61,13 +61,14 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
 
 def summary(found: Mapping[str, pd.DataFrame], side: str = "members") -> TextTable:
     """The closing table: means over seeds, a row for each model, kind, setting and level, a column for each measure,
-    and the published values of two of them."""
+    and the published values where there are any."""
     rows = found["extraction"]
     rows = rows[rows["seed"].isna() & (rows["side"] == side)]
     keys = ["model", "kind", "setting", "level"]
     wide, theirs = (rows.pivot(index=keys, columns="measure", values=name) for name in ("value", "published_value"))
-    header = [*keys, *map(_heading, MEASURES), *(f"published {_heading(name)}" for name in published.MEASURES)]
-    values = pd.concat([wide[list(MEASURES)], theirs[list(published.MEASURES)]], axis=1).astype(float)
+    known = [name for name in published.MEASURES if theirs[name].notna().any()]
+    header = [*keys, *map(_heading, MEASURES), *(f"published {_heading(name)}" for name in known)]
+    values = pd.concat([wide[list(MEASURES)], theirs[known]], axis=1).astype(float)
     return header, [
         [model, kind, setting, f"{level:g}", *map(number, cells)]
         for (model, kind, setting, level), cells in zip(values.index, values.to_numpy())

@@ -129,3 +129,18 @@ def _save(model, tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
+
+
+@pytest.fixture
+def hub_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The hub on loopback (tests/support/hub_server.py), and an empty cache."""
+    import huggingface_hub
+
+    from tests.support import hub_server
+
+    with hub_server.serving() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield server
+        huggingface_hub.utils.close_session()  # one made while offline was set would stay offline

@@ -30,10 +30,10 @@ class Config:
     """Give either `path` or `repo`.
 
     path: a file, a folder or a glob of local files; natural order (chunk2 before chunk10)
-    repo: a data set of the Hugging Face hub, `owner/name`, which must be in the cache of this machine
+    repo: a data set of the Hugging Face hub, `owner/name`, which `fetch` brings into the cache of this machine
     revision: the commit of `repo`; a branch means what the cache holds of it
     pattern: one glob or a list of globs that choose files, relative to the folder or data set; empty takes every file
-        that can be read
+        that can be read; of a data set only these are fetched
     text_key: the field that holds the text, in JSON lines and Parquet files
     fingerprint: 16 hex digits of the names, sizes and times of local files; a sweep fills it in when it plans, so that
         new files are a new task; leave it out by hand
@@ -58,7 +58,9 @@ def hub(config: Config) -> "list[HubItem]":
     """What must be in the hub cache before the task runs."""
     from lib.models.hub import HubItem
 
-    return [HubItem("dataset", config.repo, config.revision)] if config.repo else []
+    if not config.repo:
+        return []
+    return [HubItem("dataset", config.repo, config.revision, _patterns(config) or listing.READABLE)]
 
 
 def pin(config: Config) -> Config:
@@ -81,9 +83,9 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 def _listing(config: Config) -> listing.Listing:
     if config.path:
         return listing.list_files(Path(config.path), _patterns(config), config.text_key)
-    from lib.models.hub import local_snapshot
+    from lib.models.hub import files
 
-    return listing.list_files(local_snapshot(hub(config)[0]), _patterns(config), config.text_key)
+    return listing.of_files(files(hub(config)[0]), config.text_key)
 
 
 def _patterns(config: Config) -> tuple[str, ...]:

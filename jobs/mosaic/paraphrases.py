@@ -148,6 +148,11 @@ def _check_secrets(config: Config) -> None:
         raise ValueError("key_variable must be the name of an environment variable, not the key itself")
 
 
+def network(config: Config) -> bool:
+    """Whether the task sends requests to another machine."""
+    return config.source == "endpoint"
+
+
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Ask about the canaries that are missing, then one file of all."""
     from lib.models import loading

@@ -17,7 +17,6 @@ prompts.
 """
 
 import itertools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +47,12 @@ class Config:
 
     source: `passages` and `text` read artifacts of the stages repeated_text and text, `hub` reads the data set `repo`,
         `files` reads the input corpus
-    repo: source hub: the data set `owner/name` in the cache of this machine, or a local folder in the layout of the hub
+    repo: source hub: the data set `owner/name`, which `fetch` brings into the cache of this machine, or a local folder
+        in the layout of the hub
     revision: source hub: the commit; a branch means what the cache holds of it
     split: source hub: the split of the data set
-    data_files: source hub: patterns of the files to read; empty reads all files of the split
-    streaming: source hub: whether to read over the network instead of the cache; `revision` must then be a commit
+    data_files: source hub: patterns of the files to fetch and read; empty takes those whose path has the split's name
+    streaming: without effect, as rows are always read in order from the fetched files; it is part of older digests
     text_column: source hub: the column of the text; `a.b` is `b` inside `a`
     subset_column: source hub: the column that names the subset, such as `meta.name`; "" gives all documents the name
         in `subset`
@@ -94,7 +94,7 @@ class Config:
     enough: int | None = added(None)
 
     def __post_init__(self) -> None:
-        """Raise ValueError for lengths that give no prompts, and for a stream that may change."""
+        """Raise ValueError for lengths that give no prompts, and for source hub without a data set."""
         at_least(1, prompt_tokens=self.prompt_tokens, suffix_tokens=self.suffix_tokens)
         at_least(1, per_document=self.per_document, enough=self.enough)
         at_least(0, n_prompts=self.n_prompts, max_documents=self.max_documents, seed=self.seed)
@@ -107,8 +107,6 @@ class Config:
             raise ValueError(f"enough is {self.enough}; it must be at most n_prompts ({self.n_prompts})")
         if self.source == "hub" and not self.repo:
             raise ValueError("source hub: give repo (owner/name, or a folder)")
-        if self.streaming and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
-            raise ValueError(f"streaming: revision '{self.revision}' may change; give a commit (40 hex digits)")
 
     @property
     def window_tokens(self) -> int:
@@ -120,9 +118,10 @@ def hub(config: Config) -> "list[HubItem]":
     """What must be in the hub cache before the task runs."""
     from lib.models.hub import HubItem
 
-    if config.source != "hub" or config.streaming or Path(config.repo).is_dir():
+    if config.source != "hub" or Path(config.repo).is_dir():
         return []
-    return [HubItem("dataset", config.repo, config.revision)]
+    patterns = config.data_files or data_sets.files_of_split(config.split)
+    return [HubItem("dataset", config.repo, config.revision, patterns)]
 
 
 def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -207,17 +206,16 @@ def _files(config: Config, given: Path) -> Iterator[SourceDocument]:
 
 
 def _hub(config: Config, given: None) -> Iterator[SourceDocument]:
-    from lib.models.hub import local_snapshot
+    from lib.models.hub import files, local_snapshot
 
     items = hub(config)
-    if config.streaming:
-        source = config.repo
+    if items:
+        folder, chosen = local_snapshot(items[0]), data_sets.spelled_out(files(items[0]))
     else:
-        source = str(local_snapshot(items[0]) if items else Path(config.repo).resolve())
-    revision = config.revision if config.streaming else None
-    for row in data_sets.rows(source, config.split, config.data_files, revision):
-        subset = data_sets.column(row, config.subset_column, source) if config.subset_column else config.subset
-        yield SourceDocument(data_sets.column(row, config.text_column, source), subset)
+        folder, chosen = Path(config.repo).resolve(), config.data_files
+    for row in data_sets.rows(folder, config.split, chosen):
+        subset = data_sets.column(row, config.subset_column, str(folder)) if config.subset_column else config.subset
+        yield SourceDocument(data_sets.column(row, config.text_column, str(folder)), subset)
 
 
 def _chosen(config: Config, documents: Iterator[SourceDocument]) -> Iterator[SourceDocument]:

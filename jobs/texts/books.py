@@ -29,6 +29,7 @@ from lib.base.config import added
 from lib.base.errors import TesseraError, UsageError
 from lib.base.seeds import generator
 from lib.canaries import books
+from lib.texts import data_sets
 
 if TYPE_CHECKING:
     from lib.models.hub import HubItem
@@ -53,11 +54,13 @@ class Config:
     min_tokens: documents with fewer tokens of the target are left out
     first_tokens: tokens of the target that are kept of each document; 0 keeps all
     seed: the seed of the order in which documents are drawn
-    repo: for source hub, the data set `owner/name` in the cache of this machine, or a local folder
+    repo: for source hub, the data set `owner/name`, which `fetch` brings into the cache of this machine, or a local
+        folder
     revision: the commit of `repo`; a branch means what the cache holds of it
     split: the split of the data set
     text_column: the column that holds the text
     name_column: the column that holds the title
+    data_files: patterns of the files of `repo`; empty takes those whose path has the split's name
     """
 
     source: Literal["hub", "text"]
@@ -73,6 +76,7 @@ class Config:
     name_column: str = "book_title"
     titles: str = added("")
     titles_sha256: str = added("")
+    data_files: tuple[str, ...] = added(())
 
 
 def hub(config: Config) -> "list[HubItem]":
@@ -81,7 +85,8 @@ def hub(config: Config) -> "list[HubItem]":
 
     if config.source != "hub" or Path(config.repo).is_dir():
         return []
-    return [HubItem("dataset", config.repo, config.revision)]
+    patterns = config.data_files or data_sets.files_of_split(config.split)
+    return [HubItem("dataset", config.repo, config.revision, patterns)]
 
 
 def pin(config: Config) -> Config:
@@ -170,14 +175,16 @@ def _library(config: Config, inputs: dict[str, Path], out: Path):
 
 @contextmanager
 def _hub_library(config: Config, out: Path):
-    from lib.models.hub import local_snapshot
-    from lib.texts import data_sets
+    from lib.models.hub import files, local_snapshot
 
     items = hub(config)
-    folder = local_snapshot(items[0]) if items else Path(config.repo).resolve()
+    if items:
+        folder, chosen = local_snapshot(items[0]), data_sets.spelled_out(files(items[0]))
+    else:
+        folder, chosen = Path(config.repo).resolve(), config.data_files
     scratch = places.private(out / "arrow", "books")
     try:
-        rows = data_sets.load(folder, config.split, (config.text_column, config.name_column), scratch)
+        rows = data_sets.load(folder, config.split, (config.text_column, config.name_column), scratch, chosen)
         yield list(map(str, rows[config.name_column])), lambda index: rows[int(index)][config.text_column]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -28,6 +28,10 @@ class Stage:
         """The readable part of the artifact's folder name."""
         return "-".join(f"{_short(field)}{getattr(values, field)}" for field in self.slug)
 
+    def needs_network(self, values: Any) -> bool:
+        """Whether a task with this configuration sends requests to other machines, as its `network` says."""
+        return hasattr(self.module, "network") and self.module.network(values)
+
 
 @functools.cache  # a plan asks for each stage thousands of times
 def load(name: str) -> Stage:

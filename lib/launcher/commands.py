@@ -8,8 +8,8 @@ from lib.base import places
 from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.launcher import doctor as checks
 from lib.launcher import printing
-from lib.launcher.sweep import Sweep, load, submit_command
-from lib.running import local, slurm, submissions, survey
+from lib.launcher.sweep import Sweep, fetch_command, load, submit_command
+from lib.running import local, login_node, slurm, submissions, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
 from lib.running.survey import FAILED
@@ -36,6 +36,8 @@ def fetch(arguments: Namespace, console: Console) -> int:
 
 def submit(arguments: Namespace, console: Console) -> int:
     """Run, or submit, what is not done; collect the tables if everything is."""
+    from lib.launcher import hub_needs  # imports huggingface_hub
+
     sweep = load(arguments)
     if arguments.controller and sweep.site is None:
         raise TesseraError(
@@ -43,10 +45,10 @@ def submit(arguments: Namespace, console: Console) -> int:
         )
     if not arguments.controller:
         console.print(printing.headline(sweep.plan, sweep.site))
-        if not arguments.no_fetch:
-            sweep = _fetch(arguments, sweep, console)
+        sweep = sweep if arguments.no_fetch else _fetch(arguments, sweep, console)
         console.print(printing.plan_table(sweep.plan, sweep.done()))
         printing.print_foreseen(sweep.plan, console)
+    hub_needs.check(sweep.plan, sweep.done(), fetch_command(arguments, sweep))
     if sweep.site:
         return _submit_to_slurm(arguments, sweep, console)
     return _run_here(arguments, sweep, console)
@@ -133,6 +135,8 @@ def _submit_to_slurm(arguments: Namespace, sweep: Sweep, console: Console) -> in
         force=arguments.force,
         max_failures=arguments.max_failures or 3,
     )
+    if not arguments.controller:
+        login_node.run(sweep.root, sweep.plan, sweep.site, request, console)
     outcome = submission.wave(request, sweep.plan, sweep.site)
     if outcome.done == outcome.total:
         return _collect(sweep, console)
@@ -154,7 +158,13 @@ def _fetch(arguments: Namespace, sweep: Sweep, console: Console) -> Sweep:
     """Bring the sweep's hub models and data into the cache. Returns the sweep with branches pinned to commits."""
     from lib.launcher import hub_needs
 
-    pinned = hub_needs.run(sweep.plan, places.hub_lock(sweep.root), console)
+    try:
+        pinned = hub_needs.run(sweep.plan, sweep.done(), places.hub_lock(sweep.root), console)
+    except TesseraError as error:
+        if sweep.site and sweep.site.network_partition:
+            where = f"\nif this node has no network: {fetch_command(arguments, sweep)}"
+            raise TesseraError(f"{error}{where}") from error
+        raise
     return load(arguments) if pinned else sweep
 
 

@@ -36,7 +36,7 @@ def run(site: Cluster | None, plan: Plan | None, root: Path, console: Console) -
     """Print every finding. Returns 1 if one of them would stop a run, else 0."""
     findings = [*_python(), *_disk(root), *_compiler(), *_gpu(plan, site), *_mpi()]
     findings += _slurm(site) if site else [Finding("ok", "SLURM: not used, tasks run on this machine")]
-    findings += _hub(plan)
+    findings += [*_network(plan, site), *_hub(plan)]
     for finding in findings:
         console.print(f"{MARKS[finding.level]} {finding.what}", highlight=False)
         if finding.level != "ok":
@@ -137,26 +137,36 @@ def _slurm(site: Cluster) -> Iterator[Finding]:
 
 def _partitions(site: Cluster) -> Iterator[Finding]:
     known = subprocess.run(["sinfo", "-h", "-o", "%R"], capture_output=True, text=True, check=False).stdout.split()
-    for name in {site.partition, site.gpu_partition} - {None}:
+    for name in {site.partition, site.gpu_partition, site.network_partition} - {None}:
         remedy = f"name one of these partitions in the cluster file: {', '.join(known)}"
         yield Finding("ok" if name in known else "fail", f"partition {name}", remedy)
     if site.account is None:
         yield Finding("ok", "account: the site's default")
 
 
+def _network(plan: Plan | None, site: Cluster | None) -> Iterator[Finding]:
+    """Where the tasks that need the network run. A place that is missing has stopped the plan before."""
+    count = sum(task.resources.network for task in plan.tasks.values()) if plan else 0
+    if count and site:
+        place = f"partition {site.network_partition}" if site.network_partition else "this login node"
+        yield Finding("ok", f"network: {count} tasks need it and run on {place}")
+
+
 def _hub(plan: Plan | None) -> Iterator[Finding]:
     from lib.launcher import hub_needs  # imports huggingface_hub
-    from lib.models import hub
+    from lib.models import hub, hub_fetch
 
     items = hub_needs.items(plan) if plan else []
     if not items:
         yield Finding("ok", "hub: not needed")
         return
-    token = any(os.environ.get(key) for key in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))
+    token = os.environ.get("HF_TOKEN")
     yield Finding("ok" if token else "warn", "hub token in the environment", "set HF_TOKEN if a model is gated")
     for item in items:
         try:
-            hub.check_access([item])
-            yield Finding("ok", f"hub: {item.repo}")
+            hub_fetch.check_access([item])
+            missing = hub_fetch.lacking(item)
+            what = f"to fetch: {hub.described(missing)}" if missing else "in the cache"
+            yield Finding("ok", f"hub: {item.repo}: {what}")
         except TesseraError as error:
             yield Finding("fail", f"hub: {item.repo}", str(error))

@@ -1,37 +1,107 @@
 """What a sweep needs from the hub: checked, pinned and downloaded into the cache before anything is queued."""
 
+import shutil
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console
 
 from lib.artifacts import stage
 from lib.base import config
-from lib.models.hub import HubItem, check_access, fetch, pin
-from lib.plans.plan import Plan
+from lib.base.errors import TesseraError
+from lib.models import hub, hub_fetch
+from lib.models.hub import HubItem
+from lib.plans.plan import Plan, Task
+
+Missing = dict[HubItem, dict[str, int] | None]  # item -> its missing files and their bytes; None: not known
 
 
-def items(plan: Plan) -> list[HubItem]:
-    """The hub models and data sets that a plan needs, each once."""
-    found: dict[HubItem, None] = {}
-    for task in plan.tasks.values():
-        declared = stage.load(task.stage)
-        if hasattr(declared.module, "hub"):
-            values = config.build(declared.config_class, task.config, f"node {task.node}")
-            found.update(dict.fromkeys(declared.module.hub(values)))
-    return list(found)
+def items(plan: Plan, done: Collection[str] = ()) -> list[HubItem]:
+    """The hub models and data sets that the tasks which are not done need, and the tasks that they read, each once."""
+    todo = [task for digest, task in plan.tasks.items() if digest not in done]
+    needed = {digest for task in todo for digest in (task.digest, *task.needs())}
+    return list(dict.fromkeys(item for digest in needed for item in _of(plan.tasks[digest])))
 
 
-def run(plan: Plan, lock: Path, console: Console) -> bool:
+def run(plan: Plan, done: Collection[str], lock: Path, console: Console) -> bool:
     """Download everything. Returns whether branches were pinned to commits, so that the plan must be made again.
 
-    Before the first download it raises TesseraError naming every repository that cannot be read.
+    Before the first download it raises TesseraError naming every repository that cannot be read, and one if the disk
+    of the cache is too small.
     """
-    needed = items(plan)
+    needed = items(plan, done)
     if not needed:
         return False
-    check_access(needed)
-    pinned = pin(needed, lock)
+    hub_fetch.check_access(needed)
+    pinned = hub_fetch.pin(needed, lock)
+    _check_room({item: hub_fetch.lacking(item) for item in pinned}, console)
     for item in pinned:
         console.print(f"fetch {item}", highlight=False)
-        fetch([item])
+        hub_fetch.fetch([item])
     return pinned != needed
+
+
+def check(plan: Plan, done: Collection[str], command: str) -> None:
+    """Raise TesseraError with the files that the cache lacks, their size, and the `command` that fetches them."""
+    found = missing(items(plan, done))
+    if found:
+        lines = "\n".join(f"  {item}: {_described(files)}" for item, files in found.items())
+        raise TesseraError(
+            f"the hub cache {hub.cache()} lacks {_total(found)} that the sweep needs; nothing was queued. Fetch it "
+            f"where the hub can be reached:\n  {command}\n{lines}"
+        )
+
+
+def missing(needed: Iterable[HubItem]) -> Missing:
+    """What the cache lacks. The hub is asked for sizes that the cache does not know, until it does not answer."""
+    found: Missing = {}
+    silent = False
+    for item in needed:
+        listed = hub.listing(item)
+        if listed is not None:
+            found[item] = hub.lacking(item, listed)
+        elif silent:
+            found[item] = None
+        else:
+            found[item] = _asked(item)
+            silent = found[item] is None
+    return {item: files for item, files in found.items() if files is None or files}
+
+
+def _of(task: Task) -> list[HubItem]:
+    declared = stage.load(task.stage)
+    if not hasattr(declared.module, "hub"):
+        return []
+    return declared.module.hub(config.build(declared.config_class, task.config, f"node {task.node}"))
+
+
+def _asked(item: HubItem) -> dict[str, int] | None:
+    try:
+        return hub_fetch.lacking(item)
+    except TesseraError:
+        return None
+
+
+def _check_room(found: Mapping[HubItem, Mapping[str, int]], console: Console) -> None:
+    """Print what will be downloaded. Raises TesseraError if it does not fit on the cache's disk."""
+    size = sum(sum(files.values()) for files in found.values())
+    place = next(folder for folder in (hub.cache(), *hub.cache().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if not size:
+        console.print(f"the hub cache has all {len(found)} models and data sets of the sweep", highlight=False)
+        return
+    console.print(f"{_total(found)} to fetch, {hub.gigabytes(free)} free at {place}", highlight=False)
+    if size > free:
+        raise TesseraError(f"{_total(found)} to fetch, but {place} has {hub.gigabytes(free)} left; set HF_HOME")
+
+
+def _total(found: Mapping[HubItem, Mapping[str, int] | None]) -> str:
+    known = [files for files in found.values() if files is not None]
+    count, size = sum(map(len, known)), sum(sum(files.values()) for files in known)
+    unknown = len(found) - len(known)
+    rest = f" and {unknown} models or data sets of unknown size" if unknown else ""
+    return f"{count} files ({hub.gigabytes(size)}){rest}"
+
+
+def _described(files: Mapping[str, int] | None) -> str:
+    return hub.described(files) if files else "never fetched; its size is not known here"

@@ -177,6 +177,11 @@ def print_outcome(outcome: submit.Outcome, console: Console) -> None:
         f"{outcome.done} of {outcome.total} tasks done, {outcome.live} were running or queued, "
         f"{outcome.submitted} submitted now; a controller job submits the rest when their inputs are done"
     )
+    if outcome.for_login_node:
+        console.print(
+            f"[yellow]{outcome.for_login_node} tasks need the network[/] and run on the login node: type the same "
+            "command there again"
+        )
 
 
 def print_scripts(plan: Plan, site: Cluster | None, root: Path, finished_tasks: set[str], console: Console) -> None:

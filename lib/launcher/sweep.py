@@ -1,6 +1,8 @@
 """The sweep that a command is about: its plan, where it runs, and where its results are."""
 
 import json
+import shlex
+import sys
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,15 +66,29 @@ def _pins(root: Path) -> dict[str, str]:
 
 
 def submit_command(arguments: Namespace, profile: str) -> list[str]:
-    """The launcher's arguments that a controller repeats.
+    """The launcher's arguments that a controller repeats."""
+    line = [*_again("submit", arguments, profile), "--no-fetch"]
+    return line + ([f"--max-failures={arguments.max_failures}"] if arguments.max_failures else [])
 
-    They name the profile, so that it does not depend on what is found where the controller runs. Without --cluster the
-    controller looks for the cluster again, in its snapshot.
+
+def fetch_command(arguments: Namespace, sweep: Sweep) -> str:
+    """The shell line that fetches a sweep; under srun if the cluster has a partition for the network."""
+    line = [sys.executable, str(places.ROOT / "launch.py"), *_again("fetch", arguments, sweep.plan.profile)]
+    if sweep.site and sweep.site.network_partition:
+        return slurm.interactive(sweep.site, line)
+    return shlex.join(line)
+
+
+def _again(verb: str, arguments: Namespace, profile: str) -> list[str]:
+    """The launcher's arguments for the same sweep.
+
+    They name the profile, so that it does not depend on what is found where they are used. Without --cluster the
+    launcher looks for the cluster again there (a controller in its snapshot).
     """
-    line = ["submit", arguments.sweep, f"--outputs={arguments.outputs.resolve()}", "--no-fetch"]
+    line = [verb, arguments.sweep, f"--outputs={arguments.outputs.resolve()}"]
     line += [f"--set={setting}" for setting in arguments.settings]
     line += [f"--profile={profile}"]
     if arguments.cluster:
         file = Path(arguments.cluster)
         line.append(f"--cluster={file.resolve() if file.suffix else arguments.cluster}")
-    return line + ([f"--max-failures={arguments.max_failures}"] if arguments.max_failures else [])
+    return line

@@ -1,32 +1,36 @@
-"""Models and data sets of the Hugging Face hub: checked and fetched with a network, read offline elsewhere.
-
-The access token comes from HF_TOKEN alone and is never printed.
+"""Models and data sets of the Hugging Face hub in this machine's cache: which files are needed, and whether all of
+them are there. Nothing here uses the network; `hub_fetch` does.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import huggingface_hub
 from huggingface_hub import errors as hub_errors
+from huggingface_hub.utils import filter_repo_objects
 
-from lib.artifacts import store
 from lib.base.errors import TesseraError
 
 # Pickled weights (*.bin), other frameworks' weights and examples stay on the hub.
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 CODE, PICKLED = ("*.py",), ("pytorch_model*.bin",)  # what a model needs as well that asks for it
+REMEDY = (
+    "fetch it where the hub can be reached (make fetch-<sweep>, or launch.py fetch), or set HF_HOME to the cache that "
+    "has it"
+)
 
 
 @dataclass(frozen=True)
 class HubItem:
-    """One repository of the hub at one revision (a commit, or a branch or tag that `pin` turns into one).
+    """What is needed of one repository of the hub at one revision (a commit, or a branch or tag that `pin` resolves).
 
-    patterns: which files. Empty: MODEL_FILES of a model, every file of a data set.
+    patterns: which files, as huggingface_hub matches names (`*` matches `/` as well); a leading or inner `**/` also
+    stands for no folder. Empty: MODEL_FILES of a model, every file of a data set.
     """
 
     kind: Literal["model", "dataset"]
@@ -37,78 +41,85 @@ class HubItem:
     def __str__(self) -> str:
         return f"{self.kind} {self.repo} at {self.revision}"
 
+    @property
+    def allowed(self) -> list[str]:
+        """The patterns as huggingface_hub takes them."""
+        patterns = self.patterns or (MODEL_FILES if self.kind == "model" else ("*",))
+        return list(dict.fromkeys(spelled for one in patterns for spelled in (one, one.replace("**/", ""))))
+
+    def wanted(self, names: Iterable[str]) -> list[str]:
+        """Those of the repository's file names that are needed, sorted."""
+        return sorted(filter_repo_objects(names, allow_patterns=self.allowed))
+
 
 def is_commit(revision: str) -> bool:
     """Whether `revision` is a full commit hash, which always names the same files."""
     return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
 
 
-def resolve_revision(item: HubItem, lock: Path) -> str:
-    """The commit that `item.revision` means. A branch is looked up once and recorded in the JSON file `lock`.
-
-    Later calls return the recorded commit, so that a sweep submitted again uses the same weights.
-    Raises TesseraError when the hub refuses or cannot be reached.
-    """
-    if is_commit(item.revision):
-        return item.revision
-    known = _read_lock(lock)
-    if str(item) not in known:
-        known[str(item)] = _ask(item)
-        store.write_json(lock, known)
-    return known[str(item)]
-
-
-def pin(items: Iterable[HubItem], lock: Path) -> list[HubItem]:
-    """The items, each once, at commits (see `resolve_revision`)."""
-    return [replace(item, revision=resolve_revision(item, lock)) for item in dict.fromkeys(items)]
-
-
-def check_access(items: Iterable[HubItem]) -> None:
-    """Raise TesseraError that lists every item that can be neither read on the hub nor found in the cache."""
-    problems = []
-    for item in dict.fromkeys(items):
-        if is_commit(item.revision) and is_cached(item):
-            continue
-        try:
-            _api().auth_check(item.repo, repo_type=item.kind)
-            _ask(item)
-        except TesseraError as error:
-            problems.append(str(error))
-        except Exception as error:
-            problems.append(explain(item, error))
-    if problems:
-        raise TesseraError("\n".join(problems))
-
-
-def fetch(items: Iterable[HubItem]) -> list[Path]:
-    """Download every item into the local hub cache, unless it is there, and return the folders.
-
-    Raises TesseraError that says what to do about a gated, missing or unreachable repository, or about a model
-    that has no safetensors weights.
-    """
-    return [_fetch(item) for item in dict.fromkeys(items)]
-
-
 def local_snapshot(item: HubItem) -> Path:
-    """The folder of `item` in the local hub cache; never uses the network.
+    """The folder of `item` in the hub cache.
 
-    Raises TesseraError when it was not fetched, or only in part.
+    Raises TesseraError unless every file of the item is there with the size that the hub gave it.
     """
-    try:
-        return Path(_download(item, local_files_only=True))
-    except hub_errors.LocalEntryNotFoundError as error:
+    listed = listing(item)
+    if listed is None:
         raise TesseraError(
-            f"{item} is not (or not whole) in the hub cache {cache()}; submit the sweep where the hub can be reached "
-            "(it fetches), or set HF_HOME to the cache that has it"
-        ) from error
+            f"{item} is not known to be whole: the hub cache {cache()} has no list of its files, so it was never "
+            f"fetched, or not by this version; {REMEDY}"
+        )
+    if missing := lacking(item, listed):
+        raise TesseraError(f"{item}: the hub cache {cache()} lacks {described(missing)}; {REMEDY}")
+    folder = _folder(item)
+    assert folder is not None  # it holds the files
+    _check_shards(item, folder)
+    return folder
+
+
+def files(item: HubItem) -> list[Path]:
+    """The files of `item` in the hub cache, sorted by name. Raises TesseraError unless all are there."""
+    folder, listed = local_snapshot(item), listing(item)
+    return [folder / name for name in item.wanted(listed or ())]
 
 
 def is_cached(item: HubItem) -> bool:
-    """Whether `item` is complete in the local hub cache."""
+    """Whether `item` is complete in the hub cache."""
     try:
         return local_snapshot(item).is_dir()
     except TesseraError:
         return False
+
+
+def listing(item: HubItem) -> dict[str, int] | None:
+    """Every file of the repository -> bytes, as the hub gave them when it was fetched. None if it never was."""
+    try:
+        tree = huggingface_hub.get_cached_repo_tree(
+            item.repo, repo_type=item.kind, revision=item.revision, cache_dir=cache()
+        )
+    except hub_errors.CachedRepoTreeNotFoundError:
+        return None
+    return {file.path: file.size for file in tree}
+
+
+def lacking(item: HubItem, listed: Mapping[str, int]) -> dict[str, int]:
+    """The files of `item` that the cache lacks, or holds with another size than the hub gave -> bytes on the hub.
+
+    Raises TesseraError if none of the repository's files are those of the item, or none of a model are weights.
+    """
+    folder, names = _folder(item), item.wanted(listed)
+    _check_names(item, names, listed)
+    return {name: listed[name] for name in names if folder is None or _size(folder / name) != listed[name]}
+
+
+def described(missing: Mapping[str, int]) -> str:
+    """Files and their size in one line: the first three by name."""
+    more = f" and {len(missing) - 3} more files" if len(missing) > 3 else ""
+    return f"{', '.join(list(missing)[:3])}{more} ({gigabytes(sum(missing.values()))})"
+
+
+def gigabytes(size: int) -> str:
+    """Bytes, written in GB with three digits."""
+    return f"{size / 1e9:.3g} GB"
 
 
 def cache() -> Path:
@@ -118,75 +129,39 @@ def cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
 
 
-def explain(item: HubItem, error: Exception) -> str:
-    """What went wrong with `item` and how to fix it, in one line."""
-    where = f"https://huggingface.co/{'datasets/' if item.kind == 'dataset' else ''}{item.repo}"
-    if isinstance(error, hub_errors.GatedRepoError):
-        return f"{item}: gated; ask for access at {where} and {_token_remedy()}"
-    if isinstance(error, hub_errors.RepositoryNotFoundError):
-        return f"{item}: not on the hub, or private; check the name at {where}; if it is private, {_token_remedy()}"
-    if isinstance(error, hub_errors.RevisionNotFoundError):
-        return f"{item}: no such revision; see {where}/commits/main"
-    if isinstance(error, hub_errors.OfflineModeIsEnabled):
-        return f"{item}: HF_HUB_OFFLINE is set here; unset it where models are fetched"
-    if isinstance(error, hub_errors.HfHubHTTPError) and error.response.status_code in (401, 403):
-        return f"{item}: the hub refuses ({error.response.status_code}); {_token_remedy()}"
-    return (
-        f"{item}: the hub cannot be reached ({type(error).__name__}: {_first_line(error)}); "
-        "run this where it can (a login node), or check HTTPS_PROXY and HF_ENDPOINT"
-    )
-
-
-def _fetch(item: HubItem) -> Path:
-    if is_commit(item.revision) and is_cached(item):
-        return local_snapshot(item)
+def _folder(item: HubItem) -> Path | None:
+    """The item's folder in the cache, whatever of it is there; None if there is none."""
     try:
-        folder = Path(_download(item, local_files_only=False))
-    except Exception as error:
-        raise TesseraError(explain(item, error)) from error
-    weights = ["*.safetensors", *(PICKLED if set(PICKLED) <= set(item.patterns) else ())]
-    if item.kind == "model" and not any(file for pattern in weights for file in folder.rglob(pattern)):
+        return Path(
+            huggingface_hub.snapshot_download(
+                item.repo, repo_type=item.kind, revision=item.revision, cache_dir=cache(), local_files_only=True,
+                allow_patterns=[],  # none is asked for, so none is found missing
+            )
+        )  # fmt: skip
+    except hub_errors.LocalEntryNotFoundError:
+        return None
+
+
+def _check_names(item: HubItem, wanted: Iterable[str], names: Iterable[str]) -> None:
+    if not wanted:
+        shown = ", ".join(sorted(names)[:5]) or "no files"
+        raise TesseraError(f"{item}: no file matches {', '.join(item.allowed)}; it has {shown}; change the pattern")
+    if item.kind == "model" and not any(name.endswith(".safetensors") for name in wanted):
         raise TesseraError(f"{item}: no safetensors weights (pickled ones are not read); choose one that has them")
-    return folder
 
 
-def _download(item: HubItem, local_files_only: bool) -> str:
-    return huggingface_hub.snapshot_download(
-        item.repo, repo_type=item.kind, revision=item.revision, cache_dir=cache(), token=_token(),
-        allow_patterns=list(item.patterns or MODEL_FILES) if item.kind == "model" else None,
-        endpoint=os.environ.get("HF_ENDPOINT"), local_files_only=local_files_only,
-    )  # fmt: skip
-
-
-def _ask(item: HubItem) -> str:
+def _size(file: Path) -> int | None:
     try:
-        return str(_api().repo_info(item.repo, repo_type=item.kind, revision=item.revision, timeout=30).sha)
-    except Exception as error:
-        raise TesseraError(explain(item, error)) from error
+        return file.stat().st_size
+    except OSError:
+        return None
 
 
-def _api() -> huggingface_hub.HfApi:
-    return huggingface_hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=_token())
-
-
-def _token() -> str | bool:
-    return os.environ.get("HF_TOKEN") or False  # False: no token that some other login left on this machine
-
-
-def _token_remedy() -> str:
-    if os.environ.get("HF_TOKEN"):
-        return "give HF_TOKEN a token whose account may read it (the present one may not)"
-    return "export HF_TOKEN=<a read token from https://huggingface.co/settings/tokens> (none is set)"
-
-
-def _read_lock(lock: Path) -> dict[str, str]:
-    try:
-        return json.loads(lock.read_text())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise TesseraError(f"{lock}: not valid JSON ({error}); delete it to look the branches up again") from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "no message")
+def _check_shards(item: HubItem, folder: Path) -> None:
+    """Raise TesseraError if the index of a model's weights names a file that its repository does not have."""
+    index = folder / "model.safetensors.index.json"
+    if item.kind != "model" or not index.is_file():
+        return
+    shards = set(json.loads(index.read_text())["weight_map"].values())
+    if absent := sorted(name for name in shards if not (folder / name).is_file()):
+        raise TesseraError(f"{item}: {index.name} names {absent[0]}, which is not there; choose another revision")

@@ -10,6 +10,7 @@ class Resources:
     A task runs on one node, unless its stage uses MPI. Then it has `ranks` processes, `cpus` and `memory_gb` are those
     of one rank, and the cluster file says how many ranks fit on a node.
     tokens: how many tokens the task works on; lib/plans/rates.py computes hours and memory from it.
+    network: whether it sends requests to other machines, which not every node can.
     """
 
     cpus: int = 1
@@ -20,6 +21,7 @@ class Resources:
     expected_hours: float = 0.0
     tokens: float | None = None
     mpi: bool = False  # set by the stage, not in YAML
+    network: bool = False  # set by the stage, not in YAML
 
     @property
     def cores(self) -> int:

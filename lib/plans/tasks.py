@@ -35,7 +35,7 @@ def make(
         node=node,
         config=config.plain(values),
         inputs=inputs,
-        resources=_resources(stage, resolve(template.get("resources") or {}, scope, where), where),
+        resources=_resources(stage, values, resolve(template.get("resources") or {}, scope, where), where),
     )
 
 
@@ -50,9 +50,9 @@ def _as_declared(stage: Stage, name: str, value: str | list[str], where: str) ->
     return value[0]
 
 
-def _resources(stage: Stage, given: Mapping[str, Any], where: str) -> Resources:
+def _resources(stage: Stage, values: Any, given: Mapping[str, Any], where: str) -> Resources:
     resources = config.build(Resources, given, f"{where}: resources")
-    return rates.applied(stage.name, replace(resources, mpi=stage.mpi))
+    return rates.applied(stage.name, replace(resources, mpi=stage.mpi, network=stage.needs_network(values)))
 
 
 def _pinned(stage: Stage, values: Any, pins: Mapping[str, str]) -> Any:

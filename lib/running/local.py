@@ -24,6 +24,7 @@ from lib.plans import finished
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
 from lib.running import runner, snapshot, submissions, survey, sweep_lock, warm_process
+from lib.running.site import LoginNode
 from lib.running.submissions import Submit
 from lib.running.survey import DONE, WAITING, Survey
 
@@ -49,10 +50,12 @@ class _Run:
 
 
 def run(
-    root: Path, plan: Plan, campaign: str, command: list[str], max_failures: int, console: Console
-) -> dict[str, str]:
+    root: Path, plan: Plan, campaign: str, command: list[str], max_failures: int, console: Console,
+    room: LoginNode | None = None,
+) -> dict[str, str]:  # fmt: skip
     """Run every task that is not done. Returns digest -> error for the tasks that failed `max_failures` times.
 
+    room: how much of the machine they may use; without it all that is free.
     An interrupt ends the running tasks. What is done stays done, and the same command continues from there.
     """
     with sweep_lock.hold(places.lock(root, plan.name)):
@@ -61,7 +64,8 @@ def run(
         if found.all_done():
             return {}
         file, submit = _freeze(root, plan, campaign, command)
-        state = _Run(root, plan, file, submit, found, cores(), available_gb(), max_failures)
+        room = room or LoginNode(cores(), available_gb())
+        state = _Run(root, plan, file, submit, found, room.cpus, room.memory_gb, max_failures)
         with _warm(state):
             _loop(state, console)
         return state.failed_for_good

@@ -99,6 +99,7 @@ def environment(submit: Submit, cpus: int, ranks: int = 1) -> dict[str, str]:
         "MKL_NUM_THREADS": threads,
         "NUMBA_NUM_THREADS": threads,
         "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",  # a 0 of the user's would count more than HF_HUB_OFFLINE
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
     }

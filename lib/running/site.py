@@ -15,6 +15,14 @@ SITE = "site"
 
 
 @dataclass(frozen=True)
+class LoginNode:
+    """How much of the login node the tasks that need the network may use there, all together."""
+
+    cpus: int
+    memory_gb: float
+
+
+@dataclass(frozen=True)
 class Cluster:
     """One cluster; env/README.md explains the keys. None leaves a choice to the site's default."""
 
@@ -39,6 +47,8 @@ class Cluster:
     memory_gb_per_node: float | None = None
     gpus_per_node: int | None = None
     poll_seconds: float = 30.0
+    network_partition: str | None = None
+    login_node: LoginNode | None = None
 
 
 def load(name: str | None) -> Cluster | None:
@@ -65,7 +75,13 @@ def read(file: Path) -> Cluster:
 
 
 def check(resources: Resources, cluster: Cluster, where: str) -> None:
-    """Raise UsageError if a task asks for more than a node of the cluster has, or for more time than allowed."""
+    """Raise UsageError if a task asks for more than a node of the cluster has, or for more time than allowed.
+
+    So does one that needs the network, if the cluster file names no place where there is one, or one too small for it.
+    """
+    if resources.network and not cluster.network_partition:
+        _check_login_node(resources, cluster, where)
+        return
     limits = {
         "cpus": cluster.cpus_per_node,
         "memory_gb": cluster.memory_gb_per_node,
@@ -78,6 +94,28 @@ def check(resources: Resources, cluster: Cluster, where: str) -> None:
             asked *= ranks_per_node(resources, cluster)[1]
         if limit is not None and asked is not None and asked > limit:
             raise UsageError(f"{where}: resources: {key} {asked} is more than cluster '{cluster.name}' has ({limit})")
+
+
+def on_login_node(resources: Resources, cluster: Cluster) -> bool:
+    """Whether a task runs on the login node: it needs the network, and no partition has one."""
+    return resources.network and not cluster.network_partition
+
+
+def _check_login_node(resources: Resources, cluster: Cluster, where: str) -> None:
+    room = cluster.login_node
+    if room is None:
+        raise UsageError(
+            f"{where}: the task needs the network, and cluster '{cluster.name}' does not say where there is one; set "
+            "network_partition (nodes that reach it) or login_node: {cpus: 2, memory_gb: 8} in the cluster file"
+        )
+    asked = {"cpus": resources.cores, "memory_gb": resources.memory_gb or 0.0, "gpus": resources.gpus}
+    for key, limit in {"cpus": room.cpus, "memory_gb": room.memory_gb, "gpus": 0}.items():
+        if asked[key] > limit:
+            raise UsageError(
+                f"{where}: the task needs the network, so it runs on the login node; its {key} {asked[key]} is more "
+                f"than login_node of cluster '{cluster.name}' allows ({limit}); lower its resources, or set "
+                "network_partition"
+            )
 
 
 def ranks_per_node(resources: Resources, cluster: Cluster) -> tuple[int, int]:

@@ -149,7 +149,7 @@ def parameters(
         "mem": f"{round(resources.memory_gb * ranks * 1024)}M" if resources.memory_gb else None,
         "gres": gres,
         "gpus_per_node": resources.gpus if gpu and not gres else None,
-        "partition": cluster.gpu_partition if gpu and cluster.gpu_partition else cluster.partition,
+        "partition": _partition(cluster, resources),
         "account": cluster.gpu_account if gpu and cluster.gpu_account else cluster.account,
         "qos": cluster.qos,
         "constraint": cluster.constraint if gpu else None,
@@ -162,6 +162,19 @@ def parameters(
         "setup": setup_lines(cluster, snapshot),
     }
     return {key: value for key, value in chosen.items() if value is not None or key == "wckey"}
+
+
+def _partition(cluster: Cluster, resources: Resources) -> str | None:
+    if resources.network and cluster.network_partition:
+        return cluster.network_partition
+    return cluster.gpu_partition if resources.gpus and cluster.gpu_partition else cluster.partition
+
+
+def interactive(cluster: Cluster, command: Sequence[str]) -> str:
+    """A shell line that runs a command where the cluster has a network."""
+    asked = {"partition": cluster.network_partition, "account": cluster.account, "qos": cluster.qos}
+    line = ["srun", *(f"--{key}={value}" for key, value in asked.items() if value), "--cpus-per-task=2"]
+    return shlex.join([*line, *command])
 
 
 def setup_lines(cluster: Cluster, snapshot: str) -> list[str]:

@@ -15,7 +15,7 @@ from lib.base import places
 from lib.base.errors import TesseraError
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import runner, slurm, snapshot, submissions, survey, sweep_lock
+from lib.running import runner, site, slurm, snapshot, submissions, survey, sweep_lock
 from lib.running.site import Cluster
 from lib.running.submissions import Array, Submit
 from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING
@@ -39,12 +39,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Numbers of tasks: submitted now, live before, done, and all."""
+    """Numbers of tasks: submitted now, live before, done, and all; and those that only the login node can run now."""
 
     submitted: int
     live: int
     done: int
     total: int
+    for_login_node: int = 0
 
 
 def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
@@ -56,7 +57,8 @@ def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
     with sweep_lock.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS if request.controller else 0.0):
         found = _complete_survey(request, plan, cluster)
         _stop_if_failed_for_good(request, plan, found)
-        ready = list(survey.ready(plan, found))
+        startable = list(survey.ready(plan, found))
+        ready = [task for task in startable if not site.on_login_node(task.resources, cluster)]
         file, submit = _freeze(request, plan, cluster, ready, found)
         if file:
             found.jobs |= set(_send(file, submit, cluster, found).values())
@@ -65,6 +67,7 @@ def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
             live=len(found.having(RUNNING, QUEUED)),
             done=len(found.having(survey.DONE)),
             total=len(plan.tasks),
+            for_login_node=len(startable) - len(ready),
         )
 
 

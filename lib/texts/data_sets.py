@@ -1,37 +1,51 @@
-"""Data sets in the hub's layout: rows streamed one after another, or a split of a local folder at any row."""
+"""Data sets in the hub's layout, in a local folder: rows one after another, or a split with access to any row.
 
+Everything is read offline.
+"""
+
+import glob
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lib.base.errors import TesseraError
 
+SEPARATORS = "[-._ 0-9/]"  # around the name of a split in a path, as the library `datasets` finds splits
 
-def rows(
-    source: str, split: str, data_files: Sequence[str] = (), revision: str | None = None
-) -> Iterator[Mapping[str, Any]]:
+
+def files_of_split(split: str) -> tuple[str, ...]:
+    """Patterns of the hub for the files of a split: `train-00000-of-00002.parquet`, `data/train/a.parquet`."""
+    return (f"{split}{SEPARATORS}*", f"*{SEPARATORS}{split}{SEPARATORS}*")
+
+
+def spelled_out(files: Iterable[Path]) -> list[str]:
+    """Patterns that match these files alone."""
+    return [glob.escape(str(file)) for file in files]
+
+
+def rows(folder: Path, split: str, data_files: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:
     """The rows of one split, in the data set's own order; nothing is copied or held.
 
-    source: a folder (read offline) or, with `revision`, a repository of the hub. data_files: patterns in it; without
-    them all files of the split. Raises TesseraError when it cannot be read, at the start or later.
+    data_files: patterns in the folder; without them all files of the split. Raises TesseraError when it cannot be read,
+    at the start or later.
     """
-    files = {split: list(data_files)} if data_files else None
-    remote = {"revision": revision} if revision else {}
-    with _reading(source, split) as datasets:
-        yield from datasets.load_dataset(source, split=split, data_files=files, streaming=True, **remote)
+    with _reading(folder, split) as datasets:
+        yield from datasets.load_dataset(str(folder), split=split, data_files=_of(split, data_files), streaming=True)
 
 
-def load(folder: Path, split: str, columns: Sequence[str], scratch: Path) -> Any:
-    """One split of a data set in a local folder (Parquet, JSON, CSV or text files), offline, with access to any row.
+def load(folder: Path, split: str, columns: Sequence[str], scratch: Path, data_files: Sequence[str] = ()) -> Any:
+    """One split of a data set (Parquet, Arrow, JSON, CSV or text files), with access to any row.
 
-    The Arrow copy that `datasets` makes lies in `scratch`, which the caller removes afterwards.
+    data_files: as for `rows`. The Arrow copy that `datasets` makes lies in `scratch`, which the caller removes
+    afterwards.
     Raises TesseraError naming the folder when the files cannot be read, or the split or a column is missing.
     """
     shutil.rmtree(scratch, ignore_errors=True)
-    with _reading(str(folder), split) as datasets:
-        found = datasets.load_dataset(str(folder), split=split, cache_dir=str(scratch))
+    with _reading(folder, split) as datasets:
+        chosen = _of(split, data_files)
+        found = datasets.load_dataset(str(folder), split=split, data_files=chosen, cache_dir=str(scratch))
     missing = [column for column in columns if column not in found.column_names]
     if missing:
         raise TesseraError(f"{folder}: no column '{missing[0]}'; it has {', '.join(found.column_names)}")
@@ -50,8 +64,12 @@ def column(row: Mapping[str, Any], name: str, where: str) -> str:
     return value
 
 
+def _of(split: str, data_files: Sequence[str]) -> dict[str, list[str]] | None:
+    return {split: list(data_files)} if data_files else None
+
+
 @contextmanager
-def _reading(source: str, split: str) -> Iterator[Any]:
+def _reading(source: Path, split: str) -> Iterator[Any]:
     """The library, whose errors become one that names the data set."""
     import datasets
 

@@ -3,7 +3,7 @@
 import glob
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from lib.base.errors import TesseraError
 from lib.texts import text_files
 
 ASKED_FOR = (".json",)  # data sets carry such files about themselves: they are read only where a pattern names them
+READABLE = tuple(f"*{ending}" for ending in text_files.READERS if ending not in ASKED_FOR)
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,17 @@ def list_files(path: Path, patterns: Sequence[str] = (), text_key: str = "text")
     In a folder: the files below it that match the glob `patterns`, or all readable ones without patterns.
     Raises TesseraError when there are none, or a file is of an unknown kind.
     """
-    found = sorted(_found(path, patterns), key=lambda file: text_files.natural(str(file)))
+    found = _found(path, patterns)
     if not found:
         known = ", ".join(sorted(text_files.READERS))
         what = f"nothing matches {', '.join(patterns)}" if patterns else f"none of {known}"
         raise TesseraError(f"{path}: no corpus files found ({what}); check path and pattern")
+    return of_files(found, text_key)
+
+
+def of_files(files: Iterable[Path], text_key: str = "text") -> Listing:
+    """The listing of these files, in natural order. Raises TesseraError for a file of an unknown kind."""
+    found = sorted(files, key=lambda file: text_files.natural(str(file)))
     for file in found:
         text_files.suffix(file)
     stats = [file.stat() for file in found]

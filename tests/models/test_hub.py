@@ -1,181 +1,164 @@
-import hashlib
+"""What is in the hub cache: whole, partial, damaged. Nothing here may use the network after the fetch."""
+
 import json
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-import huggingface_hub
 import pytest
+from huggingface_hub import snapshot_download
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lib.base.errors import TesseraError
-from lib.models import hub
+from lib.models import hub, hub_fetch
 from lib.models.hub import HubItem
+from tests.support.hub_server import FIRST, HubServer
 
-FIRST, SECOND = "1" * 40, "2" * 40
-FILES = {"config.json": b"{}", "model.safetensors": b"weights", "pytorch_model.bin": b"pickle"}
-BOOKS = {"data/train.parquet": b"rows"}
-
-
-class Hub(BaseHTTPRequestHandler):
-    """The few answers of the hub's HTTP interface that a client needs, and its error codes."""
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def do_GET(self):
-        self.server.requests.append((self.path, self.headers.get("Authorization")))
-        path = self.path.partition("?")[0]
-        if "gated" in path and self.headers.get("Authorization") != "Bearer hf_right":
-            return self.answer(403 if self.headers.get("Authorization") else 401, error="GatedRepo")
-        if "absent" in path:
-            return self.answer(404, error="RepoNotFound")
-        if "/resolve/" in path:
-            return self.file(path)
-        if path.endswith("/auth-check"):
-            return self.answer(200, {})
-        if "/tree/" in path:
-            return self.answer(200, [self.entry(name, body) for name, body in self.files(path).items()])
-        revision = path.rpartition("/revision/")[2]
-        if revision not in ("main", FIRST, SECOND):
-            return self.answer(404, error="RevisionNotFound")
-        sha = self.server.head if revision == "main" else revision
-        return self.answer(200, {"id": "lab/model", "sha": sha, "siblings": []})
-
-    def files(self, path):
-        if "datasets" in path:
-            return BOOKS
-        return {"pytorch_model.bin": b"pickle"} if "pickled" in path else FILES
-
-    def entry(self, name, body):
-        return {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
-
-    def file(self, path):
-        commit, _, name = path.partition("/resolve/")[2].partition("/")
-        body = self.files(path)[name]
-        self.answer(200, body, {"ETag": f'"{hashlib.sha1(body).hexdigest()}"', "X-Repo-Commit": commit})
-
-    def answer(self, status, body=b"", headers=None, error=None):
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        for key, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
-            self.send_header(key, value)
-        if error:
-            self.send_header("X-Error-Code", error)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(data)
-
-    def log_message(self, *arguments):
-        """No lines on the terminal."""
+SHARDS = {
+    "config.json": b"{}",
+    "model-1.safetensors": b"first" * 9,
+    "model-2.safetensors": b"second" * 9,
+    "model.safetensors.index.json": json.dumps(
+        {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    ).encode(),
+}
+SHARDED = HubItem("model", "lab/sharded", FIRST)
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.head, server.requests = FIRST, []
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    yield server
-    huggingface_hub.utils.close_session()  # one made while offline was set would stay offline
-    server.shutdown()
-    server.server_close()
+def sharded(hub_server: HubServer) -> Path:
+    """A fetched model in two shards; the server then forgets what it was asked."""
+    hub_server.add("model", "lab/sharded", SHARDS)
+    (folder,) = hub_fetch.fetch([SHARDED])
+    hub_server.requests.clear()
+    return folder
 
 
-def test_a_branch_keeps_the_commit_it_had_when_it_was_first_asked_for(server, tmp_path):
-    item = HubItem("model", "lab/model")
-    assert hub.resolve_revision(item, tmp_path / "lock.json") == FIRST
-    server.head = SECOND
-    assert hub.resolve_revision(item, tmp_path / "lock.json") == FIRST
-    assert hub.pin([item, item], tmp_path / "lock.json") == [HubItem("model", "lab/model", FIRST)]
-    assert hub.resolve_revision(item, tmp_path / "another.json") == SECOND
+def test_a_whole_snapshot_is_found_without_a_request(sharded, hub_server):
+    assert hub.local_snapshot(SHARDED) == sharded
+    assert hub.files(SHARDED) == [sharded / name for name in sorted(SHARDS)]
+    assert {file.name: file.read_bytes() for file in hub.files(SHARDED)} == SHARDS
+    assert not hub_server.requests
 
 
-def test_a_commit_is_never_asked_for(server, tmp_path):
-    assert hub.resolve_revision(HubItem("model", "lab/model", SECOND), tmp_path / "lock.json") == SECOND
-    assert not server.requests
-    assert not (tmp_path / "lock.json").exists()
+def remove(file: Path) -> None:
+    file.unlink()
 
 
-def test_a_damaged_lock_is_named(server, tmp_path):
-    (tmp_path / "lock.json").write_text("{")
-    with pytest.raises(TesseraError, match=r"lock\.json: not valid JSON"):
-        hub.resolve_revision(HubItem("model", "lab/model"), tmp_path / "lock.json")
+def remove_content(file: Path) -> None:
+    file.resolve().unlink()
 
 
-def test_what_was_fetched_is_read_without_a_request(server):
-    items = [HubItem("model", "lab/model", FIRST), HubItem("dataset", "lab/books", FIRST)]
-    folders = hub.fetch(items)
-    assert [folder.name for folder in folders] == [FIRST, FIRST]
-    assert (folders[0] / "model.safetensors").read_bytes() == b"weights"
-    assert not (folders[0] / "pytorch_model.bin").exists(), "pickled weights stay on the hub"
-    assert (folders[1] / "data/train.parquet").read_bytes() == b"rows"
-    server.requests.clear()
-    assert [hub.local_snapshot(item) for item in items] == folders
-    hub.check_access(items)
-    assert hub.fetch(items) == folders
-    assert not server.requests
+def cut(file: Path) -> None:
+    file.resolve().write_bytes(file.read_bytes()[:-1])
 
 
-def test_a_partial_snapshot_is_not_taken_for_a_whole_one(server):
-    item = HubItem("model", "lab/model", FIRST)
-    (hub.fetch([item])[0] / "model.safetensors").unlink()
-    assert not hub.is_cached(item)
-    assert (hub.fetch([item])[0] / "model.safetensors").read_bytes() == b"weights"
+def still_coming(file: Path) -> None:
+    """What a killed download leaves: a private file beside where the content will be."""
+    blob = file.resolve()
+    blob.rename(blob.with_name(f"{blob.name}.0123abcd.incomplete"))
 
 
-def test_nothing_fetched_says_where_it_was_looked_for(server, tmp_path):
+@pytest.mark.parametrize("damage", [remove, remove_content, cut, still_coming])
+@pytest.mark.parametrize("name", sorted(SHARDS))
+def test_every_way_to_be_partial_is_seen_named_and_mended(sharded, name, damage):
+    damage(sharded / name)
+    assert not hub.is_cached(SHARDED)
+    with pytest.raises(TesseraError, match=rf"model lab/sharded at 1+: the hub cache .* lacks {name} .*make fetch-"):
+        hub.local_snapshot(SHARDED)
+    assert hub_fetch.lacking(SHARDED) == {name: len(SHARDS[name])}
+    hub_fetch.fetch([SHARDED])
+    assert {file.name: file.read_bytes() for file in hub.files(SHARDED)} == SHARDS
+
+
+def test_a_shard_that_the_repository_lacks_is_named(hub_server):
+    hub_server.add(
+        "model", "lab/sharded", {name: body for name, body in SHARDS.items() if name != "model-2.safetensors"}
+    )
+    with pytest.raises(TesseraError, match=r"index\.json names model-2\.safetensors, which is not there"):
+        hub_fetch.fetch([SHARDED])
+    assert not hub.is_cached(SHARDED)
+
+
+def test_a_cache_without_the_list_of_files_is_not_taken_for_a_whole_one(sharded):
+    """As an older client leaves it: nothing tells which files there should be."""
+    for listing in sharded.parents[1].glob("trees/*"):
+        listing.unlink()
+    found = _in_a_new_process("hub.local_snapshot(item)")
+    assert "is not known to be whole: the hub cache" in found
+    assert "make fetch-" in found
+
+
+def _in_a_new_process(call: str) -> str:
+    code = f"from lib.models import hub\nitem = hub.HubItem('model', 'lab/sharded', '{FIRST}')\n{call}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return done.stderr
+
+
+def test_nothing_fetched_says_where_it_was_looked_for(hub_server, tmp_path):
     with pytest.raises(TesseraError, match=f"lab/model at {FIRST} is not .* hub cache {tmp_path / 'cache'}.*HF_HOME"):
         hub.local_snapshot(HubItem("model", "lab/model", FIRST))
 
 
-def test_every_refusal_is_listed_with_its_remedy(server, monkeypatch):
-    monkeypatch.setenv("HF_TOKEN", "hf_wrong_and_secret")
-    items = [HubItem("model", "lab/gated"), HubItem("dataset", "lab/absent"), HubItem("model", "lab/model", "v9")]
-    with pytest.raises(TesseraError) as caught:
-        hub.check_access([*items, HubItem("model", "lab/model")])
-    lines = str(caught.value).splitlines()
-    assert len(lines) == 3
-    assert "gated; ask for access at https://huggingface.co/lab/gated" in lines[0]
-    assert "the present one may not" in lines[0]
-    assert "not on the hub, or private" in lines[1]
-    assert "huggingface.co/datasets/lab/absent" in lines[1]
-    assert "no such revision" in lines[2]
-    assert "hf_wrong_and_secret" not in str(caught.value)
+def test_another_part_of_a_data_set_is_another_item(hub_server):
+    files = {"train/00.jsonl": b"a\n", "train/01.jsonl": b"b\n", "README.md": b"card"}
+    hub_server.add("dataset", "lab/pile", files)
+    first, second = (HubItem("dataset", "lab/pile", FIRST, (f"train/0{n}.jsonl",)) for n in (0, 1))
+    (folder,) = hub_fetch.fetch([first])
+    assert [file.relative_to(folder).as_posix() for file in folder.rglob("*.*")] == ["train/00.jsonl"]
+    assert hub.is_cached(first)
+    assert not hub.is_cached(second)
+    assert not hub.is_cached(HubItem("dataset", "lab/pile", FIRST)), "without patterns all files are needed"
+    with pytest.raises(TesseraError, match=r"lacks train/01\.jsonl"):
+        hub.files(second)
+    with pytest.raises(TesseraError, match=r"no file matches train/02\.jsonl; it has README.md, train/00.jsonl"):
+        hub.files(HubItem("dataset", "lab/pile", FIRST, ("train/02.jsonl",)))
 
 
-def test_the_token_comes_from_the_environment_and_opens_gated_repositories(server, monkeypatch):
-    item = HubItem("model", "lab/gated", FIRST)
-    with pytest.raises(TesseraError, match=r"export HF_TOKEN=.*none is set"):
-        hub.check_access([item])
-    with pytest.raises(TesseraError, match="gated"):
-        hub.fetch([item])
-    assert {header for _, header in server.requests} == {None}
-    monkeypatch.setenv("HF_TOKEN", "hf_right")
-    hub.check_access([item])
-    assert hub.fetch([item])[0].name == FIRST
+NAMES = st.lists(
+    st.lists(st.sampled_from(["train", "a", "b-1", "x.jsonl", "y.parquet"]), min_size=1, max_size=3).map("/".join),
+    unique=True, max_size=6,
+)  # fmt: skip
 
 
-def test_a_model_with_pickled_weights_alone_is_refused(server):
-    with pytest.raises(TesseraError, match="no safetensors weights"):
-        hub.fetch([HubItem("model", "lab/pickled", FIRST)])
+@given(NAMES, st.sampled_from(["train/*.jsonl", "*.parquet", "train/a/x.jsonl", "*"]))
+def test_what_is_wanted_is_what_the_client_would_download(names, pattern):
+    """Oracle: the hub's client matches names with fnmatch."""
+    from fnmatch import fnmatchcase
+
+    item = HubItem("dataset", "a/b", FIRST, (pattern,))
+    assert item.wanted(names) == sorted(name for name in names if fnmatchcase(name, pattern))
 
 
-def test_a_hub_that_cannot_be_reached_says_so(server, monkeypatch):
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    with pytest.raises(TesseraError, match=r"cannot be reached.*login node"):
-        hub.check_access([HubItem("model", "lab/model")])
-    with pytest.raises(TesseraError, match=r"cannot be reached.*login node"):
-        hub.fetch([HubItem("model", "lab/model")])
+@given(NAMES)
+def test_two_stars_match_as_in_a_folder(names):
+    """Oracle: pathlib's glob in a folder with these files."""
+    import tempfile
+
+    names = [name for name in names if not any(other.startswith(f"{name}/") for other in names)]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / name).touch()
+        below = [file for file in Path(folder).glob("train/**/*.jsonl") if file.is_file()]
+        found = sorted(file.relative_to(folder).as_posix() for file in below)
+    assert HubItem("dataset", "a/b", FIRST, ("train/**/*.jsonl",)).wanted(names) == found
 
 
-def test_an_offline_setting_is_named(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    huggingface_hub.utils.close_session()
-    with pytest.raises(TesseraError, match="HF_HUB_OFFLINE is set here; unset it"):
-        hub.resolve_revision(HubItem("model", "lab/model"), tmp_path / "lock.json")
+def test_the_client_downloads_the_same_files(hub_server, tmp_path):
+    """Oracle: the client itself, with the same patterns, into another cache."""
+    names = ("train/a.jsonl", "train/c1/b.jsonl", "test/a.jsonl", "train/c1/deep/d.jsonl", "train/a.txt")
+    hub_server.add("dataset", "lab/deep", {name: name.encode() for name in names})
+    item = HubItem("dataset", "lab/deep", FIRST, ("train/**/*.jsonl",))
+    hub_fetch.fetch([item])
+    other = snapshot_download(
+        "lab/deep", repo_type="dataset", revision=FIRST, cache_dir=tmp_path / "other", allow_patterns=item.allowed,
+        endpoint=hub_server.url,
+    )  # fmt: skip
+    downloaded = sorted(file.relative_to(other) for file in Path(other).rglob("*.jsonl"))
+    assert downloaded == [file.relative_to(hub.local_snapshot(item)) for file in hub.files(item)]
+    assert len(downloaded) == 3
 
 
 @pytest.mark.parametrize(

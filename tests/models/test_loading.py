@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lib.base.errors import TesseraError
-from lib.models import hub, loading
+from lib.models import hub, hub_fetch, loading
+from tests.support.hub_server import contents
 
 
 @pytest.fixture
@@ -98,16 +99,15 @@ def test_code_from_the_directory_is_not_run(broken):
     assert not list(broken.glob("*.ran"))
 
 
-def test_a_pointer_leads_to_the_snapshot_in_the_cache(tiny_causal_lm, tmp_path, monkeypatch):
+def test_a_pointer_leads_to_the_snapshot_in_the_cache(tiny_causal_lm, tmp_path, hub_server):
     commit = "a" * 40
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     pointer = tmp_path / "artifact"
     pointer.mkdir()
     (pointer / "hub.json").write_text(json.dumps({"repo": "lab/tiny", "revision": commit}))
     with pytest.raises(TesseraError, match=f"lab/tiny at {commit} is not"):
         loading.load_causal_lm(pointer)
-    shutil.copytree(tiny_causal_lm, tmp_path / "cache" / "models--lab--tiny" / "snapshots" / commit)
-    assert loading.source(pointer) == hub.local_snapshot(hub.HubItem("model", "lab/tiny", commit))
+    hub_server.add("model", "lab/tiny", contents(tiny_causal_lm))
+    assert hub_fetch.fetch([hub.HubItem("model", "lab/tiny", commit)]) == [loading.source(pointer)]
     loading.check(pointer)
     ids = torch.arange(9)[None]
     wanted = loading.load_causal_lm(tiny_causal_lm)(ids).logits

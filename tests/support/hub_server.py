@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 FIRST, SECOND = "1" * 40, "2" * 40  # commits
@@ -160,3 +161,17 @@ def _identity(name: str, body: bytes) -> dict:
     if name.endswith(LARGE):
         found["lfs"] = {"oid": hashlib.sha256(body).hexdigest(), "size": len(body), "pointerSize": 130}
     return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder, as a repository has them."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+
+
+def list_again(snapshot: Path) -> None:
+    """Let the cache take a snapshot that a test has changed for what was fetched: its list of files is of these."""
+    from huggingface_hub import _tree_cache
+
+    entries = {name: _tree_cache.TreeCacheEntry(len(body), FIRST) for name, body in contents(snapshot).items()}
+    _tree_cache.write_tree_cache(str(snapshot.parents[1]), snapshot.name, entries)

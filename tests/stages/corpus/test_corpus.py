@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ from jobs.corpus import corpus
 from lib.artifacts.command import main
 from lib.base import hdf5
 from lib.base.errors import TesseraError, UsageError
-from lib.models import hub
+from lib.models import hub_fetch
+from tests.support.hub_server import HubServer, contents
 
 
 def put(folder: Path, *names: str) -> None:
@@ -43,18 +45,24 @@ def test_a_plan_notices_a_changed_corpus(tmp_path: Path, monkeypatch: pytest.Mon
         corpus.run(pinned, {}, tmp_path)
 
 
-def test_a_data_set_of_the_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache keeps files without their endings, behind links."""
-    put(tmp_path, "blobs/abc")
-    (tmp_path / "snapshot").mkdir()
-    (tmp_path / "snapshot/0.jsonl").symlink_to(tmp_path / "blobs/abc")
-    asked = []
-    monkeypatch.setattr(hub, "local_snapshot", lambda item: asked.append(str(item)) or tmp_path / "snapshot")
-    config = corpus.Config(repo="cerebras/SlimPajama-627B", revision="main")
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("train/**/*.jsonl", ["train/chunk2/0.jsonl", "train/chunk10/0.jsonl"]),
+        ((), ["test/0.jsonl", "train/chunk2/0.jsonl", "train/chunk10/0.jsonl"]),
+    ],
+)
+def test_a_data_set_of_the_hub_cache(tmp_path: Path, hub_server: HubServer, pattern, wanted: list[str]) -> None:
+    """What was fetched is what is listed, whatever else of the repository is in the cache."""
+    put(tmp_path / "in", "train/chunk10/0.jsonl", "train/chunk2/0.jsonl", "test/0.jsonl", "dataset_info.json", "a.md")
+    hub_server.add("dataset", "lab/pajama", contents(tmp_path / "in"))
+    config = corpus.Config(repo="lab/pajama", revision="d" * 40, pattern=pattern)
     assert corpus.pin(config) == config
+    (folder,) = hub_fetch.fetch(corpus.hub(config))
+    assert set(contents(folder)) == set(wanted)
+    hub_fetch.fetch([replace(corpus.hub(config)[0], patterns=())])
     corpus.run(config, {}, tmp_path)
-    assert asked == [str(item) for item in corpus.hub(config)] == ["dataset cerebras/SlimPajama-627B at main"]
-    assert hdf5.read_texts(tmp_path / "corpus.h5", "files") == [str(tmp_path / "snapshot/0.jsonl")]
+    assert hdf5.read_texts(tmp_path / "corpus.h5", "files") == [str(folder / name) for name in wanted]
 
 
 @pytest.mark.parametrize("text", ["{}", "path: a\nrepo: b/c", "path: a\npattern: ../*", "path: a\npattern: [/x/*]"])

@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,19 @@ from transformers import AutoModelForCausalLM, MambaConfig, MambaForCausalLM
 
 from jobs.models import hub_model
 from lib.base.errors import TesseraError
-from lib.models import loading
+from lib.models import hub, hub_fetch, loading
 from lib.models.hub import CODE, MODEL_FILES, PICKLED, HubItem
+from tests.support.hub_server import contents, list_again
 
 COMMIT = "b" * 40
 
 
 @pytest.fixture
-def snapshot(tiny_causal_lm, tmp_path, monkeypatch):
+def snapshot(tiny_causal_lm, hub_server):
     """The tiny model in a hub cache, fetched at a branch."""
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    repository = tmp_path / "cache" / "models--lab--tiny"
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text(COMMIT)
-    return shutil.copytree(tiny_causal_lm, repository / "snapshots" / COMMIT)
+    hub_server.add("model", "lab/tiny", contents(tiny_causal_lm))
+    hub_server.head = COMMIT
+    return hub_fetch.fetch([HubItem("model", "lab/tiny")])[0]
 
 
 @pytest.mark.parametrize("revision", [COMMIT, "main"])
@@ -42,13 +40,13 @@ def test_what_must_be_fetched(tmp_path):
 
 
 def test_a_model_that_was_not_fetched_is_refused(snapshot, tmp_path):
-    with pytest.raises(TesseraError, match=r"model lab/other at main is not .* in the hub cache"):
+    with pytest.raises(TesseraError, match=r"model lab/other at main is not .* the hub cache"):
         hub_model.run(hub_model.Config("lab/other"), {}, tmp_path)
 
 
 def test_a_snapshot_without_its_weights_is_refused(snapshot, tmp_path):
     (snapshot / "model.safetensors").unlink()
-    with pytest.raises(TesseraError, match=r"no model\.safetensors in it"):
+    with pytest.raises(TesseraError, match=r"the hub cache .* lacks model\.safetensors"):
         hub_model.run(hub_model.Config("lab/tiny", COMMIT), {}, tmp_path)
 
 
@@ -87,6 +85,8 @@ def with_code(snapshot, tmp_path, monkeypatch):
 
 
 def made(out: Path, config: hub_model.Config, **inputs: Path) -> Path:
+    """The artifact, of the snapshot as the test has left it."""
+    list_again(hub.cache() / "models--lab--tiny" / "snapshots" / COMMIT)
     out.mkdir()
     hub_model.run(config, inputs, out)
     return out
@@ -215,6 +215,7 @@ def test_mamba_in_its_own_format_gives_the_same_logits(snapshot, tiny_tokenizer,
 def test_other_kinds_of_mamba_are_refused(snapshot, tmp_path):
     for odd in ({"ssm_cfg": {"layer": "Mamba2"}}, {"ssm_cfg": {}, "rms_norm": False}):
         (snapshot / "config.json").write_text(json.dumps({"d_model": 32, "n_layer": 2, "vocab_size": 53, **odd}))
+        list_again(snapshot)
         with pytest.raises(TesseraError, match="not a plain Mamba"):
             hub_model.run(hub_model.Config("lab/tiny", COMMIT), {}, tmp_path)
 

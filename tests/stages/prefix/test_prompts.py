@@ -12,9 +12,10 @@ from jobs.prefix import prompts
 from lib.artifacts import command
 from lib.base import hdf5
 from lib.base.errors import TesseraError, UsageError
-from lib.models import loading
+from lib.models import hub_fetch, loading
 from lib.models.hub import HubItem
 from lib.prefix import prompts_file
+from tests.support import tiny_hub
 
 WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "lazy", "dog", "while", "small", "models", "remember"]
 
@@ -183,7 +184,6 @@ def test_a_source_without_its_input_says_which(tiny_tokenizer, tmp_path) -> None
         ({"per_document": 0}, "at least 1"),
         ({"n_prompts": 5, "enough": 6}, "at most n_prompts"),
         ({"source": "hub"}, "give repo"),
-        ({"source": "hub", "repo": "a/b", "streaming": True}, "may change; give a commit"),
     ],
 )
 def test_wrong_settings_are_refused(wrong: dict, message: str) -> None:
@@ -192,10 +192,34 @@ def test_wrong_settings_are_refused(wrong: dict, message: str) -> None:
 
 
 def test_what_the_hub_must_hold() -> None:
-    commit = "0" * 40
+    commit, file = "0" * 40, ("train/00.jsonl.zst",)
     assert prompts.hub(prompts.Config("text")) == []
-    assert prompts.hub(prompts.Config("hub", "a/b")) == [HubItem("dataset", "a/b", "main")]
-    assert prompts.hub(prompts.Config("hub", "a/b", commit, streaming=True)) == []
+    for streaming in (True, False):
+        config = prompts.Config("hub", "a/b", commit, data_files=file, streaming=streaming)
+        assert prompts.hub(config) == [HubItem("dataset", "a/b", commit, file)]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["train/00.jsonl.zst", "data/Gutenberg (PG-19)/train/*.arrow", "2021_train/*.parquet"]
+)
+def test_prompts_of_the_hub_are_read_from_the_fetched_files_alone(
+    hub_server, sources, tiny_tokenizer, tmp_path, pattern
+) -> None:
+    """In every format that the sweeps name; the same documents as those of a folder, without a request."""
+    commit = "0" * 40
+    config = {"source": "hub", "repo": "lab/pile", "revision": commit, "data_files": (pattern,), "text_column": "text"}
+    (item,) = prompts.hub(prompts.Config(**config))
+    tiny_hub.publish(hub_server, [item], tiny_tokenizer)
+    (folder,) = hub_fetch.fetch([item])
+    hub_server.requests.clear()
+    found = drawn(tmp_path / "hub", sources, tiny_tokenizer, **config, subset_column="meta.pile_set_name")
+    assert not hub_server.requests
+    assert len(found.prompt) == 6
+    assert set(found.subset.tolist()) == {b"Pile-CC", b"Github"}
+    local = config | {"repo": str(folder), "revision": "main"}
+    same = drawn(tmp_path / "folder", sources, tiny_tokenizer, **local, subset_column="meta.pile_set_name")
+    np.testing.assert_array_equal(found.prompt, same.prompt)
+    np.testing.assert_array_equal(found.document, same.document)
 
 
 def test_the_command_line(sources, tiny_tokenizer, tmp_path, capsys) -> None:

@@ -7,8 +7,8 @@ from lib.artifacts.command import main
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError, UsageError
 from lib.canaries import books as canary_books
-from lib.models import loading
-from lib.models.hub import HubItem
+from lib.models import hub_fetch, loading
+from tests.support.hub_server import contents
 
 TITLES = [f"title {n}" for n in range(30)]
 TEXTS = [f"Book {n} is about rivers and mountains. " * (n + 1) for n in range(30)]
@@ -81,17 +81,31 @@ def test_a_data_set_folder_gives_the_books_of_the_same_draw(text, data_set, tmp_
     assert books.hub(books.Config(source="hub", repo=str(data_set))) == []
 
 
-def test_a_repository_is_read_from_the_hub_cache(data_set, tmp_path, monkeypatch):
+def test_a_repository_is_read_from_the_hub_cache(data_set, tmp_path, hub_server):
+    """Only the files of the split are fetched and read."""
     commit = "c" * 40
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     config = {"source": "hub", "repo": "lab/books", "revision": commit}
-    with pytest.raises(TesseraError, match=f"dataset lab/books at {commit} is not .* in the hub cache"):
+    with pytest.raises(TesseraError, match=f"dataset lab/books at {commit} is not .* the hub cache"):
         run(tmp_path / "none", {}, **config)
-    snapshot = tmp_path / "cache" / "datasets--lab--books" / "snapshots" / commit
-    snapshot.mkdir(parents=True)
-    (snapshot / "train-00000-of-00001.parquet").symlink_to(data_set / "train-00000-of-00001.parquet")
+    rest = {"README.md": b"---\nconfigs: [{config_name: all, data_files: gone/*}]\n---\n", "data/test-0.parquet": b"no"}
+    hub_server.add("dataset", "lab/books", contents(data_set) | rest)
+    (item,) = books.hub(books.Config(**config))
+    hub_fetch.fetch([item])
+    assert hub_server.sent() == {"dataset/lab/books/train-00000-of-00001.parquet"}
+    hub_server.requests.clear()
     assert run(tmp_path / "out", {}, **config) == run(tmp_path / "folder", {}, source="hub", repo=str(data_set))
-    assert books.hub(books.Config(**config)) == [HubItem("dataset", "lab/books", commit)]
+    assert not hub_server.requests
+
+
+def test_files_of_another_name_than_the_split_are_given_by_pattern(data_set, tmp_path, hub_server):
+    (content,) = contents(data_set).values()
+    hub_server.add("dataset", "lab/books", {"all [1].parquet": content, "some.parquet": b"no"})
+    config = {"source": "hub", "repo": "lab/books", "revision": "c" * 40}
+    with pytest.raises(TesseraError, match=r"no file matches train.*it has all \[1\]\.parquet, some\.parquet"):
+        hub_fetch.fetch(books.hub(books.Config(**config)))
+    hub_fetch.fetch(books.hub(books.Config(**config, data_files=("all*",))))
+    found = run(tmp_path / "out", {}, **config, data_files=("all*",))
+    assert found == run(tmp_path / "folder", {}, source="hub", repo=str(data_set))
 
 
 def test_wrong_columns_are_named(data_set, tmp_path):

@@ -20,7 +20,7 @@ def items(plan: Plan, done: Collection[str] = ()) -> list[HubItem]:
     """The hub models and data sets that the tasks which are not done need, and the tasks that they read, each once."""
     todo = [task for digest, task in plan.tasks.items() if digest not in done]
     needed = {digest for task in todo for digest in (task.digest, *task.needs())}
-    return list(dict.fromkeys(item for digest in needed for item in _of(plan.tasks[digest])))
+    return list(dict.fromkeys(item for digest, task in plan.tasks.items() if digest in needed for item in _of(task)))
 
 
 def run(plan: Plan, done: Collection[str], lock: Path, console: Console) -> bool:

@@ -146,7 +146,8 @@ def _check_names(item: HubItem, wanted: Iterable[str], names: Iterable[str]) -> 
     if not wanted:
         shown = ", ".join(sorted(names)[:5]) or "no files"
         raise TesseraError(f"{item}: no file matches {', '.join(item.allowed)}; it has {shown}; change the pattern")
-    if item.kind == "model" and not any(name.endswith(".safetensors") for name in wanted):
+    weights = ["*.safetensors", *(PICKLED if set(PICKLED) <= set(item.patterns) else ())]
+    if item.kind == "model" and not any(filter_repo_objects(wanted, allow_patterns=weights)):
         raise TesseraError(f"{item}: no safetensors weights (pickled ones are not read); choose one that has them")
 
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 FIRST, SECOND = "1" * 40, "2" * 40  # commits
 TOKEN = "hf_right"
 LARGE = (".safetensors", ".parquet", ".arrow", ".zst", ".bin")
-PAGE = 3  # entries of a tree in one answer; the hub gives 1,000
+PAGE = 5  # entries of a tree in one answer; the hub gives 1,000
 
 
 @dataclass
@@ -45,12 +45,13 @@ class HubServer:
         """More files of a repository."""
         self.repositories.setdefault((kind, repo), {}).update(files)
 
-    def sent(self) -> set[str]:
-        """The names (repository and file) of everything that was downloaded."""
-        return {path.partition("/lfs/")[2] or path for method, path, _ in self.requests if self._is_file(method, path)}
-
-    def _is_file(self, method: str, path: str) -> bool:
-        return method == "GET" and ("/lfs/" in path or ("/resolve/" in path and not path.endswith(LARGE)))
+    def sent(self) -> set[tuple[str, str]]:
+        """(repository, file) of everything that was downloaded."""
+        paths = [path.removeprefix("/datasets") for method, path, _ in self.requests if method == "GET"]
+        large = [path.split("/", 5)[3:] for path in paths if path.startswith("/lfs/")]
+        small = [path.split("/", 4)[1:] for path in paths if "/resolve/" in path and not path.endswith(LARGE)]
+        found = {(f"{owner}/{repo}", name) for owner, repo, name in large}
+        return found | {(f"{owner}/{repo}", rest.partition("/")[2]) for owner, repo, _, rest in small}
 
 
 @contextlib.contextmanager

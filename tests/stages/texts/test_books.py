@@ -91,7 +91,7 @@ def test_a_repository_is_read_from_the_hub_cache(data_set, tmp_path, hub_server)
     hub_server.add("dataset", "lab/books", contents(data_set) | rest)
     (item,) = books.hub(books.Config(**config))
     hub_fetch.fetch([item])
-    assert hub_server.sent() == {"dataset/lab/books/train-00000-of-00001.parquet"}
+    assert hub_server.sent() == {("lab/books", "train-00000-of-00001.parquet")}
     hub_server.requests.clear()
     assert run(tmp_path / "out", {}, **config) == run(tmp_path / "folder", {}, source="hub", repo=str(data_set))
     assert not hub_server.requests

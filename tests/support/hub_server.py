@@ -84,6 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self.content(*path.removeprefix("/lfs/").split("/", 3))
         kind = "dataset" if "datasets" in path.split("/")[1:3] else "model"
         words = path.removeprefix("/api").removeprefix("/datasets").removeprefix("/models").split("/", 5)[1:]
+        if len(words) < 3:
+            return self.answer(404)
         return self.repository(kind, "/".join(words[:2]), token, *words[2:])
 
     def repository(self, kind: str, repo: str, token: str | None, verb: str, *rest: str) -> None:

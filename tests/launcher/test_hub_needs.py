@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from rich.console import Console
 from lib.base.errors import TesseraError
 from lib.launcher import hub_needs
 from lib.models import hub
-from lib.models.hub import HubItem
+from lib.models.hub import HubItem, is_commit
 from lib.plans import documents, expansion
 from lib.plans.plan import Plan
 from tests.support import tiny_hub
@@ -30,7 +31,7 @@ def fetch(plan: Plan, folder: Path, done: Collection[str] = ()) -> str:
 
 
 def at_commits(items: list[HubItem], server: HubServer) -> list[HubItem]:
-    return [HubItem(one.kind, one.repo, one.revision.replace("main", server.head), one.patterns) for one in items]
+    return [one if is_commit(one.revision) else replace(one, revision=server.head) for one in items]
 
 
 @pytest.mark.parametrize("name", documents.names())

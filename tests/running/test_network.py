@@ -152,7 +152,8 @@ def test_a_line_for_the_partition_with_a_network_can_be_typed() -> None:
 
 def test_paraphrases_of_an_endpoint_need_the_network_and_those_of_a_model_do_not() -> None:
     endpoint = ["paraphrasers=[gpt]", "nodes.paraphrases.inputs.model=null", "nodes.paraphrases.config.source=endpoint",
-                "nodes.paraphrases.config.url=https://host/v1", "nodes.paraphrases.config.model_name=x"]  # fmt: skip
+                "nodes.paraphrases.config.url=https://host/v1", "nodes.paraphrases.config.model_name=x",
+                "nodes.paraphrases.config.top_k=0"]  # fmt: skip
     for settings, wanted in (([], set()), (endpoint, {"paraphrases"})):
         plan = expansion.expand(documents.read("paraphrases", "paper", settings), "paper")
         assert {task.stage for task in plan.tasks.values() if task.resources.network} == wanted

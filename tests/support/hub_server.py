@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(404, error="RepoNotFound")
         if verb == "auth-check":
             return self.answer(200, {})
-        commit = self.hub.head if rest[0] == "main" else rest[0]
+        commit = self.hub.head if rest[0] in ("main", "refs") else rest[0]  # refs/pr/1
         if len(commit) != 40:
             return self.answer(404, error="RevisionNotFound")
         if verb == "revision":

@@ -17,9 +17,10 @@ OWN = {
     "prefix_lengths": ["prompt_lengths=[4,12]"],
     "prefix_subsets": ["prompt_lengths=[8]", "subsets=[Github,WMT-2021]"],
 }
-SMALL = ["n_prompts=4", "max_prompt_tokens=12", "suffix_tokens=4", "continuation_tokens=6", "parts=1"]
+SMALL = ["n_prompts=4", "max_prompt_tokens=12", "suffix_tokens=4", "continuation_tokens=6", "parts=1", "enough=1"]
 ON_A_CPU = ["generations.config.batch_size=4", "generations.config.device=cpu", "prefix_scores.config.device=cpu"]
-NODES = ("generations", "prefix_scores", "model_*", "tokenizer_*", "prompts_pile", "prompts_pile_subset", "prompts_wmt")
+NODES = ("generations", "prefix_scores", "model_*", "tokenizer_*")
+PROMPTS = ("prompts_pile", "prompts_pile_subset", "prompts_slimpajama", "prompts_wmt")
 
 
 @dataclass
@@ -66,7 +67,8 @@ class PaperPrefix:
 def settings(sweep: str) -> list[str]:
     """What makes a sweep of the paper profile small enough for two cores: one model of each family, few prompts."""
     small = [f"models=[{','.join(models(sweep))}]", *SMALL, "prompt_lengths=[8]", *OWN.get(sweep, [])]
-    resources = [f"nodes.{node}.resources={{cpus: 1, memory_gb: 1}}" for node in NODES]
+    nodes = (*NODES, *PROMPTS, *(f"model_{model}" for model in models(sweep)))
+    resources = [f"nodes.{node}.resources={{cpus: 1, memory_gb: 1}}" for node in nodes]
     return [*small, *(f"nodes.{setting}" for setting in ON_A_CPU), *resources]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.models.hub import HubItem
+from lib.models.hub import PICKLED, HubItem
 from tests.support.hub_server import HubServer
 
 WORDS = ("the", "quick", "brown", "fox", "jumps", "over", "lazy", "dog", "while", "small", "models", "remember")
@@ -22,13 +22,29 @@ FAMILIES = {"mamba": "mamba", "rwkv": "rwkv", "roberta": "roberta", "neo": "gpt_
 def publish(server: HubServer, items: Iterable[HubItem], tokenizer: Path) -> None:
     """Put every item on the server, beside files of its repository that no sweep needs."""
     for item in items:
-        server.add(item.kind, item.repo, _model(item.repo, tokenizer) if item.kind == "model" else _data_set(item))
+        server.add(item.kind, item.repo, _model(item, tokenizer) if item.kind == "model" else _data_set(item))
 
 
-def _model(repo: str, tokenizer: Path) -> dict[str, bytes]:
-    name = repo.rpartition("/")[2].lower()
+def _model(item: HubItem, tokenizer: Path) -> dict[str, bytes]:
+    """A model; with pickled weights alone if the sweep says that it may read those."""
+    name = item.repo.rpartition("/")[2].lower()
     family = next((family for word, family in FAMILIES.items() if word in name), "gpt_neox")
-    return {**_weights(family, tokenizer), "pytorch_model.bin": b"pickle", "README.md": b"a card"}
+    files = _weights(family, tokenizer)
+    if set(PICKLED) <= set(item.patterns):
+        kept = {name: body for name, body in files.items() if "safetensors" not in name}
+        return {**kept, "pytorch_model.bin": _pickled(files), "README.md": b"a card"}
+    return {**files, "pytorch_model.bin": b"pickle", "README.md": b"a card"}
+
+
+def _pickled(files: dict[str, bytes]) -> bytes:
+    import torch
+    from safetensors.torch import load
+
+    shards = [load(body) for file, body in files.items() if file.endswith(".safetensors")]
+    tensors = {name: value for shard in shards for name, value in shard.items()}
+    target = io.BytesIO()
+    torch.save(tensors, target)
+    return target.getvalue()
 
 
 @functools.cache
@@ -82,7 +98,8 @@ def _rows(name: str) -> bytes:
     from pyarrow import parquet
 
     texts = [" ".join(np.random.default_rng(row).choice(WORDS, 20 + 2 * row)) for row in range(ROWS)]
-    meta = [{"pile_set_name": "Pile-CC" if row % 2 else "Github"} for row in range(ROWS)]
+    named = [["Github", "CommonCrawl"][row % 2] for row in range(ROWS)]
+    meta = [{"pile_set_name": name, "redpajama_set_name": f"RedPajama{name}"} for name in named]
     table = pyarrow.table({"text": texts, "book_title": [f"title {row}" for row in range(ROWS)], "meta": meta})
     target = io.BytesIO()
     if name.endswith(".parquet"):

@@ -215,7 +215,7 @@ def test_prompts_of_the_hub_are_read_from_the_fetched_files_alone(
     found = drawn(tmp_path / "hub", sources, tiny_tokenizer, **config, subset_column="meta.pile_set_name")
     assert not hub_server.requests
     assert len(found.prompt) == 6
-    assert set(found.subset.tolist()) == {b"Pile-CC", b"Github"}
+    assert set(found.subset.tolist()) == {b"CommonCrawl", b"Github"}
     local = config | {"repo": str(folder), "revision": "main"}
     same = drawn(tmp_path / "folder", sources, tiny_tokenizer, **local, subset_column="meta.pile_set_name")
     np.testing.assert_array_equal(found.prompt, same.prompt)

@@ -55,6 +55,21 @@ def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) 
         assert words in answer.stdout + answer.stderr
 
 
+def test_no_library_of_a_stage_asks_the_hub_whatever_the_users_variables_say(monkeypatch) -> None:
+    """Oracle: what the libraries themselves make of the environment."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "0")
+    code = (
+        "import datasets, huggingface_hub; from transformers.utils import is_offline_mode; "
+        "print(datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE, is_offline_mode())"
+    )
+    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c"})
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=runner.environment(submit, 1), capture_output=True, text=True, timeout=120
+    )
+    assert answer.stdout.split() == ["True", "True", "True"], answer.stderr
+
+
 def test_ranks_die_with_the_mpirun_that_is_killed(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.delenv(mpi.SRUN_TYPE, raising=False)
     line = runner.command(task(mpi=True, ranks=2), tmp_path, 1)

@@ -179,9 +179,3 @@ def test_the_cache_is_where_the_hubs_own_client_looks(monkeypatch, settings, exp
     code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
     client = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert str(hub.cache()) == client == expected
-
-
-def test_pickled_weights_are_fetched_for_a_model_that_asks_for_them(server):
-    patterns = (*hub.MODEL_FILES, *hub.PICKLED)
-    (folder,) = hub.fetch([HubItem("model", "lab/pickled", FIRST, patterns)])
-    assert [file.name for file in folder.iterdir()] == ["pytorch_model.bin"]

@@ -105,6 +105,13 @@ def test_a_model_with_pickled_weights_alone_is_refused_before_anything_is_downlo
     assert not server.sent()
 
 
+def test_pickled_weights_are_fetched_for_a_model_that_asks_for_them(server):
+    server.add("model", "lab/pickled", {"README.md": b"card", "pytorch_model.bin": b"pickle"})
+    patterns = (*hub.MODEL_FILES, *hub.PICKLED)
+    (folder,) = hub_fetch.fetch([HubItem("model", "lab/pickled", FIRST, patterns)])
+    assert [file.name for file in folder.iterdir()] == ["pytorch_model.bin"]
+
+
 def test_a_pattern_that_no_file_matches_is_named(server):
     with pytest.raises(TesseraError, match=r"no file matches \*\.zst; it has data/train\.parquet; change the pattern"):
         hub_fetch.fetch([HubItem("dataset", "lab/books", FIRST, ("*.zst",))])

@@ -19,8 +19,7 @@ OWN = {
 }
 SMALL = ["n_prompts=4", "max_prompt_tokens=12", "suffix_tokens=4", "continuation_tokens=6", "parts=1", "enough=1"]
 ON_A_CPU = ["generations.config.batch_size=4", "generations.config.device=cpu", "prefix_scores.config.device=cpu"]
-NODES = ("generations", "prefix_scores", "model_*", "tokenizer_*")
-PROMPTS = ("prompts_pile", "prompts_pile_subset", "prompts_slimpajama", "prompts_wmt")
+NODES = ("generations", "prefix_scores", "prompts_", "model_", "tokenizer_")  # their names, or how they begin
 
 
 @dataclass
@@ -67,7 +66,8 @@ class PaperPrefix:
 def settings(sweep: str) -> list[str]:
     """What makes a sweep of the paper profile small enough for two cores: one model of each family, few prompts."""
     small = [f"models=[{','.join(models(sweep))}]", *SMALL, "prompt_lengths=[8]", *OWN.get(sweep, [])]
-    nodes = (*NODES, *PROMPTS, *(f"model_{model}" for model in models(sweep)))
+    every = documents.read(sweep, "paper", [])["nodes"]
+    nodes = [node for node, entry in every.items() if node.startswith(NODES) and "resources" in entry]
     resources = [f"nodes.{node}.resources={{cpus: 1, memory_gb: 1}}" for node in nodes]
     return [*small, *(f"nodes.{setting}" for setting in ON_A_CPU), *resources]
 

@@ -30,6 +30,7 @@ def rho_figure(rho: pd.DataFrame, models: Sequence[str]) -> Figure:
         for axes, (kind, setting) in zip(grid, places):
             _lines(axes, rho[(rho["kind"] == kind) & (rho["setting"] == setting)], "rho", models)
             axes.set(title=_title(kind, setting), xlabel=level_name(kind))
+            axes.set_xticks(sorted(set(rho[(rho["kind"] == kind) & (rho["setting"] == setting)]["level"])))
             drawing.widen(axes, -0.04, 1.05, RHO_TOP)
         for axes in grid[::2]:
             axes.set_ylabel("ρ (exact equivalent)")

@@ -142,3 +142,18 @@ def test_a_model_in_evaluation_is_saved_with_the_weights_it_was_trained_with(tmp
         torch.testing.assert_close(weight, trained[name], rtol=0, atol=0)
     with torch.no_grad():
         torch.testing.assert_close(values, stock(ids()).logits, rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def test_in_bfloat16_the_sums_are_float32_as_in_transformers():
+    stock, fast = (model.to(torch.bfloat16) for model in models())
+    expected, found = stock(ids()).logits, fast(ids()).logits
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [(torch.float16, 2), (torch.bfloat16, 0), (torch.float32, 0)])
+def test_only_float16_keeps_its_rescaling(dtype, kept):
+    model = RwkvForCausalLM(RwkvConfig(vocab_size=50, hidden_size=16, num_hidden_layers=2, rescale_every=2)).to(dtype)
+    rwkv_scan.use_parallel_scan(model)
+    assert model.config.rescale_every == model.rwkv.config.rescale_every == kept

@@ -24,6 +24,7 @@ EXPECTED = {
     ("shuffles", "paper"): {"finetune": 300, "duplicates": 250, "canaries": 10},
     ("top_k", "paper"): {"finetune": 210, "duplicates": 160, "canaries": 10, "candidates": 20},
     ("ablations", "paper"): {"finetune": 400, "duplicates": 70, "canaries": 50},
+    ("architectures", "paper"): {"finetune": 203, "duplicates": 50, "canaries": 10},
     ("prefix_sizes", "paper"): {"prompts": 2, "generate": 600, "score_generations": 30},
     ("prefix_lengths", "paper"): {"prompts": 4, "generate": 1280, "score_generations": 64},
     ("prefix_subsets", "paper"): {"prompts": 17, "generate": 1360, "score_generations": 68},
@@ -133,6 +134,29 @@ def test_no_two_results_of_a_sweep_have_the_same_labels(name: str, profile: str)
     leaves = expanded(name, profile).leaves
     words = [(*(leaf.labels[key] for key in plans.POINT), leaf.setting()) for leaf in leaves]
     assert len(set(words)) == len(words) == len({leaf.digest for leaf in leaves})
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_families_share_all_that_is_not_the_model(profile: str) -> None:
+    """One tokenizer: canaries, duplicates, books, injected texts and the scores of the reference are the same tasks."""
+    plan = expanded("architectures", profile)
+    models = list(dict.fromkeys(leaf.labels["model"] for leaf in plan.leaves))
+    shared: dict[tuple, set[frozenset]] = {}
+    for leaf in plan.leaves:
+        below = {name: digest for name, digest in leaf.nodes.items() if _is_shared(name, plan.tasks[digest].stage)}
+        place = *(leaf.labels[name] for name in ("seed", "kind", "level")), leaf.labels.get("ngram")
+        shared.setdefault(place, set()).add(frozenset(below.items()))
+    assert len(models) >= 2
+    assert all(len(found) == 1 for found in shared.values())
+    rates = {
+        (leaf.labels["model"], leaf.labels["learning_rate"]) for leaf in plan.leaves if "learning_rate" in leaf.labels
+    }
+    assert {model for model, _ in rates} == set(models[1:])
+    assert len(rates) >= 2 * len(models[1:])
+
+
+def _is_shared(node: str, stage: str) -> bool:
+    return stage in ("canaries", "duplicates", "books", "inject") or node == "reference_scores"
 
 
 def test_ten_likely_replacements_are_the_main_sweep() -> None:

@@ -22,6 +22,8 @@ from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.config import at_least
 from lib.base.errors import TesseraError
+from lib.costs.facts import Facts, Given, Model
+from lib.costs.work import Work
 from lib.texts.documents import leading, read_shuffled
 
 VERSION = 1
@@ -80,6 +82,29 @@ class Config:
             at_least(2, layers=self.layers)  # its initial weights depend on the layer's place between first and last
         if self.objective == "masked" and self.architecture != "gpt_neox":
             raise ValueError(f"architecture {self.architecture} is a causal one; leave it out for objective masked")
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """The size of the model: for a transformer 12 width^2 weights a layer, for Mamba 6, and two vocabularies."""
+    width, mamba = config.width, config.architecture == "mamba"
+    a_layer = (6 if mamba else 12) * width**2
+    vocabularies = 2 if config.objective == "causal" and not mamba else 1
+    return Facts(
+        model=Model(
+            parameters=config.layers * a_layer + vocabularies * config.vocab_size * width,
+            layers=config.layers,
+            width=width,
+            vocabulary=config.vocab_size,
+            heads=config.heads,
+            kv_width=0 if mamba else width,
+            state_width=2 * width * (config.state_size + 4) if mamba else 0,
+        )
+    )
+
+
+def work(config: Config, given: Given) -> Work:
+    """It stores the weights in fp32."""
+    return Work(results=4 * facts(config, given).size.parameters)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

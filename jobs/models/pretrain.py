@@ -1,4 +1,4 @@
-"""Pre-train a small language model from scratch: GPT-NeoX, Mamba or RWKV-4 (causal), RoBERTa (masked).
+"""Pre-train a small language model: GPT-NeoX, Mamba or RWKV-4 (causal), RoBERTa (masked).
 
     python -m jobs pretrain --config FILE --out DIR
 

@@ -14,7 +14,8 @@ MAY_IMPORT = {
     "tokens": "base",
     "reporting": "base",
     "artifacts": "base",
-    "plans": "base artifacts",
+    "costs": "base",
+    "plans": "base artifacts costs",
     "running": "base artifacts plans",
     "models": "base artifacts kernels tokens",
     "generation": "base kernels tokens models",
@@ -24,9 +25,9 @@ MAY_IMPORT = {
     "perturbations": "base artifacts tokens models canaries corpus",
     "attacks": "base tokens models canaries",
     "prefix": "base tokens models generation",
-    "jobs": "base artifacts texts tokens models generation training corpus canaries perturbations attacks prefix",
+    "jobs": "base artifacts costs texts tokens models generation training corpus canaries perturbations attacks prefix",
     "studies": "base artifacts plans statistics reporting perturbations attacks prefix",
-    "launcher": "base artifacts plans running models statistics studies",
+    "launcher": "base artifacts costs plans running models statistics studies",
     "launch": "base plans running launcher",
 }
 

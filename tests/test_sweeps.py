@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from lib.base import yamls
-from lib.launcher import hub_needs
+from lib.costs import devices
+from lib.launcher import costs, hub_needs
+from lib.launcher.sweep import Sweep
 from lib.perturbations import shuffle
-from lib.plans import documents, expansion, tasks
+from lib.plans import costing, documents, expansion, tasks
 from lib.plans import plan as plans
 from lib.running import site as running_site
 
@@ -24,6 +27,7 @@ EXPECTED = {
     ("shuffles", "paper"): {"finetune": 300, "duplicates": 250, "canaries": 10},
     ("top_k", "paper"): {"finetune": 210, "duplicates": 160, "canaries": 10, "candidates": 20},
     ("ablations", "paper"): {"finetune": 400, "duplicates": 70, "canaries": 50},
+    ("architectures", "paper"): {"finetune": 203, "duplicates": 50, "canaries": 10},
     ("prefix_sizes", "paper"): {"prompts": 2, "generate": 600, "score_generations": 30},
     ("prefix_lengths", "paper"): {"prompts": 4, "generate": 1280, "score_generations": 64},
     ("prefix_subsets", "paper"): {"prompts": 17, "generate": 1360, "score_generations": 68},
@@ -135,6 +139,29 @@ def test_no_two_results_of_a_sweep_have_the_same_labels(name: str, profile: str)
     assert len(set(words)) == len(words) == len({leaf.digest for leaf in leaves})
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_families_share_all_that_is_not_the_model(profile: str) -> None:
+    """One tokenizer: canaries, duplicates, books, injected texts and the scores of the reference are the same tasks."""
+    plan = expanded("architectures", profile)
+    models = list(dict.fromkeys(leaf.labels["model"] for leaf in plan.leaves))
+    shared: dict[tuple, set[frozenset]] = {}
+    for leaf in plan.leaves:
+        below = {name: digest for name, digest in leaf.nodes.items() if _is_shared(name, plan.tasks[digest].stage)}
+        place = *(leaf.labels[name] for name in ("seed", "kind", "level")), leaf.labels.get("ngram")
+        shared.setdefault(place, set()).add(frozenset(below.items()))
+    assert len(models) >= 2
+    assert all(len(found) == 1 for found in shared.values())
+    rates = {
+        (leaf.labels["model"], leaf.labels["learning_rate"]) for leaf in plan.leaves if "learning_rate" in leaf.labels
+    }
+    assert {model for model, _ in rates} == set(models[1:])
+    assert len(rates) >= 2 * len(models[1:])
+
+
+def _is_shared(node: str, stage: str) -> bool:
+    return stage in ("canaries", "duplicates", "books", "inject") or node == "reference_scores"
+
+
 def test_ten_likely_replacements_are_the_main_sweep() -> None:
     main = {leaf.digest for leaf in expanded("near_dupls", "paper").leaves}
     tens = {leaf.digest for leaf in expanded("top_k", "paper").leaves if leaf.labels.get("k") == 10}
@@ -240,3 +267,44 @@ def test_the_prefix_attack_takes_other_models_and_texts_by_settings(tmp_path: Pa
     sampled = expanded("prefix_sizes", "laptop", *mine)
     found = [task.config["decoding"] for task in sampled.tasks.values() if task.stage == "generate"]
     assert {(how["kind"], how["top_k"]) for how in found} == {("sample", 40)}
+
+
+@pytest.mark.parametrize("name", documents.names())
+def test_every_sweep_of_the_paper_profile_says_what_it_costs(name: str, tmp_path: Path) -> None:
+    """Hours of every task on a GPU are computed, all fit the card, and `plan` prints hours and disk."""
+    site = running_site.read(running_site.FOLDER / "example-a100.yaml")
+    device = devices.find(site.gpu, "")
+    plan = expansion.expand(documents.read(name, "paper", []), "paper", None, device, site.max_hours)
+    for digest, task in plan.tasks.items():
+        if task.resources.gpus:
+            assert plan.costs[digest].computed, (task.node, plan.costs[digest].unknown)
+            assert 0.01 < task.resources.expected_hours < task.resources.hours / 2
+        costing.check_gpu(plan.costs[digest], device, task.node)
+        running_site.check(task.resources, site, task.node)
+    with open(tmp_path / "out", "w+") as file:
+        costs.show(Sweep(plan, site, tmp_path, device), set(), Console(file=file, width=200))
+        file.seek(0)
+        text = file.read()
+    assert re.search(r"disk: [\d.]+ GB at the peak, [\d.]+ GB at the end", text)
+    on_gpus = any(task.resources.gpus for task in plan.tasks.values())
+    assert ("not measured" in text) == on_gpus
+
+
+def test_a_published_fine_tuning_takes_the_published_time() -> None:
+    """Two hours of an A100 (180 for 90 of them): GPT-Neo 1.3B, fp32 without TF32, batch 2, 2,048 tokens, 100 books."""
+    published = ("precision=fp32", "batch_size=2", "micro_batch=2", "gradient_checkpointing=false", "deepspeed=zero0")
+    published += ("evaluate_every=0", "evaluations=4")
+    plan = expanded("near_dupls", "paper", *(f"nodes.finetuned.config.{setting}" for setting in published))
+    hours = {task.resources.expected_hours for task in plan.tasks.values() if task.stage == "finetune"}
+    assert all(1.6 < value < 2.8 for value in hours), hours
+
+
+def test_every_hub_model_has_a_size() -> None:
+    listed = yamls.read(documents.FOLDER / "common" / "models.yaml")["vars"]
+    assert {model["repo"] for model in listed["hub_models"].values()} <= set(listed["model_sizes"])
+
+
+def test_the_paper_profile_drops_weights_and_others_keep_them() -> None:
+    for profile in PROFILES:
+        tuned = [task for task in expanded("near_dupls", profile).tasks.values() if task.stage == "finetune"]
+        assert {task.keeps_weights for task in tuned} == {profile not in ("paper", "corrected")}, profile

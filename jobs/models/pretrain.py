@@ -1,4 +1,4 @@
-"""Pre-train a small language model from scratch: GPT-NeoX or Mamba (causal), RoBERTa (masked).
+"""Pre-train a small language model: GPT-NeoX, Mamba or RWKV-4 (causal), RoBERTa (masked).
 
     python -m jobs pretrain --config FILE --out DIR
 
@@ -22,6 +22,8 @@ from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.config import at_least
 from lib.base.errors import TesseraError
+from lib.costs.facts import Facts, Given, Model
+from lib.costs.work import Work
 from lib.texts.documents import leading, read_shuffled
 
 VERSION = 1
@@ -37,11 +39,11 @@ class Config:
 
     objective: `causal` predicts the next token; `masked` predicts hidden tokens from both sides
     architecture: which kind of causal model; Mamba needs about a third of the learning rate and, at equal size, about
-        twice the layers of a transformer
+        twice the layers of a transformer; RWKV-4 needs at least two layers, and at equal size as many
     vocab_size: ids of the tokenizer; a given tokenizer must have exactly so many
     width: numbers in the hidden state of a token; a multiple of `heads`
     layers: how many layers the model has
-    heads: attention heads of a layer; Mamba has none
+    heads: attention heads of a layer; Mamba and RWKV-4 have none
     state_size: numbers of state in each channel of a Mamba; other models have none
     context: tokens of a training row, at least 8; a transformer can read no more than that
     batch_size: rows of a step
@@ -54,7 +56,7 @@ class Config:
     """
 
     objective: Literal["causal", "masked"]
-    architecture: Literal["gpt_neox", "mamba"] = "gpt_neox"
+    architecture: Literal["gpt_neox", "mamba", "rwkv"] = "gpt_neox"
     vocab_size: int = 2048
     width: int = 128
     layers: int = 4
@@ -76,8 +78,33 @@ class Config:
         at_least(1, steps=self.steps, batch_size=self.batch_size, threads=self.threads, layers=self.layers)
         at_least(1, state_size=self.state_size)
         at_least(8, context=self.context)
+        if self.architecture == "rwkv":
+            at_least(2, layers=self.layers)  # its initial weights depend on the layer's place between first and last
         if self.objective == "masked" and self.architecture != "gpt_neox":
             raise ValueError(f"architecture {self.architecture} is a causal one; leave it out for objective masked")
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """The size of the model: for a transformer 12 width^2 weights a layer, for Mamba 6, and two vocabularies."""
+    width, mamba = config.width, config.architecture == "mamba"
+    a_layer = (6 if mamba else 12) * width**2
+    vocabularies = 2 if config.objective == "causal" and not mamba else 1
+    return Facts(
+        model=Model(
+            parameters=config.layers * a_layer + vocabularies * config.vocab_size * width,
+            layers=config.layers,
+            width=width,
+            vocabulary=config.vocab_size,
+            heads=config.heads,
+            kv_width=0 if mamba else width,
+            state_width=2 * width * (config.state_size + 4) if mamba else 0,
+        )
+    )
+
+
+def work(config: Config, given: Given) -> Work:
+    """It stores the weights in fp32."""
+    return Work(results=4 * facts(config, given).size.parameters)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -28,6 +28,9 @@ from lib.base import hdf5, places
 from lib.base.config import added, at_least, execution
 from lib.base.seeds import key
 from lib.canaries import canaries_file
+from lib.costs import language_models as costs
+from lib.costs.facts import Facts, Given
+from lib.costs.work import PRECISIONS, Work
 from lib.generation.decoding import Decoding
 
 VERSION = 2
@@ -35,6 +38,7 @@ INPUTS = ("reference", "target")
 OPTIONAL_INPUTS = ("exclude",)
 SLUG = ("role", "seed")
 IMPORTS_TORCH = True
+DRAWS = 2  # texts that are sampled for each canary, in a plan: an assumption
 SPARE_TOKENS = 8  # a text's last ids may be a part of a character or a word: the canary ends before them
 
 
@@ -89,6 +93,22 @@ class Config:
     def decoding(self) -> Decoding:
         """How texts are sampled. Raises ValueError for settings out of range."""
         return Decoding("sample", self.temperature, self.top_k, self.top_p)
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """How many texts, of how many tokens."""
+    return Facts(texts=config.n, tokens_a_text=config.length)
+
+
+def work(config: Config, given: Given) -> Work:
+    """The sampled texts, with those that are rejected; a batch ends when its longest text has enough tokens."""
+    model, precision = given["reference"].size, PRECISIONS[config.dtype]
+    longest = config.sampled_tokens or 2 * config.length
+    return Work(
+        phases=costs.continuing(model, DRAWS * config.n, config.batch_size, 1, longest, precision),
+        gpu=costs.continuing_memory(model, config.batch_size, longest, precision),
+        loaded=costs.weights(model, precision),
+    )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

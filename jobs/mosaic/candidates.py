@@ -20,6 +20,9 @@ from lib.artifacts import store
 from lib.base import places
 from lib.base.config import at_least, execution
 from lib.canaries import canaries_file
+from lib.costs import language_models as costs
+from lib.costs.facts import Given
+from lib.costs.work import PRECISIONS, Work
 
 VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
@@ -49,6 +52,19 @@ class Config:
     def __post_init__(self) -> None:
         """Raise ValueError for no replacements and for empty batches."""
         at_least(1, top_k=self.top_k, batch_size=self.batch_size)
+
+
+def work(config: Config, given: Given) -> Work:
+    """One pass over a whole canary for each of its tokens, which is masked in it."""
+    if "masked_lm" not in given:
+        return Work()
+    model, canaries, precision = given["masked_lm"].size, given["canaries"], PRECISIONS[config.dtype]
+    length = canaries.known("tokens_a_text")
+    return Work(
+        phases=costs.reading(model, canaries.tokens * length, length, precision),
+        gpu=costs.reading_memory(model, config.batch_size, length, precision),
+        loaded=costs.weights(model, precision),
+    )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

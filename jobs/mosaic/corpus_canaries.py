@@ -35,6 +35,7 @@ from lib.base.config import at_least
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 from lib.canaries import canaries_file
+from lib.costs.facts import Facts, Given
 from lib.perturbations.near_duplicates import bands, eligible
 
 VERSION = 1
@@ -79,6 +80,11 @@ class Config:
         if not 0 < self.max_jaccard <= 1:
             raise ValueError(f"max_jaccard is {self.max_jaccard}; it must be above 0 and at most 1")
         bands(self.band_ends)
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """How many texts, of how many tokens."""
+    return Facts(texts=config.n, tokens_a_text=config.length)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

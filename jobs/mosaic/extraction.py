@@ -26,6 +26,9 @@ from lib.base import hdf5, places
 from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError, UsageError
 from lib.canaries import canaries_file
+from lib.costs import language_models as costs
+from lib.costs.facts import Given
+from lib.costs.work import PRECISIONS, Work
 from lib.generation.decoding import Decoding
 from lib.prefix.discoverable import samples_by_probability
 from lib.training import bos
@@ -64,6 +67,22 @@ class Config:
     def __post_init__(self) -> None:
         """Raise ValueError for empty prompts, suffixes and batches."""
         at_least(1, prompt_tokens=self.prompt_tokens, suffix_tokens=self.suffix_tokens, batch_size=self.batch_size)
+
+
+def work(config: Config, given: Given) -> Work:
+    """The canaries of both sides are continued."""
+    model, precision = given["target"].size, PRECISIONS[config.dtype]
+    prompt, made = config.prompt_tokens, config.suffix_tokens
+    sides = [given[side].known("texts") for side in canaries_file.SIDES]
+    return Work(
+        phases=tuple(
+            phase
+            for texts in sides
+            for phase in costs.continuing(model, texts, config.batch_size, prompt, made, precision)
+        ),
+        gpu=costs.continuing_memory(model, config.batch_size, prompt + made, precision),
+        loaded=costs.weights(model, precision),
+    )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -17,6 +17,7 @@ Result: a model directory (safetensors and tokenizer), and metrics.h5 with `loss
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,9 +26,12 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.config import added
+from lib.base.config import added, execution
 from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.canaries import canaries_file
+from lib.costs import language_models as costs
+from lib.costs.facts import Facts, Given
+from lib.costs.work import PRECISIONS, Work
 from lib.training import sequences, torch_ranks
 from lib.training.sequences import Recipe
 
@@ -65,11 +69,43 @@ class Config(Recipe):
         tokenizer itself would; `none` opens it with nothing
     scoring_bos_policy: the same for the canaries of an evaluation; null is `bos_policy`
     save_dtype: the type of the saved weights
+    keep_weights: whether the weights stay after everything that reads them is done; the launcher of a sweep drops them
     """
 
     bos_policy: Literal["document", "tokenizer", "none"] = "document"
     scoring_bos_policy: Literal["document", "tokenizer", "none"] | None = added(None)
     save_dtype: Literal["float32", "bfloat16"] = "float32"
+    keep_weights: bool = execution(True)
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """The result is a model of the same size."""
+    return Facts(model=given["model"].model)
+
+
+def work(config: Config, given: Given) -> Work:
+    """The training, its evaluations, and the states of AdamW; checkpoints are two while a new one is written."""
+    model, injected, books = given["model"].size, given["injected"], given["books"]
+    tokens, context = config.epochs * injected.tokens, config.context
+    evaluated = books.held_out * books.known("tokens_a_text") + given["members"].tokens + given["non_members"].tokens
+    steps = math.ceil(tokens / (context * config.batch_size))
+    evaluations = len(sequences.evaluation_steps(steps, config.evaluations, config.evaluate_every))
+    rows, recompute = min(config.micro_batch, config.batch_size), config.gradient_checkpointing
+    state = costs.training_state(model, config.precision, config.deepspeed)
+    saved = costs.weights(model, PRECISIONS[config.save_dtype])
+    return Work(
+        phases=(
+            *costs.training(model, tokens, context, config.precision, recompute),
+            *costs.reading(model, evaluations * evaluated, context, config.precision),
+            costs.optimiser_steps(model, steps),
+        ),
+        gpu=max(state.gpu + costs.training_memory(model, rows, context, config.precision, recompute), state.step),
+        spread=state.spread,
+        loaded=costs.weights(model, "fp32"),
+        ram=state.ram + costs.weights(model, "fp32"),  # the trained weights, to be saved
+        weights=saved,
+        scratch=2 * state.checkpoint if config.checkpoint_steps else 0.0,
+    )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -29,6 +29,8 @@ from lib.base import hdf5, places
 from lib.base.config import added, at_least
 from lib.base.errors import TesseraError, UsageError
 from lib.canaries import canaries_file, injection
+from lib.costs.facts import Facts, Given
+from lib.costs.work import TEXT_BYTES, Work
 from lib.perturbations.distances import levenshtein
 
 VERSION = 2
@@ -73,6 +75,18 @@ class Config:
     def around(self) -> injection.Edges:
         """What stands around each copy. Raises UsageError for a separator that is not whitespace."""
         return injection.edges(self.edges, self.separator)
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """The books, longer by the copies of the canaries."""
+    books, canaries = given["books"], given["canaries"]
+    tokens = books.tokens + config.copies * canaries.tokens
+    return Facts(texts=books.texts, tokens_a_text=tokens / books.known("texts"))
+
+
+def work(config: Config, given: Given) -> Work:
+    """It stores the books anew."""
+    return Work(results=TEXT_BYTES * facts(config, given).tokens)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -32,6 +32,9 @@ from lib.attacks import evidence, references, scores
 from lib.base import hdf5, places
 from lib.base.config import added, at_least, execution
 from lib.canaries import canaries_file
+from lib.costs import language_models as costs
+from lib.costs.facts import Given
+from lib.costs.work import PRECISIONS, Work
 from lib.training.bos import check_training
 
 VERSION = 3
@@ -39,6 +42,7 @@ INPUTS = ("target", "reference", "members", "non_members")
 OPTIONAL_INPUTS = ("pretrained",)
 SLUG = ()
 IMPORTS_TORCH = True
+EVIDENCE_BYTES = 48  # of a token in the result, measured
 
 logger = logging.getLogger(__name__)
 Sides = Mapping[str, canaries_file.CanaryTexts]
@@ -70,6 +74,26 @@ class Config:
         """Raise ValueError for counts that are too small."""
         at_least(0, recall_shots=self.recall_shots)
         at_least(1, batch_size=self.batch_size)
+
+
+def work(config: Config, given: Given) -> Work:
+    """Each text as it is, in lower case, and after a prefix of other texts; models that are given are read as well."""
+    members, others = given["members"], given["non_members"]
+    texts, length = members.known("texts") + others.known("texts"), others.known("tokens_a_text")
+    shots, precision = config.recall_shots, PRECISIONS[config.dtype]
+    target = given["target"].size
+    models = [given[name].model for name in ("reference", "pretrained") if name in given and given[name].model]
+    passes = (1 + costs.LOWER_CASE) * texts * length + (texts * (1 + shots) * length if shots else 0)
+    longest = length * max(1 + shots, costs.LOWER_CASE)
+    return Work(
+        phases=(
+            *costs.reading(target, passes, longest, precision),
+            *(phase for model in models for phase in costs.reading(model, texts * length, length, precision)),
+        ),
+        gpu=max(costs.reading_memory(model, config.batch_size, longest, precision) for model in [target, *models]),
+        loaded=sum(costs.weights(model, precision) for model in [target, *models]),
+        results=EVIDENCE_BYTES * texts * length,
+    )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

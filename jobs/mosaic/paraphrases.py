@@ -38,6 +38,9 @@ from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError, UsageError
 from lib.base.seeds import generator, key
 from lib.canaries import canaries_file
+from lib.costs import language_models as costs
+from lib.costs.facts import Given
+from lib.costs.work import PRECISIONS, Work
 from lib.generation.chat_endpoint import Endpoint, check_url
 from lib.generation.decoding import Decoding
 from lib.perturbations import paraphrase
@@ -47,6 +50,7 @@ INPUTS = ("canaries", "target_tokenizer")
 OPTIONAL_INPUTS = ("model",)
 SLUG = ("source", "seed")
 IMPORTS_TORCH = True
+LONGER = 1.2  # tokens of a rephrasing, its number included, to those of the canary, in a plan: an assumption
 
 AskAbout = Callable[[int, str, int], str]  # (row of the canary, its text, number of the attempt) -> the answer
 
@@ -151,6 +155,21 @@ def _check_secrets(config: Config) -> None:
 def network(config: Config) -> bool:
     """Whether the task sends requests to another machine."""
     return config.source == "endpoint"
+
+
+def work(config: Config, given: Given) -> Work:
+    """The answers that are needed if all can be used; each canary is asked about alone."""
+    if "model" not in given:
+        return Work()
+    model, canaries, precision = given["model"].size, given["canaries"], PRECISIONS[config.dtype]
+    length, answers = canaries.known("tokens_a_text"), -(-config.rephrasings // config.per_answer)
+    made = min(config.max_new_tokens, config.per_answer * length * LONGER)
+    together = min(config.batch_size, config.attempts)
+    return Work(
+        phases=costs.continuing(model, canaries.known("texts") * answers, 1, 2 * length, made, precision),
+        gpu=costs.continuing_memory(model, together, 2 * length + made, precision),
+        loaded=costs.weights(model, precision),
+    )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

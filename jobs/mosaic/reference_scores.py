@@ -23,6 +23,9 @@ from lib.attacks import references
 from lib.base import hdf5, places
 from lib.base.config import added, execution
 from lib.canaries import canaries_file
+from lib.costs import language_models as costs
+from lib.costs.facts import Given
+from lib.costs.work import PRECISIONS, Work
 
 VERSION = 3
 INPUTS = ("reference", "members", "non_members", "target_tokenizer")
@@ -47,6 +50,17 @@ class Config:
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_size: int = execution(32)
     device: str = execution("auto")
+
+
+def work(config: Config, given: Given) -> Work:
+    """One pass over all texts."""
+    model, members, others = given["reference"].size, given["members"], given["non_members"]
+    length, precision = members.known("tokens_a_text"), PRECISIONS[config.dtype]
+    return Work(
+        phases=costs.reading(model, members.tokens + others.tokens, length, precision),
+        gpu=costs.reading_memory(model, config.batch_size, length, precision),
+        loaded=costs.weights(model, precision),
+    )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -32,6 +32,9 @@ from lib.base import blocks, hdf5, places
 from lib.base.config import at_least, execution, plain
 from lib.base.errors import TesseraError
 from lib.base.seeds import key
+from lib.costs import language_models as costs
+from lib.costs.facts import Facts, Given
+from lib.costs.work import PRECISIONS, Work
 from lib.generation.decoding import Decoding
 from lib.prefix import prompts_file
 from lib.prefix.discoverable import samples_by_probability
@@ -45,6 +48,7 @@ INPUTS = ("model", "prompts")
 SLUG = ("part", "parts")
 IMPORTS_TORCH = True
 GREEDY = Decoding("greedy")
+MEASURED_BYTES, ID_BYTES = 12, 8  # what a token takes in the result: three float32, and its id
 COPIED = ("family", "n_parameters", "bos")  # what every shard says of the model, the same in all
 
 
@@ -84,6 +88,27 @@ class Config:
         at_least(1, batch_size=self.batch_size, shard_prompts=self.shard_prompts)
         if not 0 <= self.part < self.parts:
             raise ValueError(f"part is {self.part}; it must be 0 to {self.parts - 1} (parts - 1)")
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """How many texts a part has, of how many tokens with their prompts."""
+    prompts = given["prompts"]
+    length = prompts.known("tokens_a_text") + config.continuation_tokens
+    return Facts(texts=prompts.known("texts") / config.parts, tokens_a_text=length)
+
+
+def work(config: Config, given: Given) -> Work:
+    """The prompts of this part are continued; a recurrent model reads each of them twice."""
+    model, prompt, precision = given["model"].size, given["prompts"].known("tokens_a_text"), PRECISIONS[config.dtype]
+    made, own = config.continuation_tokens, facts(config, given)
+    phases = costs.continuing(model, own.known("texts"), config.batch_size, prompt, made, precision)
+    again = phases[:-1] if model.state_width else ()
+    return Work(
+        phases=(*phases, *again),
+        gpu=costs.continuing_memory(model, config.batch_size, prompt + made, precision),
+        loaded=costs.weights(model, precision),
+        results=own.known("texts") * (MEASURED_BYTES * (prompt + made) + ID_BYTES * (prompt + made)),
+    )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

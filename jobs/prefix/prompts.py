@@ -26,6 +26,7 @@ from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.config import added, at_least
 from lib.base.errors import TesseraError, UsageError
+from lib.costs.facts import Facts, Given
 from lib.prefix import prompts_file
 from lib.prefix.prompts import Amounts, Seen, SourceDocument, draw
 from lib.texts import data_sets, listing, text_files
@@ -153,6 +154,12 @@ def _most(config: Config, corpus: listing.Listing) -> int | None:
         return None
     windows = [size // config.window_tokens for size in corpus.sizes]
     return sum(min(config.per_document, n) if kind == WHOLE else n for kind, n in zip(kinds, windows))
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """How many prompts, if that is said, of how many tokens."""
+    several = len(config.subsets) if config.per_subset else 1
+    return Facts(texts=config.n_prompts * several or None, tokens_a_text=config.prompt_tokens)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

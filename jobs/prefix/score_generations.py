@@ -30,6 +30,9 @@ from lib.base import hdf5, places, ragged
 from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError, UsageError
 from lib.canaries import canaries_file
+from lib.costs import language_models as costs
+from lib.costs.facts import Given
+from lib.costs.work import PRECISIONS, TEXT_BYTES, Work
 from lib.prefix import prompts_file, rankings
 from lib.prefix.prompts_file import Prompts
 
@@ -64,6 +67,23 @@ class Config:
     def __post_init__(self) -> None:
         """Raise ValueError for empty batches."""
         at_least(1, batch_size=self.batch_size)
+
+
+def work(config: Config, given: Given) -> Work:
+    """The texts in lower case under the large model, and as they are under the small one.
+
+    What the large model measured while it made them is read from the generations.
+    """
+    large, prompts, made = given["large"].size, given["prompts"], given["generations"]
+    length, precision = made.known("tokens_a_text"), PRECISIONS[config.dtype]
+    tokens = prompts.known("texts") * length
+    models = [(large, costs.LOWER_CASE), *([(given["small"].size, 1)] if "small" in given else [])]
+    return Work(
+        phases=tuple(p for model, times in models for p in costs.reading(model, times * tokens, length, precision)),
+        gpu=max(costs.reading_memory(model, config.batch_size, times * length, precision) for model, times in models),
+        loaded=sum(costs.weights(model, precision) for model, _ in models),
+        results=TEXT_BYTES * tokens,
+    )
 
 
 def run(config: Config, inputs: dict[str, Any], out: Path) -> None:

@@ -29,6 +29,7 @@ from lib.base.config import added
 from lib.base.errors import TesseraError, UsageError
 from lib.base.seeds import generator
 from lib.canaries import books
+from lib.costs.facts import Facts, Given
 from lib.texts import data_sets
 
 if TYPE_CHECKING:
@@ -92,6 +93,11 @@ def hub(config: Config) -> "list[HubItem]":
 def pin(config: Config) -> Config:
     """`config` with the digest of the titles as they are now."""
     return replace(config, titles_sha256=books.digest(places.ROOT / config.titles)) if config.titles else config
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """How many books; how long they are only if they are cut (else a sweep gives an estimate)."""
+    return Facts(texts=config.n_books, tokens_a_text=config.first_tokens or None, held_out=config.n_held_out)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

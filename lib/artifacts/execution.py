@@ -117,7 +117,7 @@ def _prepare(job: _Job) -> _Status:
     job.out.mkdir(parents=True, exist_ok=True)
     if job.stage.mpi:
         blocks.claim(job.out / places.BLOCKS, digest)
-    if _is_first_process():
+    if _is_first_process() and not store.is_dropped(job.out, digest):  # the rest of a dropped one is valid until then
         (job.out / places.DONE).unlink(missing_ok=True)  # damaged
     return _Status(digest, done=False)
 
@@ -146,6 +146,7 @@ def _lead(job: _Job, digest: str, record: dict[str, Any]) -> None:
     try:
         job.work()
         store.write_done(job.out, digest, job.stage.name, job.stage.version)
+        (job.out / places.DROPPED).unlink(missing_ok=True)  # the weights are there again
     except BaseException as error:
         attempts.end(job.out, record, time.monotonic() - started, error)
         raise

@@ -1,7 +1,8 @@
 """Artifacts: directories of results, and whether they are done.
 
 An artifact is done if its DONE.json can be read, has the digest of the task, and every file that it lists has the
-listed size. `verify` compares the checksums, too.
+listed size. `verify` compares the checksums, too. Of an artifact whose weights were dropped (lib/artifacts/weights.py)
+all other files are as before, but it is not done: whoever reads weights must have it made again.
 """
 
 import hashlib
@@ -14,6 +15,8 @@ from typing import Any
 from lib.base import files, hdf5, places
 from lib.base.config import DIGEST_LENGTH, digest, science
 from lib.base.errors import TesseraError
+
+WEIGHTS_DROPPED = "its weights were dropped"
 
 
 def find(path: Path, filename: str) -> Path:
@@ -30,9 +33,12 @@ def missing_reason(directory: Path, digest: str) -> str:
         record = json.loads((directory / places.DONE).read_bytes())
         if record["digest"] != digest:
             return f"made by another task ({record['digest']})"
-        for name, entry in record["files"].items():
+        there = present(directory, record)
+        for name, entry in there.items():
             if os.stat(directory / name).st_size != entry["size"]:
                 return f"{name} does not have the size that was written"
+        if len(there) < len(record["files"]):
+            return WEIGHTS_DROPPED
     except FileNotFoundError as error:
         return "not there" if Path(error.filename).name == places.DONE else f"{Path(error.filename).name} is gone"
     except NotADirectoryError:
@@ -55,10 +61,24 @@ def is_done(directory: Path, digest: str) -> bool:
     return not missing_reason(directory, digest)
 
 
+def is_dropped(directory: Path, digest: str) -> bool:
+    """Whether the artifact of the task `digest` was finished, and only its weights are gone, on purpose."""
+    return missing_reason(directory, digest) == WEIGHTS_DROPPED
+
+
+def present(directory: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """The entries of DONE.json of the files that should be there: all but weights that were dropped."""
+    entries = record["files"]
+    weights = {name for name in entries if name.endswith(places.WEIGHTS)}
+    if not weights or not (directory / places.DROPPED).exists():
+        return entries
+    return {name: entry for name, entry in entries.items() if name not in weights}
+
+
 def verify(directory: Path) -> dict[str, Any]:
     """DONE.json of a finished artifact, after comparing every checksum. Raises TesseraError naming a damaged file."""
     record = read_done(directory)
-    for name, entry in record["files"].items():
+    for name, entry in present(directory, record).items():
         _compare(directory / name, entry, directory)
     return record
 
@@ -68,7 +88,7 @@ def read_verified(directory: Path, name: str) -> bytes:
 
     Raises TesseraError naming a file that is missing or damaged.
     """
-    entries = read_done(directory)["files"]
+    entries = present(directory, read_done(directory))
     for other, entry in entries.items():
         if other != name:
             _compare(directory / other, entry, directory)

@@ -18,6 +18,7 @@ DEEPSPEED = ROOT / "env" / "deepspeed"
 
 # Files inside an artifact.
 DONE = "DONE.json"
+DROPPED = "DROPPED.json"  # beside DONE.json: the weights were removed on purpose
 TASK = "task.json"
 ATTEMPTS = "attempts"
 
@@ -38,6 +39,7 @@ PROMPTS = "prompts.h5"
 GENERATIONS = "generations.h5"
 MEASURED = ("log_probs", "mu", "sigma")  # columns of generations.h5: for every id, under the generating model
 PREFIX_SCORES = "prefix_scores.h5"
+WEIGHTS = ".safetensors"  # ends the names of files that hold weights
 HUB = "hub.json"
 CORPUS = "corpus.h5"
 CHUNKS = "chunk-*.h5"
@@ -61,7 +63,7 @@ PUBLISHED_CURVES = "published.csv"  # in a sweep's tables, for the report over a
 MISSING = "missing.csv"  # in a sweep's tables: what a partial collection lacks
 
 # Files that are not results: never listed in DONE.json.
-RECORDS = (DONE, TASK, ATTEMPTS)
+RECORDS = (DONE, DROPPED, TASK, ATTEMPTS)
 PRIVATE = ".tmp-"
 
 

@@ -1,12 +1,12 @@
 """Chooses and cuts books: the long documents that canaries are injected into, and held-out ones."""
 
+import csv
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lib.base.errors import TesseraError
 
@@ -58,8 +58,9 @@ def by_title(titles: Sequence[str], wanted: Sequence[str], where: str) -> list[i
 def read_titles(file: Path) -> list[str]:
     """The column `book_title` of a CSV file (UTF-8), as it stands. Raises TesseraError for any other file."""
     try:
-        return pd.read_csv(file, dtype=str, keep_default_na=False)[TITLE].tolist()
-    except (OSError, ValueError, KeyError) as error:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            return [row[TITLE] for row in csv.DictReader(lines, strict=True)]
+    except (OSError, ValueError, KeyError, csv.Error) as error:
         raise TesseraError(f"{file}: no CSV file with a column {TITLE}: {error}") from error
 
 

@@ -6,10 +6,10 @@ from rich.console import Console
 
 from lib.base import places
 from lib.base.errors import TesseraError, UsageError, suggestion
+from lib.launcher import costs, printing
 from lib.launcher import doctor as checks
-from lib.launcher import printing
 from lib.launcher.sweep import Sweep, fetch_command, load, submit_command
-from lib.running import local, login_node, slurm, submissions, survey
+from lib.running import drops, local, login_node, slurm, submissions, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
 from lib.running.survey import FAILED
@@ -21,6 +21,7 @@ def plan(arguments: Namespace, console: Console) -> int:
     sweep = load(arguments)
     done = sweep.done()
     printing.print_plan(sweep.plan, sweep.site, done, console)
+    costs.show(sweep, done, console)
     if arguments.power:
         printing.print_power(sweep.plan, console)
     if arguments.scripts:
@@ -46,7 +47,10 @@ def submit(arguments: Namespace, console: Console) -> int:
     if not arguments.controller:
         console.print(printing.headline(sweep.plan, sweep.site))
         sweep = sweep if arguments.no_fetch else _fetch(arguments, sweep, console)
-        console.print(printing.plan_table(sweep.plan, sweep.done()))
+        done = sweep.done()
+        console.print(printing.plan_table(sweep.plan, done))
+        for line in costs.dropped(sweep.root, sweep.plan, done):
+            console.print(line, highlight=False)
         printing.print_foreseen(sweep.plan, console)
     hub_needs.check(sweep.plan, sweep.done(), fetch_command(arguments, sweep))
     if sweep.site:
@@ -123,7 +127,7 @@ def doctor(arguments: Namespace, console: Console) -> int:
     """Check what a run needs, and print what to do about the rest."""
     sweep = load(arguments) if arguments.sweep else None
     site = sweep.site if sweep else clusters.load(arguments.cluster)
-    return checks.run(site, sweep.plan if sweep else None, arguments.outputs.resolve(), console)
+    return checks.run(site, sweep, arguments.outputs.resolve(), console)
 
 
 def _submit_to_slurm(arguments: Namespace, sweep: Sweep, console: Console) -> int:
@@ -176,4 +180,5 @@ def _collect(sweep: Sweep, console: Console, partial: bool = False) -> int:
         total = len(sweep.plan.tasks)
         raise TesseraError(f"{len(missing)} of {total} tasks are missing; submit again, or collect with --partial")
     collection.run(sweep.root, sweep.plan, console)
+    printing.print_drops(drops.of_plan(sweep.root, sweep.plan), console)
     return 1 if missing else 0

@@ -13,12 +13,15 @@ from rich.console import Console
 
 from lib.base import places
 from lib.base.errors import TesseraError
+from lib.launcher import costs
+from lib.launcher.sweep import Sweep
 from lib.plans.plan import Plan
 from lib.plans.resources import Resources
 from lib.running import runner, slurm
 from lib.running.site import Cluster
 
-FREE_GB = 5.0
+FREE_GB = 5.0  # without a sweep
+MARGIN_GB = 1.0  # for what is not computed: scores, logs, snapshots of the code, reports
 WORLD_SIZE = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
 MARKS = {"ok": "[green]ok[/]  ", "warn": "[yellow]note[/]", "fail": "[red]FAIL[/]"}
 
@@ -32,9 +35,17 @@ class Finding:
     remedy: str = ""
 
 
-def run(site: Cluster | None, plan: Plan | None, root: Path, console: Console) -> int:
+def run(site: Cluster | None, sweep: Sweep | None, root: Path, console: Console) -> int:
     """Print every finding. Returns 1 if one of them would stop a run, else 0."""
-    findings = [*_python(), *_disk(root), *_compiler(), *_gpu(plan, site), *_mpi()]
+    plan = sweep.plan if sweep else None
+    findings = [
+        *_python(),
+        *(_disk_of(sweep) if sweep else _disk(root)),
+        *_writable(root),
+        *_compiler(),
+        *_gpu(plan, site),
+        *_mpi(),
+    ]
     findings += _slurm(site) if site else [Finding("ok", "SLURM: not used, tasks run on this machine")]
     findings += [*_network(plan, site), *_hub(plan)]
     for finding in findings:
@@ -60,6 +71,22 @@ def _disk(root: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(place).free / 1e9
     level = "ok" if free >= FREE_GB else "fail"
     yield Finding(level, f"{free:.0f} GB free at {place}", f"free {FREE_GB:.0f} GB there, or set OUTPUTS=")
+
+
+def _disk_of(sweep: Sweep) -> Iterator[Finding]:
+    """Whether the sweep's results, weights and checkpoints have room."""
+    done = sweep.done()
+    need, left = costs.room(sweep, [digest for digest in sweep.plan.tasks if digest not in done])
+    what = (
+        f"disk: {sweep.plan.name} needs {need.peak + MARGIN_GB:.1f} GB at its peak, {need.least + MARGIN_GB:.1f} GB at "
+    )
+    what += f"least (computed); {left.gb:.0f} GB {left.where}"
+    level = "ok" if need.peak + MARGIN_GB <= left.gb else "warn" if need.least + MARGIN_GB <= left.gb else "fail"
+    yield Finding(level, what, costs.remedy(sweep.plan, need))
+
+
+def _writable(root: Path) -> Iterator[Finding]:
+    place = next(folder for folder in (root, *root.parents) if folder.exists())
     writable = os.access(place, os.W_OK)
     yield Finding("ok" if writable else "fail", f"write access to {place}", "set OUTPUTS= to a writable folder")
 

@@ -14,6 +14,7 @@ from lib.launcher import foreseen
 from lib.plans import rates
 from lib.plans.plan import Plan, Task
 from lib.running import local, slurm, snapshot, submit, survey
+from lib.running.drops import Outcome as Dropped
 from lib.running.site import Cluster
 from lib.running.survey import DONE, FAILED, STATES, Survey
 
@@ -182,6 +183,16 @@ def print_outcome(outcome: submit.Outcome, console: Console) -> None:
             f"[yellow]{outcome.for_login_node} tasks need the network[/] and run on the login node: type the same "
             "command there again"
         )
+    if outcome.without_room:
+        console.print(f"{outcome.without_room} tasks that can start wait for room on the disk")
+
+
+def print_drops(dropped: Dropped, console: Console) -> None:
+    """Print which weights were dropped now, and for which sweeps others stay."""
+    if dropped.tasks:
+        console.print(f"weights of {dropped.tasks} models dropped, {dropped.bytes / 1e9:.2f} GB free again")
+    if dropped.needed_by:
+        console.print(f"weights stay that are read, or kept, by: {', '.join(sorted(dropped.needed_by))}")
 
 
 def print_scripts(plan: Plan, site: Cluster | None, root: Path, finished_tasks: set[str], console: Console) -> None:

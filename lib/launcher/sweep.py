@@ -1,6 +1,7 @@
 """The sweep that a command is about: its plan, where it runs, and where its results are."""
 
 import json
+import math
 import shlex
 import sys
 from argparse import Namespace
@@ -8,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.base import places
-from lib.plans import documents, expansion, finished
+from lib.costs import devices
+from lib.costs.devices import Device
+from lib.plans import costing, documents, expansion, finished
 from lib.plans.plan import Plan
 from lib.running import site as clusters
 from lib.running import slurm, submissions, survey
@@ -18,11 +21,15 @@ from lib.running.survey import DONE, UNKNOWN, Survey
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep as the command line asks for it. site: None means this machine; root: the folder of all outputs."""
+    """A sweep as the command line asks for it.
+
+    site: None means this machine; root: the folder of all outputs; device: the GPU that hours are computed for.
+    """
 
     plan: Plan
     site: Cluster | None
     root: Path
+    device: Device
 
     def done(self) -> set[str]:
         """The digests of the tasks that are done."""
@@ -52,11 +59,20 @@ def load(arguments: Namespace) -> Sweep:
     site, root = clusters.load(arguments.cluster), arguments.outputs.resolve()
     profile = arguments.profile or ("paper" if site else "laptop")
     document = documents.read(arguments.sweep, profile, arguments.settings)
-    plan = expansion.expand(document, profile, _pins(root))
+    device = devices.find(site.gpu if site else None, f"cluster '{site.name}': gpu" if site else profile)
+    max_hours = (site.max_hours if site else None) or math.inf
+    plan = expansion.expand(document, profile, _pins(root), device, max_hours)
     if site:
-        for task in plan.tasks.values():
-            clusters.check(task.resources, site, f"node {task.node}")
-    return Sweep(plan, site, root)
+        _check_room(plan, site, device)
+    return Sweep(plan, site, root, device)
+
+
+def _check_room(plan: Plan, site: Cluster, device: Device) -> None:
+    """Raise UsageError for a task that needs more than a node, or the GPU that the cluster file names, has."""
+    for digest, task in plan.tasks.items():
+        clusters.check(task.resources, site, f"node {task.node}")
+        if site.gpu:
+            costing.check_gpu(plan.costs[digest], device, f"node {task.node}")
 
 
 def _pins(root: Path) -> dict[str, str]:

@@ -140,6 +140,10 @@ def _on(model: Any, device: Any) -> Any:
         from lib.models import mamba_scan
 
         print(f"mamba: {mamba_scan.choose_path(model, device)}", flush=True)
+    elif model.config.model_type == "rwkv":
+        from lib.models import rwkv_scan
+
+        rwkv_scan.use_parallel_scan(model)
     return model.to(device)
 
 

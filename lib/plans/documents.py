@@ -6,10 +6,10 @@ A sweep (sweeps/<name>.yaml) has these keys:
     tables       the study whose tables and figures are made (lib/studies/<study>)
     vars         names and values. `${seeds}` stands for the value wherever it is written, `${rates.${model}}` for an
                  entry of it
-    nodes        name -> {stage, config, inputs, resources}. `inputs` maps an input of the stage to a node; the input
+    nodes        name -> {stage, config, inputs, resources, facts}. `inputs` maps an input to a node; the input
                  `{each: node, chunk: "${chunks}"}` is the list of that node at every `chunk` (the number 20 stands
                  for 0 to 19). A node `target_*` stands for every `target_<name>` that has no node of its own, and
-                 `${*}` in it is that name
+                 `${*}` in it is that name. `facts` say what is known of its result (lib/costs/facts.py)
     leaves       the results asked for, a list of {node, grid: {variable: values}, with: {variable: value}}. Each point
                  of the grid's product is one result. The grid's variables label it in the tables; those of `with` do
                  not

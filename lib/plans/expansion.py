@@ -1,13 +1,18 @@
 """From a document to a plan: each leaf's grid is multiplied out, and every node below its points becomes a task."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lib.base import config
 from lib.base.errors import UsageError
+from lib.costs import devices
+from lib.costs.devices import Device
+from lib.costs.facts import Facts
 from lib.plans import tasks
+from lib.plans.costing import Cost
 from lib.plans.documents import check_keys
 from lib.plans.nodes import EACH, Nodes
 from lib.plans.plan import Leaf, Plan, Task
@@ -18,38 +23,54 @@ INPUT = "a node's name or {each: node, variable: values}"  # what an input may b
 Point = Mapping[str, Any]  # variable -> value
 
 
-def expand(document: Mapping[str, Any], profile: str, pins: Mapping[str, str] | None = None) -> Plan:
-    """The plan of a document (see documents.py). pins: hub items at branches -> commits (the hub lock)."""
+def expand(
+    document: Mapping[str, Any],
+    profile: str,
+    pins: Mapping[str, str] | None = None,
+    device: Device | None = None,
+    max_hours: float = math.inf,
+) -> Plan:
+    """The plan of a document (see documents.py).
+
+    pins: hub items at branches -> commits (the hub lock); device: the GPU that hours are computed for; max_hours: the
+    highest limit of a task whose limit is computed.
+    """
     name, title = document.get("name", ""), document.get("title", "")
     if "sweeps" in document:
-        parts = tuple(expand(part, profile, pins) for part in document["sweeps"])
+        parts = tuple(expand(part, profile, pins, device, max_hours) for part in document["sweeps"])
         shared = {digest: task for part in parts for digest, task in part.tasks.items()}
-        return Plan(name, profile, title, "", shared, [leaf for part in parts for leaf in part.leaves], parts)
-    expander = _Expander(document, pins or {})
+        costs = {digest: cost for part in parts for digest, cost in part.costs.items()}
+        return Plan(name, profile, title, "", shared, [leaf for part in parts for leaf in part.leaves], costs, parts)
+    expander = _Expander(document, tasks.Setting(pins or {}, device or devices.find(None, name), max_hours))
     leaves = list(expander.leaves())
     if not leaves:
         raise UsageError(f"sweep {name}: no leaves: the grid is empty")
-    return Plan(name, profile, title, document.get("tables", ""), expander.tasks, leaves)
+    return Plan(name, profile, title, document.get("tables", ""), expander.tasks, leaves, expander.costs)
 
 
 @dataclass(frozen=True)
 class _Made:
-    """A node made at one point: the digest of its task, and of every node it needs (and its own) by name."""
+    """A node made at one point: the digest of its task, and of every node it needs (and its own) by name; its facts.
+
+    Two nodes may have the same task and only one of them facts (the tokenizer of a model, and the model).
+    """
 
     digest: str
     nodes: dict[str, str]
+    facts: Facts
 
 
 class _Expander:
     """Makes nodes at points, each distinct one once, and collects their tasks (inputs before users)."""
 
-    def __init__(self, document: Mapping[str, Any], pins: Mapping[str, str]):
+    def __init__(self, document: Mapping[str, Any], setting: tasks.Setting):
         self.tasks: dict[str, Task] = {}
+        self.costs: dict[str, Cost] = {}
         self._variables = document.get("vars") or {}
         self._entries = _entries(document)
         free = {name for entry in self._entries for key in ("grid", "with") for name in entry.get(key) or {}}
         self._nodes = Nodes(document.get("nodes") or {}, self._variables, free)
-        self._pins = pins
+        self._setting = setting
         self._made: dict[tuple, _Made] = {}
 
     def leaves(self) -> Iterator[Leaf]:
@@ -77,18 +98,30 @@ class _Expander:
         template = self._nodes.template(name, "leaf")
         _text(template["stage"], f"node {name}: stage", "a stage's name")
         inputs: dict[str, str | list[str]] = {}
+        facts: dict[str, Facts] = {}
         below: dict[str, str] = {}
         for key, reference in (template.get("inputs") or {}).items():
-            where = f"node {name}: input '{key}'"
-            if isinstance(reference, Mapping):
-                inputs[key] = self._each(reference, point, where)
-            elif made := self._input(reference, point, where):
-                inputs[key] = made.digest
-                below.update(made.nodes)
-        given = {key: value for key, value in inputs.items() if value}
-        task = tasks.make(name, template, {**self._variables, **point}, given, self._pins)
-        self.tasks.setdefault(task.digest, task)
-        return _Made(task.digest, {**below, name: task.digest})
+            several = isinstance(reference, Mapping)
+            made = self._inputs(reference, point, f"node {name}: input '{key}'")
+            if made:
+                inputs[key] = [one.digest for one in made] if several else made[0].digest
+                facts[key] = made[0].facts
+                below.update({} if several else made[0].nodes)
+        task, cost = tasks.make(name, template, {**self._variables, **point}, inputs, facts, self._setting)
+        self._keep(task, cost)
+        return _Made(task.digest, {**below, name: task.digest}, cost.facts)
+
+    def _keep(self, task: Task, cost: Cost) -> None:
+        """Add a task; of two nodes with the same one, that counts for which hours are known."""
+        if task.digest not in self.tasks or (cost.computed and not self.costs[task.digest].computed):
+            self.tasks[task.digest], self.costs[task.digest] = task, cost
+
+    def _inputs(self, reference: Any, point: Point, where: str) -> list[_Made]:
+        """What an input refers to: one node, several by `{each: ...}`, or none."""
+        if isinstance(reference, Mapping):
+            return self._each(reference, point, where)
+        made = self._input(reference, point, where)
+        return [made] if made else []
 
     def _input(self, reference: Any, point: Point, where: str) -> _Made | None:
         """The node that an input refers to; None if the reference resolves to null."""
@@ -99,15 +132,15 @@ class _Expander:
         self._nodes.template(name, where)  # raises, with this node's name, if there is none
         return self._at(name, point)
 
-    def _each(self, reference: Mapping[str, Any], point: Point, where: str) -> list[str]:
-        """The digests of the node in `{each: node, variable: values, ...}` at every combination of the values."""
+    def _each(self, reference: Mapping[str, Any], point: Point, where: str) -> list[_Made]:
+        """The node in `{each: node, variable: values, ...}` at every combination of the values."""
         if EACH not in reference:
             raise UsageError(f"{where}: must be {INPUT}, found {reference!r}")
         scope = {**self._variables, **point}
         values = {name: resolve(value, scope, where) for name, value in reference.items() if name != EACH}
         ranges = {name: list(range(value)) if type(value) is int else value for name, value in values.items()}
         found = [self._input(reference[EACH], {**point, **bound}, where) for bound in _product(ranges)]
-        return [made.digest for made in found if made]
+        return [made for made in found if made]
 
 
 def _entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from lib.base.errors import UsageError, suggestion
 from lib.plans.documents import check_keys, merge
 from lib.plans.variables import ANY, mentioned, resolve, star_of, starred
 
-KEYS = {"stage", "config", "inputs", "resources"}
+KEYS = {"stage", "config", "inputs", "resources", "facts"}
 MAX_DEPTH = 100  # of nodes that need each other
 MAX_SHOWN = 8  # of these, in a message
 EACH = "each"  # the key of an input that is a list: the node that it repeats

@@ -1,8 +1,9 @@
 """A plan: the tasks of a sweep, and its leaves (the results asked for)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from lib.plans.costing import Cost
 from lib.plans.resources import Resources
 
 POINT = ("model", "seed", "kind", "level")  # labels with their own columns in the tables; the others are a setting
@@ -20,6 +21,11 @@ class Task:
     config: dict[str, Any]
     inputs: dict[str, str | list[str]]
     resources: Resources
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether the weights in its result stay when everything that reads them is done."""
+        return bool(self.config.get("keep_weights", True))
 
     def needs(self) -> list[str]:
         """The digests of all inputs."""
@@ -53,7 +59,20 @@ class Plan:
     tables: str
     tasks: dict[str, Task]
     leaves: list[Leaf]
+    costs: dict[str, Cost] = field(default_factory=dict)  # digest -> what the task costs
     parts: tuple["Plan", ...] = ()  # the plans of a sweep of sweeps, each with its own tables
+
+    def droppable(self) -> set[str]:
+        """The tasks whose weights are dropped when everything that reads them is done."""
+        return {digest for digest, task in self.tasks.items() if not task.keeps_weights}
+
+    def readers(self) -> dict[str, set[str]]:
+        """Task -> the tasks that read its result."""
+        found: dict[str, set[str]] = {digest: set() for digest in self.tasks}
+        for digest, task in self.tasks.items():
+            for needed in task.needs():
+                found[needed].add(digest)
+        return found
 
 
 def _label_text(value: Any) -> str:

@@ -16,15 +16,18 @@ SAFETY = 3.0  # time limit divided by expected hours
 
 @dataclass(frozen=True)
 class Rate:
-    """core_ns: nanoseconds of one core per token; memory_bytes: per token of a rank's share."""
+    """core_ns: nanoseconds of one core per token; memory_bytes: per token of a rank's share; stored_bytes and
+    scratch_bytes: on disk per token, after the task and while it runs (2 for an id below 65,536, 8 for a position)."""
 
     core_ns: float
     memory_bytes: float = 0.0
+    stored_bytes: float = 0.0
+    scratch_bytes: float = 0.0
 
 
 RATES = {
-    "tokenize": Rate(190),
-    "suffix_array": Rate(420, 10),  # with 8,192 ranges, as in a large chunk; 300 ns with 64 ranges
+    "tokenize": Rate(190, stored_bytes=2, scratch_bytes=2),
+    "suffix_array": Rate(420, 10, stored_bytes=8),  # with 8,192 ranges, as in a large chunk; 300 ns with 64 ranges
     "exact_duplicates": Rate(200),
     "targets": Rate(8),  # it counts twice
     "count": Rate(4),
@@ -40,3 +43,9 @@ def applied(stage: str, resources: Resources) -> Resources:
     hours = resources.tokens * rate.core_ns / 1e9 / 3600 / resources.ranks
     memory = BASE_GB + resources.tokens * rate.memory_bytes / 1e9 / resources.ranks
     return replace(resources, expected_hours=hours, hours=max(resources.hours, SAFETY * hours), memory_gb=memory)
+
+
+def on_disk(stage: str, resources: Resources) -> tuple[float, float]:
+    """GB of disk that a pass over a corpus takes: for its result, and besides while it runs. 0 without a rate."""
+    rate, gigatokens = RATES.get(stage, Rate(0.0)), (resources.tokens or 0.0) / 1e9
+    return rate.stored_bytes * gigatokens, rate.scratch_bytes * gigatokens

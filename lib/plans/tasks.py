@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lib.artifacts.stage import Stage, check_inputs, load, task_digest
 from lib.base import config
 from lib.base.errors import UsageError
-from lib.plans import rates
+from lib.costs.devices import Device
+from lib.costs.facts import Given
+from lib.plans import costing
+from lib.plans.costing import Cost
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
 from lib.plans.variables import resolve
@@ -17,17 +20,32 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 Inputs = Mapping[str, str | list[str]]  # input -> digest, or digests
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for all tasks of a plan.
+
+    pins: hub items -> commits; device: the GPU that hours are for; max_hours: the highest limit that is computed.
+    """
+
+    pins: Mapping[str, str]
+    device: Device
+    max_hours: float
+
+
 def make(
-    node: str, template: Mapping[str, Any], scope: Mapping[str, Any], inputs: Inputs, pins: Mapping[str, str]
-) -> Task:
-    """The task of a node whose variables have the values in `scope`; `pins` maps hub items to commits."""
+    node: str, template: Mapping[str, Any], scope: Mapping[str, Any], inputs: Inputs, given: Given, setting: Setting
+) -> tuple[Task, Cost]:
+    """The task of a node whose variables have the values in `scope`, and its cost. given: the facts of its inputs."""
     where = f"node {node}"
     stage = load(template["stage"])
     check_inputs(stage, inputs, where)
     inputs = {name: _as_declared(stage, name, value, where) for name, value in inputs.items()}
     values = config.build(stage.config_class, resolve(template.get("config") or {}, scope, where), where)
-    values = _pinned(stage, values, pins)
-    return Task(
+    values = _pinned(stage, values, setting.pins)
+    asked = _resources(stage, values, resolve(template.get("resources") or {}, scope, where), where)
+    facts = costing.facts_of(stage, values, given, resolve(template.get("facts"), scope, where), where)
+    resources, cost = costing.priced(stage, values, given, facts, asked, setting.device, setting.max_hours)
+    task = Task(
         digest=task_digest(stage, values, inputs),
         stage=stage.name,
         version=stage.version,
@@ -35,8 +53,9 @@ def make(
         node=node,
         config=config.plain(values),
         inputs=inputs,
-        resources=_resources(stage, values, resolve(template.get("resources") or {}, scope, where), where),
+        resources=resources,
     )
+    return task, cost
 
 
 def _as_declared(stage: Stage, name: str, value: str | list[str], where: str) -> str | list[str]:
@@ -52,7 +71,7 @@ def _as_declared(stage: Stage, name: str, value: str | list[str], where: str) ->
 
 def _resources(stage: Stage, values: Any, given: Mapping[str, Any], where: str) -> Resources:
     resources = config.build(Resources, given, f"{where}: resources")
-    return rates.applied(stage.name, replace(resources, mpi=stage.mpi, network=stage.needs_network(values)))
+    return replace(resources, mpi=stage.mpi, network=stage.needs_network(values))
 
 
 def _pinned(stage: Stage, values: Any, pins: Mapping[str, str]) -> Any:

@@ -104,14 +104,16 @@ def _loop(state: _Run, console: Console) -> None:
 
 
 def _startable(state: _Run) -> Iterator[Task]:
-    """The ready tasks for which cores and memory are free, longest first, so that no long task is left to the end.
+    """The ready tasks for which cores and memory are free.
+
+    First those after which weights can be dropped, then the longest, so that no long task is left to the end.
 
     A task that needs more than the machine has runs alone.
     """
     running = [state.plan.tasks[digest].resources for digest in state.running]
     busy = sum(resources.cores for resources in running)
     memory = sum(map(_memory_gb, running))
-    for task in sorted(survey.ready(state.plan, state.found), key=lambda task: -task.resources.expected_hours):
+    for task in sorted(survey.ready(state.plan, state.found), key=lambda task: _precedence(state.plan, task)):
         if task.digest in state.running or task.digest in state.failed_for_good:
             continue
         needed = _memory_gb(task.resources)
@@ -120,6 +122,11 @@ def _startable(state: _Run) -> Iterator[Task]:
         busy += task.resources.cores
         memory += needed
         yield task
+
+
+def _precedence(plan: Plan, task: Task) -> tuple[bool, float]:
+    frees_disk = any(not plan.tasks[digest].keeps_weights for digest in task.needs())
+    return not frees_disk, -task.resources.expected_hours
 
 
 def _memory_gb(resources: Resources) -> float:

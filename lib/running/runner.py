@@ -19,7 +19,7 @@ from lib.base.processes import die_with_parent
 from lib.plans import finished
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import submissions, warm_process
+from lib.running import drops, submissions, warm_process
 from lib.running.submissions import Submit
 
 
@@ -38,6 +38,15 @@ def run_task(submit_file: str, digest: str) -> None:
     if not store.is_done(directory, digest):
         reason = store.missing_reason(directory, digest)
         raise TesseraError(f"{directory}: not done although its stage has ended: {reason}")
+    _drop_weights(submit, task)
+
+
+def _drop_weights(submit: Submit, task: Task) -> None:
+    """Drop what the task was the last to read. If that fails, the task is done all the same, and collection tries."""
+    try:
+        drops.after(Path(submit.root), submit.tasks, task)
+    except (TesseraError, OSError) as error:
+        print(f"weights that {task.digest} has read were not dropped: {error}", file=sys.stderr)
 
 
 def write_task(submit: Submit, task: Task, directory: Path) -> None:

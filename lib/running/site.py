@@ -46,6 +46,8 @@ class Cluster:
     ranks_per_node: int | None = None
     memory_gb_per_node: float | None = None
     gpus_per_node: int | None = None
+    gpu: str | None = None
+    disk_quota_gb: float | None = None
     poll_seconds: float = 30.0
     network_partition: str | None = None
     login_node: LoginNode | None = None

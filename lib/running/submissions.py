@@ -78,9 +78,16 @@ def read(file: Path) -> Submit:
 
 def all_of(root: Path, sweep: str) -> Iterator[tuple[Path, Submit]]:
     """Every submission of a sweep and its file, oldest first."""
-    for file in sorted(places.submits(root, sweep).glob("*.json")):
+    for file in files(root, sweep):
+        yield file, read(file)
+
+
+def files(root: Path, sweep: str = "*") -> Iterator[Path]:
+    """The submit files of a sweep, or of all of them one after the other, each sweep's oldest first."""
+    folder = places.submits(root, sweep).relative_to(root)
+    for file in sorted(root.glob(f"{folder}/*.json")):
         if not file.name.endswith(places.JOBS_SUFFIX) and not file.name.startswith("."):
-            yield file, read(file)
+            yield file
 
 
 def record_jobs(file: Path, jobs: dict[str, str]) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from lib.base import places
 from lib.base.errors import TesseraError
+from lib.plans import disk
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import runner, site, slurm, snapshot, submissions, survey, sweep_lock
+from lib.running import quota, runner, site, slurm, snapshot, submissions, survey, sweep_lock
 from lib.running.site import Cluster
 from lib.running.submissions import Array, Submit
 from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING
@@ -39,12 +40,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Numbers of tasks: submitted now, live before, done, and all; and those that only the login node can run now."""
+    """Numbers of tasks: submitted now, live before, done, all, those that wait for room on the disk, and those that
+    only the login node can run now."""
 
     submitted: int
     live: int
     done: int
     total: int
+    without_room: int = 0
     for_login_node: int = 0
 
 
@@ -59,7 +62,8 @@ def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
         _stop_if_failed_for_good(request, plan, found)
         startable = list(survey.ready(plan, found))
         ready = [task for task in startable if not site.on_login_node(task.resources, cluster)]
-        file, submit = _freeze(request, plan, cluster, ready, found)
+        fitting = _with_room(request, plan, cluster, ready, found)
+        file, submit = _freeze(request, plan, cluster, fitting, found)
         if file:
             found.jobs |= set(_send(file, submit, cluster, found).values())
         return Outcome(
@@ -68,6 +72,7 @@ def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
             done=len(found.having(survey.DONE)),
             total=len(plan.tasks),
             for_login_node=len(startable) - len(ready),
+            without_room=len(ready) - len(fitting),
         )
 
 
@@ -88,6 +93,22 @@ def _complete_survey(request: Request, plan: Plan, cluster: Cluster) -> survey.S
                 raise
             time.sleep(cluster.poll_seconds)
     raise AssertionError("unreachable")
+
+
+def _with_room(request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: survey.Survey) -> list[Task]:
+    """The ready tasks that the disk has room for; the others follow as weights are dropped.
+
+    Raises TesseraError if there is room for none, and no job of the sweep will make any.
+    """
+    left = quota.left(request.root, cluster.disk_quota_gb)
+    live = sum(disk.written(plan.costs[digest]) for digest in found.having(RUNNING, QUEUED) if digest in plan.costs)
+    fitting = disk.fitting(plan, ready, left.gb - live, cluster.array_parallelism)
+    if ready and not fitting and not found.jobs:
+        raise TesseraError(
+            f"the disk has no room for any of the {len(ready)} tasks that can start: {left.gb:.1f} GB {left.where}; "
+            "`plan` says how much the sweep needs, and how it can do with less"
+        )
+    return fitting
 
 
 def _stop_if_full(plan: Plan, cluster: Cluster, found: survey.Survey) -> None:

@@ -124,7 +124,8 @@ def _local_state(path: Path) -> str:
         return WAITING
     if held(path):
         return RUNNING
-    return FAILED if attempts.read(path) else WAITING
+    tries = attempts.read(path)
+    return FAILED if tries and tries[-1]["outcome"] != "done" else WAITING  # done: files of it are gone since
 
 
 def _concerns(submit: submissions.Submit, states: dict[str, str]) -> bool:

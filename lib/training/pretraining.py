@@ -1,4 +1,4 @@
-"""Trains small language models from scratch: a GPT-NeoX, a Mamba or a RoBERTa.
+"""Trains small language models from scratch: a GPT-NeoX, a Mamba, an RWKV-4 or a RoBERTa.
 
 Everything is drawn from one seed. On one machine and with one thread count the weights repeat bit for bit.
 """
@@ -20,11 +20,13 @@ from transformers import (
     PreTrainedModel,
     RobertaConfig,
     RobertaForMaskedLM,
+    RwkvConfig,
+    RwkvForCausalLM,
 )
 
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
-from lib.models import mamba_scan
+from lib.models import mamba_scan, rwkv_scan
 from lib.tokens import tokenization
 
 NOT_CHOSEN = -100  # the label of a position that the masked loss leaves out
@@ -34,7 +36,8 @@ NOT_CHOSEN = -100  # the label of a position that the masked loss leaves out
 class Architecture:
     """The size of a model. Transformers: heads of each layer, four times the width between, positions it can read.
 
-    Mamba: twice the width between, `state_size` numbers of state a channel.
+    Mamba: twice the width between, `state_size` numbers of state a channel. RWKV-4: four times the width between, the
+    length it was trained for.
     """
 
     vocab_size: int
@@ -138,7 +141,16 @@ def mamba_model(size: Architecture, tokenizer: Any, seed: int) -> MambaForCausal
     return model
 
 
-CAUSAL = {"gpt_neox": causal_model, "mamba": mamba_model}
+def rwkv_model(size: Architecture, tokenizer: Any, seed: int) -> RwkvForCausalLM:
+    """An RWKV-4 with untied embeddings and random weights from `seed` alone; it runs without a loop over time."""
+    shared = _shared(size, tokenizer)
+    del shared["num_attention_heads"]
+    model = _initialised(RwkvForCausalLM, RwkvConfig(**shared, tie_word_embeddings=False), seed)
+    rwkv_scan.use_parallel_scan(model)
+    return model
+
+
+CAUSAL = {"gpt_neox": causal_model, "mamba": mamba_model, "rwkv": rwkv_model}
 
 
 def masked_model(size: Architecture, tokenizer: Any, seed: int) -> RobertaForMaskedLM:

@@ -62,12 +62,14 @@ def decode(model: torch.nn.Module, ids: torch.Tensor, cache: dict) -> None:
         model(ids[:, step : step + 1], use_cache=True, **cache)
 
 
-def rates(found: dict[str, torch.nn.Module], task: Callable[[torch.nn.Module], Callable], tokens: int) -> dict:
+def rates(
+    found: dict[str, torch.nn.Module], task: Callable[[torch.nn.Module], Callable], tokens: int, repeats: dict[str, int]
+) -> dict:
     """Tokens per CPU second of every model."""
     best = dict.fromkeys(found, float("inf"))
-    for repeat in range(max(REPEATS.values())):
+    for repeat in range(max(repeats.values())):
         for name, model in found.items():
-            if repeat < REPEATS[name]:
+            if repeat < repeats[name]:
                 work = task(model)
                 start = time.process_time()
                 work()
@@ -91,7 +93,7 @@ def main() -> None:
         "decoding": (_decoding(ids), ROWS * STEPS),
     }
     for what, (task, tokens) in tasks.items():
-        measured = rates(found, task, tokens)
+        measured = rates(found, task, tokens, REPEATS)
         for name, rate in measured.items():
             print(f"{what:9} {name:22} {rate:9.0f} tokens/s  {rate / measured[STOCK]:5.1f} x", flush=True)
 

@@ -24,9 +24,11 @@ from transformers import (
     MambaForCausalLM,
     PhiConfig,
     PhiForCausalLM,
+    RwkvConfig,
+    RwkvForCausalLM,
 )
 
-from lib.models import output_head
+from lib.models import output_head, rwkv_scan
 from lib.models.token_scores import score_tokens
 
 V = 97
@@ -46,9 +48,17 @@ MODELS = {
     ),
     "phi": lambda: PhiForCausalLM(PhiConfig(**SIZES)),
     "mamba": lambda: MambaForCausalLM(MambaConfig(vocab_size=V, hidden_size=32, state_size=4, num_hidden_layers=2)),
+    "rwkv": lambda: rwkv(),
     "cohere": lambda: CohereForCausalLM(CohereConfig(**SIZES, logit_scale=0.5)),
 }
 SPLITTABLE = sorted(set(MODELS) - {"cohere"})
+
+
+def rwkv() -> torch.nn.Module:
+    """An RWKV-4 as it is loaded."""
+    model = RwkvForCausalLM(RwkvConfig(vocab_size=V, hidden_size=32, num_hidden_layers=2, context_length=64))
+    rwkv_scan.use_parallel_scan(model)
+    return model
 
 
 def model_named(name: str) -> torch.nn.Module:
@@ -78,7 +88,7 @@ def test_equals_cross_entropy_one_text_at_a_time(name):
             np.testing.assert_allclose(found.log_probs[row], one_by_one(model, text), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["gpt_neox", "llama", "mamba", "gemma2"])
+@pytest.mark.parametrize("name", ["gpt_neox", "llama", "mamba", "rwkv", "gemma2"])
 def test_context_is_seen_and_not_scored(name):
     model, texts = model_named(name), some_texts((5, 1, 12))
     contexts = [[0], [0, 7, 7, 3], [5, 6]]
@@ -99,11 +109,11 @@ def test_a_common_context_is_run_once_and_changes_nothing(name):
     handle.remove()
     for text, log_probs in zip(texts, found.log_probs):
         np.testing.assert_allclose(log_probs, one_by_one(model, text, context.tolist()), atol=1e-5)
-    longest = [33, 30, 22] if name in ("mamba", "cohere", "gemma2") else [13, 10, 2]
+    longest = [33, 30, 22] if name in ("mamba", "rwkv", "cohere", "gemma2") else [13, 10, 2]
     assert passes[-3:] == longest  # the last id of the context predicts, so it is run with the texts
 
 
-@pytest.mark.parametrize("name", ["gpt_neox", "llama", "mamba"])
+@pytest.mark.parametrize("name", ["gpt_neox", "llama", "mamba", "rwkv"])
 def test_other_texts_in_the_batch_change_nothing(name):
     model, texts = model_named(name), some_texts()
     together = score_tokens(model, texts, batch_size=4, moments=True)

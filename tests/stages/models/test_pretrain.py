@@ -42,9 +42,9 @@ def test_the_result_is_a_model_that_loads_and_repeats_byte_for_byte(text, tmp_pa
     assert len(loading.load_tokenizer(first)) == load(first).config.vocab_size == 300
 
 
-@pytest.mark.parametrize("architecture", ["gpt_neox", "mamba"])
+@pytest.mark.parametrize("architecture", ["gpt_neox", "mamba", "rwkv"])
 def test_the_architecture_and_its_size_are_stored_and_printed(text, tmp_path, capsys, architecture):
-    made = run(tmp_path / "out", {"text": text}, architecture=architecture)
+    made = run(tmp_path / "out", {"text": text}, architecture=architecture, layers=2)
     model = loading.load_causal_lm(made)
     assert model.config.model_type == architecture
     counted = sum(weight.numel() for weight in model.parameters())
@@ -89,7 +89,8 @@ def test_an_empty_corpus_is_named(tmp_path, texts):
         ("heads: 3", "width is 16; it must be a multiple of heads"),
         ("steps: 0", "must be at least 1"),
         ("state_size: 0", "must be at least 1"),
-        ("architecture: rwkv", "architecture is 'rwkv'; it must be one of 'gpt_neox', 'mamba'"),
+        ("architecture: rwkv5", "architecture is 'rwkv5'; it must be one of 'gpt_neox', 'mamba', 'rwkv'"),
+        ("architecture: rwkv", "layers is 1; it must be at least 2"),
         ("objective: prefix", "objective is 'prefix'; it must be one of 'causal', 'masked'"),
         ("layer: 2", "unknown key 'layer'; did you mean 'layers'"),
     ],
@@ -103,6 +104,7 @@ def test_a_wrong_configuration_is_a_usage_error(text, tmp_path, capsys, line, me
     assert message in capsys.readouterr().err
 
 
-def test_a_masked_mamba_is_refused():
-    with pytest.raises(ValueError, match="architecture mamba is a causal one"):
-        pretrain.Config(objective="masked", architecture="mamba")
+@pytest.mark.parametrize("architecture", ["mamba", "rwkv"])
+def test_a_masked_recurrent_model_is_refused(architecture):
+    with pytest.raises(ValueError, match=f"architecture {architecture} is a causal one"):
+        pretrain.Config(objective="masked", architecture=architecture)

@@ -125,7 +125,7 @@ def metric(out: Path, name: str) -> np.ndarray:
     return hdf5.read(out / places.METRICS, name)
 
 
-def plain_losses(inputs: dict[str, str], unlabelled: int | None = None) -> list[float]:
+def plain_losses(inputs: dict[str, str], unlabelled: int | None = None, weight_decay: float = 0.1) -> list[float]:
     """The losses of the same training as a loop over whole batches in PyTorch."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -140,7 +140,9 @@ def plain_losses(inputs: dict[str, str], unlabelled: int | None = None) -> list[
     pieces = [piece for piece in pieces if len(piece) > 1]
     decayed = [p for n, p in model.named_parameters() if "norm" not in n and "bias" not in n]
     others = [p for n, p in model.named_parameters() if "norm" in n or "bias" in n]
-    optimizer = torch.optim.AdamW([{"params": decayed}, {"params": others, "weight_decay": 0}], RATE, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed}, {"params": others, "weight_decay": 0}], RATE, weight_decay=weight_decay
+    )
     order = sequences.data_order(len(pieces), BATCH, 2, SEED)
     warmup, losses = -(-len(order) * 5 // 100), []
     for step, rows in enumerate(order):
@@ -164,6 +166,28 @@ def row_loss(model, piece: list[int], unlabelled: int | None = None):
     predicted = ids[0, 1:] != (-1 if unlabelled is None else unlabelled)
     logits, targets = model(ids).logits[0, :-1][predicted], ids[0, 1:][predicted]
     return torch.nn.functional.cross_entropy(logits, targets, reduction="sum"), len(targets)
+
+
+def evaluated(inputs: dict[str, str], folder: Path | str) -> tuple[float, float]:
+    """AUC of the loss attack and held-out loss of a saved model, one unpadded sequence at a time."""
+    import torch
+    from sklearn.metrics import roc_auc_score
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+
+    def nll(ids):
+        with torch.no_grad():
+            total, count = row_loss(model, list(map(int, ids)))
+        return float(total), count
+
+    text = hdf5.read_texts(Path(inputs["books"]) / places.BOOKS, "held_out")[0]
+    canaries = np.concatenate([hdf5.read(Path(inputs[name]), "tokens") for name in ("members", "non_members")])
+    scores = [-total / count for total, count in (nll([BOS, *ids]) for ids in canaries)]
+    ids = [BOS, *AutoTokenizer.from_pretrained(folder)(text)["input_ids"]]
+    parts = [nll(ids[start : start + CONTEXT]) for start in range(0, len(ids), CONTEXT)]
+    held_out = sum(total for total, _ in parts) / sum(count for _, count in parts)
+    return float(roc_auc_score([1] * 10 + [0] * 10, scores)), held_out
 
 
 def test_losses_are_those_of_a_plain_loop(inputs, undisturbed):
@@ -209,27 +233,37 @@ def auc_without_bos(inputs: dict[str, str], folder: Path) -> float:
 
 
 def test_evaluation_is_recomputed_from_the_saved_model(inputs, undisturbed):
-    import torch
-    from sklearn.metrics import roc_auc_score
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    def nll(model, ids):
-        with torch.no_grad():
-            total, count = row_loss(model, list(map(int, ids)))
-        return float(total), count
-
-    text = hdf5.read_texts(Path(inputs["books"]) / places.BOOKS, "held_out")[0]
-    canaries = np.concatenate([hdf5.read(Path(inputs[name]), "tokens") for name in ("members", "non_members")])
     for index, folder in [(0, inputs["model"]), (-1, undisturbed)]:
-        model = AutoModelForCausalLM.from_pretrained(folder).eval()
-        scores = [-total / count for total, count in (nll(model, [BOS, *ids]) for ids in canaries)]
-        assert metric(undisturbed, "auc")[index] == pytest.approx(roc_auc_score([1] * 10 + [0] * 10, scores))
-        ids = [BOS, *AutoTokenizer.from_pretrained(undisturbed)(text)["input_ids"]]
-        parts = [nll(model, ids[start : start + CONTEXT]) for start in range(0, len(ids), CONTEXT)]
-        held_out = sum(total for total, _ in parts) / sum(count for _, count in parts)
+        area, held_out = evaluated(inputs, folder)
+        assert metric(undisturbed, "auc")[index] == pytest.approx(area)
         assert metric(undisturbed, "held_out_loss")[index] == pytest.approx(held_out, abs=1e-5)
     steps = len(metric(undisturbed, "loss"))
     assert metric(undisturbed, "evaluation_step").tolist() == [0, steps // 2, steps]
+
+
+@pytest.mark.parametrize("family", ["mamba", "rwkv"])
+def test_a_recurrent_model_is_trained_as_by_a_plain_loop_and_saved_as_it_was_evaluated(
+    family, inputs, server, tmp_path
+):
+    """Batches are padded on the right, where a recurrent state must not see it; the loop has one text at a time."""
+    import torch
+    from transformers import AutoTokenizer, MambaConfig, MambaForCausalLM, RwkvConfig, RwkvForCausalLM
+
+    sizes = {"vocab_size": 400, "hidden_size": 32, "num_hidden_layers": 2, "bos_token_id": 0, "eos_token_id": 0}
+    torch.manual_seed(0)
+    model = {
+        "mamba": lambda: MambaForCausalLM(MambaConfig(**sizes, state_size=4)),
+        "rwkv": lambda: RwkvForCausalLM(RwkvConfig(**sizes, context_length=256, rescale_every=1)),
+    }[family]()
+    model.save_pretrained(tmp_path / "model")
+    AutoTokenizer.from_pretrained(inputs["model"]).save_pretrained(tmp_path / "model")
+    mine, out = {**inputs, "model": str(tmp_path / "model")}, tmp_path / "out"
+    config = configure(tmp_path / "c.yaml", mine, weight_decay=0, deepspeed="zero0")
+    assert server.run(config, out) == 0, log(out).read_text()
+    np.testing.assert_allclose(metric(out, "loss"), plain_losses(mine, weight_decay=0), rtol=1e-4)
+    area, held_out = evaluated(mine, out)
+    assert metric(out, "auc")[-1] == pytest.approx(area)
+    assert metric(out, "held_out_loss")[-1] == pytest.approx(held_out, abs=1e-4)
 
 
 @pytest.mark.parametrize("stage", sorted(file.stem for file in (ROOT / "env" / "deepspeed").glob("*.json")))

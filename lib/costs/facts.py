@@ -1,0 +1,70 @@
+"""What is known of a result before it is made, so that a plan can say what its tasks cost.
+
+Facts stand at a node in YAML (`facts:`), or a stage computes them: a module in jobs/ may declare
+`facts(config, given)`, which returns the facts of its result. given: input -> the facts of that input.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+
+class UnknownFact(Exception):
+    """A fact that a computation needs is not known. The message names it."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The size of a model.
+
+    parameters: all weights; width: numbers in the hidden state of a token; kv_width: numbers that are kept of a token
+    in a layer as key, and as many as value (0 for a recurrent model); state_width: numbers that a recurrent layer keeps
+    of a text; eager: whether attention writes its matrices out, one number for each pair of tokens and head.
+    """
+
+    parameters: float
+    layers: int
+    width: int
+    vocabulary: int
+    heads: int = 0
+    kv_width: int = 0
+    state_width: int = 0
+    eager: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """None: not known.
+
+    texts: how many; tokens_a_text: their mean length; held_out: texts beside them that a training is evaluated on.
+    """
+
+    model: Model | None = None
+    texts: float | None = None
+    tokens_a_text: float | None = None
+    held_out: float = 0
+
+    def known(self, name: str) -> Any:
+        """The fact `name`. Raises UnknownFact if it is not known."""
+        value = getattr(self, name)
+        if value is None:
+            raise UnknownFact(name)
+        return value
+
+    @property
+    def size(self) -> Model:
+        """The model. Raises UnknownFact."""
+        return self.known("model")
+
+    @property
+    def tokens(self) -> float:
+        """The tokens of all texts together, without those held out. Raises UnknownFact."""
+        return self.known("texts") * self.known("tokens_a_text")
+
+    def over(self, below: "Facts") -> "Facts":
+        """These facts, and where one is not known that of `below`."""
+        names = [field.name for field in fields(self)]
+        return replace(self, **{name: getattr(below, name) for name in names if getattr(self, name) is None})
+
+
+Given = Mapping[str, Facts]  # input -> its facts; those of the first artifact, if the input is a list

@@ -1,0 +1,135 @@
+"""Operations and bytes of language models: training, reading texts, continuing them.
+
+Operations: a pass forward needs 2 for each weight and token, a pass back twice that (Kaplan et al., arXiv 2001.08361).
+Attention adds 4 x width x length for each token and layer forward (Chowdhery et al., arXiv 2204.02311, appendix B; it
+counts all pairs of tokens, also those that a causal mask leaves out).
+"""
+
+from dataclasses import dataclass
+
+from lib.costs.facts import Model
+from lib.costs.work import SIZES, Phase
+
+ACTIVATIONS = 34  # bytes a token and number of width that a layer keeps for the pass back, in 16 bits; and
+MATRICES = 5  # for each pair of tokens and head (Korthikanti et al., arXiv 2205.05198, section 4)
+EAGER_PASSES = (
+    7  # times that a matrix of attention is read or written in a pass forward, in fp32, where it is written out
+)
+LOGIT_COPIES = 3  # of the logits in fp32: themselves, their logarithms, their gradient
+LOWER_CASE = 1.5  # tokens of a text in lower case to those of the text: an assumption
+WORKSPACE = 1.5e9  # bytes that PyTorch, cuBLAS and the allocator's gaps take
+
+
+def reading(model: Model, tokens: float, length: float, precision: str) -> tuple[Phase, ...]:
+    """One pass forward over `tokens` tokens of texts of `length`."""
+    return _passes(model, 1, tokens, length, precision)
+
+
+def training(model: Model, tokens: float, context: float, precision: str, recompute: bool) -> tuple[Phase, ...]:
+    """Forward and back over `tokens` tokens in sequences of `context`; recompute: each layer runs forward twice."""
+    return _passes(model, 4 if recompute else 3, tokens, context, precision)
+
+
+def optimiser_steps(model: Model, steps: float) -> Phase:
+    """AdamW in fp32: weight, gradient and two moments are read, and all but the gradient written, 28 bytes a weight."""
+    return Phase(moved=28 * model.parameters * steps)
+
+
+def continuing(model: Model, texts: float, rows: int, prompt: float, made: float, precision: str) -> tuple[Phase, ...]:
+    """Reading `texts` prompts, then `made` tokens for each, `rows` texts at a time.
+
+    Every step reads all weights once, and the keys, values or states of its rows.
+    """
+    rows = min(rows, max(1, int(texts)))
+    steps = made * -(-texts // rows)
+    a_step = model.parameters * SIZES[precision] + rows * _kept(model, prompt + made / 2, precision)
+    step = Phase(
+        flops=(2 * model.parameters + _pairs(model, prompt + made / 2)) * rows * steps,
+        moved=a_step * steps,
+        precision=precision,
+        starts=model.layers * steps,
+        recurrent=model.state_width > 0,
+    )
+    return *reading(model, texts * prompt, prompt, precision), step
+
+
+def weights(model: Model, precision: str) -> float:
+    """Bytes of the weights in this precision."""
+    return model.parameters * SIZES[precision]
+
+
+def reading_memory(model: Model, rows: int, length: float, precision: str) -> float:
+    """Bytes on the GPU while `rows` texts of `length` tokens are read: weights and one layer; logits come in blocks."""
+    return weights(model, precision) + _layer(model, rows, length, precision) + WORKSPACE
+
+
+def continuing_memory(model: Model, rows: int, length: float, precision: str) -> float:
+    """Bytes on the GPU while `rows` texts grow to `length` tokens; the head reads few tokens at a time."""
+    kept = rows * _kept(model, length, precision)
+    return weights(model, precision) + kept + _layer(model, rows, length, precision) + WORKSPACE
+
+
+def training_memory(model: Model, rows: int, context: int, precision: str, recompute: bool) -> float:
+    """Bytes of activations and logits of `rows` sequences, while gradients are computed."""
+    layer = _layer(model, rows, context, precision)
+    kept = layer * model.layers
+    if recompute:
+        kept = layer + rows * context * model.width * SIZES[precision] * model.layers
+    return kept + rows * context * model.vocabulary * 4 * LOGIT_COPIES + WORKSPACE
+
+
+@dataclass(frozen=True)
+class State:
+    """Bytes of what AdamW works on: on the GPU, while it steps, of that divided among GPUs, in RAM, in a checkpoint."""
+
+    gpu: float
+    step: float
+    spread: float
+    ram: float
+    checkpoint: float
+
+
+def training_state(model: Model, precision: str, zero: str) -> State:
+    """Weights, fp32 master weights, gradients and two moments. zero: zero0, zero1, zero2, zero2_offload, ...
+
+    In fp32, zero0 has no master weights of their own. zero1 keeps the gradients of bf16 beside their fp32 sums.
+    A step of AdamW needs one more fp32 copy. With offload the master weights and moments are in RAM.
+    """
+    n, stage, offload = model.parameters, int(zero.removeprefix("zero")[:1]), zero.endswith("offload")
+    low = SIZES[precision]
+    master = 12.0 if stage or precision != "fp32" else 8.0  # fp32 copy and two moments, or the moments alone
+    gradients = 4.0 + (low if stage == 1 and precision != "fp32" else 0)
+    on_gpu = low + (0 if offload else master + gradients)
+    return State(
+        gpu=n * on_gpu,
+        step=n * (on_gpu + (0 if offload else 4)) + WORKSPACE,
+        spread=n * (master if stage and not offload else 0),
+        ram=n * (master + 4 if offload else 0),
+        checkpoint=n * (low + master),
+    )
+
+
+def _passes(model: Model, passes: float, tokens: float, length: float, precision: str) -> tuple[Phase, ...]:
+    """`passes` times the operations of a pass forward. An eager model multiplies queries and keys in fp32."""
+    matrices = Phase(flops=passes * tokens * 2 * model.parameters, precision=precision)
+    pairs = passes * tokens * _pairs(model, length)
+    if not model.eager:
+        return matrices, Phase(flops=pairs, precision=precision)
+    moved = passes * EAGER_PASSES * 4 * tokens * length * model.heads * model.layers
+    return matrices, Phase(flops=pairs / 2, precision=precision), Phase(flops=pairs / 2), Phase(moved=moved)
+
+
+def _pairs(model: Model, length: float) -> float:
+    """Operations of attention a token; a recurrent model has no pairs of tokens."""
+    return 4 * model.layers * model.width * length if model.kv_width else 0
+
+
+def _kept(model: Model, length: float, precision: str) -> float:
+    """Bytes that are kept of a text of `length` tokens while it is continued; states are fp32, read and written."""
+    return model.layers * (2 * model.kv_width * length * SIZES[precision] + 2 * 4 * model.state_width)
+
+
+def _layer(model: Model, rows: int, length: float, precision: str) -> float:
+    """Bytes of the activations of one layer."""
+    pairs = model.heads * length**2 if model.eager else 0
+    return rows * (ACTIVATIONS * length * model.width + MATRICES * pairs) * SIZES[precision] / 2

@@ -1,0 +1,120 @@
+"""What `plan` and `doctor` say of costs: hours and memory of tasks on GPUs, disk, weights that were dropped."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from lib.artifacts import weights
+from lib.costs import devices
+from lib.costs.devices import Device
+from lib.launcher.sweep import Sweep
+from lib.plans import disk, finished
+from lib.plans.plan import Plan, Task
+from lib.running import local, quota
+from lib.running.quota import Left
+
+
+def show(sweep: Sweep, done: set[str], console: Console) -> None:
+    """Print everything that is known of the costs of the tasks to do."""
+    todo = [digest for digest in sweep.plan.tasks if digest not in done]
+    if any(sweep.plan.costs[digest].computed for digest in todo):
+        console.print(table(sweep.plan, todo, sweep.device))
+    for line in (*unknown(sweep.plan, todo), *disk_lines(sweep, todo), *dropped(sweep.root, sweep.plan, done)):
+        console.print(line, highlight=False)
+
+
+def table(plan: Plan, todo: Iterable[str], device: Device) -> Table:
+    """Hours and memory of the tasks on GPUs, by node."""
+    names = ("tasks", "hours a task", "GPU hours", "GPU memory, GB", "memory, GB")
+    columns = [Column(name, justify="right") for name in names]
+    about = f"computed from tokens, batch, precision and model size, not measured; {devices.assumptions(device)}"
+    shown = Table("node", *columns, title=about)
+    nodes: dict[str, list[Task]] = {}
+    for digest in todo:
+        if plan.costs[digest].computed:
+            nodes.setdefault(plan.tasks[digest].node, []).append(plan.tasks[digest])
+    for node, tasks in nodes.items():
+        asked = [task.resources for task in tasks]
+        hours = [one.expected_hours for one in asked]
+        total = sum(one.expected_hours * one.gpus for one in asked)
+        gpu, memory = max(plan.costs[task.digest].gpu_gb for task in tasks), max(one.memory_gb for one in asked)
+        shown.add_row(node, str(len(tasks)), _span(hours), f"{total:.1f}", f"{gpu:.0f}", f"{memory:.0f}")
+    return shown
+
+
+def _span(values: list[float]) -> str:
+    low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def unknown(plan: Plan, todo: Iterable[str]) -> list[str]:
+    """A line for each node whose tasks on GPUs have no computed hours, and why."""
+    missing: dict[tuple[str, str], int] = {}
+    for digest in todo:
+        task, fact = plan.tasks[digest], plan.costs[digest].unknown
+        if task.resources.gpus and fact:
+            missing[task.node, fact] = missing.get((task.node, fact), 0) + 1
+    return [
+        f"{node}: hours of {count} tasks are not computed, because `{fact}` is not known (`facts:` of a node)"
+        for (node, fact), count in missing.items()
+    ]
+
+
+def room(sweep: Sweep, todo: Iterable[str]) -> tuple[disk.Disk, Left]:
+    """The disk that the tasks to do need, and what is left for them."""
+    at_once = sweep.site.array_parallelism if sweep.site else local.cores()
+    quota_gb = sweep.site.disk_quota_gb if sweep.site else None
+    return disk.needed(sweep.plan, todo, at_once), quota.left(sweep.root, quota_gb)
+
+
+def disk_lines(sweep: Sweep, todo: list[str]) -> list[str]:
+    """Disk at the peak and at the end, what is left, and what to do if that is too little."""
+    need, left = room(sweep, todo)
+    parts = {"results": need.results, "weights that stay": need.kept, "weights until they are dropped": need.dropped}
+    parts["checkpoints and blocks of running tasks"] = need.scratch
+    shown = ", ".join(f"{name} {size:.1f}" for name, size in parts.items() if size >= 0.05)
+    about = f"disk: {need.peak:.1f} GB at the peak, {need.end:.1f} GB at the end{f' ({shown})' if shown else ''}"
+    return [f"{about}; {left.gb:.0f} GB {left.where}", *(f"[yellow]{line}[/]" for line in shortage(sweep, need, left))]
+
+
+def shortage(sweep: Sweep, need: disk.Disk, left: Left) -> list[str]:
+    """What too little disk means; empty if it is enough."""
+    if need.least > left.gb:
+        return [f"the disk is too small: {need.least:.1f} GB are needed at least; {remedy(sweep.plan, need)}"]
+    if need.peak > left.gb:
+        return [f"tasks that write weights start as the disk has room; {remedy(sweep.plan, need)}"]
+    return []
+
+
+def remedy(plan: Plan, need: disk.Disk) -> str:
+    """How a sweep can do with less disk."""
+    writers = sorted({task.node for task in plan.tasks.values() if task.config.get("checkpoint_steps")})
+    ways = ["OUTPUTS=<a folder elsewhere>", *(["SET=keep_weights=false"] if need.kept else [])]
+    ways += [f"SET=nodes.{node}.config.checkpoint_steps=0" for node in writers if need.scratch]
+    ways.append("a lower array_parallelism in the cluster file" if need.scratch else "")
+    return "; ".join(filter(None, [*ways, "fewer settings at a time"]))
+
+
+def dropped(root: Path, plan: Plan, done: set[str]) -> list[str]:
+    """What was dropped, and what must run again for it."""
+    records = [weights.read(finished.directory(root, plan.tasks[digest])) for digest in plan.droppable() & done]
+    sizes = [record["bytes"] for record in records if record]
+    again = finished.again(root, plan, done)
+    lines = [
+        f"weights of {len(sizes)} models were dropped ({sum(sizes) / 1e9:.1f} GB); what was made with them stays valid"
+    ]
+    return (lines if sizes else []) + list(repeated(plan, again))
+
+
+def repeated(plan: Plan, again: list[str]) -> Iterable[str]:
+    """A line that says which tasks run again, and for what."""
+    if again:
+        readers = plan.readers()
+        stages = sorted({plan.tasks[reader].stage for digest in again for reader in readers[digest]})
+        own = sorted({plan.tasks[digest].stage for digest in again})
+        yield (
+            f"[yellow]{len(again)} tasks ({', '.join(own)}) will run again because their weights were dropped[/]: "
+            f"{', '.join(stages)} of this sweep read them (keep_weights=true keeps weights)"
+        )

@@ -67,10 +67,10 @@ class Plan:
         return {digest for digest, task in self.tasks.items() if not task.keeps_weights}
 
     def readers(self) -> dict[str, set[str]]:
-        """Task -> the tasks that read its result."""
+        """Task -> the tasks that read its result. A part of a plan may lack what its tasks read (login_node.py)."""
         found: dict[str, set[str]] = {digest: set() for digest in self.tasks}
         for digest, task in self.tasks.items():
-            for needed in task.needs():
+            for needed in found.keys() & task.needs():
                 found[needed].add(digest)
         return found
 

@@ -84,6 +84,20 @@ def test_the_login_node_runs_them_when_the_command_is_typed_again(toy: Toy) -> N
     assert len(jobs(toy)) == 2
 
 
+def test_their_inputs_may_have_inputs_of_their_own(toy: Toy) -> None:
+    """As the canaries that an endpoint rephrases: only the task and what it reads are planned on the login node."""
+    cluster(toy, "login_node: {cpus: 1, memory_gb: 2}")
+    stages, sweep = toy.root / "jobs" / "toy", toy.root / "sweeps" / "toy.yaml"
+    same = toys.TOTAL.replace("    total =", "    rows =").replace(".sum()", "").replace("total.h5", "count.h5")
+    (stages / "same.py").write_text(same.replace('"total", total', '"rows", rows'))
+    nodes = "  same: {stage: same, inputs: {count: count}}\n  total: {stage: total, inputs: {count: same}}\n"
+    sweep.write_text(sweep.read_text().replace("  total: {stage: total, inputs: {count: count}}\n", nodes))
+    toy.submit()
+    wait_for(lambda: not live(toy), "the end of the controllers")
+    toy.submit()
+    assert toy.totals() == expected(1, 2, 3)
+
+
 def test_what_still_needs_the_login_node_is_said(toy: Toy) -> None:
     cluster(toy, "login_node: {cpus: 1, memory_gb: 2}")
     need_network(toy, "count")

@@ -1,5 +1,6 @@
 """Answers of a local chat model: its own chat template, and a key of its own for the draws of each answer."""
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,8 +70,13 @@ def prompt_text(tokenizer: Any, messages: Messages, how: Answering) -> str:
     except jinja2.TemplateError as error:
         if len(messages) == 1:
             raise TesseraError(f"the chat template of the model cannot be used: {error}; give another model") from error
-        logger.info("the chat template has no system turn (%s): its text opens the turn of the user", error)
-        return _with_template(tokenizer, [{"role": "user", "content": _joined(messages)}]) + how.begin
+        _say_joined(str(error))
+        return prompt_text(tokenizer, [{"role": "user", "content": _joined(messages)}], how)
+
+
+@functools.cache  # once, not for every answer
+def _say_joined(reason: str) -> None:
+    logger.warning("the chat template takes no system turn (%s): its text opens the turn of the user", reason)
 
 
 def _with_template(tokenizer: Any, messages: Messages) -> str:

@@ -141,12 +141,13 @@ def test_a_template_without_a_system_turn_gets_both_in_one(tiny_causal_lm: Path,
     tokenizer.chat_template = refuses + "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[a]"
     turns = [{"role": "system", "content": "Rephrase."}, {"role": "user", "content": "'x'"}]
     how = chat_model.Answering(8, Decoding("sample"))
-    with caplog.at_level("INFO"):
+    for _ in range(2):
         assert chat_model.prompt_text(tokenizer, turns, how) == "[user]Rephrase.\n\n'x'[a]"
-    assert "roles must alternate" in caplog.text
+    assert caplog.text.count("takes no system turn (roles must alternate)") == 1  # in the log of a task
     tokenizer.chat_template = "{{ raise_exception('broken') }}"
-    with pytest.raises(TesseraError, match="chat template of the model cannot be used: broken"):
-        chat_model.prompt_text(tokenizer, turns[1:], how)
+    for messages in (turns[1:], turns):
+        with pytest.raises(TesseraError, match="chat template of the model cannot be used: broken"):
+            chat_model.prompt_text(tokenizer, messages, how)
 
 
 def test_malformed_answers_are_counted_and_asked_for_again(serve, inputs, tmp_path: Path, capsys) -> None:

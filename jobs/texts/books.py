@@ -25,7 +25,7 @@ import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.config import added
+from lib.base.config import added, at_least
 from lib.base.errors import TesseraError, UsageError
 from lib.base.seeds import generator
 from lib.canaries import books
@@ -48,7 +48,8 @@ class Config:
     source: `text` takes the books of a text artifact; `hub` takes a data set of the hub, or a folder in its layout
     n_books: documents to inject into; with `titles`, that many of them or fewer
     titles: a CSV file with a column `book_title`; the documents to inject into are those of its titles, in its order
-        (of several documents with one title the first); others are held out. A path from the root of the project
+        (of several documents with one title the first); documents of other titles are held out. An absolute path, or
+        one from the root of the project, for a sweep below sweeps/
     titles_sha256: the beginning of the file's SHA-256; a sweep fills it in when it plans, so that other titles are a
         new task; leave it out by hand
     n_held_out: documents that are held out; they are drawn first, so `n_books` does not change them
@@ -79,6 +80,11 @@ class Config:
     titles_sha256: str = added("")
     data_files: tuple[str, ...] = added(())
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for counts that are too small."""
+        at_least(1, n_books=self.n_books)
+        at_least(0, n_held_out=self.n_held_out, min_tokens=self.min_tokens, first_tokens=self.first_tokens)
+
 
 def hub(config: Config) -> "list[HubItem]":
     """What must be in the hub cache before the task runs."""
@@ -91,8 +97,16 @@ def hub(config: Config) -> "list[HubItem]":
 
 
 def pin(config: Config) -> Config:
-    """`config` with the digest of the titles as they are now."""
-    return replace(config, titles_sha256=books.digest(places.ROOT / config.titles)) if config.titles else config
+    """`config` with the digest of the titles as they are now. Raises UsageError for a file that tasks would not see."""
+    if not config.titles:
+        return config
+    file = places.ROOT / config.titles
+    if not Path(config.titles).is_absolute() and places.SWEEPS not in file.parents:
+        raise UsageError(
+            f"titles: {config.titles}: tasks run a copy of the code, which has no such file; put it below sweeps/, or "
+            "give an absolute path"
+        )
+    return replace(config, titles_sha256=books.digest(file))
 
 
 def facts(config: Config, given: Given) -> Facts:
@@ -121,36 +135,45 @@ def _parts(config: Config) -> dict[str, slice]:
 
 def _choose(config: Config, tokenizer: Any, titles: list[str], text_of: Callable[[int], str]) -> list[int]:
     """The rows of the held-out documents, then of the books."""
-    named = _named(config, titles)
+    listed = _titles(config)
+    named = books.by_title(titles, listed[: config.n_books], str(places.ROOT / config.titles))
 
     def fits(text: str) -> bool:
         return bool(text.strip()) and (
             not config.min_tokens or books.count_tokens(tokenizer, text) >= config.min_tokens
         )
 
-    needed = config.n_held_out + (0 if config.titles else config.n_books)
+    # by title, so that another copy of a listed book is not held out, and n_books moves no held-out document
+    listed_rows = np.isin(np.array(titles, dtype=object), listed)
     order = generator(config.seed, "books").permutation(len(titles))
-    chosen = books.choose(order[~np.isin(order, named)].tolist(), text_of, fits, needed)
+    needed = config.n_held_out + (0 if config.titles else config.n_books)
+    chosen = books.choose(order[~listed_rows[order]].tolist(), text_of, fits, needed)
     if len(chosen) < needed:
-        raise TesseraError(
-            f"n_books is {config.n_books} and n_held_out is {config.n_held_out}, but of {len(titles)} documents only "
-            f"{len(chosen)} have {config.min_tokens} tokens or more; lower n_books, n_held_out or min_tokens, "
-            "or give more text (n_books of the stage text)"
-        )
+        raise TesseraError(_too_few(config, int((~listed_rows).sum()), len(chosen)))
     return chosen + named
 
 
-def _named(config: Config, titles: list[str]) -> list[int]:
-    """The rows of the books that `titles` names, none without it."""
+def _too_few(config: Config, documents: int, fitting: int) -> str:
+    wanted, lower = f"n_books is {config.n_books} and n_held_out is", "n_books, n_held_out"
+    if config.titles:
+        wanted, lower = "n_held_out (documents of other titles) is", "n_held_out"
+    return (
+        f"{wanted} {config.n_held_out}, but of {documents} documents only {fitting} have {config.min_tokens} tokens or "
+        f"more; lower {lower} or min_tokens, or give more text (n_books of the stage text)"
+    )
+
+
+def _titles(config: Config) -> list[str]:
+    """The titles of the file `titles`, none without it."""
     if not config.titles:
         return []
     file = places.ROOT / config.titles
     if config.titles_sha256 and books.digest(file) != config.titles_sha256:
         raise TesseraError(f"{file}: the file changed since this run was planned; submit the sweep again")
-    wanted = books.read_titles(file)
-    if len(wanted) < config.n_books:
-        raise TesseraError(f"{file}: {len(wanted)} titles, but n_books is {config.n_books}; lower n_books")
-    return books.by_title(titles, wanted[: config.n_books], str(file))
+    found = books.read_titles(file)
+    if len(found) < config.n_books:
+        raise TesseraError(f"{file}: {len(found)} titles, but n_books is {config.n_books}; lower n_books")
+    return found
 
 
 def _cut(config: Config, tokenizer: Any, text: str) -> str:

@@ -56,12 +56,16 @@ def by_title(titles: Sequence[str], wanted: Sequence[str], where: str) -> list[i
 
 
 def read_titles(file: Path) -> list[str]:
-    """The column `book_title` of a CSV file (UTF-8), as it stands. Raises TesseraError for any other file."""
+    """The column `book_title` of a CSV file (UTF-8), as it stands. Raises TesseraError for any other file, and for a
+    title that stands in it twice."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            return [row[TITLE] for row in csv.DictReader(lines, strict=True)]
+            found = [row[TITLE] for row in csv.DictReader(lines, strict=True)]
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise TesseraError(f"{file}: no CSV file with a column {TITLE}: {error}") from error
+    if twice := [title for row, title in enumerate(found) if title in found[:row]]:
+        raise TesseraError(f"{file}: the title {twice[0]!r} stands there twice; leave one of them out")
+    return found
 
 
 def digest(file: Path) -> str:

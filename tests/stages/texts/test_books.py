@@ -139,11 +139,14 @@ def test_books_by_title_come_in_the_order_of_the_file_and_others_are_held_out(da
     pyarrow.parquet.write_table(pyarrow.table({"book_title": titles, "text": texts}), folder / "train-0.parquet")
     file = tmp_path / "titles.csv"
     pandas.DataFrame({"book_title": wanted}).to_csv(file, index=False)
-    found = run(tmp_path / "out", {}, source="hub", repo=str(folder), titles=str(file), n_books=3, n_held_out=30)
+    config = {"source": "hub", "repo": str(folder), "titles": str(file)}
+    found = run(tmp_path / "out", {}, **config, n_books=3, n_held_out=28)
     assert found["books"] == [TEXTS[7], "odd", TEXTS[3]]
-    assert not set(found["books"]) & set(found["held_out"])
-    fewer = run(tmp_path / "fewer", {}, source="hub", repo=str(folder), titles=str(file), n_books=2, n_held_out=1)
-    assert fewer["books"] == found["books"][:2]
+    assert sorted(found["held_out"]) == sorted(set(TEXTS) - {TEXTS[7], TEXTS[3]})  # no second copy of a listed book
+    fewer = run(tmp_path / "fewer", {}, **config, n_books=1, n_held_out=28)
+    assert fewer == {"books": found["books"][:1], "held_out": found["held_out"]}
+    with pytest.raises(TesseraError, match=r"n_held_out \(documents of other titles\) is 29, but of 28 documents only 28"):
+        run(tmp_path / "more", {}, **config, n_books=3, n_held_out=29)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +155,7 @@ def test_books_by_title_come_in_the_order_of_the_file_and_others_are_held_out(da
         ("book_title\nno such book\ntitle 1\n", "1 of 2 titles are of no document, the first is 'no such book'"),
         ("book_title\ntitle 1\n", "1 titles, but n_books is 2"),
         ("title\ntitle 1\n", "no CSV file with a column book_title"),
+        ("book_title\ntitle 1\ntitle 2\ntitle 1\n", "the title 'title 1' stands there twice"),
     ],
 )
 def test_titles_that_cannot_be_found_are_errors_that_name_the_file(content, message, data_set, tmp_path):
@@ -170,6 +174,19 @@ def test_titles_that_change_are_another_task_and_stop_a_planned_one(data_set, tm
     assert books.pin(planned).titles_sha256 != planned.titles_sha256
     with pytest.raises(TesseraError, match="the file changed since this run was planned"):
         books.run(planned, {}, tmp_path)
+
+
+def test_titles_that_tasks_would_not_see_are_refused_when_a_sweep_is_planned():
+    """A task runs a copy of the code, and of sweeps/, but of nothing else in the checkout."""
+    with pytest.raises(UsageError, match=r"titles: README\.md: .* put it below sweeps/, or give an absolute path"):
+        books.pin(books.Config("hub", titles="README.md"))
+    assert books.pin(books.Config("hub", titles="sweeps/published/books.csv")).titles_sha256
+
+
+@pytest.mark.parametrize("key", ["n_books", "n_held_out", "min_tokens", "first_tokens"])
+def test_counts_below_nothing_are_refused(key):
+    with pytest.raises(ValueError, match=f"{key} is -1"):
+        books.Config("text", **{key: -1})
 
 
 def test_the_published_titles_are_100_and_keep_their_odd_bytes():

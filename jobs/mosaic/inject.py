@@ -68,12 +68,13 @@ class Config:
     slots: Literal["nested", "anew"] = added("nested")
 
     def __post_init__(self) -> None:
-        """Raise ValueError for counts that are too small."""
+        """Raise ValueError for counts that are too small, and for a separator that is not whitespace."""
         at_least(0, copies=self.copies, seed=self.seed, scatter_ngram=self.scatter_ngram)
         at_least(1, sequence_tokens=self.sequence_tokens)
+        self.around()
 
     def around(self) -> injection.Edges:
-        """What stands around each copy. Raises UsageError for a separator that is not whitespace."""
+        """What stands around each copy. Raises ValueError for a separator that is not whitespace."""
         return injection.edges(self.edges, self.separator)
 
 

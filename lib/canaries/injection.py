@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.base.errors import TesseraError, UsageError
+from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 from lib.canaries.ngrams import split
 from lib.tokens import occurrences
@@ -37,10 +37,10 @@ class Edges:
 def edges(kind: str, separator: str) -> Edges:
     """`separator`: two of them; `space`: the document's space and one more; `glued`: nothing behind (as published).
 
-    Raises UsageError for a separator that is not whitespace.
+    Raises ValueError for a separator that is not whitespace.
     """
     if kind == "separator" and not separator.isspace():  # "" is none either
-        raise UsageError(f"separator is {separator!r}; it must be whitespace, so that words do not run together")
+        raise ValueError(f"separator is {separator!r}; it must be whitespace, so that words do not run together")
     between = {"separator": Edges(separator, separator), "space": Edges("", " ", True), "glued": Edges("", "", True)}
     return between[kind]
 

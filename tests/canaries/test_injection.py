@@ -44,7 +44,7 @@ def test_no_word_runs_into_a_copy() -> None:
 
 @pytest.mark.parametrize("separator", ["", "--", "a"])
 def test_a_separator_is_whitespace(separator: str) -> None:
-    with pytest.raises(TesseraError, match="it must be whitespace"):
+    with pytest.raises(ValueError, match="it must be whitespace"):
         injection.edges("separator", separator)
 
 

@@ -115,6 +115,13 @@ def test_too_few_variations_books_or_places_are_errors(inputs: dict[str, Path], 
         make(tmp_path, {**inputs, "books": tmp_path})
 
 
+def test_a_separator_that_is_none_is_refused_when_a_sweep_is_planned() -> None:
+    """Canaries may have none (no check then), copies between separators may not; the other edges do not read it."""
+    with pytest.raises(ValueError, match="separator is ''; it must be whitespace"):
+        inject.Config(separator="")
+    assert inject.Config(separator="", edges="glued").around().behind == ""
+
+
 def test_no_copies_leave_every_book_as_it_is(inputs: dict[str, Path], tmp_path: Path) -> None:
     path = make(tmp_path, inputs, copies=0)
     assert hdf5.read_texts(path, "text") == hdf5.read_texts(inputs["books"] / "books.h5", "books")

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,10 @@ def _finish(state: _Run, digest: str, console: Console) -> None:
     if store.is_done(finished.directory(state.root, task), digest):
         state.found.states[digest] = DONE
         return
+    if lost := _dropped(state, task.needs()):
+        state.found.states.update(dict.fromkeys(lost, WAITING))
+        console.print(f"weights that {task.stage} reads were dropped meanwhile; they are made again", highlight=False)
+        return
     count, error = survey.failures(state.root, task, state.submit.campaign)
     log = survey.last_error(state.root, task)[1]
     console.print(
@@ -146,6 +150,12 @@ def _finish(state: _Run, digest: str, console: Console) -> None:
     )
     if count >= state.max_failures or not error:
         state.failed_for_good[digest] = error or "its runner failed before the stage began"
+
+
+def _dropped(state: _Run, digests: Iterable[str]) -> list[str]:
+    """Those whose weights another sweep dropped since this one was surveyed."""
+    tasks = (state.plan.tasks[digest] for digest in digests)
+    return [task.digest for task in tasks if store.is_dropped(finished.directory(state.root, task), task.digest)]
 
 
 def _executor(state: _Run) -> Any:

@@ -127,6 +127,23 @@ def test_damaged_results_of_a_reader_bring_the_weights_back_and_it_is_said(toy: 
     assert (toy.totals(), weights_left(toy)) == (expected(1), 0)
 
 
+def test_weights_that_go_as_a_reader_starts_are_made_again(toy: Toy) -> None:
+    """Another sweep found no reader left, just before this one was submitted."""
+    total = toy.root / "jobs" / "toy" / "total.py"
+    drops_them = """def run(config, inputs, out):
+    from lib.artifacts import weights
+    once = inputs["count"] / "attempts" / "once"
+    if not once.exists():
+        once.touch()
+        weights.drop(inputs["count"], store.finished_digest(inputs["count"]), "another sweep")
+"""
+    total.write_text(total.read_text().replace("def run(config, inputs, out):\n", drops_them))
+    answer = toy.submit("--cluster=local")
+    assert (toy.totals(), outcomes(toy, "count")) == (expected(1), [["done", "done"]])
+    assert [kinds[-1] for kinds in outcomes(toy, "total")] == ["done"]
+    assert "weights that total reads were dropped meanwhile; they are made again" in " ".join(answer.stdout.split())
+
+
 def test_a_drop_that_was_killed_is_ended_by_the_next_collection(toy: Toy) -> None:
     toy.submit("--cluster=local")
     folder = next(toy.outputs.glob("store/count/*"))

@@ -45,7 +45,7 @@ def needed(plan: Plan, todo: Iterable[str], at_once: int) -> Disk:
         results=sum(cost.results_gb for _, cost in costs),
         kept=sum(cost.weights_gb for keeps, cost in costs if keeps),
         dropped=sum(cost.weights_gb for keeps, cost in costs if not keeps),
-        scratch=sum(sorted((cost.scratch_gb for _, cost in costs), reverse=True)[:at_once]),
+        scratch=_largest((cost.scratch_gb for _, cost in costs), at_once),
         largest=max((cost.scratch_gb + cost.weights_gb * (not keeps) for keeps, cost in costs), default=0.0),
     )
 
@@ -65,6 +65,16 @@ def fitting(plan: Plan, ready: Iterable[Task], left: float, at_once: int) -> lis
             chosen.add(task.digest)
             total, scratch, scratches = size, most, count
     return [task for digest, task in plan.tasks.items() if digest in chosen]
+
+
+def claimed(plan: Plan, live: Iterable[str], at_once: int) -> float:
+    """GB that tasks which are queued or running may still add, `at_once` of them with their scratch."""
+    costs = [plan.costs[digest] for digest in live if digest in plan.costs]
+    return sum(map(written, costs)) + _largest((cost.scratch_gb for cost in costs), at_once)
+
+
+def _largest(sizes: Iterable[float], count: int) -> float:
+    return sum(sorted(sizes, reverse=True)[:count])
 
 
 def written(cost: Cost) -> float:

@@ -101,8 +101,8 @@ def _with_room(request: Request, plan: Plan, cluster: Cluster, ready: list[Task]
     Raises TesseraError if there is room for none, and no job of the sweep will make any.
     """
     left = quota.left(request.root, cluster.disk_quota_gb)
-    live = sum(disk.written(plan.costs[digest]) for digest in found.having(RUNNING, QUEUED) if digest in plan.costs)
-    fitting = disk.fitting(plan, ready, left.gb - live, cluster.array_parallelism)
+    claimed = disk.claimed(plan, found.having(RUNNING, QUEUED), cluster.array_parallelism)
+    fitting = disk.fitting(plan, ready, left.gb - claimed, cluster.array_parallelism)
     if ready and not fitting and not found.jobs:
         raise TesseraError(
             f"the disk has no room for any of the {len(ready)} tasks that can start: {left.gb:.1f} GB {left.where}; "

@@ -48,3 +48,11 @@ def test_scratch_counts_for_as_many_as_run_at_once() -> None:
     costs = [Cost(weights_gb=1, scratch_gb=10)] * 5
     assert len(chosen(costs, 25, at_once=2)) == 5
     assert len(chosen(costs, 25, at_once=9)) == 2
+
+
+def test_what_is_live_has_a_claim_on_the_disk_with_its_checkpoints() -> None:
+    """Three trainings of 1 GB with 10 GB of checkpoints, two at a time: 23 GB, of which none may be there yet."""
+    made = plan([Cost(weights_gb=1, scratch_gb=10)] * 3 + [Cost(results_gb=0.5)])
+    assert disk.claimed(made, list(made.tasks)[:3], at_once=2) == 23
+    assert disk.claimed(made, made.tasks, at_once=9) == 33.5
+    assert disk.claimed(made, ["unknown"], at_once=2) == 0

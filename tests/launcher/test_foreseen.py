@@ -63,3 +63,20 @@ def test_a_plan_prints_it_and_shipped_sweeps_have_nothing_to_say(tmp_path: Path)
     assert "the task will fail" in console.file.getvalue()
     for name in ("prefix_sizes", "prefix_subsets"):
         assert foreseen.texts(expansion.expand(documents.read(name, "laptop", []), "laptop")) == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "changes", "idle"),
+    [
+        ("laptop", "[glued,bf16]", []),
+        ("laptop", "[glued,glue]", ["change=glue"]),  # misspelt, so that every variable keeps the profile's own value
+        ("paper", "[glued]", ["change=glued"]),  # a profile that binds no change
+    ],
+)
+def test_a_setting_that_changes_nothing_is_said(profile: str, changes: str, idle: list[str]) -> None:
+    """Its differences would all be 0, which reads like a result."""
+    plan = expansion.expand(documents.read("deviations", profile, [f"changes={changes}"]), profile)
+    assert foreseen.texts(plan) == [
+        f"deviations: {name} changes nothing in profile {profile}: its results are those of the default"
+        for name in idle
+    ]

@@ -85,6 +85,7 @@ class Config:
     def __post_init__(self) -> None:
         """Raise ValueError for settings that cannot give a canary."""
         at_least(1, n=self.n, length=self.length, max_draws=self.max_draws, batch_size=self.batch_size)
+        at_least(1, sampled_tokens=self.sampled_tokens)
         at_least(0, seed=self.seed)
         if not 0 < self.max_jaccard <= 1:
             raise ValueError(f"max_jaccard is {self.max_jaccard}; it must be above 0 and at most 1")

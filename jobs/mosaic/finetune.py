@@ -91,7 +91,7 @@ def work(config: Config, given: Given) -> Work:
     steps = math.ceil(tokens / (context * config.batch_size))
     evaluations = len(sequences.evaluation_steps(steps, config.evaluations, config.evaluate_every))
     rows, recompute = min(config.micro_batch, config.batch_size), config.gradient_checkpointing
-    state = costs.training_state(model, config.precision, config.deepspeed)
+    state = costs.training_state(model, config.precision, **_zero(config.deepspeed))
     saved = costs.weights(model, PRECISIONS[config.save_dtype])
     return Work(
         phases=(
@@ -136,6 +136,12 @@ def _deepspeed(name: str) -> dict[str, Any]:
     if name not in known:
         raise UsageError(f"deepspeed: there is no {DEEPSPEED / name}.json{suggestion(name, known)}")
     return json.loads((DEEPSPEED / f"{name}.json").read_text())
+
+
+def _zero(name: str) -> dict[str, Any]:
+    """What a file of env/deepspeed/ divides among GPUs, and whether it moves that to RAM."""
+    settings = _deepspeed(name).get("zero_optimization", {})
+    return {"stage": settings.get("stage", 0), "offload": "offload_optimizer" in settings}
 
 
 def _data(config: Config, inputs: dict[str, Path], tokenizer: Any, bos: int | None) -> dict[str, list[np.ndarray]]:

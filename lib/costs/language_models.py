@@ -89,14 +89,13 @@ class State:
     checkpoint: float
 
 
-def training_state(model: Model, precision: str, zero: str) -> State:
-    """Weights, fp32 master weights, gradients and two moments. zero: zero0, zero1, zero2, zero2_offload, ...
+def training_state(model: Model, precision: str, stage: int, offload: bool = False) -> State:
+    """Weights, fp32 master weights, gradients and two moments. stage: of ZeRO, 0 to 3; offload: to RAM.
 
-    In fp32, zero0 has no master weights of their own. zero1 keeps the gradients of bf16 beside their fp32 sums.
+    In fp32, stage 0 has no master weights of their own. Stage 1 keeps the gradients of bf16 beside their fp32 sums.
     A step of AdamW needs one more fp32 copy. With offload the master weights and moments are in RAM.
     """
-    n, stage, offload = model.parameters, int(zero.removeprefix("zero")[:1]), zero.endswith("offload")
-    low = SIZES[precision]
+    n, low = model.parameters, SIZES[precision]
     master = 12.0 if stage or precision != "fp32" else 8.0  # fp32 copy and two moments, or the moments alone
     gradients = 4.0 + (low if stage == 1 and precision != "fp32" else 0)
     on_gpu = low + (0 if offload else master + gradients)

@@ -104,3 +104,9 @@ def test_texts_with_a_special_token_are_sampled_and_thrown_away(tiny_causal_lm: 
     thrown_away, expected = texts.count(None), 200 * (1 - (1 - special) ** 60)
     assert abs(thrown_away - expected) < 5 * np.sqrt(expected)
     assert not [text for text in texts if text and tokenizer.eos_token in text]
+
+
+def test_texts_without_tokens_are_refused():
+    """0 is no way to write `null`, the twice `length` of the default."""
+    with pytest.raises(ValueError, match="sampled_tokens is 0"):
+        canaries.Config(sampled_tokens=0)

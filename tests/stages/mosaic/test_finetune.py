@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 import yaml
 
+from jobs.mosaic import finetune
 from lib.artifacts import checkpoints
 from lib.base import hdf5, places
+from lib.base.errors import UsageError
 from lib.base.places import ROOT
+from lib.plans import documents, expansion
 from lib.training import sequences
 
 SEED, CONTEXT, BATCH, RATE, BOS = 5, 64, 4, 3e-3, 0
@@ -396,3 +399,22 @@ def test_canaries_of_another_tokenizer_are_named(inputs, server, tmp_path):
     config = configure(tmp_path / "c.yaml", {**inputs, "members": str(tmp_path / "members.h5")})
     assert server.run(config, tmp_path / "out") == 1
     assert "members.h5: row 0: id 401 is outside the 400 ids of the target" in log(tmp_path / "out").read_text()
+
+
+def test_deepspeed_settings_of_ones_own_are_costed_as_they_are_and_unknown_ones_named(tmp_path, monkeypatch) -> None:
+    """A file of env/deepspeed/ may have any name; what counts is what it says."""
+
+    def memory(name: str) -> float:
+        settings = ["models=[gptneo1B]", "seeds=[1]", "copies=[1]", "replaced=[]"]
+        document = documents.read("near_dupls", "paper", [*settings, f"nodes.finetuned.config.deepspeed={name}"])
+        plan = expansion.expand(document, "paper")
+        (found,) = (plan.costs[digest] for digest, task in plan.tasks.items() if task.stage == "finetune")
+        return found.gpu_gb
+
+    for file in finetune.DEEPSPEED.glob("*.json"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "mine.json").write_bytes((tmp_path / "zero2_offload.json").read_bytes())
+    monkeypatch.setattr(finetune, "DEEPSPEED", tmp_path)
+    assert memory("mine") == memory("zero2_offload") < memory("zero2")
+    with pytest.raises(UsageError, match=r"deepspeed: there is no .*zero4\.json; did you mean"):
+        memory("zero4")

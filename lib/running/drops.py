@@ -49,6 +49,14 @@ def of_plan(root: Path, plan: Plan) -> Outcome:
     return _drop(root, droppable, uses)
 
 
+def unneeded(root: Path, task: Task) -> bool:
+    """Whether the weights of the task were dropped and no submitted task that reads them is left to do."""
+    if not store.is_dropped(directory(root, task), task.digest):
+        return False
+    uses = _submitted(root, [task])[task.digest]
+    return bool(uses.readers) and not _needed_by(root, uses)
+
+
 def _drop(root: Path, tasks: Iterable[Task], uses: Mapping[str, _Uses]) -> Outcome:
     outcome = Outcome()
     for task in tasks:

@@ -30,7 +30,7 @@ def run_task(submit_file: str, digest: str) -> None:
     directory = finished.directory(Path(submit.root), task)
     directory.mkdir(parents=True, exist_ok=True)
     with exclusive(directory):
-        if store.is_done(directory, digest):
+        if store.is_done(directory, digest) or _unneeded(submit, task):
             print(f"{directory}: already done")
             return
         write_task(submit, task, directory)
@@ -39,6 +39,15 @@ def run_task(submit_file: str, digest: str) -> None:
         reason = store.missing_reason(directory, digest)
         raise TesseraError(f"{directory}: not done although its stage has ended: {reason}")
     _drop_weights(submit, task)
+
+
+def _unneeded(submit: Submit, task: Task) -> bool:
+    """Whether the task was done for another sweep since it was queued, so that its weights have come and gone."""
+    try:
+        return drops.unneeded(Path(submit.root), task)
+    except (TesseraError, OSError) as error:
+        print(f"making the weights of {task.digest} again; not known whether they are needed: {error}", file=sys.stderr)
+        return False
 
 
 def _drop_weights(submit: Submit, task: Task) -> None:

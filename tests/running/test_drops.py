@@ -14,7 +14,7 @@ from lib.base.errors import TesseraError
 from lib.plans import finished
 from lib.plans.plan import Leaf, Plan, Task
 from lib.plans.resources import Resources
-from lib.running import drops, submissions, survey
+from lib.running import drops, runner, submissions, survey
 from tests.running.test_submit import FakeSite
 from tests.support import toys
 from tests.support.toys import Toy, expected, wait_for
@@ -225,6 +225,21 @@ def test_only_the_last_of_two_readers_drops(tmp_path: Path, order: tuple[Task, T
     finish(tmp_path, order[1])
     assert drops.after(tmp_path, PLAN.tasks, order[1]).tasks == 1
     assert drops.after(tmp_path, PLAN.tasks, order[0]).tasks == 0
+
+
+def test_a_queued_training_that_nobody_needs_any_more_does_not_run(tmp_path: Path, capsys) -> None:
+    """Two sweeps submitted it and its readers; the other one was first, and dropped the weights."""
+    finish(tmp_path, TRAIN, WEIGHTS)
+    submitted(tmp_path, "s", *PLAN.tasks.values())
+    for reader in (FIRST, SECOND):
+        finish(tmp_path, reader)
+    assert drops.of_plan(tmp_path, PLAN).tasks == 1
+    (file,) = submissions.files(tmp_path, "s")
+    runner.run_task(str(file), "aaa")
+    assert "already done" in capsys.readouterr().out
+    assert survey.local(tmp_path, PLAN).all_done()
+    submitted(tmp_path, "t", TRAIN, task("score", "ddd", model="aaa"))
+    assert not drops.unneeded(tmp_path, TRAIN)
 
 
 def test_a_model_without_readers_is_a_result_itself(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_no_library_of_a_stage_asks_the_hub_whatever_the_users_variables_say(mon
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "0")
     code = (
-        "import datasets, huggingface_hub; from transformers.utils import is_offline_mode; "
+        "import datasets, huggingface_hub; from transformers.utils.hub import is_offline_mode; "
         "print(datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE, is_offline_mode())"
     )
     submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c"})

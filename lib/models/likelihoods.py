@@ -124,9 +124,13 @@ def _padded_scores(
 ) -> tuple[TokenScores, NDArray[np.float64] | None]:  # fmt: skip
     """The scores of all texts of a side, and l of the padding token after each (see above); None without one.
 
-    A text that is padded has room for one more token in the model: the longest one has.
+    A text that is padded has room for one more token in the model: the longest one has. Raises ValueError naming the
+    row for a text without a token to score, to which padding would add one.
     """
-    lengths = [len(row) for row in ids]
+    lengths, least = [len(row) for row in ids], 2 - len(first)
+    if short := [row for row, length in enumerate(lengths) if length < least]:
+        found = f"{lengths[short[0]]} tokens; at least {least} are needed" if lengths[short[0]] else "an empty text"
+        raise ValueError(f"row {short[0]}: {found}")
     padded = [padding is not None and length < max(lengths) for length in lengths]
     given = [np.append(row, padding) if more else row for row, more in zip(ids, padded)]
     scores = score_tokens(model, given, [first] * len(ids), batch_size, moments)

@@ -113,6 +113,7 @@ def describe(error: BaseException) -> str:
 def redact(text: str) -> str:
     """`text` without the value of any environment variable that holds a secret."""
     for key, value in os.environ.items():
+        value = value.strip()  # a line end at its end is written as such, or not at all
         if re.search(r"TOKEN|SECRET|PASSWORD|API_KEY", key) and len(value) >= 6:
             text = text.replace(value, "***")
     return text

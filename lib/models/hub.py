@@ -111,6 +111,14 @@ def lacking(item: HubItem, listed: Mapping[str, int]) -> dict[str, int]:
     return {name: listed[name] for name in names if folder is None or _size(folder / name) != listed[name]}
 
 
+def shards(index: Path) -> list[str]:
+    """The files of weights that an index names, sorted. Raises TesseraError naming the index if it is none."""
+    try:
+        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TesseraError(f"{index}: not an index of weights ({error!r}); fetch or make the model again") from error
+
+
 def described(missing: Mapping[str, int]) -> str:
     """Files and their size in one line: the first three by name."""
     more = f" and {len(missing) - 3} more files" if len(missing) > 3 else ""
@@ -163,6 +171,5 @@ def _check_shards(item: HubItem, folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     if item.kind != "model" or not index.is_file():
         return
-    shards = set(json.loads(index.read_text())["weight_map"].values())
-    if absent := sorted(name for name in shards if not (folder / name).is_file()):
+    if absent := [name for name in shards(index) if not (folder / name).is_file()]:
         raise TesseraError(f"{item}: {index.name} names {absent[0]}, which is not there; choose another revision")

@@ -59,8 +59,8 @@ def source(directory: Path) -> Path:
 
 
 def runs_code(directory: Path) -> bool:
-    """Whether the model runs code of its repository: its hub.json says `trust_remote_code`."""
-    return bool(_pointer(directory).get("trust_remote_code"))
+    """Whether the model runs code of its repository: its hub.json says `trust_remote_code: true`."""
+    return _pointer(directory).get("trust_remote_code") is True
 
 
 def check(directory: Path) -> None:
@@ -158,9 +158,9 @@ def _configuration(directory: Path, folder: Path) -> Any:
 
     try:
         return AutoConfig.from_pretrained(folder, **_options(directory))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         file = folder / "config.json"
-        if "auto_map" in json.loads(file.read_text()) and not runs_code(directory):
+        if _classes_of_its_own(folder) and not runs_code(directory):
             raise TesseraError(
                 f"{file}: not a model that transformers knows; it needs code of its repository, which is not run "
                 "unless the stage hub_model has `trust_remote_code: true` for this model (sweeps/common/models.yaml)"
@@ -168,12 +168,20 @@ def _configuration(directory: Path, folder: Path) -> Any:
         raise TesseraError(f"{file}: not a model that transformers knows: {error}") from error
 
 
+def _classes_of_its_own(folder: Path) -> dict[str, str]:
+    """The `auto_map` of a configuration: which classes of the repository's code stand for those of transformers."""
+    try:
+        return json.loads((folder / "config.json").read_text()).get("auto_map") or {}
+    except (ValueError, AttributeError):  # no JSON, or no mapping
+        return {}
+
+
 def _check_code(folder: Path) -> None:
     """Import the model's class, so that code that does not run is found before weights are loaded."""
     import transformers
     from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
-    name = json.loads((folder / "config.json").read_text()).get("auto_map", {}).get("AutoModelForCausalLM")
+    name = _classes_of_its_own(folder).get("AutoModelForCausalLM")
     try:
         if name:
             get_class_from_dynamic_module(name, folder, local_files_only=True)
@@ -201,10 +209,7 @@ def _check_complete(directory: Path, report: dict[str, Any]) -> None:
 def weight_files(directory: Path, folder: Path) -> list[Path]:
     """The safetensors files of a folder. Raises TesseraError that names the directory if one is not there."""
     index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    else:
-        files = ["model.safetensors"]
+    files = hub.shards(index) if index.is_file() else ["model.safetensors"]
     missing = [name for name in files if not (folder / name).is_file()]
     if missing:
         raise TesseraError(f"{directory}: no {missing[0]} in it (pickled weights are not read); fetch or make it again")

@@ -79,4 +79,6 @@ def _reading(source: Path, split: str) -> Iterator[Any]:
     try:
         yield datasets
     except (OSError, ValueError, *damaged, datasets.exceptions.DatasetsError) as error:
-        raise TesseraError(f"{source}: no data set with a split '{split}' that can be read: {str(error) or 'no rows'}") from error
+        raise TesseraError(
+            f"{source}: no data set with a split '{split}' that can be read: {str(error) or 'no rows'}"
+        ) from error

@@ -121,6 +121,25 @@ def test_code_that_does_not_run_here_is_found_without_the_weights(with_code, tmp
         made(tmp_path / "out", hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True))
 
 
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_of_another_repository_does_not_run(with_code, tmp_path, file):
+    """It would be of whatever commit the cache has, not of the one that was named."""
+    found = json.loads((with_code / file).read_text())
+    found["auto_map"] = {"AutoConfig": "lab/other--code_of_mine.MineConfig"}
+    (with_code / file).write_text(json.dumps(found))
+    with pytest.raises(TesseraError, match=rf"{file}: auto_map names code of another repository \(lab/other\)"):
+        made(tmp_path / "out", hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True))
+
+
+def test_code_that_does_not_run_here_is_found_before_weights_are_written_anew(with_code, tmp_path):
+    pickle_weights(with_code)
+    (with_code / "code_of_mine.py").write_text("import no_such_package")
+    both = hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True, pickled_weights=True)
+    with pytest.raises(TesseraError, match="no_such_package"):
+        made(tmp_path / "out", both)
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
 def test_a_repository_with_code_that_transformers_does_not_need_runs_none(with_code, tmp_path):
     config = json.loads((with_code / "config.json").read_text())
     config |= {"model_type": "gpt_neox", "architectures": ["GPTNeoXForCausalLM"]}

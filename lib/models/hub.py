@@ -12,7 +12,7 @@ from typing import Literal
 
 import huggingface_hub
 from huggingface_hub import errors as hub_errors
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from lib.base.errors import TesseraError
 
@@ -37,6 +37,13 @@ class HubItem:
     repo: str
     revision: str = "main"
     patterns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise TesseraError for what cannot be the name of a repository."""
+        try:
+            validate_repo_id(self.repo)
+        except hub_errors.HFValidationError as error:
+            raise TesseraError(f"repo is {self.repo!r}; it must be owner/name, as the hub has it") from error
 
     def __str__(self) -> str:
         return f"{self.kind} {self.repo} at {self.revision}"

@@ -179,3 +179,9 @@ def test_the_cache_is_where_the_hubs_own_client_looks(monkeypatch, settings, exp
     code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
     client = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert str(hub.cache()) == client == expected
+
+
+@pytest.mark.parametrize("repo", ["", "a/b/c", "/data/model", "https://huggingface.co/a/b", "../../etc", "a b/c"])
+def test_what_cannot_be_a_repository_is_named(repo):
+    with pytest.raises(TesseraError, match="it must be owner/name"):
+        HubItem("model", repo)

@@ -67,7 +67,7 @@ def test_every_way_to_be_partial_is_seen_named_and_mended(sharded, name, damage)
     assert not hub.is_cached(SHARDED)
     with pytest.raises(TesseraError, match=rf"model lab/sharded at 1+: the hub cache .* lacks {name} .*make fetch-"):
         hub.local_snapshot(SHARDED)
-    assert hub_fetch.lacking(SHARDED) == {name: len(SHARDS[name])}
+    assert hub_fetch.lacking([SHARDED]) == {SHARDED: {name: len(SHARDS[name])}}
     hub_fetch.fetch([SHARDED])
     assert {file.name: file.read_bytes() for file in hub.files(SHARDED)} == SHARDS
 

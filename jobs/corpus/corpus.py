@@ -83,9 +83,9 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 def _listing(config: Config) -> listing.Listing:
     if config.path:
         return listing.list_files(Path(config.path), _patterns(config), config.text_key)
-    from lib.models.hub import files
+    from lib.models.hub import local_snapshot
 
-    return listing.of_files(files(hub(config)[0]), config.text_key)
+    return listing.list_files(local_snapshot(hub(config)[0]), _patterns(config), config.text_key)
 
 
 def _patterns(config: Config) -> tuple[str, ...]:

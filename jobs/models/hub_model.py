@@ -66,10 +66,11 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     about: dict[str, Any] = {"repo": config.repo, "revision": folder.name}  # the cache names a snapshot by its commit
     about |= {"trust_remote_code": True} if config.trust_remote_code else {}
     about |= {"converted": changed} if changed else {}
+    if config.trust_remote_code:
+        print(f"hub_model: {config.repo}: code of the repository may run (trust_remote_code)", flush=True)
+        loading.check_code(folder)
     if changed:
         conversion.convert(folder, out, config.pickled_weights, inputs.get("tokenizer"))
     store.write_json(out / places.HUB, about)
-    if config.trust_remote_code:
-        print(f"hub_model: {config.repo}: code of the repository may run (trust_remote_code)", flush=True)
     loading.check(out)
     print(f"hub_model: {config.repo} at {folder.name}{'; written anew: ' + ', '.join(changed) if changed else ''}")

@@ -20,7 +20,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lib.artifacts import store
 from lib.base import hdf5, places
@@ -28,7 +28,7 @@ from lib.base.config import added, at_least
 from lib.base.errors import TesseraError, UsageError
 from lib.costs.facts import Facts, Given
 from lib.prefix import prompts_file
-from lib.prefix.prompts import Amounts, Seen, SourceDocument, draw
+from lib.prefix.prompts import Amounts, SourceDocument, draw
 from lib.texts import data_sets, listing, text_files
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ class Config:
     revision: source hub: the commit; a branch means what the cache holds of it
     split: source hub: the split of the data set
     data_files: source hub: patterns of the files to fetch and read; empty takes those whose path has the split's name
-    streaming: without effect, as rows are always read in order from the fetched files; it is part of older digests
     text_column: source hub: the column of the text; `a.b` is `b` inside `a`
     subset_column: source hub: the column that names the subset, such as `meta.name`; "" gives all documents the name
         in `subset`
@@ -73,12 +72,13 @@ class Config:
     seed: the seed of the choice of documents and positions
     """
 
+    FORMER: ClassVar = {"streaming": False}
+
     source: Literal["passages", "text", "hub", "files"]
     repo: str = ""
     revision: str = "main"
     split: str = "train"
     data_files: tuple[str, ...] = ()
-    streaming: bool = False
     text_column: str = "text"
     subset_column: str = ""
     text_part: Literal["train", "books"] = "train"
@@ -174,10 +174,10 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     for window in windows:
         found[window.subset] = found.get(window.subset, 0) + 1
     _check(config, found, len(windows), seen)
-    attributes = {"seed": config.seed, "window_tokens": config.window_tokens, "documents": seen.documents}
+    attributes = {"seed": config.seed, "window_tokens": config.window_tokens, "documents": seen}
     prompts_file.write(out / places.PROMPTS, windows, config.prompt_tokens, config.suffix_tokens, tokenizer, attributes)
     asked = f" of {config.n_prompts} asked for" if len(windows) < config.n_prompts else ""
-    print(f"prompts: {len(windows)}{asked}, of {seen.documents} documents; by subset: {_listed(found)}")
+    print(f"prompts: {len(windows)}{asked}, of {seen} documents; by subset: {_listed(found)}")
 
 
 def documents_of(config: Config, inputs: dict[str, Path]) -> Iterator[SourceDocument]:
@@ -243,14 +243,14 @@ def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
     return encode
 
 
-def _check(config: Config, found: dict[str, int], total: int, seen: Seen) -> None:
+def _check(config: Config, found: dict[str, int], total: int, seen: int) -> None:
     """Raise TesseraError, with counts, if the documents give too few prompts."""
     least = max(1, config.enough or config.n_prompts)
     if total >= least and not (config.per_subset and any(count < least for count in found.values())):
         return
     asked_for = f"{config.enough or config.n_prompts or 'any'} prompts{' of each subset' if config.per_subset else ''}"
     raise TesseraError(
-        f"asked for {asked_for}, but {seen.documents} documents give only {total} of {config.window_tokens} tokens, at "
+        f"asked for {asked_for}, but {seen} documents give only {total} of {config.window_tokens} tokens, at "
         f"most {config.per_document} each (by subset: {_listed(found)}); lower n_prompts, max_prompt_tokens or "
         "suffix_tokens, raise per_document, set `enough`, or give more text"
     )

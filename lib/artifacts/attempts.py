@@ -110,10 +110,16 @@ def describe(error: BaseException) -> str:
     return re.sub(r"\s+", " ", f"{type(error).__name__}: {error}").strip()
 
 
+def is_secret(key: str) -> bool:
+    """Whether an environment variable of that name holds a secret."""
+    return bool(re.search(r"TOKEN(?!IZ)|SECRET|PASSWORD|API_KEY", key))
+
+
 def redact(text: str) -> str:
     """`text` without the value of any environment variable that holds a secret."""
     for key, value in os.environ.items():
-        if re.search(r"TOKEN|SECRET|PASSWORD|API_KEY", key) and len(value) >= 6:
+        value = value.strip()  # a line end at its end is written as such, or not at all
+        if is_secret(key) and len(value) >= 6:
             text = text.replace(value, "***")
     return text
 

@@ -56,12 +56,14 @@ def build(cls: type, mapping: Mapping[str, Any], where: str) -> Any:
 
 
 def science(config: Any) -> dict[str, Any]:
-    """The fields of a config that can change results, as a dict."""
+    """The fields of a config that can change results, as a dict.
+
+    A class whose results outlive a field names it in `FORMER`, with the value that all of them had.
+    """
     values = {name: getattr(config, name) for name in _science_names(type(config))}
     later = _added(type(config))
-    return {
-        name: _nested(science, value) for name, value in values.items() if name not in later or value != later[name]
-    }
+    now = {name: _nested(science, value) for name, value in values.items() if name not in later or value != later[name]}
+    return {**getattr(config, "FORMER", {}), **now}
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -189,11 +189,12 @@ def _hub(plan: Plan | None) -> Iterator[Finding]:
         return
     token = os.environ.get("HF_TOKEN")
     yield Finding("ok" if token else "warn", "hub token in the environment", "set HF_TOKEN if a model is gated")
-    for item in items:
+    for several in hub_fetch.by_repository(items):
+        repo = several[0].repo
         try:
-            hub_fetch.check_access([item])
-            missing = hub_fetch.lacking(item)
+            hub_fetch.check_access(several)
+            missing = {name: size for files in hub_fetch.lacking(several).values() for name, size in files.items()}
             what = f"to fetch: {hub.described(missing)}" if missing else "in the cache"
-            yield Finding("ok", f"hub: {item.repo}: {what}")
+            yield Finding("ok", f"hub: {repo}: {what}")
         except TesseraError as error:
-            yield Finding("fail", f"hub: {item.repo}", str(error))
+            yield Finding("fail", f"hub: {repo}", str(error))

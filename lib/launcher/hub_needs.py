@@ -34,7 +34,7 @@ def run(plan: Plan, done: Collection[str], lock: Path, console: Console) -> bool
         return False
     hub_fetch.check_access(needed)
     pinned = hub_fetch.pin(needed, lock)
-    _check_room({item: hub_fetch.lacking(item) for item in pinned}, console)
+    _check_room(hub_fetch.lacking(pinned), console)
     for item in pinned:
         console.print(f"fetch {item}", highlight=False)
         hub_fetch.fetch([item])
@@ -56,15 +56,14 @@ def missing(needed: Iterable[HubItem]) -> Missing:
     """What the cache lacks. The hub is asked for sizes that the cache does not know, until it does not answer."""
     found: Missing = {}
     silent = False
-    for item in needed:
-        listed = hub.listing(item)
+    for several in hub_fetch.by_repository(needed):
+        listed = hub.listing(several[0])
         if listed is not None:
-            found[item] = hub.lacking(item, listed)
-        elif silent:
-            found[item] = None
+            found |= {item: hub.lacking(item, listed) for item in several}
         else:
-            found[item] = _asked(item)
-            silent = found[item] is None
+            answer = None if silent else _asked(several)
+            silent = answer is None
+            found |= answer or dict.fromkeys(several)
     return {item: files for item, files in found.items() if files is None or files}
 
 
@@ -75,9 +74,9 @@ def _of(task: Task) -> list[HubItem]:
     return declared.module.hub(config.build(declared.config_class, task.config, f"node {task.node}"))
 
 
-def _asked(item: HubItem) -> dict[str, int] | None:
+def _asked(several: list[HubItem]) -> Missing | None:
     try:
-        return hub_fetch.lacking(item)
+        return dict(hub_fetch.lacking(several))
     except TesseraError:
         return None
 

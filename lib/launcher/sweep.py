@@ -1,6 +1,5 @@
 """The sweep that a command is about: its plan, where it runs, and where its results are."""
 
-import json
 import math
 import shlex
 import sys
@@ -8,6 +7,7 @@ from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.artifacts import hub_lock
 from lib.base import places
 from lib.costs import devices
 from lib.costs.devices import Device
@@ -61,7 +61,8 @@ def load(arguments: Namespace) -> Sweep:
     document = documents.read(arguments.sweep, profile, arguments.settings)
     device = devices.find(site.gpu if site else None, f"cluster '{site.name}': gpu" if site else profile)
     max_hours = (site.max_hours if site else None) or math.inf
-    plan = expansion.expand(document, profile, _pins(root), device, max_hours)
+    pins = hub_lock.read(places.hub_lock(root))
+    plan = expansion.expand(document, profile, pins, device, max_hours)
     if site:
         _check_room(plan, site, device)
     return Sweep(plan, site, root, device)
@@ -73,12 +74,6 @@ def _check_room(plan: Plan, site: Cluster, device: Device) -> None:
         clusters.check(task.resources, site, f"node {task.node}")
         if site.gpu:
             costing.check_gpu(plan.costs[digest], device, f"node {task.node}")
-
-
-def _pins(root: Path) -> dict[str, str]:
-    """Branches of the hub -> the commits that `fetch` resolved them to."""
-    file = places.hub_lock(root)
-    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def submit_command(arguments: Namespace, profile: str) -> list[str]:

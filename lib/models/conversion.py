@@ -5,14 +5,13 @@ Pickles are read with torch's `weights_only`, which builds tensors and refuses e
 """
 
 import json
-import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lib.base.errors import TesseraError
-from lib.models import loading
+from lib.models import hub, loading
 
 PICKLED = "pytorch_model.bin"
 # mamba-ssm's name of a setting -> that of transformers
@@ -30,6 +29,7 @@ SSM_KEYS = {
     "bias": "use_bias",
     "conv_bias": "use_conv_bias",
 }
+OTHER_LAYERS = ("attn_layer_idx", "d_intermediate")  # attention and MLP, of which a plain Mamba has none
 COPIED = (".json", ".txt", ".model", ".jinja", ".py")
 
 
@@ -63,9 +63,12 @@ def convert(folder: Path, out: Path, pickled: bool, tokenizer: Path | None = Non
 def _config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     try:
-        return json.loads(file.read_text()) if file.is_file() else {}
+        found = json.loads(file.read_text()) if file.is_file() else {}
     except ValueError as error:
         raise TesseraError(f"{file}: not valid JSON ({error}); fetch the model again") from error
+    if not isinstance(found, dict):
+        raise TesseraError(f"{file}: not a mapping of keys to values; choose another model")
+    return found
 
 
 def _is_mamba_ssm(config: Mapping[str, Any]) -> bool:
@@ -76,8 +79,13 @@ def _mamba_config(config: Mapping[str, Any], file: Path) -> Any:
     from transformers import MambaConfig
 
     ssm = config["ssm_cfg"] or {}
-    if ssm.get("layer", "Mamba1") != "Mamba1" or config.get("attn_layer_idx") or not config.get("rms_norm", True):
-        raise TesseraError(f"{file}: not a plain Mamba (layer, attn_layer_idx or rms_norm); choose another model")
+    if not isinstance(ssm, dict) or "vocab_size" not in config:
+        raise TesseraError(f"{file}: ssm_cfg is no mapping, or vocab_size is missing; choose another model")
+    other = [key for key in OTHER_LAYERS if config.get(key)]
+    if ssm.get("layer", "Mamba1") != "Mamba1" or other or not config.get("rms_norm", True):
+        raise TesseraError(
+            f"{file}: not a plain Mamba (layer, rms_norm, {' or '.join(OTHER_LAYERS)}); choose another model"
+        )
     multiple = config.get("pad_vocab_size_multiple", 8)
     known = {ours: config[theirs] for theirs, ours in MAMBA_KEYS.items() if theirs in config}
     known |= {ours: ssm[theirs] for theirs, ours in SSM_KEYS.items() if theirs in ssm}
@@ -87,10 +95,8 @@ def _mamba_config(config: Mapping[str, Any], file: Path) -> Any:
 
 def _weights(folder: Path, pickled: bool) -> dict[str, Any]:
     """Every tensor by its name."""
-    from safetensors.torch import load_file
-
     if list(folder.glob("*.safetensors")) or not pickled:
-        files, read = loading.weight_files(folder, folder), load_file
+        files, read = loading.weight_files(folder, folder), _safetensors
     else:
         files, read = _pickled_files(folder), _unpickled
     return {name: weight for file in files for name, weight in read(file).items()}
@@ -98,7 +104,7 @@ def _weights(folder: Path, pickled: bool) -> dict[str, Any]:
 
 def _pickled_files(folder: Path) -> list[Path]:
     index = folder / f"{PICKLED}.index.json"
-    names = sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.is_file() else [PICKLED]
+    names = hub.shards(index) if index.is_file() else [PICKLED]
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise TesseraError(f"{folder}: no {missing[0]} in it; fetch the model again")
     return [folder / name for name in names]
@@ -108,10 +114,23 @@ def _unpickled(file: Path) -> dict[str, Any]:
     import torch
 
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        first = str(error).strip().splitlines()[0]
+        found = torch.load(file, map_location="cpu", weights_only=True)
+        if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+            raise ValueError("it holds other objects")
+        return dict(found)
+    except Exception as error:  # what a damaged pickle raises depends on where it is damaged
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise TesseraError(f"{file}: not tensors alone, or damaged ({first}); choose another revision") from error
+
+
+def _safetensors(file: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise TesseraError(f"{file}: damaged weights ({error}); fetch the model again") from error
 
 
 def _save(weights: Mapping[str, Any], file: Path) -> None:

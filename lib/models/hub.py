@@ -12,7 +12,7 @@ from typing import Literal
 
 import huggingface_hub
 from huggingface_hub import errors as hub_errors
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from lib.base.errors import TesseraError
 
@@ -37,6 +37,13 @@ class HubItem:
     repo: str
     revision: str = "main"
     patterns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise TesseraError for what cannot be the name of a repository."""
+        try:
+            validate_repo_id(self.repo)
+        except hub_errors.HFValidationError as error:
+            raise TesseraError(f"repo is {self.repo!r}; it must be owner/name, as the hub has it") from error
 
     def __str__(self) -> str:
         return f"{self.kind} {self.repo} at {self.revision}"
@@ -111,6 +118,14 @@ def lacking(item: HubItem, listed: Mapping[str, int]) -> dict[str, int]:
     return {name: listed[name] for name in names if folder is None or _size(folder / name) != listed[name]}
 
 
+def shards(index: Path) -> list[str]:
+    """The files of weights that an index names, sorted. Raises TesseraError naming the index if it is none."""
+    try:
+        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TesseraError(f"{index}: not an index of weights ({error!r}); fetch or make the model again") from error
+
+
 def described(missing: Mapping[str, int]) -> str:
     """Files and their size in one line: the first three by name."""
     more = f" and {len(missing) - 3} more files" if len(missing) > 3 else ""
@@ -163,6 +178,5 @@ def _check_shards(item: HubItem, folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     if item.kind != "model" or not index.is_file():
         return
-    shards = set(json.loads(index.read_text())["weight_map"].values())
-    if absent := sorted(name for name in shards if not (folder / name).is_file()):
+    if absent := [name for name in shards(index) if not (folder / name).is_file()]:
         raise TesseraError(f"{item}: {index.name} names {absent[0]}, which is not there; choose another revision")

@@ -3,8 +3,8 @@
 The access token comes from HF_TOKEN alone and is never printed.
 """
 
-import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import huggingface_hub
 from huggingface_hub import errors as hub_errors
 
-from lib.artifacts import store
+from lib.artifacts import hub_lock, store
 from lib.base.errors import TesseraError
 from lib.models import hub
 from lib.models.hub import HubItem, is_commit
@@ -27,7 +27,7 @@ def resolve_revision(item: HubItem, lock: Path) -> str:
     """
     if is_commit(item.revision):
         return item.revision
-    known = _read_lock(lock)
+    known = hub_lock.read(lock)
     if str(item) not in known:
         known[str(item)] = _ask(item)
         store.write_json(lock, known)
@@ -43,7 +43,7 @@ def check_access(items: Iterable[HubItem]) -> None:
     """Raise TesseraError that lists every repository that can be neither read on the hub nor found in the cache."""
     absent = [item for item in items if not (is_commit(item.revision) and hub.is_cached(item))]
     problems = []
-    for repository in dict.fromkeys(replace(item, patterns=()) for item in absent):
+    for repository, *_ in by_repository(absent):
         try:
             _api().auth_check(repository.repo, repo_type=repository.kind)
             _ask(repository)
@@ -55,13 +55,26 @@ def check_access(items: Iterable[HubItem]) -> None:
         raise TesseraError("\n".join(problems))
 
 
-def lacking(item: HubItem) -> dict[str, int]:
-    """The files of `item` that the cache lacks -> bytes. The hub is asked if the cache has no list of its files.
+def by_repository(items: Iterable[HubItem]) -> list[list[HubItem]]:
+    """The items, each once, those of one repository at one revision together."""
+    found: dict[HubItem, list[HubItem]] = {}
+    for item in dict.fromkeys(items):
+        found.setdefault(replace(item, patterns=()), []).append(item)
+    return list(found.values())
 
-    Raises TesseraError if it cannot be asked, or has no such files.
+
+def lacking(items: Iterable[HubItem]) -> dict[HubItem, dict[str, int]]:
+    """The files of every item that the cache lacks -> bytes.
+
+    The hub is asked, once a repository, if the cache has no list of its files. Raises TesseraError if it cannot be
+    asked, or has no such files.
     """
-    listed = hub.listing(item) if is_commit(item.revision) else None
-    return hub.lacking(item, _listing(item) if listed is None else listed)
+    found: dict[HubItem, dict[str, int]] = {}
+    for several in by_repository(items):
+        listed = hub.listing(several[0]) if is_commit(several[0].revision) else None
+        listed = _listing(several[0]) if listed is None else listed
+        found |= {item: hub.lacking(item, listed) for item in several}
+    return found
 
 
 def fetch(items: Iterable[HubItem]) -> list[Path]:
@@ -70,7 +83,7 @@ def fetch(items: Iterable[HubItem]) -> list[Path]:
     Raises TesseraError that says what to do about a gated, missing or unreachable repository, about a model that has
     no safetensors weights, or about patterns that no file matches.
     """
-    return [_fetch(item) for item in dict.fromkeys(items)]
+    return [_fetch(item, missing) for item, missing in lacking(items).items()]
 
 
 def explain(item: HubItem, error: Exception) -> str:
@@ -86,6 +99,8 @@ def explain(item: HubItem, error: Exception) -> str:
         return f"{item}: HF_HUB_OFFLINE is set here; unset it where models are fetched"
     if isinstance(error, hub_errors.HfHubHTTPError) and error.response.status_code in (401, 403):
         return f"{item}: the hub refuses ({error.response.status_code}); {_token_remedy()}"
+    if isinstance(error, OSError) and error.filename:
+        return f"{item}: {error.filename}: {error.strerror}; the hub cache must be writable and have room (HF_HOME)"
     return (
         f"{item}: the hub cannot be reached, or broke off ({type(error).__name__}: {_first_line(error)}); "
         "run this where it can be (a login node), or check HTTPS_PROXY and HF_ENDPOINT; the same command goes on with "
@@ -93,8 +108,7 @@ def explain(item: HubItem, error: Exception) -> str:
     )
 
 
-def _fetch(item: HubItem) -> Path:
-    missing = lacking(item)
+def _fetch(item: HubItem, missing: Iterable[str]) -> Path:
     try:
         if missing or not is_commit(item.revision):
             _download(item, missing)
@@ -141,22 +155,20 @@ def _endpoint() -> str | None:
 
 
 def _token() -> str | bool:
-    return os.environ.get("HF_TOKEN") or False  # False: no token that some other login left on this machine
+    """HF_TOKEN without space around it; False: no token, nor one that some other login left on this machine.
+
+    Raises TesseraError for characters that no token has: the library would show them, and all others, in its error.
+    """
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if not re.fullmatch(r"[!-~]*", token):
+        raise TesseraError("HF_TOKEN holds characters that no token has (a quote, a space or a line end); set it again")
+    return token or False
 
 
 def _token_remedy() -> str:
-    if os.environ.get("HF_TOKEN"):
+    if _token():
         return "give HF_TOKEN a token whose account may read it (the present one may not)"
     return "export HF_TOKEN=<a read token from https://huggingface.co/settings/tokens> (none is set)"
-
-
-def _read_lock(lock: Path) -> dict[str, str]:
-    try:
-        return json.loads(lock.read_text())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise TesseraError(f"{lock}: not valid JSON ({error}); delete it to look the branches up again") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ Everything is read offline, from safetensors, without code from the repository u
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +60,18 @@ def source(directory: Path) -> Path:
 
 
 def runs_code(directory: Path) -> bool:
-    """Whether the model runs code of its repository: its hub.json says `trust_remote_code`."""
-    return bool(_pointer(directory).get("trust_remote_code"))
+    """Whether the model runs code of its repository: its hub.json says `trust_remote_code: true`."""
+    return _pointer(directory).get("trust_remote_code") is True
 
 
 def check(directory: Path) -> None:
-    """Read configuration, tokenizer, code and the header of every weight file, without loading the weights.
+    """Read configuration, tokenizer and the header of every weight file, without loading the weights.
 
     Raises TesseraError naming what is missing or damaged.
     """
     folder = source(directory)
     _configuration(Path(directory), folder)
     load_tokenizer(directory)
-    if runs_code(directory):
-        _check_code(folder)
     for file in weight_files(directory, folder):
         try:
             with safe_open(file, framework="np") as weights:
@@ -114,7 +113,10 @@ def _pointer(directory: Path) -> dict[str, Any]:
 
 
 def _options(directory: Path) -> dict[str, Any]:
-    return {"local_files_only": True, "trust_remote_code": runs_code(directory)}
+    trusted = runs_code(directory)
+    if trusted:
+        _check_whose_code(source(directory))
+    return {"local_files_only": True, "trust_remote_code": trusted}
 
 
 def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) -> Any:
@@ -158,9 +160,9 @@ def _configuration(directory: Path, folder: Path) -> Any:
 
     try:
         return AutoConfig.from_pretrained(folder, **_options(directory))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         file = folder / "config.json"
-        if "auto_map" in json.loads(file.read_text()) and not runs_code(directory):
+        if _auto_map(file) and not runs_code(directory):
             raise TesseraError(
                 f"{file}: not a model that transformers knows; it needs code of its repository, which is not run "
                 "unless the stage hub_model has `trust_remote_code: true` for this model (sweeps/common/models.yaml)"
@@ -168,20 +170,43 @@ def _configuration(directory: Path, folder: Path) -> Any:
         raise TesseraError(f"{file}: not a model that transformers knows: {error}") from error
 
 
-def _check_code(folder: Path) -> None:
-    """Import the model's class, so that code that does not run is found before weights are loaded."""
+def check_code(folder: Path) -> None:
+    """Import the model's own classes, so that code that does not run is found before weights are read.
+
+    Raises TesseraError that says why it does not run, or that the code is that of another repository.
+    """
     import transformers
     from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
-    name = json.loads((folder / "config.json").read_text()).get("auto_map", {}).get("AutoModelForCausalLM")
+    _check_whose_code(folder)
+    own = _auto_map(folder / "config.json")
+    name = ""
     try:
-        if name:
+        for name in (own[auto] for auto in ("AutoConfig", "AutoModelForCausalLM") if auto in own):
             get_class_from_dynamic_module(name, folder, local_files_only=True)
     except Exception as error:  # whatever the code of others may raise
         raise TesseraError(
             f"{folder}: its code ({name}) does not run with transformers {transformers.__version__}: {error}; choose a "
             "revision whose code does, or another model"
         ) from error
+
+
+def _check_whose_code(folder: Path) -> None:
+    """Raise TesseraError if the files name code of another repository, which would be of any commit."""
+    for file in (folder / "config.json", folder / "tokenizer_config.json"):
+        if other := re.search(r"[\w./-]+?(?=--)", json.dumps(_auto_map(file))):
+            raise TesseraError(
+                f"{file}: auto_map names code of another repository ({other.group()}), which is not run; choose a "
+                "model with code of its own"
+            )
+
+
+def _auto_map(file: Path) -> dict[str, Any]:
+    """Which classes of the repository's code stand for those of transformers, as a configuration says."""
+    try:
+        return json.loads(file.read_text()).get("auto_map") or {}
+    except (OSError, ValueError, AttributeError):  # no file, no JSON, or no mapping
+        return {}
 
 
 def _check_kind(directory: Path, config: Any, other_kind: str) -> None:
@@ -201,10 +226,7 @@ def _check_complete(directory: Path, report: dict[str, Any]) -> None:
 def weight_files(directory: Path, folder: Path) -> list[Path]:
     """The safetensors files of a folder. Raises TesseraError that names the directory if one is not there."""
     index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    else:
-        files = ["model.safetensors"]
+    files = hub.shards(index) if index.is_file() else ["model.safetensors"]
     missing = [name for name in files if not (folder / name).is_file()]
     if missing:
         raise TesseraError(f"{directory}: no {missing[0]} in it (pickled weights are not read); fetch or make it again")

@@ -1,5 +1,6 @@
 """`--set key=value`: one value of a sweep's document, given on the command line."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from lib.plans.variables import ANY, star_of
 
 SECTIONS = ("vars", "nodes")
 OPEN_MAPPINGS = ("config", "resources", "inputs")  # of a node: the stage knows which keys these may have
+SECTION = rf"\.(?=(?:{'|'.join(OPEN_MAPPINGS)})(?:\.|$))"
 
 
 def apply_to_all(documents: Sequence[dict[str, Any]], settings: Sequence[str]) -> None:
@@ -62,8 +64,12 @@ def _key(mapping: Mapping[Any, Any], name: str) -> Any:
 
 
 def _first_name(path: str, known: Mapping[str, Any]) -> str:
-    """The known name that a dotted path begins with, or the part before its first dot."""
-    return next((str(key) for key in known if path.startswith(f"{key}.")), path.split(".")[0])
+    """The known name that a dotted path begins with, or one that a star stands for, or the part before its first dot.
+
+    A name at a star ends where the node's own sections begin: `model_pythia-2.8b` of `model_pythia-2.8b.config.dtype`.
+    """
+    named = next((str(key) for key in known if path.startswith(f"{key}.")), None)
+    return named or re.split(SECTION if _has_star(known, path) else r"\.", path, maxsplit=1)[0]
 
 
 def _entry(mapping: dict[Any, Any], name: str, where: str) -> dict[Any, Any]:

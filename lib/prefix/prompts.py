@@ -45,14 +45,6 @@ class Window:
 Ranked = tuple[int, float, int, Window]
 
 
-@dataclass
-class Seen:
-    """Counts of one pass over the documents; `too_short` counts only those that were examined."""
-
-    documents: int = 0
-    too_short: int = 0
-
-
 @dataclass(frozen=True)
 class Amounts:
     """How many windows: `wanted` of all documents together, or `per_subset` of each subset (0: all there are), and at
@@ -69,17 +61,19 @@ def draw(
     length: int,
     amounts: Amounts,
     seed: int,
-) -> tuple[list[Window], Seen]:
-    """Windows of `length` ids, in the order of the documents; fewer where these hold fewer, which the caller checks."""
+) -> tuple[list[Window], int]:
+    """Windows of `length` ids in the order of the documents, and how many documents were seen.
+
+    There are fewer windows where documents hold fewer, which the caller checks.
+    """
     kept: dict[str, list[Ranked]] = {}
-    seen = Seen()
+    seen = 0
     for (number, document), priority in zip(enumerate(documents), priorities(seed)):
-        seen.documents += 1
+        seen += 1
         best = kept.setdefault(document.subset if amounts.per_subset else "", [])
         if _full(best, amounts.wanted) and best[0][:2] >= (0, -priority):
             continue  # its first window would not be chosen, however long it is
         windows = _windows(document, number, encode, length, seed, amounts.per_document)
-        seen.too_short += not windows
         for turn, window in enumerate(windows):
             _keep(best, (-turn, -priority, number, window), amounts.wanted)
     chosen = [window for best in kept.values() for *_, window in best]

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.artifacts.attempts import is_secret
 from lib.base import config, places, yamls
 from lib.base.errors import UsageError, suggestion
 from lib.plans.resources import Resources
@@ -71,9 +72,19 @@ def read(file: Path) -> Cluster:
     values = yamls.read(file)
     cluster = config.build(Cluster, {"name": file.stem, **values}, str(file))
     for key, value in (cluster.env or {}).items():
+        if is_secret(key):
+            raise UsageError(f"{file}: env: {key}: a secret does not belong in a file; export it where you submit")
         if not isinstance(value, (str, int, float)):
             raise UsageError(f"{file}: env: {key}: must be a string or a number, found {value!r}")
+    _check_gres(cluster.gres or "", file)
     return cluster
+
+
+def _check_gres(gres: str, file: Path) -> None:
+    try:
+        gres.format(gpus=1)
+    except (LookupError, ValueError) as error:
+        raise UsageError(f"{file}: gres: {gres!r} must have {{gpus}}, and no other braces") from error
 
 
 def check(resources: Resources, cluster: Cluster, where: str) -> None:

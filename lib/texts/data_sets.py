@@ -72,9 +72,13 @@ def _of(split: str, data_files: Sequence[str]) -> dict[str, list[str]] | None:
 def _reading(source: Path, split: str) -> Iterator[Any]:
     """The library, whose errors become one that names the data set."""
     import datasets
+    import zstandard
 
     datasets.disable_progress_bars()
+    damaged = (EOFError, zstandard.ZstdError, StopIteration)  # the last one comes of a file without a line
     try:
         yield datasets
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise TesseraError(f"{source}: no data set with a split '{split}' that can be read: {error}") from error
+    except (OSError, ValueError, *damaged, datasets.exceptions.DatasetsError) as error:
+        raise TesseraError(
+            f"{source}: no data set with a split '{split}' that can be read: {str(error) or 'no rows'}"
+        ) from error

@@ -39,9 +39,10 @@ def test_records_of_older_runs_are_understood(record, reported) -> None:
     assert attempts.reported_by_stage(record) == reported
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
 @pytest.mark.parametrize("key", ["HF_TOKEN", "OPENAI_API_KEY", "MY_SECRET"])
-def test_secrets_reach_no_record(tmp_path, monkeypatch, key) -> None:
-    monkeypatch.setenv(key, "hf_verysecret")
+def test_secrets_reach_no_record(tmp_path, monkeypatch, key, end) -> None:
+    monkeypatch.setenv(key, f"hf_verysecret{end}")
     monkeypatch.setattr("sys.argv", ["x", "--token=hf_verysecret"])
     record = attempts.begin(tmp_path, None)
     attempts.end(tmp_path, record, 1.0, RuntimeError("401 for hf_verysecret"))

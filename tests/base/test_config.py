@@ -1,7 +1,7 @@
 import json
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 from hypothesis import given
@@ -73,6 +73,18 @@ def test_a_field_that_was_added_is_part_of_the_science_only_when_it_is_not_its_d
     assert config.science(Grown(1)) == config.science(Grown(1, later=7)) == config.science(Example(1))
     assert config.science(Grown(1, later=8)) == {**config.science(Example(1)), "later": 8}
     assert config.plain(Grown(1))["later"] == 7
+
+
+@dataclass(frozen=True)
+class Shrunk(Example):
+    FORMER: ClassVar = {"gone": False}
+
+
+def test_a_field_that_is_gone_stays_part_of_the_science_and_is_no_key() -> None:
+    assert config.science(Shrunk(1)) == {**config.science(Example(1)), "gone": False}
+    assert config.plain(Shrunk(1)) == config.plain(Example(1))
+    with pytest.raises(UsageError, match="unknown key 'gone'"):
+        config.build(Shrunk, {"seed": 1, "gone": False}, "here")
 
 
 @given(JSON)

@@ -67,7 +67,7 @@ def test_every_way_to_be_partial_is_seen_named_and_mended(sharded, name, damage)
     assert not hub.is_cached(SHARDED)
     with pytest.raises(TesseraError, match=rf"model lab/sharded at 1+: the hub cache .* lacks {name} .*make fetch-"):
         hub.local_snapshot(SHARDED)
-    assert hub_fetch.lacking(SHARDED) == {name: len(SHARDS[name])}
+    assert hub_fetch.lacking([SHARDED]) == {SHARDED: {name: len(SHARDS[name])}}
     hub_fetch.fetch([SHARDED])
     assert {file.name: file.read_bytes() for file in hub.files(SHARDED)} == SHARDS
 
@@ -179,3 +179,9 @@ def test_the_cache_is_where_the_hubs_own_client_looks(monkeypatch, settings, exp
     code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
     client = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert str(hub.cache()) == client == expected
+
+
+@pytest.mark.parametrize("repo", ["", "a/b/c", "/data/model", "https://huggingface.co/a/b", "../../etc", "a b/c"])
+def test_what_cannot_be_a_repository_is_named(repo):
+    with pytest.raises(TesseraError, match="it must be owner/name"):
+        HubItem("model", repo)

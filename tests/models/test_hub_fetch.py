@@ -38,7 +38,7 @@ def test_a_commit_is_never_asked_for(server, tmp_path):
 
 def test_a_damaged_lock_is_named(server, tmp_path):
     (tmp_path / "lock.json").write_text("{")
-    with pytest.raises(TesseraError, match=r"lock\.json: not valid JSON"):
+    with pytest.raises(TesseraError, match=r"lock\.json: not a list of commits"):
         hub_fetch.resolve_revision(HubItem("model", "lab/model"), tmp_path / "lock.json")
 
 
@@ -92,10 +92,48 @@ def test_the_token_comes_from_the_environment_and_opens_gated_repositories(serve
     assert {token for _, path, token in server.requests if path.startswith("/lfs/")} == {None}, "storage sees no token"
 
 
+@pytest.mark.parametrize("token", ["hf_right\n", " hf_right", "hf_right\r\n"])
+def test_space_around_the_token_is_no_part_of_it(server, monkeypatch, token):
+    monkeypatch.setenv("HF_TOKEN", token)
+    assert hub_fetch.fetch([HubItem("model", "lab/gated", FIRST)])[0].name == FIRST
+
+
+@pytest.mark.parametrize("token", ["hf_very\nsecret", "hf_very secret", "“hf_verysecret”"])
+def test_a_token_that_cannot_be_one_is_refused_and_not_shown(server, monkeypatch, token):
+    monkeypatch.setenv("HF_TOKEN", token)
+    for ask in (hub_fetch.check_access, hub_fetch.fetch):
+        with pytest.raises(TesseraError, match="HF_TOKEN holds characters that no token has") as caught:
+            ask([HubItem("model", "lab/gated")])
+        assert "secret" not in str(caught.value)
+    assert not server.requests
+
+
 def test_parts_of_one_repository_are_asked_for_once(server):
-    server.add("dataset", "lab/pile", {f"{n}.jsonl": b"{}" for n in range(9)})
-    hub_fetch.check_access([HubItem("dataset", "lab/pile", FIRST, (f"{n}.jsonl",)) for n in range(9)])
+    server.add("dataset", "lab/pile", {f"{n}.jsonl": b"{}" * n for n in range(4)})
+    parts = [HubItem("dataset", "lab/pile", FIRST, (f"{n}.jsonl",)) for n in range(4)]
+    hub_fetch.check_access(parts)
     assert len(server.requests) == 2
+    trees = []
+    for ask in (hub_fetch.lacking, hub_fetch.fetch, hub_fetch.fetch):
+        server.requests.clear()
+        answer = ask(parts)
+        trees.append(len([path for _, path, _ in server.requests if "/tree/" in path]))
+        if ask is hub_fetch.lacking:
+            assert answer == {part: {f"{n}.jsonl": 2 * n} for n, part in enumerate(parts)}
+    assert trees == [1, 2, 0]  # the library asks again when it fetches
+
+
+def test_a_disk_that_is_full_is_not_taken_for_a_hub_out_of_reach(server, monkeypatch):
+    download = huggingface_hub.snapshot_download
+
+    def full(*arguments, **options):
+        if options.get("local_files_only"):
+            return download(*arguments, **options)
+        raise OSError(28, "No space left on device", "/cache/blob")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", full)
+    with pytest.raises(TesseraError, match=r"lab/model at 1+: /cache/blob: No space left on device; .*HF_HOME"):
+        hub_fetch.fetch([MODEL])
 
 
 def test_a_model_with_pickled_weights_alone_is_refused_before_anything_is_downloaded(server):
@@ -132,7 +170,7 @@ def test_a_connection_that_is_cut_for_good_leaves_what_is_whole_and_a_rerun_fetc
     with pytest.raises(TesseraError, match=r"lab/model at 1+: the hub cannot be reached, or broke off.*goes on with"):
         hub_fetch.fetch([MODEL])
     assert not hub.is_cached(MODEL)
-    assert hub_fetch.lacking(MODEL) == {"model.safetensors": 700}
+    assert hub_fetch.lacking([MODEL]) == {MODEL: {"model.safetensors": 700}}
     server.cuts.clear()
     server.requests.clear()
     hub_fetch.fetch([MODEL])

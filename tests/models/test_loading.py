@@ -59,6 +59,21 @@ def test_a_folder_that_is_no_model_is_named_with_what_it_holds(tmp_path):
         loading.load_causal_lm(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("text", ["", "{nope", "[]", '{"model_type": "mine", "auto_map": null}'])
+def test_a_damaged_configuration_is_named(broken, text):
+    (broken / "config.json").write_text(text)
+    for read in (loading.load_causal_lm, loading.check):
+        with pytest.raises(TesseraError, match=r"config\.json: not a model that transformers knows"):
+            read(broken)
+
+
+@pytest.mark.parametrize("text", ["", "{nope", "[]", "{}", '{"weight_map": 1}'])
+def test_a_damaged_index_of_weights_is_named(broken, text):
+    (broken / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(TesseraError, match=r"index\.json: not an index of weights .*; fetch or make"):
+        loading.load_causal_lm(broken)
+
+
 def test_a_folder_without_a_tokenizer_is_named(broken):
     (broken / "tokenizer.json").unlink()
     with pytest.raises(TesseraError, match="model: no tokenizer in it"):
@@ -94,6 +109,10 @@ def test_code_from_the_directory_is_not_run(broken):
     config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine", "AutoModelForCausalLM": "mine.Model"}}
     (broken / "config.json").write_text(json.dumps(config))
     (broken / "mine.py").write_text("open(__file__ + '.ran', 'w')\nfrom transformers import GPTNeoXConfig as Mine")
+    with pytest.raises(TesseraError, match=r"config\.json: not a model that transformers knows"):
+        loading.load_causal_lm(broken)
+    pointer = {"repo": "a/b", "revision": "c", "converted": ["x"], "trust_remote_code": "false"}
+    (broken / "hub.json").write_text(json.dumps(pointer))
     with pytest.raises(TesseraError, match=r"config\.json: not a model that transformers knows"):
         loading.load_causal_lm(broken)
     assert not list(broken.glob("*.ran"))

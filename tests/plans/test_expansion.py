@@ -419,6 +419,14 @@ def test_a_setting_comes_over_a_star() -> None:
         overrides.apply(changed, "nodes.nodel_big.resources.cpus=3")
 
 
+@pytest.mark.parametrize("name", ["model_pythia-2.8b", "model_llama_3.2_1B"])
+def test_a_setting_comes_over_a_star_for_a_name_with_dots(name) -> None:
+    changed = document(nodes={"model_*": {"stage": "make", "config": {"seed": 1}}})
+    overrides.apply(changed, f"nodes.{name}.config.seed=3")
+    overrides.apply(changed, f"nodes.{name}.resources.cpus=3")
+    assert changed["nodes"][name] == {"config": {"seed": 3}, "resources": {"cpus": 3}}
+
+
 def test_a_setting_reaches_a_node_whose_name_has_dots() -> None:
     changed = {"nodes": {"model_1.3B": {"stage": "make", "config": {"seed": 1}}}, "vars": {"rates": {"a.b": 1}}}
     text = document(**changed)

@@ -39,7 +39,7 @@ def test_the_lowest_priorities_among_the_long_enough(
         long = [n for n, (size, name) in enumerate(shape) if size >= length and name in subset]
         expected |= set(sorted(long, key=lambda n: ranks[n])[: wanted or None])
     assert [window.document for window in windows] == sorted(expected)
-    assert seen.documents == len(documents)
+    assert seen == len(documents)
     for window in windows:
         ids = encode(documents[window.document].text)
         assert window.ids.tolist() == ids[window.position : window.position + length]

@@ -1,9 +1,11 @@
 """Data sets of local folders, as the hub lays them out."""
 
+import gzip
 import json
 import socket
 
 import pytest
+import zstandard
 
 from lib.base.errors import TesseraError
 from lib.texts import data_sets
@@ -49,3 +51,14 @@ def test_a_folder_without_data_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(TesseraError, match="empty: no data set"):
         data_sets.load(tmp_path / "empty", "train", ["text"], tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("ending", ["zst", "gz"])
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+def test_a_compressed_file_that_is_cut_or_none_is_named(tmp_path, ending, kept):
+    lines = "\n".join(json.dumps({"text": f"{n**9}"}) for n in range(2000)).encode()
+    whole = zstandard.ZstdCompressor().compress(lines) if ending == "zst" else gzip.compress(lines)
+    file = tmp_path / f"train.jsonl.{ending}"
+    file.write_bytes(whole[: int(kept * len(whole))] or b"no such format")
+    with pytest.raises(TesseraError, match="no data set with a split 'train' that can be read"):
+        list(data_sets.rows(tmp_path, "train", [str(file)]))

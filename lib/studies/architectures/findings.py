@@ -67,5 +67,5 @@ def warnings(exposure: pd.DataFrame, rates: pd.DataFrame, trained: Rates) -> Ite
         elif abs(trained[str(model)] / matched - 1) > RATE_TOLERANCE:
             yield (
                 f"{model} was trained at {trained[str(model)]:g}, but the rule gives {short(matched)} from the table "
-                f"`rates`; set learning_rates.{model} to it and run again."
+                f"`rates`; set learning_rates.{model} (`paper`: hub_models.{model}.learning_rate) to it and run again."
             )

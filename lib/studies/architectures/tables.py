@@ -88,8 +88,8 @@ def families_table(rho_rows: Iterable[Row], trained: Rates) -> pd.DataFrame:
     the perturbations of one pair of models; the mean over all stands alone.
     """
     known = [row for row in rho_rows if row["seed"] is not None and row.get("rho_samples") is not None]
-    rows = [*known, *_over_perturbations(known)]
-    found = _compared(_pairs(rows, trained, (*SCORE, *PLACE)), "rho", (*SCORE, *PLACE))
+    pairs = list(_pairs(known, trained, (*SCORE, *PLACE)))
+    found = _compared([*pairs, *_over_perturbations(pairs)], "rho", (*SCORE, *PLACE))
     return frame(found, FAMILIES_COLUMNS, ("model", "other_model", *SCORE, *PLACE))
 
 
@@ -120,15 +120,20 @@ def _auc_row(one: Measurement) -> Row:
     }  # fmt: skip
 
 
-def _over_perturbations(rows: Sequence[Row]) -> Iterator[Row]:
-    """The mean of rho over all perturbations of a model, seed, score and estimator."""
-    groups = _grouped(rows, lambda row: (row["model"], *(row[name] for name in SCORE), row["estimator"]))
+def _over_perturbations(pairs: Sequence[tuple[Row, Row]]) -> Iterator[tuple[Row, Row]]:
+    """For every two models, seed, score and estimator the means of rho over all perturbations that both have."""
+    same = (*SCORE, "estimator")
+    groups = _grouped(pairs, lambda pair: (*(row["model"] for row in pair), *(pair[0][name] for name in same)))
     for group in groups.values():
-        yield {
-            **group[0], "kind": EVERY, "level": float("nan"), "setting": "",
-            "rho": float(np.mean([row["rho"] for row in group])),
-            "rho_samples": np.mean([row["rho_samples"] for row in group], axis=0),
-        }  # fmt: skip
+        yield tuple(map(_mean_rho, zip(*group)))
+
+
+def _mean_rho(rows: Sequence[Row]) -> Row:
+    return {
+        **rows[0], "kind": EVERY, "level": float("nan"), "setting": "",
+        "rho": float(np.mean([row["rho"] for row in rows])),
+        "rho_samples": np.mean([row["rho_samples"] for row in rows], axis=0),
+    }  # fmt: skip
 
 
 def _pairs(rows: Iterable[Row], trained: Rates, same: Sequence[str]) -> Iterator[tuple[Row, Row]]:

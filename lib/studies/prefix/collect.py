@@ -39,11 +39,11 @@ def read_attacks(root: Path, plan: Plan, leaves: list[Leaf]) -> Iterator["Attack
     """The attack on every model by every prompt length, decoding and draw, corpora pooled. Checks every checksum."""
     from lib.studies.prefix import tables
 
-    groups: dict[tuple, list[Leaf]] = {}
-    for leaf in leaves:
-        groups.setdefault(tuple(leaf.labels.get(name) for name in SAME), []).append(leaf)
+    groups: dict[tuple, dict[str, Leaf]] = {}
+    for leaf in leaves:  # of several corpora for which a model has the same prompts the first stands for all
+        groups.setdefault(tuple(leaf.labels.get(name) for name in SAME), {}).setdefault(leaf.digest, leaf)
     for group in groups.values():
-        yield tables.pool([_attack(root, plan, leaf) for leaf in group])
+        yield tables.pool([_attack(root, plan, leaf) for leaf in group.values()])
 
 
 def _attack(root: Path, plan: Plan, leaf: Leaf) -> "Attack":

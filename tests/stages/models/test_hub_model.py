@@ -1,3 +1,4 @@
+import io
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ from transformers import AutoModelForCausalLM, MambaConfig, MambaForCausalLM
 
 from jobs.models import hub_model
 from lib.base.errors import TesseraError
-from lib.models import hub, hub_fetch, loading
+from lib.models import conversion, hub, hub_fetch, loading
 from lib.models.hub import CODE, MODEL_FILES, PICKLED, HubItem
 from tests.support.hub_server import contents, list_again
 
@@ -120,6 +121,25 @@ def test_code_that_does_not_run_here_is_found_without_the_weights(with_code, tmp
         made(tmp_path / "out", hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True))
 
 
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_of_another_repository_does_not_run(with_code, tmp_path, file):
+    """It would be of whatever commit the cache has, not of the one that was named."""
+    found = json.loads((with_code / file).read_text())
+    found["auto_map"] = {"AutoConfig": "lab/other--code_of_mine.MineConfig"}
+    (with_code / file).write_text(json.dumps(found))
+    with pytest.raises(TesseraError, match=rf"{file}: auto_map names code of another repository \(lab/other\)"):
+        made(tmp_path / "out", hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True))
+
+
+def test_code_that_does_not_run_here_is_found_before_weights_are_written_anew(with_code, tmp_path):
+    pickle_weights(with_code)
+    (with_code / "code_of_mine.py").write_text("import no_such_package")
+    both = hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True, pickled_weights=True)
+    with pytest.raises(TesseraError, match="no_such_package"):
+        made(tmp_path / "out", both)
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
 def test_a_repository_with_code_that_transformers_does_not_need_runs_none(with_code, tmp_path):
     config = json.loads((with_code / "config.json").read_text())
     config |= {"model_type": "gpt_neox", "architectures": ["GPTNeoXForCausalLM"]}
@@ -163,6 +183,51 @@ def test_a_pickle_of_anything_but_tensors_is_refused_and_not_run(snapshot, tmp_p
     with pytest.raises(TesseraError, match=r"pytorch_model\.bin: not tensors alone"):
         made(tmp_path / "out", hub_model.Config("lab/tiny", COMMIT, pickled_weights=True))
     assert not (tmp_path / "harmed").exists()
+
+
+DAMAGED = {
+    "nothing": b"",
+    "no pickle": b"hello world, this is text",
+    "a list": [torch.ones(2)],
+    "a dictionary of dictionaries": {"model": {"weight": torch.ones(2)}},
+    "a number beside weights": {"step": 1, "weight": torch.ones(2)},
+}
+
+
+def stored(content, old: bool) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    target = io.BytesIO()
+    torch.save(content, target, _use_new_zipfile_serialization=not old)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_pickle_is_named(snapshot, tmp_path, content, old):
+    pickle_weights(snapshot)
+    (snapshot / "pytorch_model.bin").write_bytes(stored(content, old))
+    with pytest.raises(TesseraError, match=r"pytorch_model\.bin: not tensors alone"):
+        made(tmp_path / "out", hub_model.Config("lab/tiny", COMMIT, pickled_weights=True))
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_pickle_that_is_cut_anywhere_is_named(snapshot, tmp_path, old):
+    pickle_weights(snapshot)
+    whole = stored({"a": torch.ones(50), "b": torch.ones(2)}, old)
+    for place in range(0, len(whole) - 1, len(whole) // 40):
+        (tmp_path / "pytorch_model.bin").write_bytes(whole[:place])
+        with pytest.raises(TesseraError, match=r"pytorch_model\.bin: not tensors alone"):
+            conversion.convert(tmp_path, tmp_path / "out", pickled=True)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"d_model": 32, "n_layer": 2, "ssm_cfg": {}}',
+                                  '{"d_model": 32, "n_layer": 2, "ssm_cfg": "x", "vocab_size": 9}'])  # fmt: skip
+def test_a_configuration_that_is_none_is_named(snapshot, tmp_path, text):
+    (snapshot / "config.json").write_text(text)
+    list_again(snapshot)
+    with pytest.raises(TesseraError, match=r"config\.json: "):
+        hub_model.run(hub_model.Config("lab/tiny", COMMIT), {}, tmp_path)
 
 
 def test_pickled_shards_are_all_read(snapshot, tiny_causal_lm, tmp_path):
@@ -213,8 +278,9 @@ def test_mamba_in_its_own_format_gives_the_same_logits(snapshot, tiny_tokenizer,
 
 
 def test_other_kinds_of_mamba_are_refused(snapshot, tmp_path):
-    for odd in ({"ssm_cfg": {"layer": "Mamba2"}}, {"ssm_cfg": {}, "rms_norm": False}):
-        (snapshot / "config.json").write_text(json.dumps({"d_model": 32, "n_layer": 2, "vocab_size": 53, **odd}))
+    plain = {"d_model": 32, "n_layer": 2, "vocab_size": 53, "ssm_cfg": {}}
+    for odd in ({"ssm_cfg": {"layer": "Mamba2"}}, {"rms_norm": False}, {"d_intermediate": 64}):
+        (snapshot / "config.json").write_text(json.dumps({**plain, **odd}))
         list_again(snapshot)
         with pytest.raises(TesseraError, match="not a plain Mamba"):
             hub_model.run(hub_model.Config("lab/tiny", COMMIT), {}, tmp_path)

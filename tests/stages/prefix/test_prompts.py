@@ -10,6 +10,7 @@ import yaml
 
 from jobs.prefix import prompts
 from lib.artifacts import command
+from lib.base import config as base_config
 from lib.base import hdf5
 from lib.base.errors import TesseraError, UsageError
 from lib.models import hub_fetch, loading
@@ -194,9 +195,13 @@ def test_wrong_settings_are_refused(wrong: dict, message: str) -> None:
 def test_what_the_hub_must_hold() -> None:
     commit, file = "0" * 40, ("train/00.jsonl.zst",)
     assert prompts.hub(prompts.Config("text")) == []
-    for streaming in (True, False):
-        config = prompts.Config("hub", "a/b", commit, data_files=file, streaming=streaming)
-        assert prompts.hub(config) == [HubItem("dataset", "a/b", commit, file)]
+    config = prompts.Config("hub", "a/b", commit, data_files=file)
+    assert prompts.hub(config) == [HubItem("dataset", "a/b", commit, file)]
+
+
+def test_a_key_that_is_gone_stays_part_of_the_digest() -> None:
+    """So that prompts that were drawn while there was one are not drawn again."""
+    assert base_config.digest(base_config.science(prompts.Config("text"))) == "3453db208376"
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,17 @@ def test_the_lowest_of_several_rates_is_taken_and_none_is_nan():
     assert np.isnan(matched_rate([], [], 0.9))
 
 
+def test_means_over_perturbations_are_of_those_that_both_models_have(measured):
+    """In tables of an unfinished sweep one model may lack a perturbation."""
+    kept = [one for one in measured if (one.model, one.kind, one.level) != ("slow", "replace", 50)]
+    found = tables.families_table(rho_table.rows(kept), TRAINED)
+    found = found[(found["estimator"] == "isotonic") & (found["seed"] == 1)]
+    for _, rows in found.groupby(["model", "other_model"]):
+        every, single = rows[rows["kind"] == tables.EVERY], rows[rows["kind"] != tables.EVERY]
+        for name in ("rho", "other_rho", "difference"):
+            assert every[name].item() == pytest.approx(single[name].mean())
+
+
 def test_rates_are_those_of_the_grid_and_the_target_is_the_first_model(measured):
     found = tables.rates_table(measured, TRAINED)
     assert list(found["model"]) == ["slow"] * 3

@@ -1,6 +1,7 @@
 """Collection of the prefix attack from artifacts made by hand: checksums, parts, pooled corpora, whose repetitions."""
 
 import shutil
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -107,6 +108,14 @@ def test_tables_say_what_the_artifacts_hold_and_the_console_by_model_and_length(
     assert (places.tables(whole, "prefix_lengths") / "samples_mamba_tiny_4_greedy_0.csv").is_file()
 
 
+def test_prompts_that_several_corpora_share_are_counted_once(whole: Path, plan: Plan) -> None:
+    """As of a model of SlimPajama in prefix_subsets, where every subset of the Pile stands for SlimPajama's prompts."""
+    one = plan.leaves[0]
+    leaves = [replace(one, labels={**one.labels, "corpus": corpus}) for corpus in ("ArXiv", "Github")]
+    (read,) = prefix_collect.read_attacks(whole, plan, leaves)
+    assert len(read.document) == N
+
+
 @pytest.mark.parametrize("stage", ["generate", "score_generations"])
 def test_a_flipped_byte_is_found(root: Path, plan: Plan, stage: str) -> None:
     task = [task for task in plan.tasks.values() if task.stage == stage][-1]
@@ -141,8 +150,10 @@ def test_an_unfinished_part_leaves_its_setting_out_and_says_so(root: Path, plan:
 
 
 def test_corpora_of_one_model_and_length_are_one_attack(whole: Path, plan: Plan) -> None:
-    same = [plans.Leaf({**leaf.labels, "prompt_tokens": 4}, leaf.digest, leaf.nodes) for leaf in plan.leaves[:1] * 2]
-    (found,) = prefix_collect.read_attacks(whole, plan, same)
+    one = plan.leaves[0]
+    other = Plan(**{**vars(plan), "tasks": {**plan.tasks, "other": plan.tasks[one.digest]}})
+    leaves = [plans.Leaf({**one.labels, "corpus": digest}, digest, one.nodes) for digest in (one.digest, "other")]
+    (found,) = prefix_collect.read_attacks(whole, other, leaves)
     assert len(found.document) == 2 * N
 
 

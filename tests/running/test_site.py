@@ -1,0 +1,33 @@
+"""Cluster files that are not as they must be."""
+
+from pathlib import Path
+
+import pytest
+
+from lib.base.errors import UsageError
+from lib.running import site
+
+WRONG = {
+    "gres: 'gpu:{type}:{gpus}'": "gres: 'gpu:{type}:{gpus}' must have {gpus}, and no other braces",
+    "gres: 'gpu:{'": "gres: 'gpu:{' must have {gpus}",
+    "env: {HF_TOKEN: hf_verysecret}": "env: HF_TOKEN: a secret does not belong in a file; export it",
+    "env: {MY_API_KEY: hf_verysecret}": "env: MY_API_KEY: a secret",
+    "env: {A: [1]}": "env: A: must be a string or a number",
+    "login_node: {cpus: 2}": "login_node: missing key 'memory_gb'",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.items())
+def test_a_wrong_cluster_file_is_named_with_the_key(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        site.read(file)
+    assert f"{file}: {message}" in str(caught.value)
+    assert "verysecret" not in str(caught.value)
+
+
+def test_what_is_right_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("gres: gpu:a100:{gpus}\nenv: {TOKENIZERS_PARALLELISM: 'false'}")
+    found = site.read(tmp_path / "mine.yaml")
+    assert (found.gres, found.env) == ("gpu:a100:{gpus}", {"TOKENIZERS_PARALLELISM": "false"})

@@ -131,7 +131,7 @@ def test_a_finetuned_model_that_is_gone_costs_its_training_curve_only(root, plan
 def test_a_sweep_of_sweeps_collects_each_of_them(plan, tmp_path, monkeypatch) -> None:
     collected = []
     monkeypatch.setattr(mosaic_collect, "run", lambda root, part, console: collected.append(part.name))
-    union = Plan("both", "smoke", "", "", plan.tasks, plan.leaves * 2, (plan, replace(plan, name="other")))
+    union = Plan("both", "smoke", "", "", plan.tasks, plan.leaves * 2, parts=(plan, replace(plan, name="other")))
     collect.run(tmp_path, union, Console(quiet=True))
     assert collected == [plan.name, "other"]
 
@@ -146,7 +146,7 @@ def test_a_sweep_without_anything_finished_does_not_hold_up_the_others(plan, tmp
 
     monkeypatch.setattr(mosaic_collect, "run", run)
     empty, bare = replace(plan, name="empty"), replace(plan, name="bare")
-    union = Plan("both", "smoke", "", "", plan.tasks, plan.leaves * 2, (empty, plan))
+    union = Plan("both", "smoke", "", "", plan.tasks, plan.leaves * 2, parts=(empty, plan))
     collect.run(tmp_path, union, Console())
     assert collected == [plan.name]
     assert "empty: nothing to collect" in capsys.readouterr().out

@@ -44,11 +44,16 @@ PUBLISHED = {
     "targets": {"buckets": (100, 1000, 10000), "tolerance": 0.01, "n_per_bucket": 100, "min_unique_tokens": 50},
     "near_duplicates": {"length": 100, "max_distance": 50},
 }  # fmt: skip
-NODES = {"reference_scores": {"bos": ""}, "pretrained_scores": {"bos_policy": "none"}}
+NODES = {
+    "injected_scramble": {"order": "random"},
+    "reference_scores": {"bos": ""},
+    "pretrained_scores": {"bos_policy": "none"},
+}
 # What `corrected` changes, and nothing else: node or stage -> keys.
 CORRECTED = {
     "canaries": {"top_k": 0, "top_p": 1.0},
     "inject": {"edges": "space", "order": "random"},
+    "injected_scramble": {"edges": "space"},
     "finetune": {"scoring_bos_policy": "tokenizer", "unlabelled": "padding"},
     "membership": {"bos_policy": "tokenizer", "trained_bos": "same"},
     "extraction": {"bos_policy": "tokenizer", "trained_bos": "same"},

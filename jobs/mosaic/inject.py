@@ -71,6 +71,10 @@ class Config:
         """Raise ValueError for counts that are too small, and for a separator that is not whitespace."""
         at_least(0, copies=self.copies, seed=self.seed, scatter_ngram=self.scatter_ngram)
         at_least(1, sequence_tokens=self.sequence_tokens)
+        if self.scatter_ngram and self.order == "original_first":
+            raise ValueError(
+                "order: original_first would leave the pieces of scatter_ngram in their order; take random"
+            )
         self.around()
 
     def around(self) -> injection.Edges:

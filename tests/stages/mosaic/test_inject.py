@@ -194,3 +194,15 @@ def test_scattering_wants_room_and_no_duplicates(inputs: dict[str, Path], tmp_pa
         make(tmp_path, {**inputs, "duplicates": inputs["books"] / "duplicates.h5"}, scatter_ngram=1)
     with pytest.raises(ValueError, match="scatter_ngram is -1; it must be at least 0"):
         inject.Config(scatter_ngram=-1)
+
+
+def test_the_original_may_come_first_and_its_variations_in_their_order(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """As published; and pieces of a scattered copy stay in any order there."""
+    given = {**inputs, "duplicates": inputs["books"] / "duplicates.h5"}
+    path = make(tmp_path / "first", given, copies=4, order="original_first", edges="glued", slots="anew")
+    starts = hdf5.read(path, "spans")[:, :, 0].astype(int)
+    assert (np.diff(starts, axis=1) > 0).all()
+    random = hdf5.read(make(tmp_path / "random", given, copies=4), "spans")[:, :, 0].astype(int)
+    assert not (np.diff(random, axis=1) > 0).all()
+    with pytest.raises(ValueError, match="original_first would leave the pieces"):
+        inject.Config(scatter_ngram=2, order="original_first")

@@ -119,3 +119,18 @@ def test_the_profile_corrected_changes_what_it_says_and_nothing_else(name: str) 
             before, after = (plan.tasks[leaf.nodes[node]] for plan, leaf in ((paper, one), (corrected, other)))
             changed = {key: value for key, value in after.config.items() if value != before.config[key]}
             assert changed == CORRECTED.get(node, CORRECTED.get(after.stage, {})), node
+
+
+@pytest.mark.parametrize("name", ["prefix_sizes", "prefix_lengths", "prefix_subsets", "prefix_draws"])
+def test_every_task_of_the_prefix_attack_has_the_published_settings(name: str) -> None:
+    """Float32, 50 tokens to continue with, and sampling as `generate` does it beside greedy decoding."""
+    plan = planned(name, "paper")
+    generated = [task.config for task in plan.tasks.values() if task.stage == "generate"]
+    decoded = [config["decoding"] for config in generated]
+    decodings = {(how["kind"], how["temperature"], how["top_k"], how["top_p"]) for how in decoded}
+    assert decodings == {("greedy", 1.0, 0, 1.0), ("sample", 1.0, 50, 1.0)}
+    assert {config["dtype"] for config in generated} == {"float32"}
+    prompts = [task.config for task in plan.tasks.values() if task.stage == "prompts"]
+    assert {(config["n_prompts"], config["suffix_tokens"]) for config in prompts} == {(10_000, 50)}
+    seeds = {config["seed"] for config in prompts}
+    assert seeds == ({33, 36, 53, 63, 66} if name == "prefix_draws" else {33})

@@ -12,15 +12,17 @@ import numpy as np
 import pandas as pd
 
 from lib.reporting.frames import frame
-from lib.statistics import intervals, significance
+from lib.studies.mosaic import paired
 from lib.studies.mosaic.auc_table import samples_interval
 from lib.studies.mosaic.measurements import Measurement
+from lib.studies.mosaic.paired import Row
 from lib.studies.mosaic.words import EXACT
 
 RATE = "learning_rate="  # how the setting of a tried rate begins
 EVERY = "all"  # the kind of rows that are means over all perturbations
 SCORE = ("seed", "attack", "variant")
-PLACE = ("kind", "level", "setting", "estimator")
+ONE_PERTURBATION = ("kind", "level", "setting")
+PLACE = (*ONE_PERTURBATION, "estimator")
 DIFFERENCE = ("difference", "low", "high", "p_value", "p_holm", "seeds_low", "seeds_high")
 RATES_COLUMNS = (
     "model", *SCORE, "nu_max", "learning_rate", "auc", "auc_low", "auc_high", "target_auc", "matched_rate",
@@ -30,7 +32,6 @@ EXPOSURE_COLUMNS = (
 )  # fmt: skip
 FAMILIES_COLUMNS = ("model", "other_model", *SCORE, *PLACE, "n_seeds", "rho", "other_rho", *DIFFERENCE)
 
-Row = Mapping[str, Any]
 Rates = Mapping[str, float]  # model -> the rate it was trained with; the others are compared with the first
 
 
@@ -40,12 +41,12 @@ def rates_table(measured: Iterable[Measurement], trained: Rates) -> pd.DataFrame
     target_auc: that of the first model at its own rate, same seed and score; matched_rate: where the model would have
     it (see `matched_rate`), empty if at none of the tried rates.
     """
-    exact = [one for one in measured if one.kind == EXACT and one.level == _largest(measured)]
+    exact = _after_most_copies(measured)
     first = next(iter(trained))
     target = {_score(one): one.auc for one in exact if one.model == first and not one.setting}
     tried = [one for one in exact if one.setting.startswith(RATE) and _score(one) in target]
     rows = []
-    for (_, score), group in _grouped(tried, lambda one: (one.model, _score(one))).items():
+    for (_, score), group in paired.grouped_by(tried, lambda one: (one.model, _score(one))).items():
         group.sort(key=_rate)
         found = matched_rate([_rate(one) for one in group], [one.auc for one in group], target[score])
         rows += [_rates_row(one, target[score], found) for one in group]
@@ -71,8 +72,7 @@ def exposure_table(measured: Iterable[Measurement], trained: Rates) -> pd.DataFr
 
     `seed` is empty in means over the seeds that both have.
     """
-    last = [_auc_row(one) for one in measured if one.kind == EXACT and one.level == _largest(measured)]
-    rows = [row for row in last if row["model"] in trained and not row["setting"]]
+    rows = [_auc_row(one) for one in _after_most_copies(measured) if one.model in trained and not one.setting]
     pairs = [
         (one, other) for one, other in _pairs(rows, trained, (*SCORE, "level")) if other["model"] == next(iter(trained))
     ]
@@ -93,8 +93,10 @@ def families_table(rho_rows: Iterable[Row], trained: Rates) -> pd.DataFrame:
     return frame(found, FAMILIES_COLUMNS, ("model", "other_model", *SCORE, *PLACE))
 
 
-def _largest(measured: Iterable[Measurement]) -> float:
-    return max(one.level for one in measured if one.kind == EXACT)
+def _after_most_copies(measured: Iterable[Measurement]) -> list[Measurement]:
+    exact = [one for one in measured if one.kind == EXACT]
+    most = max(one.level for one in exact)
+    return [one for one in exact if one.level == most]
 
 
 def _score(one: Measurement) -> tuple[int, str, str]:
@@ -115,7 +117,7 @@ def _rates_row(one: Measurement, target: float, matched: float) -> Row:
 
 def _auc_row(one: Measurement) -> Row:
     return {
-        "model": one.model, **dict(zip(SCORE, _score(one))), "level": int(one.level), "setting": one.setting,
+        "model": one.model, **dict(zip(SCORE, _score(one))), "level": int(one.level),
         "auc": one.auc, "auc_samples": one.samples,
     }  # fmt: skip
 
@@ -123,14 +125,14 @@ def _auc_row(one: Measurement) -> Row:
 def _over_perturbations(pairs: Sequence[tuple[Row, Row]]) -> Iterator[tuple[Row, Row]]:
     """For every two models, seed, score and estimator the means of rho over all perturbations that both have."""
     same = (*SCORE, "estimator")
-    groups = _grouped(pairs, lambda pair: (*(row["model"] for row in pair), *(pair[0][name] for name in same)))
+    groups = paired.grouped_by(pairs, lambda pair: (*(row["model"] for row in pair), *(pair[0][name] for name in same)))
     for group in groups.values():
         yield tuple(map(_mean_rho, zip(*group)))
 
 
 def _mean_rho(rows: Sequence[Row]) -> Row:
     return {
-        **rows[0], "kind": EVERY, "level": float("nan"), "setting": "",
+        **rows[0], "kind": EVERY, "level": None, "setting": "",
         "rho": float(np.mean([row["rho"] for row in rows])),
         "rho_samples": np.mean([row["rho_samples"] for row in rows], axis=0),
     }  # fmt: skip
@@ -139,7 +141,7 @@ def _mean_rho(rows: Sequence[Row]) -> Row:
 def _pairs(rows: Iterable[Row], trained: Rates, same: Sequence[str]) -> Iterator[tuple[Row, Row]]:
     """Two models at the same place, the later one of `trained` first."""
     order = list(trained)
-    for group in _grouped(rows, lambda row: tuple(str(row[name]) for name in same)).values():
+    for group in paired.grouped(rows, same).values():
         group.sort(key=lambda row: order.index(row["model"]))
         yield from ((other, one) for one, other in itertools.combinations(group, 2))
 
@@ -147,48 +149,17 @@ def _pairs(rows: Iterable[Row], trained: Rates, same: Sequence[str]) -> Iterator
 def _compared(pairs: Iterable[tuple[Row, Row]], value: str, place: Sequence[str]) -> list[dict[str, Any]]:
     """A row for each pair, and for its mean over seeds; p-values are corrected within a pair of models and a score."""
     rows = [_pair_row(one, other, value) for one, other in pairs]
-    unseeded = [name for name in ("model", "other_model", *place) if name != "seed"]
-    groups = _grouped(rows, lambda row: tuple(str(row[name]) for name in unseeded))
-    found = [*rows, *(_mean_row(group, value) for group in groups.values())]
-    families = _grouped(found, lambda row: tuple(str(row.get(name)) for name in _FAMILY if name in row))
-    for family in families.values():
-        _correct([row for row in family if row.get("kind") != EVERY])
+    key = ("model", "other_model", *place)
+    found = [*rows, *paired.means(rows, key, (value, f"other_{value}", "difference"))]
+    paired.correct(
+        [row for row in found if row.get("kind") != EVERY], [name for name in key if name not in ONE_PERTURBATION]
+    )
     return found
 
 
-_FAMILY = ("model", "other_model", *SCORE, "estimator")
-
-
-def _correct(rows: Sequence[dict[str, Any]]) -> None:
-    for row, corrected in zip(rows, significance.holm([row["p_value"] for row in rows])):
-        row["p_holm"] = float(corrected)
-
-
 def _pair_row(one: Row, other: Row, value: str) -> dict[str, Any]:
-    samples = one[f"{value}_samples"] - other[f"{value}_samples"]
+    samples = paired.difference(one[f"{value}_samples"], other[f"{value}_samples"])
     return {
         **one, "other_model": other["model"], f"other_{value}": other[value], "n_seeds": 1,
-        "difference": one[value] - other[value], **_over_canaries(samples),
+        "difference": one[value] - other[value], **samples,
     }  # fmt: skip
-
-
-def _mean_row(rows: Sequence[Row], value: str) -> dict[str, Any]:
-    low, high = intervals.seeds_interval([row["difference"] for row in rows])
-    names = (value, f"other_{value}", "difference")
-    return {
-        **rows[0], "seed": None, "n_seeds": len(rows), "seeds_low": low, "seeds_high": high,
-        **{name: float(np.mean([row[name] for row in rows])) for name in names},
-        **_over_canaries(np.mean([row["samples"] for row in rows], axis=0)),
-    }  # fmt: skip
-
-
-def _over_canaries(samples: np.ndarray) -> dict[str, Any]:
-    low, high = intervals.interval(samples)
-    return {"samples": samples, "low": low, "high": high, "p_value": significance.bootstrap_p_value(samples)}
-
-
-def _grouped(items: Iterable[Any], key: Any) -> dict[Any, list[Any]]:
-    groups: dict[Any, list[Any]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from lib.reporting import frames
-from lib.statistics import significance
 from lib.studies.mosaic import paired
 from lib.studies.mosaic.paired import Row
 from lib.studies.mosaic.words import ordered_settings
@@ -38,10 +37,7 @@ def make(rho_rows: Iterable[Row]) -> pd.DataFrame:
     known = [row for row in rho_rows if "rho" in row and row["seed"] is not None]
     pairs = [_seed_row(one, other) for one, other in _pairs(known)]
     found = [*pairs, *paired.means(pairs, KEY, VALUES)]
-    for family in paired.grouped(found, FAMILY).values():
-        tested = [row for row in family if not np.isnan(row["p_value"])]
-        for row, corrected in zip(tested, significance.holm([row["p_value"] for row in tested])):
-            row["p_holm"] = float(corrected)
+    paired.correct(found, FAMILY)
     return frames.frame(found, COLUMNS, KEY)
 
 

@@ -1,6 +1,6 @@
 """Differences of two settings over the same bootstrap draws: of one seed, and their means over seeds."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,17 @@ from lib.statistics import intervals, significance
 Row = Mapping[str, Any]
 
 
+def grouped_by(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+    """The items by their key, in the order of their first ones."""
+    groups: dict[Any, list[Any]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
 def grouped(rows: Iterable[Row], names: Sequence[str]) -> dict[tuple[Any, ...], list[Any]]:
     """The rows by their values of `names`, in the order of their first ones."""
-    groups: dict[tuple[Any, ...], list[Any]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in names), []).append(row)
-    return groups
+    return grouped_by(rows, lambda row: tuple(row[name] for name in names))
 
 
 def difference(one: np.ndarray | None, other: np.ndarray | None) -> dict[str, Any]:
@@ -36,6 +41,13 @@ def means(rows: Sequence[Row], key: Sequence[str], values: Sequence[str]) -> Ite
         found = {name: float(np.mean([row[name] for row in group])) for name in values}
         over_seeds = {"seed": None, "n_seeds": len(group), "seeds_low": low, "seeds_high": high}
         yield {**group[0], **found, **over_seeds, **_over_canaries(mean)}
+
+
+def correct(rows: Iterable[dict[str, Any]], family: Sequence[str]) -> None:
+    """Add p_holm to the rows that have a p_value: corrected within the rows that share their values of `family`."""
+    for tested in grouped((row for row in rows if not np.isnan(row["p_value"])), family).values():
+        for row, corrected in zip(tested, significance.holm([row["p_value"] for row in tested])):
+            row["p_holm"] = float(corrected)
 
 
 def _over_canaries(samples: np.ndarray | None) -> dict[str, Any]:

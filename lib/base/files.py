@@ -31,3 +31,8 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def existing(folder: Path) -> Path:
+    """The folder if it exists, else the nearest one above it that does."""
+    return next(place for place in (folder, *folder.parents) if place.exists())

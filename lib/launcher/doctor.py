@@ -13,11 +13,12 @@ from rich.console import Console
 
 from lib.base import places
 from lib.base.errors import TesseraError
+from lib.base.files import existing
 from lib.launcher import costs
 from lib.launcher.sweep import Sweep
 from lib.plans.plan import Plan
 from lib.plans.resources import Resources
-from lib.running import runner, slurm
+from lib.running import quota, runner, slurm
 from lib.running.site import Cluster
 
 FREE_GB = 5.0  # without a sweep
@@ -67,10 +68,9 @@ def _python() -> Iterator[Finding]:
 
 
 def _disk(root: Path) -> Iterator[Finding]:
-    place = next(folder for folder in (root, *root.parents) if folder.exists())
-    free = shutil.disk_usage(place).free / 1e9
-    level = "ok" if free >= FREE_GB else "fail"
-    yield Finding(level, f"{free:.0f} GB free at {place}", f"free {FREE_GB:.0f} GB there, or set OUTPUTS=")
+    left = quota.left(root, None)
+    level = "ok" if left.gb >= FREE_GB else "fail"
+    yield Finding(level, f"{left.gb:.0f} GB {left.where}", f"free {FREE_GB:.0f} GB there, or set OUTPUTS=")
 
 
 def _disk_of(sweep: Sweep) -> Iterator[Finding]:
@@ -86,7 +86,7 @@ def _disk_of(sweep: Sweep) -> Iterator[Finding]:
 
 
 def _writable(root: Path) -> Iterator[Finding]:
-    place = next(folder for folder in (root, *root.parents) if folder.exists())
+    place = existing(root)
     writable = os.access(place, os.W_OK)
     yield Finding("ok" if writable else "fail", f"write access to {place}", "set OUTPUTS= to a writable folder")
 

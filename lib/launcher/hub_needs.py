@@ -9,6 +9,7 @@ from rich.console import Console
 from lib.artifacts import stage
 from lib.base import config
 from lib.base.errors import TesseraError
+from lib.base.files import existing
 from lib.models import hub, hub_fetch
 from lib.models.hub import HubItem
 from lib.plans.plan import Plan, Task
@@ -84,7 +85,7 @@ def _asked(several: list[HubItem]) -> Missing | None:
 def _check_room(found: Mapping[HubItem, Mapping[str, int]], console: Console) -> None:
     """Print what will be downloaded. Raises TesseraError if it does not fit on the cache's disk."""
     size = sum(sum(files.values()) for files in found.values())
-    place = next(folder for folder in (hub.cache(), *hub.cache().parents) if folder.exists())
+    place = existing(hub.cache())
     free = shutil.disk_usage(place).free
     if not size:
         console.print(f"the hub cache has all {len(found)} models and data sets of the sweep", highlight=False)

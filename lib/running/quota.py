@@ -5,6 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.base.files import existing
+
 
 @dataclass(frozen=True)
 class Left:
@@ -16,7 +18,7 @@ class Left:
 
 def left(root: Path, quota_gb: float | None) -> Left:
     """What the file system of `root`, or the quota for everything below it, leaves; the less of both."""
-    place = next(folder for folder in (root, *root.parents) if folder.exists())
+    place = existing(root)
     free = Left(shutil.disk_usage(place).free / 1e9, f"free at {place}")
     if quota_gb is None:
         return free

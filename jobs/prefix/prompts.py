@@ -117,12 +117,9 @@ class Config:
 
 def hub(config: Config) -> "list[HubItem]":
     """What must be in the hub cache before the task runs."""
-    from lib.models.hub import HubItem
+    from lib.models.hub import data_set
 
-    if config.source != "hub" or Path(config.repo).is_dir():
-        return []
-    patterns = config.data_files or data_sets.files_of_split(config.split)
-    return [HubItem("dataset", config.repo, config.revision, patterns)]
+    return data_set(config.repo, config.revision, config.split, config.data_files) if config.source == "hub" else []
 
 
 def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -213,13 +210,9 @@ def _files(config: Config, given: Path) -> Iterator[SourceDocument]:
 
 
 def _hub(config: Config, given: None) -> Iterator[SourceDocument]:
-    from lib.models.hub import files, local_snapshot
+    from lib.models.hub import opened
 
-    items = hub(config)
-    if items:
-        folder, chosen = local_snapshot(items[0]), data_sets.spelled_out(files(items[0]))
-    else:
-        folder, chosen = Path(config.repo).resolve(), config.data_files
+    folder, chosen = opened(hub(config), config.repo, config.data_files)
     for row in data_sets.rows(folder, config.split, chosen):
         subset = data_sets.column(row, config.subset_column, str(folder)) if config.subset_column else config.subset
         yield SourceDocument(data_sets.column(row, config.text_column, str(folder)), subset)

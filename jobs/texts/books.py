@@ -88,12 +88,9 @@ class Config:
 
 def hub(config: Config) -> "list[HubItem]":
     """What must be in the hub cache before the task runs."""
-    from lib.models.hub import HubItem
+    from lib.models.hub import data_set
 
-    if config.source != "hub" or Path(config.repo).is_dir():
-        return []
-    patterns = config.data_files or data_sets.files_of_split(config.split)
-    return [HubItem("dataset", config.repo, config.revision, patterns)]
+    return data_set(config.repo, config.revision, config.split, config.data_files) if config.source == "hub" else []
 
 
 def pin(config: Config) -> Config:
@@ -204,13 +201,9 @@ def _library(config: Config, inputs: dict[str, Path], out: Path):
 
 @contextmanager
 def _hub_library(config: Config, out: Path):
-    from lib.models.hub import files, local_snapshot
+    from lib.models.hub import opened
 
-    items = hub(config)
-    if items:
-        folder, chosen = local_snapshot(items[0]), data_sets.spelled_out(files(items[0]))
-    else:
-        folder, chosen = Path(config.repo).resolve(), config.data_files
+    folder, chosen = opened(hub(config), config.repo, config.data_files)
     scratch = places.private(out / "arrow", "books")
     try:
         rows = data_sets.load(folder, config.split, (config.text_column, config.name_column), scratch, chosen)

@@ -2,10 +2,11 @@
 them are there. Nothing here uses the network; `hub_fetch` does.
 """
 
+import glob
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from lib.base.errors import TesseraError
 # Pickled weights (*.bin), other frameworks' weights and examples stay on the hub.
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 CODE, PICKLED = ("*.py",), ("pytorch_model*.bin",)  # what a model needs as well that asks for it
+SEPARATORS = "[-._ 0-9/]"  # around the name of a split in a path
 REMEDY = (
     "fetch it where the hub can be reached (make fetch-<sweep>, or launch.py fetch), or set HF_HOME to the cache that "
     "has it"
@@ -87,6 +89,28 @@ def files(item: HubItem) -> list[Path]:
     """The files of `item` in the hub cache, sorted by name. Raises TesseraError unless all are there."""
     folder, listed = local_snapshot(item), listing(item)
     return [folder / name for name in item.wanted(listed or ())]
+
+
+def data_set(repo: str, revision: str, split: str, data_files: tuple[str, ...]) -> list[HubItem]:
+    """What the hub must give of a split of a data set: nothing if `repo` is a local folder.
+
+    data_files: patterns of its files; without them those whose path has the split's name, as the library `datasets`
+    finds it: `train-00000-of-00002.parquet`, `data/train/a.parquet`.
+    """
+    if Path(repo).is_dir():
+        return []
+    named = (f"{split}{SEPARATORS}*", f"*{SEPARATORS}{split}{SEPARATORS}*")
+    return [HubItem("dataset", repo, revision, data_files or named)]
+
+
+def opened(items: Sequence[HubItem], repo: str, data_files: Sequence[str]) -> tuple[Path, Sequence[str]]:
+    """The folder of a `data_set`, and patterns of the files to read in it; those of the hub match its files alone.
+
+    Raises TesseraError unless all of them are in the cache.
+    """
+    if not items:
+        return Path(repo).resolve(), data_files
+    return local_snapshot(items[0]), [glob.escape(str(file)) for file in files(items[0])]
 
 
 def is_cached(item: HubItem) -> bool:

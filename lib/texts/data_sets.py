@@ -3,26 +3,13 @@
 Everything is read offline.
 """
 
-import glob
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lib.base.errors import TesseraError
-
-SEPARATORS = "[-._ 0-9/]"  # around the name of a split in a path, as the library `datasets` finds splits
-
-
-def files_of_split(split: str) -> tuple[str, ...]:
-    """Patterns of the hub for the files of a split: `train-00000-of-00002.parquet`, `data/train/a.parquet`."""
-    return (f"{split}{SEPARATORS}*", f"*{SEPARATORS}{split}{SEPARATORS}*")
-
-
-def spelled_out(files: Iterable[Path]) -> list[str]:
-    """Patterns that match these files alone."""
-    return [glob.escape(str(file)) for file in files]
 
 
 def rows(folder: Path, split: str, data_files: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:

@@ -7,8 +7,7 @@ from transformers import MambaConfig, MambaForCausalLM
 from transformers.models.mamba.modeling_mamba import MambaMixer
 
 from lib.models import mamba_scan
-
-LENGTH = 21
+from tests.support.scans import LENGTH, ids, stock_and_fast
 
 
 def models(dtype=torch.float64, **changes):
@@ -16,16 +15,7 @@ def models(dtype=torch.float64, **changes):
     torch.manual_seed(0)
     sizes = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "state_size": 4}
     stock = MambaForCausalLM(MambaConfig(**{**sizes, **changes})).to(dtype).eval()
-    with torch.no_grad():  # biases start at zero, where errors in them do not show
-        for parameter in stock.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    fast = copy.deepcopy(stock)
-    assert mamba_scan.use_fast_scan(fast) == 2
-    return stock, fast
-
-
-def ids(rows=3, length=LENGTH):
-    return torch.randint(1, 50, (rows, length), generator=torch.Generator().manual_seed(1))
+    return stock_and_fast(stock, mamba_scan.use_fast_scan, 2)
 
 
 @pytest.fixture(params=[True, False], ids=["with gradients", "without"])

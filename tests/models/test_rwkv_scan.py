@@ -1,7 +1,5 @@
 """RWKV-4 without a loop over time, against transformers' loop, a sum term by term, and finite differences."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -13,25 +11,14 @@ from transformers.models.rwkv import modeling_rwkv
 from lib.models import loading, rwkv_scan
 from lib.models.rwkv_scan import wkv
 from lib.tokens import train_bpe
-
-LENGTH = 21
+from tests.support.scans import LENGTH, ids, stock_and_fast
 
 
 def models(**changes):
     """transformers' own model, and the same weights with the parallel scan."""
     torch.manual_seed(0)
     sizes = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 3, "context_length": 64, "rescale_every": 0}
-    stock = RwkvForCausalLM(RwkvConfig(**{**sizes, **changes})).eval()
-    with torch.no_grad():
-        for parameter in stock.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    fast = copy.deepcopy(stock)
-    assert rwkv_scan.use_parallel_scan(fast) == 3
-    return stock, fast
-
-
-def ids(rows=3, length=LENGTH):
-    return torch.randint(1, 50, (rows, length), generator=torch.Generator().manual_seed(1))
+    return stock_and_fast(RwkvForCausalLM(RwkvConfig(**{**sizes, **changes})).eval(), rwkv_scan.use_parallel_scan, 3)
 
 
 def arguments(rows=2, length=7, channels=3, seed=0, scale=1.0, dtype=torch.float64):

@@ -47,12 +47,13 @@ def submit(arguments: Namespace, console: Console) -> int:
     if not arguments.controller:
         console.print(printing.headline(sweep.plan, sweep.site))
         sweep = sweep if arguments.no_fetch else _fetch(arguments, sweep, console)
-        done = sweep.done()
+    done = sweep.done()
+    if not arguments.controller:
         console.print(printing.plan_table(sweep.plan, done))
         for line in costs.dropped(sweep.root, sweep.plan, done):
             console.print(line, highlight=False)
         printing.print_foreseen(sweep.plan, console)
-    hub_needs.check(sweep.plan, sweep.done(), fetch_command(arguments, sweep))
+    hub_needs.check(sweep.plan, done, fetch_command(arguments, sweep))
     if sweep.site:
         return _submit_to_slurm(arguments, sweep, console)
     return _run_here(arguments, sweep, console)

@@ -91,6 +91,11 @@ class Config:
             raise ValueError(f"max_jaccard is {self.max_jaccard}; it must be above 0 and at most 1")
         self.decoding()
 
+    @property
+    def most_tokens(self) -> int:
+        """The most tokens of the reference model that a text may take."""
+        return self.sampled_tokens or 2 * self.length
+
     def decoding(self) -> Decoding:
         """How texts are sampled. Raises ValueError for settings out of range."""
         return Decoding("sample", self.temperature, self.top_k, self.top_p)
@@ -104,10 +109,9 @@ def facts(config: Config, given: Given) -> Facts:
 def work(config: Config, given: Given) -> Work:
     """The sampled texts, with those that are rejected; a batch ends when its longest text has enough tokens."""
     model, precision = given["reference"].size, PRECISIONS[config.dtype]
-    longest = config.sampled_tokens or 2 * config.length
     return Work(
-        phases=costs.continuing(model, DRAWS * config.n, config.batch_size, 1, longest, precision),
-        gpu=costs.continuing_memory(model, config.batch_size, longest, precision),
+        phases=costs.continuing(model, DRAWS * config.n, config.batch_size, 1, config.most_tokens, precision),
+        gpu=costs.continuing_memory(model, config.batch_size, config.most_tokens, precision),
         loaded=costs.weights(model, precision),
     )
 
@@ -142,11 +146,12 @@ def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[
         ends = special_ids(tokenizer)
         never = never[~np.isin(never, list(ends))]
     finished = _finished(config, tokenizer, target, ends)
-    n_tokens = config.sampled_tokens or 2 * config.length
 
     def draw(indices: range) -> list[str | None]:
         keys = np.array([key(config.seed, f"canary {config.role}", index) for index in indices], dtype=np.int64)
-        rows = sampling.sample(model, [start], n_tokens, keys, config.decoding(), suppress=never, enough=finished)
+        rows = sampling.sample(
+            model, [start], config.most_tokens, keys, config.decoding(), suppress=never, enough=finished
+        )
         return [decode(tokenizer, row) if ends.isdisjoint(row) else None for row in rows]
 
     return draw

@@ -2,7 +2,7 @@
 
 A copy goes between two words, directly behind the first, with a separator on both sides: without the one behind
 it, "in" + "to be" would train "into". The whitespace of the document stays where it was, behind the copy. The published
-experiment puts it behind the space before a word, with nothing between copy and word; EDGES has that way as well.
+experiment puts it behind the space before a word, with nothing between copy and word; `edges` has that way as well.
 """
 
 import re

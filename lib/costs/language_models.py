@@ -12,9 +12,7 @@ from lib.costs.work import SIZES, Phase
 
 ACTIVATIONS = 34  # bytes a token and number of width that a layer keeps for the pass back, in 16 bits; and
 MATRICES = 5  # for each pair of tokens and head (Korthikanti et al., arXiv 2205.05198, section 4)
-EAGER_PASSES = (
-    7  # times that a matrix of attention is read or written in a pass forward, in fp32, where it is written out
-)
+EAGER_PASSES = 7  # a matrix of attention that is written out is read or written so often in a pass forward, in fp32
 LOGIT_COPIES = 3  # of the logits in fp32: themselves, their logarithms, their gradient
 LOWER_CASE = 1.5  # tokens of a text in lower case to those of the text: an assumption
 WORKSPACE = 1.5e9  # bytes that PyTorch, cuBLAS and the allocator's gaps take

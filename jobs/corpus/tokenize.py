@@ -113,7 +113,7 @@ def _write(config: Config, files: Listing, index: int, encoder: "Encoder", origi
     dtype = chunks.token_dtype(encoder.original.vocab_size)
     listing.check_unchanged(files, index)
     texts = text_files.documents(files.files[index], config.text_key or files.text_key)
-    with hdf5.create(block) as file:
+    with blocks.create(block) as file:
         hdf5.write(file, "original", np.array([original], "u1"))
         _append(file, np.zeros(0, dtype), np.zeros(0))  # a file without documents has empty datasets
         for first, batch in encoders.batches(texts, config.batch_characters):

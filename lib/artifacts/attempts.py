@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from lib.artifacts import checkpoints, store
-from lib.base import places
+from lib.base import blocks, places
 
 PACKAGES = ("numpy", "h5py", "torch", "transformers", "deepspeed", "tokenizers", "submitit")
+SET_BACK = "set back"  # an outcome that is no failure: something that the task reads has to be made again
 ROOT = places.ROOT
 
 
@@ -48,30 +49,36 @@ def begin(directory: Path, number: int | None, campaign: str | None = None) -> d
     return record
 
 
-def end(directory: Path, record: dict[str, Any], seconds: float, error: BaseException | None) -> None:
-    """Complete the record of an attempt."""
+def end(
+    directory: Path, record: dict[str, Any], seconds: float, error: BaseException | None, set_back: bool = False
+) -> None:
+    """Complete the record of an attempt. set_back: it ended because something it reads has to be made again."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     outcome: dict[str, Any] = {"outcome": "done"}
     if error:
-        outcome = {"outcome": "failed", "error": redact(describe(error)), "reported_by_stage": True}
+        outcome = {**_failed(redact(describe(error)), set_back), "reported_by_stage": True}
     record = {**record, **outcome, "seconds": round(seconds, 3), "peak_memory_mb": round(peak), **_device()}
     store.write_json(places.attempt(directory, record["number"], "json"), record)
 
 
-def close(directory: Path, number: int, error: str, reported_by_stage: bool = False) -> None:
+def _failed(error: str, set_back: bool) -> dict[str, Any]:
+    return {"outcome": SET_BACK if set_back else "failed", "error": error}
+
+
+def close(directory: Path, number: int, error: str, reported_by_stage: bool = False, set_back: bool = False) -> None:
     """Complete the record of an attempt whose stage could not do so itself."""
     file = places.attempt(directory, number, "json")
     record = json.loads(file.read_bytes())
     if record["outcome"] == "running":
-        failed = {"outcome": "failed", "error": error, "reported_by_stage": reported_by_stage}
+        failed = {**_failed(error, set_back), "reported_by_stage": reported_by_stage}
         store.write_json(file, {**record, **failed})
 
 
-def close_last(directory: Path, error: str) -> None:
+def close_last(directory: Path, error: str, set_back: bool = False) -> None:
     """Complete the record of the running attempt, on behalf of a rank that does not keep it."""
     running = [record for record in read(directory) if record["outcome"] == "running"]
     if running:
-        close(directory, running[-1]["number"], redact(error), reported_by_stage=True)
+        close(directory, running[-1]["number"], redact(error), reported_by_stage=True, set_back=set_back)
 
 
 def close_killed(directory: Path) -> None:
@@ -98,11 +105,15 @@ def reported_by_stage(record: dict[str, Any]) -> bool:
     return bool(record.get("reported_by_stage", record.get("told")))
 
 
+def waits(directory: Path) -> bool:
+    """Whether the last attempt did not fail: it was done, or set back, and the task has to run again."""
+    records = read(directory)
+    return bool(records) and records[-1]["outcome"] in ("done", SET_BACK)
+
+
 def progress(directory: Path) -> int:
     """How far an unfinished artifact has got: the step of its last complete checkpoint, or the number of its blocks."""
-    blocks = (directory / places.BLOCKS).glob("*.h5")
-    count = sum(not block.name.startswith(places.PRIVATE) for block in blocks)
-    return count + checkpoints.last_step(directory / places.CHECKPOINTS)
+    return len(blocks.names(directory / places.BLOCKS)) + checkpoints.last_step(directory / places.CHECKPOINTS)
 
 
 def describe(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lib.artifacts import store
+from lib.artifacts import attempts, store
 from lib.base import places
 from lib.base.errors import TesseraError
 from lib.plans import finished
@@ -136,14 +136,17 @@ def _memory_gb(resources: Resources) -> float:
 def _finish(state: _Run, digest: str, console: Console) -> None:
     task = state.plan.tasks[digest]
     del state.running[digest]
-    if store.is_done(finished.directory(state.root, task), digest):
+    if finished.is_done(state.root, state.plan.tasks, task):
         state.found.states[digest] = DONE
-        return
-    if lost := _dropped(state, task.needs()):
-        state.found.states.update(dict.fromkeys(lost, WAITING))
-        console.print(f"weights that {task.stage} reads were dropped meanwhile; they are made again", highlight=False)
+        readers = [reader for reader, other in state.plan.tasks.items() if digest in other.needs()]
+        _wait_again(state, readers, but=store.WEIGHTS_DROPPED)  # they may have been made from other bytes
         return
     count, error = survey.failures(state.root, task, state.submit.campaign)
+    lost = _wait_again(state, task.needs())
+    if lost or (count < state.max_failures and attempts.waits(finished.directory(state.root, task))):
+        for line in (f"set back {task.stage} {task.label} {digest}: {error}", *lost):
+            console.print(line, highlight=False, markup=False)
+        return
     log = survey.last_error(state.root, task)[1]
     console.print(
         f"[red]failed[/] {task.stage} {task.label} {digest}: {escape(error)}\n       log: {log}", highlight=False
@@ -152,10 +155,16 @@ def _finish(state: _Run, digest: str, console: Console) -> None:
         state.failed_for_good[digest] = error or "its runner failed before the stage began"
 
 
-def _dropped(state: _Run, digests: Iterable[str]) -> list[str]:
-    """Those whose weights another sweep dropped since this one was surveyed."""
-    tasks = (state.plan.tasks[digest] for digest in digests)
-    return [task.digest for task in tasks if store.is_dropped(finished.directory(state.root, task), task.digest)]
+def _wait_again(state: _Run, digests: Iterable[str], but: str = "") -> list[str]:
+    """Let those wait that were done and have to be made again, unless `but` is the reason: their weights were dropped,
+    files were damaged, or inputs made again with other bytes. Returns a line for each."""
+    lost = []
+    for task in (state.plan.tasks[digest] for digest in digests if state.found.states[digest] == DONE):
+        reason = finished.missing_reason(state.root, state.plan.tasks, task)
+        if reason not in ("", but):
+            state.found.states[task.digest] = WAITING
+            lost.append(finished.spelled(task, reason))
+    return lost
 
 
 def _executor(state: _Run) -> Any:

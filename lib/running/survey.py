@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib.artifacts import attempts, store
+from lib.artifacts import attempts
 from lib.artifacts.lock import held
 from lib.base import places
-from lib.plans.finished import directory, done
+from lib.plans.finished import directory, done, is_done
 from lib.plans.plan import Plan, Task
 from lib.running import slurm, submissions
 
@@ -69,7 +69,8 @@ def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
     """How many times in a row the task has failed with the same error in this campaign, and that error.
 
     An attempt that was cut off (time limit, preemption, lost node) is not a failure if it got further than all before
-    it, and the count starts again. After MAX_ATTEMPTS failures all of them count, whatever their errors.
+    it, and the count starts again. Nor is one that was set back, because something that it reads has to be made again.
+    After MAX_ATTEMPTS of either all of them count, whatever their errors.
     """
     place = directory(root, task)
     records = [record for record in attempts.read(place) if record.get("campaign") == campaign]
@@ -78,8 +79,9 @@ def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
         return 0, ""
     further = _went_further(tries, attempts.progress(place))
     errors = ["" if moved else _error(record) for record, moved in zip(tries, further)]
+    counted = [error for error, record in zip(errors, tries) if record["outcome"] != attempts.SET_BACK]
     last = _error(tries[-1])
-    streak = next((i for i, error in enumerate(reversed(errors)) if error != last), len(errors))
+    streak = next((i for i, error in enumerate(reversed(counted)) if error != last), len(counted))
     failed = sum(map(bool, errors))
     return (failed if failed >= MAX_ATTEMPTS else streak), last
 
@@ -124,8 +126,7 @@ def _local_state(path: Path) -> str:
         return WAITING
     if held(path):
         return RUNNING
-    tries = attempts.read(path)
-    return FAILED if tries and tries[-1]["outcome"] != "done" else WAITING  # done: files of it are gone since
+    return FAILED if attempts.read(path) and not attempts.waits(path) else WAITING
 
 
 def _concerns(submit: submissions.Submit, states: dict[str, str]) -> bool:
@@ -151,7 +152,7 @@ def _judge_submit(result: Survey, jobs: dict[str, str], submit: submissions.Subm
 def _mark_newly_done(root: Path, plan: Plan, result: Survey) -> None:
     """Mark the tasks that were finished while SLURM was asked, so that they are not submitted again."""
     for digest in result.having(FAILED, UNKNOWN, RUNNING, QUEUED):
-        if store.is_done(directory(root, plan.tasks[digest]), digest):
+        if is_done(root, plan.tasks, plan.tasks[digest]):
             result.states[digest] = DONE
 
 

@@ -141,7 +141,7 @@ def test_weights_that_go_as_a_reader_starts_are_made_again(toy: Toy) -> None:
     answer = toy.submit("--cluster=local")
     assert (toy.totals(), outcomes(toy, "count")) == (expected(1), [["done", "done"]])
     assert [kinds[-1] for kinds in outcomes(toy, "total")] == ["done"]
-    assert "weights that total reads were dropped meanwhile; they are made again" in " ".join(answer.stdout.split())
+    assert ": its weights were dropped" in " ".join(answer.stdout.split())
 
 
 def test_a_drop_that_was_killed_is_ended_by_the_next_collection(toy: Toy) -> None:

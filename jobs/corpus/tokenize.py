@@ -111,7 +111,7 @@ def _write(config: Config, files: Listing, index: int, encoder: "Encoder", origi
     from lib.tokens import encoders
 
     dtype = chunks.token_dtype(encoder.original.vocab_size)
-    listing.check_unchanged(files, index)
+    _check_unchanged(files, index)
     texts = text_files.documents(files.files[index], config.text_key or files.text_key)
     with blocks.create(block) as file:
         hdf5.write(file, "original", np.array([original], "u1"))
@@ -119,6 +119,14 @@ def _write(config: Config, files: Listing, index: int, encoder: "Encoder", origi
         for first, batch in encoders.batches(texts, config.batch_characters):
             found = encoder.original.encode(batch) if original else encoder.compared(batch, first)
             _append(file, found.ids.astype(dtype), found.lengths)
+        _check_unchanged(files, index)
+
+
+def _check_unchanged(files: Listing, index: int) -> None:
+    """A file of the hub cache has the hub's checksum, whenever it was fetched; any other its size and time."""
+    from lib.models import hub_blobs
+
+    if not hub_blobs.check_file(files.files[index]):
         listing.check_unchanged(files, index)
 
 

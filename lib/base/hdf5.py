@@ -183,8 +183,8 @@ def attributes(path: Path) -> dict[str, object]:
 def opened(path: Path, image: bytes | None = None) -> Iterator[h5py.File]:
     """`path` (or its `image` in memory), open for reading.
 
-    Raises Damaged naming a file that is truncated or damaged, TesseraError for one that may not be read, is locked by
-    another process, or is no HDF5 file.
+    Raises Damaged naming a file that is truncated, damaged or no HDF5 file, TesseraError for one that may not be read,
+    or is locked by another process.
     """
     try:
         file = h5py.File(path, "r") if image is None else _of_image(image)
@@ -213,7 +213,7 @@ def _refused(path: Path, error: Exception) -> TesseraError:
     if "doesn't exist" in str(error):
         return TesseraError(f"{path}: lacks something: {error}; give the file that the stage needs")
     if "signature not found" in str(error):
-        return TesseraError(f"{path}: no HDF5 file, or its first bytes are damaged; name another, or make it again")
+        return Damaged(path, "no HDF5 file, or its first bytes are damaged; name another, or make it again")
     return Damaged(path, f"truncated or damaged ({error}); if a stage made it, delete it and run that stage again")
 
 
@@ -288,16 +288,12 @@ def _checked(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     expected = int(dataset.attrs.get("rows", actual))
     if expected != actual:
         raise Damaged(path, f"'{name}' has {actual} rows, {expected} were written; delete it and run again")
-    if dataset.dtype.kind not in "biufc":
+    if dataset.dtype.kind == "O":
         raise TesseraError(
-            f"{path}: '{name}' holds {_spelled(dataset.dtype)}; it must hold numbers (a text is written as its UTF-8 "
-            f"bytes, uint8, and where each begins, '{name}_offsets')"
+            f"{path}: '{name}' holds strings of any length; it must hold numbers (a text is written as its "
+            f"UTF-8 bytes, uint8, and where each begins, '{name}_offsets') or strings of one length"
         )
     return dataset
-
-
-def _spelled(dtype: np.dtype) -> str:
-    return "strings" if h5py.check_string_dtype(dtype) or dtype.kind in "SU" else f"values of type {dtype}"
 
 
 def _values(item: h5py.h5d.DatasetID | h5py.h5g.GroupID) -> Any:

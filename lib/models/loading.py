@@ -6,6 +6,7 @@ Everything is read offline, from safetensors, without code from the repository u
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lib.models import hub
 
 # torch and transformers' Auto classes take seconds to import: functions that need them do so, the tokenizer's do not.
 DTYPES = ("float32", "bfloat16", "float16")
+WITHOUT_WEIGHTS = (*(pattern for pattern in hub.MODEL_FILES if pattern != "*.safetensors"), *hub.CODE)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -50,13 +52,17 @@ def load_tokenizer(directory: Path) -> Any:
         raise TesseraError(f"{directory}: the tokenizer cannot be read: {error}") from error
 
 
-def source(directory: Path) -> Path:
-    """The folder that holds the files: the directory itself, or the hub snapshot that its hub.json names."""
+def source(directory: Path, read: Sequence[str] = WITHOUT_WEIGHTS) -> Path:
+    """The folder that holds the files: the directory itself, or the hub snapshot that its hub.json names.
+
+    read: patterns of the files that are read, whose bytes are compared with what the hub has. Raises Damaged naming
+    one that differs.
+    """
     pointer = _pointer(directory)
     if not pointer or pointer.get("converted"):
         return Path(directory)
     patterns = (*hub.MODEL_FILES, *hub.CODE) if runs_code(directory) else ()
-    return hub.local_snapshot(hub.HubItem("model", pointer["repo"], pointer["revision"], patterns))
+    return hub.verify(hub.HubItem("model", pointer["repo"], pointer["revision"], patterns), read)
 
 
 def runs_code(directory: Path) -> bool:
@@ -120,7 +126,7 @@ def _options(directory: Path) -> dict[str, Any]:
 
 
 def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) -> Any:
-    folder = source(directory)
+    folder = source(directory, read=("*",))
     check_dtype(dtype)
     _check_kind(directory, _configuration(directory, folder), other_kind)
     weight_files(directory, folder)

@@ -19,7 +19,7 @@ from lib.base.processes import die_with_parent
 from lib.plans import finished
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import drops, submissions, warm_process
+from lib.running import drops, snapshot, submissions, warm_process
 from lib.running.submissions import Submit
 
 
@@ -128,6 +128,9 @@ def _run(submit: Submit, task: Task, directory: Path) -> None:
     with open(log, "ab") as output:
         output.write(f"$ {shlex.join(line)}\n".encode())
     attempts.begin(directory, number, submit.campaign)  # so that a stage that dies at once has a record
+    if problem := snapshot.difference(Path(submit.snapshot)):
+        attempts.close(directory, number, problem)
+        raise TesseraError(problem)
     code = _fork(task, line, log) if warm_process.suits(task.stage, task.resources.cpus, task.resources.gpus) else None
     if code is None:
         code = _process(submit, task, line, log)

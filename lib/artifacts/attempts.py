@@ -38,12 +38,17 @@ def reserve(directory: Path) -> tuple[int, Path]:
             number += 1
 
 
-def begin(directory: Path, number: int | None, campaign: str | None = None) -> dict[str, Any]:
-    """Write the record of an attempt that begins now. Without a `number` it takes the next free one."""
+def begin(
+    directory: Path, number: int | None, campaign: str | None = None, submit: str | None = None
+) -> dict[str, Any]:
+    """Write the record of an attempt that begins now. Without a `number` it takes the next free one.
+
+    campaign, submit: ids of the command and of the submission; without them those in the environment.
+    """
     number = number or reserve(directory)[0]
     record = {"number": number, "outcome": "running", "started": time.time(), "progress": progress(directory)}
     record |= provenance()
-    record["campaign"] = campaign or record["campaign"]
+    record |= {"campaign": campaign or record["campaign"], "submit": submit or record["submit"]}
     store.write_json(places.attempt(directory, number, "json"), record)
     return record
 
@@ -93,6 +98,12 @@ def read(directory: Path) -> list[dict[str, Any]]:
     return records
 
 
+def ended(directory: Path, submit: str) -> bool:
+    """Whether an attempt of that submission has ended, in whatever way."""
+    records = read(directory)
+    return any(record.get("submit") == submit and record["outcome"] != "running" for record in records)
+
+
 def reported_by_stage(record: dict[str, Any]) -> bool:
     """Whether the stage reported its error itself; older records call the key `told`."""
     return bool(record.get("reported_by_stage", record.get("told")))
@@ -135,6 +146,7 @@ def provenance() -> dict[str, Any]:
         "pid": os.getpid(),
         "job": os.environ.get("SLURM_JOB_ID"),
         "campaign": os.environ.get("TESSERA_CAMPAIGN"),
+        "submit": os.environ.get("TESSERA_SUBMIT"),
     }
 
 

@@ -56,6 +56,7 @@ CHECKPOINTS = ".checkpoints"
 BLOCKS = ".blocks"
 
 LOCK = ".lock"  # of an artifact, held by its runner
+ALIVE = ".alive"  # renewed by the runner while the task runs
 TABLES = "tables"  # the folder of a sweep's tables
 
 JOBS_SUFFIX = ".jobs.json"
@@ -137,9 +138,9 @@ def submit_jobs(submit_file: Path) -> Path:
     return submit_file.with_suffix(JOBS_SUFFIX)
 
 
-def submit_logs(root: Path, name: str, submit_id: str) -> Path:
-    """submitit's own folder (batch scripts and logs) for one submission."""
-    return submits(root, name) / submit_id
+def submit_acted(submit_file: Path) -> Path:
+    """Beside a frozen submit, once its controller has done all that it will do."""
+    return submit_file.with_suffix(".acted")
 
 
 def job(submit_id: str, array: int | str) -> str:
@@ -147,9 +148,20 @@ def job(submit_id: str, array: int | str) -> str:
     return f"tessera-{submit_id}-{array}"
 
 
+def submit_of_job(name: str) -> str | None:
+    """The id of the submission that a job's name belongs to; None for the job of another program."""
+    found = re.fullmatch(r"tessera-(.+)-(\d+|controller)", name)
+    return found.group(1) if found else None
+
+
 def lock(root: Path, name: str) -> Path:
     """The lock file of the process that plans and submits a sweep."""
     return sweep(root, name) / "submit.lock"
+
+
+def submission_lock(root: Path) -> Path:
+    """The lock file of the process that submits tasks of any sweep, since sweeps share tasks."""
+    return root / "submit.lock"
 
 
 def snapshot(root: Path, code_hash: str) -> Path:

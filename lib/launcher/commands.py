@@ -116,9 +116,8 @@ def cancel(arguments: Namespace, console: Console) -> int:
     if sweep.site is None:
         console.print(local.cancel(sweep.root, sweep.plan.name))
         return 0
-    submits = [submit for _, submit in submissions.all_of(sweep.root, sweep.plan.name)]
-    names = {name for one in submits for name in (one.controller, *(array.name for array in one.arrays))}
-    jobs = {job for (name, _), (job, _) in slurm.queue().items() if name in names}
+    ids = {file.stem for file in submissions.files(sweep.root, sweep.plan.name)}  # a damaged file has its name
+    jobs = {job.id for (name, _), job in slurm.queue().items() if places.submit_of_job(name) in ids}
     slurm.cancel(jobs)
     console.print(f"cancelled {len(jobs)} jobs" if jobs else "nothing is running or waiting")
     return 0
@@ -142,11 +141,8 @@ def _submit_to_slurm(arguments: Namespace, sweep: Sweep, console: Console) -> in
     )
     if not arguments.controller:
         login_node.run(sweep.root, sweep.plan, sweep.site, request, console)
-    outcome = submission.wave(request, sweep.plan, sweep.site)
-    if outcome.done == outcome.total:
-        return _collect(sweep, console)
-    printing.print_outcome(outcome, console)
-    return 0
+    outcome = submission.run(request, sweep.plan, sweep.site, lambda outcome: printing.print_outcome(outcome, console))
+    return _collect(sweep, console) if outcome.done == outcome.total else 0
 
 
 def _run_here(arguments: Namespace, sweep: Sweep, console: Console) -> int:

@@ -13,8 +13,8 @@ from lib.costs import devices
 from lib.costs.devices import Device
 from lib.plans import costing, documents, expansion, finished
 from lib.plans.plan import Plan
+from lib.running import batch, slurm, submissions, survey
 from lib.running import site as clusters
-from lib.running import slurm, submissions, survey
 from lib.running.site import Cluster
 from lib.running.survey import DONE, UNKNOWN, Survey
 
@@ -40,17 +40,17 @@ class Sweep:
         if self.site is None:
             return survey.local(self.root, self.plan)
         try:
-            return survey.cluster(self.root, self.plan)
+            return survey.cluster(self.root, self.plan, self.site.silence_seconds)
         except slurm.SchedulerUnavailable as error:
             found = survey.local(self.root, self.plan)
             for digest in self._submitted():
                 if found.states.get(digest, DONE) != DONE:
                     found.states[digest] = UNKNOWN
-            found.trouble = str(error)
+            found.trouble = f"{error}: queued and running tasks cannot be distinguished from failed ones"
             return found
 
     def _submitted(self) -> set[str]:
-        every = submissions.all_of(self.root, self.plan.name)
+        every = submissions.all_of(self.root, damaged=[])
         return {digest for _, submit in every for array in submit.arrays for digest in array.digests}
 
 
@@ -86,7 +86,7 @@ def fetch_command(arguments: Namespace, sweep: Sweep) -> str:
     """The shell line that fetches a sweep; under srun if the cluster has a partition for the network."""
     line = [sys.executable, str(places.ROOT / "launch.py"), *_again("fetch", arguments, sweep.plan.profile)]
     if sweep.site and sweep.site.network_partition:
-        return slurm.interactive(sweep.site, line)
+        return batch.interactive(sweep.site, line)
     return shlex.join(line)
 
 

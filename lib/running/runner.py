@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lib.artifacts import attempts, store
+from lib.artifacts import attempts, heartbeat, store
 from lib.artifacts.lock import exclusive
 from lib.base import mpi, places
 from lib.base.errors import TesseraError
@@ -29,7 +29,7 @@ def run_task(submit_file: str, digest: str) -> None:
     task = submit.tasks[digest]
     directory = finished.directory(Path(submit.root), task)
     directory.mkdir(parents=True, exist_ok=True)
-    with exclusive(directory):
+    with exclusive(directory), heartbeat.kept(directory / places.ALIVE):
         if store.is_done(directory, digest) or _unneeded(submit, task):
             print(f"{directory}: already done")
             return
@@ -113,6 +113,7 @@ def environment(submit: Submit, cpus: int, ranks: int = 1) -> dict[str, str]:
         mpi.RANKS: str(ranks),
         "PYTHONPATH": submit.snapshot,
         "TESSERA_CAMPAIGN": submit.campaign,
+        "TESSERA_SUBMIT": submit.id,
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "NUMBA_NUM_THREADS": threads,
@@ -128,7 +129,7 @@ def _run(submit: Submit, task: Task, directory: Path) -> None:
     line = command(task, directory, number)
     with open(log, "ab") as output:
         output.write(f"$ {shlex.join(line)}\n".encode())
-    attempts.begin(directory, number, submit.campaign)  # so that a stage that dies at once has a record
+    attempts.begin(directory, number, submit.campaign, submit.id)  # so that a stage that dies at once has a record
     code = _fork(task, line, log) if warm_process.suits(task.stage, task.resources.cpus, task.resources.gpus) else None
     if code is None:
         code = _process(submit, task, line, log)

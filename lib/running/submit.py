@@ -69,10 +69,13 @@ def run(request: Request, plan: Plan, cluster: Cluster, report: Callable[[Outcom
     """
     began = time.monotonic()
     with sweep_lock.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS), _noting_its_end(request, plan):
+        stays = _no_chain(cluster)
         while True:
-            outcome = _wave(request, plan, cluster, began)
+            outcome = _wave(request, plan, cluster, began, stays)
             report(outcome)
-            if not outcome.stays:
+            if not (
+                stays := outcome.stays
+            ):  # who stays once does so to the end: a controller would take a task's place
                 return outcome
             _pause(request, plan, cluster, began)
 
@@ -97,8 +100,8 @@ def _pause(request: Request, plan: Plan, cluster: Cluster, began: float) -> None
     sweep_lock.refresh(places.lock(request.root, plan.name))
 
 
-def _wave(request: Request, plan: Plan, cluster: Cluster, began: float) -> Outcome:
-    """One wave: submit what is ready and has a place, then a controller."""
+def _wave(request: Request, plan: Plan, cluster: Cluster, began: float, stays: str) -> Outcome:
+    """One wave: submit what is ready and has a place, then a controller, unless this command `stays`."""
     with sweep_lock.hold(places.submission_lock(request.root), LOCK_WAIT_SECONDS):  # sweeps share tasks
         found = _complete_survey(request, plan, cluster, began)
         if found.all_done():
@@ -108,7 +111,7 @@ def _wave(request: Request, plan: Plan, cluster: Cluster, began: float) -> Outco
         startable = list(survey.ready(plan, found))
         ready = [task for task in startable if not site.on_login_node(task.resources, cluster)]
         fitting = _with_room(request, plan, cluster, ready, found)
-        submitted, stays = _send_what_fits(request, plan, cluster, fitting, found)
+        submitted, stays = _send_what_fits(request, plan, cluster, fitting, found, stays)
         return Outcome(
             submitted=submitted,
             live=len(found.having(RUNNING, QUEUED)),
@@ -224,14 +227,13 @@ def _sent(file: Path, submit: Submit) -> list[str]:
 
 
 def _send_what_fits(
-    request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: Survey
+    request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: Survey, stays: str
 ) -> tuple[int, str]:
     """Submit as many of the ready tasks as SLURM takes, and a controller.
 
     Returns how many, and why this command must stay. Where SLURM says that a limit on jobs is reached, half as many are
     tried, down to one.
     """
-    stays = _no_chain(cluster)
     code = snapshot.take(request.root)
     needs_controller = not stays and _controller_needed(request, plan, found, code)
     room = _room(cluster, found.queued, needs_controller)

@@ -23,7 +23,7 @@ from lib.base.errors import TesseraError
 from lib.plans import finished
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import runner, snapshot, submissions, survey, sweep_lock, warm_process
+from lib.running import environment, runner, snapshot, submissions, survey, sweep_lock, warm_process
 from lib.running.site import LoginNode
 from lib.running.submissions import Submit
 from lib.running.survey import DONE, WAITING, Survey
@@ -76,8 +76,8 @@ def _warm(state: _Run) -> contextlib.AbstractContextManager:
     stages = {state.plan.tasks[digest].stage for digest in state.found.having(WAITING)}
     if not any(map(warm_process.imports_torch, stages)):
         return contextlib.nullcontext()
-    environment = runner.environment(state.submit, cpus=1)
-    return warm_process.server(state.file.with_suffix(""), environment, state.submit.snapshot)
+    variables = environment.of_stage(state.submit, Resources())
+    return warm_process.server(state.file.with_suffix(""), variables, state.submit.snapshot)
 
 
 def _freeze(root: Path, plan: Plan, campaign: str, command: list[str]) -> tuple[Path, Submit]:

@@ -19,7 +19,7 @@ from lib.base.processes import die_with_parent
 from lib.plans import finished
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import drops, submissions, warm_process
+from lib.running import drops, environment, submissions, warm_process
 from lib.running.submissions import Submit
 
 
@@ -99,30 +99,6 @@ def rank_launcher(resources: Resources) -> list[str]:
     return [str(mpirun) if mpirun.exists() else "mpirun", "--oversubscribe", "--bind-to", "none", *ranks]
 
 
-def as_root() -> dict[str, str]:
-    """The variables with which Open MPI lets root start ranks; empty for other users."""
-    return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}
-
-
-def environment(submit: Submit, cpus: int, ranks: int = 1) -> dict[str, str]:
-    """The environment of a stage: the snapshot's code, its number of cores and ranks, and the hub offline."""
-    threads = str(cpus)
-    return {
-        **os.environ,
-        **as_root(),
-        mpi.RANKS: str(ranks),
-        "PYTHONPATH": submit.snapshot,
-        "TESSERA_CAMPAIGN": submit.campaign,
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "NUMBA_NUM_THREADS": threads,
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",  # a 0 of the user's would count more than HF_HUB_OFFLINE
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
 def _run(submit: Submit, task: Task, directory: Path) -> None:
     number, log = attempts.reserve(directory)
     line = command(task, directory, number)
@@ -155,7 +131,7 @@ def _process(submit: Submit, task: Task, line: list[str], log: Path) -> int:
             stderr=output,
             stdin=subprocess.DEVNULL,
             cwd=submit.snapshot,
-            env=environment(submit, task.resources.cpus, task.resources.ranks),
+            env=environment.of_stage(submit, task.resources),
             preexec_fn=die_with_parent,
         ).returncode
 

@@ -56,6 +56,7 @@ CHECKPOINTS = ".checkpoints"
 BLOCKS = ".blocks"
 
 LOCK = ".lock"  # of an artifact, held by its runner
+LEASE = ".lease"  # the same, on a file system without locks
 TABLES = "tables"  # the folder of a sweep's tables
 
 JOBS_SUFFIX = ".jobs.json"
@@ -138,8 +139,13 @@ def submit_jobs(submit_file: Path) -> Path:
 
 
 def submit_logs(root: Path, name: str, submit_id: str) -> Path:
-    """submitit's own folder (batch scripts and logs) for one submission."""
+    """The folder of one submission: batch scripts and the output of jobs, or of the runners of a local run."""
     return submits(root, name) / submit_id
+
+
+def runner_log(submit_file: Path, digest: str) -> Path:
+    """What the runner of a task printed in a local run."""
+    return submit_file.with_suffix("") / f"{digest}.log"
 
 
 def job(submit_id: str, array: int | str) -> str:

@@ -6,8 +6,10 @@ of a cluster file export comes between the two, so it reaches the stage.
 """
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 
-from lib.base import mpi
+from lib.base import mpi, processes
 from lib.plans.resources import Resources
 from lib.running.submissions import Submit
 
@@ -57,20 +59,39 @@ def surroundings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if passes(name)}
 
 
+def of_runner(snapshot: str, launcher: str, lock: Path) -> dict[str, str]:
+    """The environment of a runner of a local run, and of the warm process.
+
+    It carries the mark of the run: the identity of the launcher, and the lock that it holds.
+    """
+    return {
+        **surroundings(),
+        processes.RUN: f"{launcher}:{lock}",
+        "PYTHONPATH": snapshot,
+        "PYTHONUTF8": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def launcher() -> str | None:
+    """The identity of the launcher that this process works for; None without one on this machine."""
+    return os.environ[processes.RUN].partition(":")[0] if processes.RUN in os.environ else None
+
+
 def as_root() -> dict[str, str]:
     """The variables with which Open MPI lets root start ranks; empty for other users."""
     return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}
 
 
-def of_stage(submit: Submit, resources: Resources) -> dict[str, str]:
+def of_stage(submit: Submit, resources: Resources, around: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment of a stage: the snapshot's code, its number of cores and ranks, the hub offline.
 
-    A task that asks for no GPU sees none; one that does sees those that this process sees.
+    around: that of the runner. A task that asks for no GPU sees none; one that does sees those that this process sees.
     """
     threads = str(resources.cpus)
     hidden = {} if resources.gpus else {"CUDA_VISIBLE_DEVICES": ""}
     return {
-        **os.environ,
+        **around,
         **as_root(),
         **hidden,
         mpi.RANKS: str(resources.ranks),

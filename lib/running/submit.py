@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib.base import places
+from lib.base import lease, places
 from lib.base.errors import TesseraError
 from lib.plans import disk
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import quota, runner, site, slurm, snapshot, submissions, survey, sweep_lock
+from lib.running import quota, runner, site, slurm, snapshot, submissions, survey
 from lib.running.site import Cluster
 from lib.running.submissions import Array, Submit
 from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING
@@ -57,7 +57,7 @@ def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
     Raises SchedulerUnavailable if SLURM cannot be asked, and TesseraError if the state of submitted tasks is unknown
     or a task has failed in the same way too often. Then nothing is submitted.
     """
-    with sweep_lock.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS if request.controller else 0.0):
+    with lease.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS if request.controller else 0.0):
         found = _complete_survey(request, plan, cluster)
         _stop_if_failed_for_good(request, plan, found)
         startable = list(survey.ready(plan, found))

@@ -136,7 +136,7 @@ def _refuse_other_result(out: Path, digest: str) -> None:
 
 def _begin_attempt(out: Path, number: int | None) -> dict[str, Any]:
     if number is None:  # started by hand: no runner has closed the records of earlier attempts
-        attempts.close_killed(out)
+        attempts.close_running(out, attempts.KILLED)
     return attempts.begin(out, number)
 
 

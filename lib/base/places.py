@@ -57,6 +57,7 @@ BLOCKS = ".blocks"
 
 LOCK = ".lock"  # of an artifact, held by its runner
 ALIVE = ".alive"  # renewed by the runner while the task runs
+LEASE = ".lease"  # the same, on a file system without locks
 TABLES = "tables"  # the folder of a sweep's tables
 
 JOBS_SUFFIX = ".jobs.json"
@@ -141,6 +142,11 @@ def submit_jobs(submit_file: Path) -> Path:
 def submit_acted(submit_file: Path) -> Path:
     """Beside a frozen submit, once its controller has done all that it will do."""
     return submit_file.with_suffix(".acted")
+
+
+def runner_log(submit_file: Path, digest: str) -> Path:
+    """What the runner of a task printed in a local run."""
+    return submit_file.with_suffix("") / f"{digest}.log"
 
 
 def job(submit_id: str, array: int | str) -> str:

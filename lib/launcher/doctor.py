@@ -19,6 +19,7 @@ from lib.launcher.sweep import Sweep
 from lib.plans.plan import Plan
 from lib.plans.resources import Resources
 from lib.running import quota, runner, slurm
+from lib.running.environment import as_root
 from lib.running.site import Cluster
 
 FREE_GB = 5.0  # without a sweep
@@ -127,7 +128,7 @@ def _mpi() -> Iterator[Finding]:
     if shutil.which(line[0]) is None:
         yield Finding("warn", "mpirun: not found", remedy)
         return
-    environment = {**os.environ, **runner.as_root()}
+    environment = {**os.environ, **as_root()}
     answer = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
     worked = answer.returncode == 0 and answer.stdout.split() == ["2", "2"]
     yield Finding("ok" if worked else "warn", f"two MPI ranks on this machine ({line[0]})", remedy)

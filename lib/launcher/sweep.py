@@ -82,6 +82,11 @@ def submit_command(arguments: Namespace, profile: str) -> list[str]:
     return line + ([f"--max-failures={arguments.max_failures}"] if arguments.max_failures else [])
 
 
+def collect_command(arguments: Namespace, profile: str) -> list[str]:
+    """The launcher's arguments that collect the same sweep."""
+    return _again("collect", arguments, profile)
+
+
 def fetch_command(arguments: Namespace, sweep: Sweep) -> str:
     """The shell line that fetches a sweep; under srun if the cluster has a partition for the network."""
     line = [sys.executable, str(places.ROOT / "launch.py"), *_again("fetch", arguments, sweep.plan.profile)]

@@ -12,7 +12,7 @@ from typing import Any
 from lib.base import files, mpi
 from lib.base.errors import TesseraError
 from lib.plans.resources import Resources
-from lib.running import site, slurm
+from lib.running import environment, site, slurm
 from lib.running.site import Cluster
 
 PAUSES = (2.0, 5.0, 10.0)  # seconds before sbatch is tried again
@@ -61,7 +61,7 @@ def _sbatch(written: Path, name: str) -> str:
     try:
         answer = subprocess.run(
             ["sbatch", str(written)],
-            env=slurm.environment(),
+            env=environment.surroundings(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lib.base.errors import TesseraError
+from lib.running import environment
 from lib.running.site import Cluster
 
 Element = tuple[str, int]  # array name, index
@@ -32,10 +33,6 @@ WINDOW_SECONDS = 7 * 24 * 3600.0  # how far back a job is looked for whose id is
 STUCK = re.compile(r"held|never\s*satisfied|badconstraints|invalid(account|qos)", re.IGNORECASE)
 RELEASED = re.compile(r"launch failed|requeued held", re.IGNORECASE)  # held by SLURM after a failure of the node
 ORDINARY = {"", "None", "Resources", "Priority", "Dependency", "JobArrayTaskLimit", "BeginTime", "Cleaning"}
-
-# Variables of a shell that change what SLURM's commands do or print. By SLURM's rules they win over a script.
-OF_COMMANDS = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|SALLOC|SQUEUE|SACCT|SCANCEL|SCONTROL|SINFO|SUBMITIT)_")
-NEEDED = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT")  # where the cluster is, and who asks
 
 
 class SchedulerUnavailable(TesseraError):
@@ -62,11 +59,6 @@ class Job(NamedTuple):
         if self.state in ("PENDING", "RUNNING"):
             return "" if self.state == "RUNNING" or self.reason in ORDINARY else self.reason
         return self.state.lower().replace("_", " ")
-
-
-def environment() -> dict[str, str]:
-    """The environment of SLURM's commands: this process's, without variables that change what they do."""
-    return {key: value for key, value in os.environ.items() if key in NEEDED or not OF_COMMANDS.match(key)}
 
 
 def queue() -> dict[Element, Job]:
@@ -203,7 +195,7 @@ def _ask(command: list[str], errors: bool = False) -> list[str]:
 
     Raises SchedulerUnavailable if it fails.
     """
-    asked = {**environment(), "SLURM_BITSTR_LEN": "0"}  # else long lists of indices are cut with "..."
+    asked = {**environment.surroundings(), "SLURM_BITSTR_LEN": "0"}  # else long lists of indices are cut with "..."
     try:
         answer = subprocess.run(
             command, env=asked, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace",

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib.base import places
+from lib.base import lease, places
 from lib.base.errors import TesseraError
 from lib.plans import disk
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import batch, controllers, quota, site, slurm, snapshot, submissions, survey, sweep_lock
+from lib.running import batch, controllers, quota, site, slurm, snapshot, submissions, survey
 from lib.running.site import Cluster
 from lib.running.submissions import REFUSED, SENDING, Array, Submit
 from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING, Survey
@@ -68,14 +68,13 @@ def run(request: Request, plan: Plan, cluster: Cluster, report: Callable[[Outcom
     or a task has failed in the same way too often. Then nothing is submitted.
     """
     began = time.monotonic()
-    with sweep_lock.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS), _noting_its_end(request, plan):
+    with lease.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS), _noting_its_end(request, plan):
         stays = _no_chain(cluster)
         while True:
             outcome = _wave(request, plan, cluster, began, stays)
             report(outcome)
-            if not (
-                stays := outcome.stays
-            ):  # who stays once does so to the end: a controller would take a task's place
+            stays = outcome.stays  # to the end: a controller would take the place of a task
+            if not stays:
                 return outcome
             _pause(request, plan, cluster, began)
 
@@ -97,12 +96,11 @@ def _pause(request: Request, plan: Plan, cluster: Cluster, began: float) -> None
     if request.controller and job and time.monotonic() - began > CONTROLLER_SECONDS:
         slurm.requeue(job)
     time.sleep(cluster.poll_seconds)
-    sweep_lock.refresh(places.lock(request.root, plan.name))
 
 
 def _wave(request: Request, plan: Plan, cluster: Cluster, began: float, stays: str) -> Outcome:
     """One wave: submit what is ready and has a place, then a controller, unless this command `stays`."""
-    with sweep_lock.hold(places.submission_lock(request.root), LOCK_WAIT_SECONDS):  # sweeps share tasks
+    with lease.hold(places.submission_lock(request.root), LOCK_WAIT_SECONDS):  # sweeps share tasks
         found = _complete_survey(request, plan, cluster, began)
         if found.all_done():
             return Outcome(0, 0, len(plan.tasks), len(plan.tasks))

@@ -96,7 +96,7 @@ def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
     """
     place = directory(root, task)
     records = [record for record in attempts.read(place) if record.get("campaign") == campaign]
-    tries = [record for record in records if record["outcome"] != "done"]
+    tries = [record for record in records if attempts.is_failure(record)]
     if not tries:
         return 0, ""
     further = _went_further(tries, attempts.progress(place))
@@ -117,7 +117,7 @@ def _went_further(tries: list[dict[str, Any]], now: int) -> Iterator[bool]:
 
 
 def _error(record: dict[str, Any]) -> str:
-    return record.get("error", "killed: it ended without a message")
+    return record.get("error", attempts.KILLED)
 
 
 def tried(root: Path, task: Task, campaign: str) -> bool:
@@ -148,7 +148,7 @@ def _local_state(path: Path) -> str:
     if held(path):
         return RUNNING
     tries = attempts.read(path)
-    return FAILED if tries and tries[-1]["outcome"] != "done" else WAITING  # done: files of it are gone since
+    return FAILED if tries and attempts.is_failure(tries[-1]) else WAITING  # done: files of it are gone since
 
 
 def _concerns(submit: Submit, states: dict[str, str]) -> bool:

@@ -9,7 +9,7 @@ from lib.base.errors import UsageError
 from lib.base.places import ROOT
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import runner, slurm
+from lib.running import environment, runner, slurm
 from lib.running.site import Cluster, check, ranks_per_node
 from tests.support.toys import wait_for
 
@@ -49,7 +49,7 @@ def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) 
     submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s"})
     for started, code, words in ((3, 0, "[0, 1, 2]"), (4, 1, "4 ranks were started, but this one sees 3")):
         answer = subprocess.run(
-            line, env=runner.environment(submit, 1, started), capture_output=True, text=True, timeout=60
+            line, env=environment.of_stage(submit, Resources(ranks=started)), capture_output=True, text=True, timeout=60
         )
         assert answer.returncode == code, answer.stderr
         assert words in answer.stdout + answer.stderr
@@ -65,7 +65,11 @@ def test_no_library_of_a_stage_asks_the_hub_whatever_the_users_variables_say(mon
     )
     submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s"})
     answer = subprocess.run(
-        [sys.executable, "-c", code], env=runner.environment(submit, 1), capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code],
+        env=environment.of_stage(submit, Resources()),
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert answer.stdout.split() == ["True", "True", "True"], answer.stderr
 
@@ -81,7 +85,7 @@ time.sleep(60)
 """
     submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s"})
     line = [*line[: line.index("mpi4py") + 1], "-c", program]
-    started = subprocess.Popen(line, env=runner.environment(submit, 1, 2), stderr=subprocess.DEVNULL)
+    started = subprocess.Popen(line, env=environment.of_stage(submit, Resources(ranks=2)), stderr=subprocess.DEVNULL)
     files = [tmp_path / rank for rank in "01"]
     wait_for(lambda: all(file.exists() and file.read_text() for file in files), "two ranks")
     started.kill()

@@ -35,16 +35,6 @@ def test_a_reason_to_wait_says_whether_the_job_will_start(reason, stuck, release
     assert bool(job.remark()) == (reason not in slurm.ORDINARY)
 
 
-def test_variables_of_a_shell_or_a_job_do_not_reach_slurms_commands(monkeypatch) -> None:
-    for name in ("SBATCH_PARTITION", "SLURM_MEM_PER_CPU", "SBATCH_ARRAY_INX", "SQUEUE_FORMAT", "SACCT_FORMAT"):
-        monkeypatch.setenv(name, "x")
-    monkeypatch.setenv("SLURM_CONF", "/etc/slurm/other.conf")
-    monkeypatch.setenv("HF_HOME", "/scratch")
-    found = slurm.environment()
-    assert {"SLURM_CONF", "HF_HOME"} <= found.keys()
-    assert not any(name.startswith(("SBATCH_", "SQUEUE_", "SACCT_", "SLURM_M")) for name in found)
-
-
 def test_parameters_leave_to_the_site_what_the_file_leaves_open() -> None:
     chosen = batch.parameters(Cluster("c"), Resources(), "n", "/snap", 4)
     assert not {"partition", "account", "gres", "mem", "gpus_per_node"} & set(chosen)
@@ -59,7 +49,8 @@ def test_gpu_tasks_take_the_gpu_side_of_the_cluster_file() -> None:
 
 def test_the_script_is_what_the_cluster_file_says(tmp_path) -> None:
     cluster = Cluster("c", partition="cpu", account="x", wckey="w", setup=("module load cuda",), env={"A": "b c"})
-    text = batch.script(tmp_path, batch.parameters(cluster, Resources(cpus=3, memory_gb=1.5, hours=2), "n", "/s", 4), 9)
+    asked = batch.parameters(cluster, Resources(cpus=3, memory_gb=1.5, hours=2), "n", "/s", 4)
+    text = batch.script(tmp_path / "x.json", "n", asked, 9)
     for line in (
         "#SBATCH --partition=cpu",
         "#SBATCH --account=x",
@@ -75,6 +66,8 @@ def test_the_script_is_what_the_cluster_file_says(tmp_path) -> None:
         "export PYTHONPATH=/s",
     ):
         assert line in text.splitlines()
+    assert text.endswith(f"-m lib.running.job {tmp_path / 'x.json'} n\n")
+    assert "--signal" not in text
 
 
 @pytest.mark.parametrize(

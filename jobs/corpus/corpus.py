@@ -7,7 +7,10 @@ It has no inputs. FILE holds:
     path: /data/SlimPajama-627B        # a file, a folder or a glob; or `repo: cerebras/SlimPajama-627B`
     pattern: [train/**/*.jsonl.zst]    # which files of a folder or data set; without it, every file that can be read
 
-Result corpus.h5: texts `files` in the order of the corpus, `sizes` (bytes), `mtimes_ns`, attribute `text_key`.
+Linked folders are followed. What is in the folder and is not read is counted, by the ending of its name.
+
+Result corpus.h5: texts `files` in the order of the corpus, `sizes` (bytes), `mtimes_ns`, attributes `text_key` and
+`left_out` (JSON: ending, or hidden, folders, records of a run -> how many).
 """
 
 from dataclasses import dataclass, replace
@@ -77,15 +80,17 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     if config.fingerprint and listing.fingerprint(found) != config.fingerprint:
         raise TesseraError(f"{config.path}: the files changed since this run was planned; submit the sweep again")
     listing.write(out / places.CORPUS, found)
-    print(f"corpus: {len(found.files)} files, {sum(found.sizes) / 1e9:.3f} GB")
+    print(f"corpus: {len(found.files)} files, {sum(found.sizes) / 1e9:.3f} GB; {listing.spelled(found.left_out)}")
 
 
 def _listing(config: Config) -> listing.Listing:
     if config.path:
         return listing.list_files(Path(config.path), _patterns(config), config.text_key)
-    from lib.models.hub import local_snapshot
+    from lib.models import hub as hub_cache
 
-    return listing.list_files(local_snapshot(hub(config)[0]), _patterns(config), config.text_key)
+    item = hub(config)[0]
+    found = listing.list_files(hub_cache.local_snapshot(item), _patterns(config), config.text_key)
+    return listing.among(found, list(hub_cache.listing(item) or ()))
 
 
 def _patterns(config: Config) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def test_patterns_files_and_globs(tmp_path: Path) -> None:
 
 def test_nothing_there_and_unknown_kinds(tmp_path: Path) -> None:
     touch(tmp_path, "a.csv")
-    with pytest.raises(TesseraError, match=r"no corpus files found \(none of \.json"):
+    with pytest.raises(TesseraError, match=r"no corpus files found \(none of \.json.*, but left out: 1 \.csv\)"):
         listing.list_files(tmp_path)
     with pytest.raises(TesseraError, match=r"nothing matches x/\*\.jsonl"):
         listing.list_files(tmp_path, ("x/*.jsonl",))

@@ -163,7 +163,7 @@ def test_an_empty_corpus_is_an_error(tiny_tokenizer, tmp_path) -> None:
     [
         ({"text_column": "body"}, "no column 'body'; it has text, meta"),
         ({"subset_column": "meta.name"}, "no column 'meta.name'"),
-        ({"text_column": "meta"}, "column 'meta' holds dict, not text"),
+        ({"text_column": "meta"}, "row 0 of split 'train': 'meta' is an object"),
         ({"split": "test"}, "no data set with a split 'test'"),
     ],
 )

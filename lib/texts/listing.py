@@ -1,4 +1,8 @@
-"""Lists the input files of a corpus, in a fixed order, and checks that they have not changed since."""
+"""Lists the input files of a corpus, in a fixed order, and checks that they have not changed since.
+
+A file has changed if its size has, or its time and its bytes: of a corpus of at most CHECKED_BYTES the bytes are summed
+up when it is listed, so that a `touch` or a copy that sets new times changes nothing. Of a larger one the time decides.
+"""
 
 import glob
 import hashlib
@@ -10,12 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import xxhash
 
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
 from lib.texts import text_files, walk
 
 READABLE = tuple(f"*{ending}" for ending in text_files.READERS if ending not in walk.ASKED_FOR)
+CHECKED_BYTES = 10_000_000_000  # some ten seconds of reading
 MOST_KINDS = 40  # of what is left out are stored by name; the rest is summed up
 
 
@@ -24,6 +30,7 @@ class Listing:
     """files: absolute paths in the order of the corpus; sizes: bytes; mtimes: nanoseconds (as os.stat gives them).
 
     left_out: how many files and folders beside them are not read, by ending or kind (see lib.texts.walk).
+    checksums: xxh3 of each file (128 bits, hex); none of a corpus that is too large.
     """
 
     files: tuple[Path, ...]
@@ -31,6 +38,7 @@ class Listing:
     mtimes: tuple[int, ...]
     text_key: str = "text"
     left_out: tuple[tuple[str, int], ...] = ()
+    checksums: tuple[str, ...] = ()
 
 
 def list_files(path: Path, patterns: Sequence[str] = (), text_key: str = "text") -> Listing:
@@ -91,6 +99,35 @@ def fingerprint(listing: Listing) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
+def summed(listing: Listing) -> Listing:
+    """The same listing with checksums, unless it is too large."""
+    if sum(listing.sizes) > CHECKED_BYTES:
+        return listing
+    return replace(listing, checksums=tuple(map(checksum, listing.files)))
+
+
+def checksum(file: Path) -> str:
+    """xxh3 of a file's bytes: 128 bits, hex. Raises TesseraError if it cannot be read."""
+    hasher = xxhash.xxh3_128()
+    try:
+        with open(file, "rb") as opened:
+            while piece := opened.read(1 << 20):
+                hasher.update(piece)
+    except OSError as error:
+        raise TesseraError(text_files.unreadable(file, error)) from error
+    return hasher.hexdigest()
+
+
+def same_bytes(earlier: Listing, now: Listing) -> bool:
+    """Whether two listings are of the same files with the same bytes. Files whose time differs are read."""
+    if (earlier.files, earlier.sizes) != (now.files, now.sizes):
+        return False
+    return all(
+        earlier.mtimes[index] == now.mtimes[index] or _has_listed_bytes(earlier, index)
+        for index in range(len(now.files))
+    )
+
+
 def check_unchanged(listing: Listing, index: int) -> None:
     """Raise TesseraError when file `index` is gone, or is not what was listed."""
     file = listing.files[index]
@@ -98,16 +135,25 @@ def check_unchanged(listing: Listing, index: int) -> None:
         stat = file.stat()
     except FileNotFoundError as error:
         raise TesseraError(f"{file}: deleted since the corpus was listed; bring it back or plan again") from error
-    if (stat.st_size, stat.st_mtime_ns) != (listing.sizes[index], listing.mtimes[index]):
+    except OSError as error:
+        raise TesseraError(text_files.unreadable(file, error)) from error
+    same_time = stat.st_mtime_ns == listing.mtimes[index]
+    if stat.st_size != listing.sizes[index] or not (same_time or _has_listed_bytes(listing, index)):
         raise TesseraError(f"{file}: changed since the corpus was listed; plan again, to read all of it anew")
 
 
+def _has_listed_bytes(listing: Listing, index: int) -> bool:
+    return bool(listing.checksums) and checksum(listing.files[index]) == listing.checksums[index]
+
+
 def write(path: Path, listing: Listing) -> None:
-    """Store a listing: texts `files`, `sizes` (uint64), `mtimes_ns` (int64), attributes `text_key`, `left_out`."""
+    """Store a listing: texts `files`, `sizes` (uint64), `mtimes_ns` (int64), `xxh3` (bytes, none of a large corpus),
+    attributes `text_key`, `left_out` (JSON)."""
     with hdf5.create(path) as file:
         hdf5.write_texts(file, "files", list(map(str, listing.files)))
         hdf5.write(file, "sizes", np.array(listing.sizes, "<u8"))
         hdf5.write(file, "mtimes_ns", np.array(listing.mtimes, "<i8"))
+        hdf5.write(file, "xxh3", np.array(listing.checksums, "S32"))
         file.attrs["text_key"] = listing.text_key
         file.attrs["left_out"] = json.dumps(dict(listing.left_out))
 
@@ -117,8 +163,9 @@ def read(path: Path) -> Listing:
     files = tuple(map(Path, hdf5.read_texts(path, "files")))
     sizes, mtimes = hdf5.read(path, "sizes").tolist(), hdf5.read(path, "mtimes_ns").tolist()
     stored = hdf5.attributes(path)
-    left_out = json.loads(str(stored.get("left_out", "{}")))  # older files have none
-    return Listing(files, tuple(sizes), tuple(mtimes), str(stored["text_key"]), tuple(left_out.items()))
+    left_out = json.loads(str(stored.get("left_out", "{}")))  # older files have neither this nor checksums
+    sums = [value.decode() for value in hdf5.read(path, "xxh3").tolist()] if "left_out" in stored else []
+    return Listing(files, tuple(sizes), tuple(mtimes), str(stored["text_key"]), tuple(left_out.items()), tuple(sums))
 
 
 def open_input(path: Path) -> Listing:

@@ -93,7 +93,7 @@ def hub(config: Config) -> "list[HubItem]":
     return data_set(config.repo, config.revision, config.split, config.data_files) if config.source == "hub" else []
 
 
-def pin(config: Config) -> Config:
+def pin(config: Config, root: Path | None = None) -> Config:
     """`config` with the digest of the titles as they are now. Raises UsageError for a file that tasks would not see."""
     if not config.titles:
         return config

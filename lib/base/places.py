@@ -89,6 +89,11 @@ def artifact(root: Path, stage: str, label: str, digest: str) -> Path:
     return root / "store" / stage / (f"{slug(label)}-{digest}" if label else digest)
 
 
+def artifacts(root: Path, stage: str) -> Path:
+    """The folder of all artifacts of a stage."""
+    return root / "store" / stage
+
+
 def attempt(directory: Path, number: int, suffix: str) -> Path:
     """`attempts/0001.json` (the record) or `attempts/0001.log`."""
     return directory / ATTEMPTS / f"{number:04d}.{suffix}"

@@ -62,7 +62,7 @@ def load(arguments: Namespace) -> Sweep:
     device = devices.find(site.gpu if site else None, f"cluster '{site.name}': gpu" if site else profile)
     max_hours = (site.max_hours if site else None) or math.inf
     pins = hub_lock.read(places.hub_lock(root))
-    plan = expansion.expand(document, profile, pins, device, max_hours)
+    plan = expansion.expand(document, profile, pins, device, max_hours, root)
     if site:
         _check_room(plan, site, device)
     return Sweep(plan, site, root, device)

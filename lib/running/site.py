@@ -90,11 +90,9 @@ def read(file: Path) -> Cluster:
     """The cluster in a YAML file. Raises UsageError naming file and key."""
     values = yamls.read(file)
     cluster = config.build(Cluster, {"name": file.stem, **values}, str(file))
-    for key, value in (cluster.env or {}).items():
+    for key in cluster.env or {}:
         if is_secret(key):
             raise UsageError(f"{file}: env: {key}: a secret does not belong in a file; export it where you submit")
-        if not isinstance(value, (str, int, float)):
-            raise UsageError(f"{file}: env: {key}: must be a string or a number, found {value!r}")
     _check_gres(cluster.gres or "", file)
     return cluster
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lib.base.errors import TesseraError
+from lib.texts import text_files
+from lib.texts.bad_documents import Bad
 
 
 def rows(folder: Path, split: str, data_files: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:
@@ -39,15 +41,25 @@ def load(folder: Path, split: str, columns: Sequence[str], scratch: Path, data_f
     return found
 
 
+def text(row: Mapping[str, Any], name: str, where: str) -> str | Bad:
+    """The text of a row; `a.b` is `b` inside `a`. Raises TesseraError naming `where` and the columns there are."""
+    return text_files.checked(_value(row, name, where), name, where)
+
+
 def column(row: Mapping[str, Any], name: str, where: str) -> str:
-    """A string of a row; `a.b` is `b` inside `a`. Raises TesseraError naming `where` and the columns there are."""
+    """A string of a row that every row must have. Raises TesseraError naming `where`."""
+    value = text(row, name, where)
+    if isinstance(value, Bad):
+        raise TesseraError(f"{value}; name another column")
+    return value
+
+
+def _value(row: Mapping[str, Any], name: str, where: str) -> Any:
     value: Any = row
     for key in name.split("."):
         if not isinstance(value, Mapping) or key not in value:
             raise TesseraError(f"{where}: no column '{name}'; it has {', '.join(map(str, row))}")
         value = value[key]
-    if not isinstance(value, str):
-        raise TesseraError(f"{where}: column '{name}' holds {type(value).__name__}, not text; name a text column")
     return value
 
 

@@ -136,7 +136,7 @@ def _write(config: Config, files: Listing, index: int, encoder: "Encoder", origi
     listing.check_unchanged(files, index)
     skipped = bad_documents.skipping(config.on_bad_document, config.max_bad_documents)
     texts = text_files.documents(files.files[index], config.text_key or files.text_key, skipped)
-    with hdf5.create(block) as file:
+    with blocks.create(block) as file:
         hdf5.write(file, "original", np.array([original], "u1"))
         _append(file, np.zeros(0, dtype), np.zeros(0))  # a file without documents has empty datasets
         for first, batch in encoders.batches(texts, config.batch_characters):

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from lib.artifacts import checkpoints, store
-from lib.base import places, processes
+from lib.base import blocks, places, processes
 
 PACKAGES = ("numpy", "h5py", "torch", "transformers", "deepspeed", "tokenizers", "submitit")
 ROOT = places.ROOT
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"  # the outcomes
+SET_BACK = "set back"  # an outcome that is no failure: something that the task reads has to be made again
 KILLED = "killed: it ended without a message"
 
 
@@ -56,12 +57,15 @@ def begin(
     return record
 
 
-def end(directory: Path, record: dict[str, Any], seconds: float, error: BaseException | None) -> None:
-    """Complete the record of an attempt."""
+def end(
+    directory: Path, record: dict[str, Any], seconds: float, error: BaseException | None, set_back: bool = False
+) -> None:
+    """Complete the record of an attempt. set_back: it ended because something it reads has to be made again."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     outcome: dict[str, Any] = {"outcome": DONE}
     if error:
-        outcome = {"outcome": FAILED, "error": redact(describe(error)), "reported_by_stage": True}
+        outcome = {"outcome": SET_BACK if set_back else FAILED, "error": redact(describe(error))}
+        outcome["reported_by_stage"] = True
     if isinstance(error, KeyboardInterrupt):
         outcome["outcome"] = INTERRUPTED
     record = {**record, **outcome, "seconds": round(seconds, 3), "peak_memory_mb": round(peak), **_device()}
@@ -76,11 +80,12 @@ def close(directory: Path, number: int, error: str, reported_by_stage: bool = Fa
         store.write_json(places.attempt(directory, number, "json"), {**record, **ended})
 
 
-def close_last(directory: Path, error: str) -> None:
+def close_last(directory: Path, error: str, set_back: bool = False) -> None:
     """Complete the record of the running attempt, on behalf of a rank that does not keep it."""
     running = [record for record in read(directory) if record["outcome"] == RUNNING]
     if running:
-        close(directory, running[-1]["number"], redact(error), reported_by_stage=True)
+        outcome = SET_BACK if set_back else FAILED
+        close(directory, running[-1]["number"], redact(error), reported_by_stage=True, outcome=outcome)
 
 
 def close_running(directory: Path, error: str, outcome: str = FAILED) -> None:
@@ -112,8 +117,8 @@ def _read(file: Path) -> dict[str, Any]:
     return {**found, **number}
 
 
-def is_failure(record: dict[str, Any]) -> bool:
-    """Whether an attempt counts as failed; one that was killed before its record was complete does."""
+def counts(record: dict[str, Any]) -> bool:
+    """Whether an attempt counts as a try that came to nothing; one killed before its record was complete does."""
     return record["outcome"] not in (DONE, INTERRUPTED)
 
 
@@ -128,11 +133,15 @@ def reported_by_stage(record: dict[str, Any]) -> bool:
     return bool(record.get("reported_by_stage", record.get("told")))
 
 
+def waits(directory: Path) -> bool:
+    """Whether the last attempt did not fail: it was done, interrupted or set back, and the task has to run again."""
+    records = read(directory)
+    return bool(records) and records[-1]["outcome"] in (DONE, INTERRUPTED, SET_BACK)
+
+
 def progress(directory: Path) -> int:
     """How far an unfinished artifact has got: the step of its last complete checkpoint, or the number of its blocks."""
-    blocks = (directory / places.BLOCKS).glob("*.h5")
-    count = sum(not block.name.startswith(places.PRIVATE) for block in blocks)
-    return count + checkpoints.last_step(directory / places.CHECKPOINTS)
+    return len(blocks.names(directory / places.BLOCKS)) + checkpoints.last_step(directory / places.CHECKPOINTS)
 
 
 def describe(error: BaseException) -> str:

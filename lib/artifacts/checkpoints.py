@@ -1,4 +1,4 @@
-"""Checkpoints. One counts only if it is complete: a marker, written last, lists every file and its size.
+"""Checkpoints. One counts only if it is complete: a marker, written last, lists every file, its size and checksum.
 
 <folder>/checkpoint-<step>/...            written by all ranks
 <folder>/checkpoint-<step>/COMPLETE.json  written by one rank, when all are done
@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from lib.artifacts import store
-from lib.base import files
+from lib.base import files, seals
 
 MARKER = "COMPLETE.json"
 PREFIX = "checkpoint-"
@@ -21,7 +21,8 @@ def complete(checkpoint: Path, origin: dict) -> None:
     for file in listed:
         files.sync(file)
     sizes = {str(file.relative_to(checkpoint)): file.stat().st_size for file in listed}
-    store.write_json(checkpoint / MARKER, {"origin": origin, "files": sizes})
+    checksums = {str(file.relative_to(checkpoint)): seals.checksum(file) for file in listed}
+    store.write_json(checkpoint / MARKER, {"origin": origin, "files": sizes, "checksums": checksums})
 
 
 def newest(folder: Path, origin: dict) -> Path | None:
@@ -66,15 +67,22 @@ def _unfit(checkpoint: Path, origin: dict) -> str:
     """Why training cannot resume from a checkpoint; empty if it can."""
     try:
         marker = json.loads((checkpoint / MARKER).read_bytes())
+        sizes, checksums = dict(marker["files"]), dict(marker.get("checksums", {}))  # older ones have no checksums
+        made_by = dict(marker["origin"])
     except FileNotFoundError:
         return "it is not complete"
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
         return f"its {MARKER} is damaged"
-    for name, size in marker["files"].items():
-        if not (checkpoint / name).is_file() or (checkpoint / name).stat().st_size != size:
+    for name, size in sizes.items():
+        if not _is_whole(checkpoint / name, size, checksums.get(name)):
             return f"{name} is not what was written"
-    changed = [key for key in origin if marker["origin"].get(key) != origin[key]]
+    changed = [key for key in origin if made_by.get(key) != origin[key]]
     return f"made with another {', '.join(changed)}" if changed else ""
+
+
+def _is_whole(file: Path, size: int, checksum: str | None) -> bool:
+    same = file.is_file() and file.stat().st_size == size
+    return same and checksum in (None, seals.checksum(file))
 
 
 def _remove(checkpoint: Path) -> None:

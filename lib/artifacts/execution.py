@@ -7,14 +7,18 @@ directories or files, relative to the current folder. An input may also stand at
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.artifacts import attempts, checkpoints, store
+from lib.artifacts import attempts, checkpoints, damage, store
+from lib.artifacts import inputs as given_inputs
+from lib.artifacts.inputs import Inputs
 from lib.artifacts.stage import Stage, check_inputs, task_digest
 from lib.base import blocks, config, mpi, places, yamls
-from lib.base.errors import UsageError
+from lib.base.errors import Damaged, TesseraError, UsageError
 
 
 def read_config(stage: Stage, file: Path) -> tuple[Any, dict[str, Any]]:
@@ -75,9 +79,10 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Status:
-    """The digest of a task, and whether its artifact is done already."""
+    """The digest of a task, what it reads, and whether its artifact is done already."""
 
     digest: str
+    inputs: Inputs
     done: bool
 
 
@@ -87,39 +92,81 @@ def run(stage: Stage, values: Any, inputs: dict[str, Any], out: Path, number: in
     number: the attempt that a runner has reserved; None if the stage was started by hand.
     """
     job = _Job(stage, values, inputs, out, mpi.world() if stage.mpi else None)
-    status, record = _begin(job, number)
-    if not status.done and job.is_leading():
-        _lead(job, status.digest, record)
-    elif not status.done:
+    if job.is_leading():
+        _lead(job, number)
+    else:
         _follow(job)
-    elif job.is_leading():
-        print(f"{out}: already done ({stage.name} {status.digest})")
     return 0
 
 
-def _begin(job: _Job, number: int | None) -> tuple[_Status, dict[str, Any]]:
-    """The status, the same on every rank, and the leading rank's record, which is written before any rank works."""
-    status, record = None, {}
-    if job.is_leading() or not job.world:
-        status = _prepare(job)
-    if job.is_leading() and not status.done:
-        record = _begin_attempt(job.out, number)
-    return job.world.bcast(status) if job.world else status, record
+def _lead(job: _Job, number: int | None) -> None:
+    """Compare the inputs, do the work, mark the artifact as done, and complete the record of the attempt."""
+    status = _prepared(job, number)
+    if status.done:
+        _tell_ranks(job, done=True)
+        print(f"{job.out}: already done ({job.stage.name} {status.digest})")
+        return
+    with _recorded(job, _begin_attempt(job.out, number)):
+        given_inputs.compare(status.inputs)
+        _tell_ranks(job, done=False)  # they have waited for the comparison
+        job.work()
+        given_inputs.check_unchanged(status.inputs)
+        read = {digest: found[0] for digest, found in status.inputs.contents.items()}
+        store.write_done(job.out, status.digest, job.stage.name, job.stage.version, read)
+        (job.out / places.DROPPED).unlink(missing_ok=True)  # the weights are there again
+    _remove_scratch(job.out)
+    print(f"{job.out}: done ({job.stage.name} {status.digest})")
+
+
+def _follow(job: _Job) -> None:
+    """Do the work of a rank that keeps no record."""
+    done = job.world.bcast(None) if job.world else _prepare(job).done
+    if done:
+        return
+    try:
+        job.work()
+    except Exception as error:
+        if job.world:  # the leading rank will be ended before it can report the error
+            attempts.close_last(job.out, f"rank {job.world.rank}: {attempts.describe(error)}", _set_back(job, error))
+        raise
+
+
+def _tell_ranks(job: _Job, done: bool) -> None:
+    if job.world:
+        job.world.bcast(done)
+
+
+def _prepared(job: _Job, number: int | None) -> _Status:
+    try:
+        return _prepare(job)
+    except store.NotFinished as error:
+        if number is not None:  # the runner's record; by hand there is none yet
+            attempts.close(job.out, number, attempts.describe(error), outcome=attempts.SET_BACK)
+        raise
 
 
 def _prepare(job: _Job) -> _Status:
     """The status of the task. If it is not done, its directory is made ready."""
-    digests = {name: _input_digests(path) for name, path in job.inputs.items()}
-    digest = task_digest(job.stage, job.values, digests)
-    if store.is_done(job.out, digest):
-        return _Status(digest, done=True)
+    inputs = given_inputs.identify(job.inputs)
+    digest = task_digest(job.stage, job.values, inputs.digests)
+    if store.is_done(job.out, digest, inputs.contents):
+        return _Status(digest, inputs, done=True)
     _refuse_other_result(job.out, digest)
     job.out.mkdir(parents=True, exist_ok=True)
     if job.stage.mpi:
         blocks.claim(job.out / places.BLOCKS, digest)
-    if _is_first_process() and not store.is_dropped(job.out, digest):  # the rest of a dropped one is valid until then
-        (job.out / places.DONE).unlink(missing_ok=True)  # damaged
-    return _Status(digest, done=False)
+    # the rest of one whose weights were dropped is valid until then
+    if _is_first_process() and not store.is_dropped(job.out, digest, inputs.contents):
+        _clear(job.out, digest, inputs)
+    return _Status(digest, inputs, done=False)
+
+
+def _clear(out: Path, digest: str, inputs: Inputs) -> None:
+    """Take what is damaged or outdated out of the way, and say why."""
+    if (out / places.DONE).exists():
+        print(f"{out}: made again: {store.missing_reason(out, digest, inputs.contents)}", flush=True)
+    damage.clear(out)
+    (out / places.DONE).unlink(missing_ok=True)
 
 
 def _refuse_other_result(out: Path, digest: str) -> None:
@@ -140,29 +187,26 @@ def _begin_attempt(out: Path, number: int | None) -> dict[str, Any]:
     return attempts.begin(out, number)
 
 
-def _lead(job: _Job, digest: str, record: dict[str, Any]) -> None:
-    """Do the work, complete the record of the attempt, and mark the artifact as done."""
+@contextmanager
+def _recorded(job: _Job, record: dict[str, Any]) -> Iterator[None]:
+    """Complete the record of the attempt when the block ends. What is damaged is moved aside."""
     started = time.monotonic()
     try:
-        job.work()
-        store.write_done(job.out, digest, job.stage.name, job.stage.version)
-        (job.out / places.DROPPED).unlink(missing_ok=True)  # the weights are there again
+        yield
     except BaseException as error:
-        attempts.end(job.out, record, time.monotonic() - started, error)
+        try:
+            set_back = _set_back(job, error)
+        except TesseraError as worse:  # the disk damages one file after another
+            attempts.end(job.out, record, time.monotonic() - started, worse)
+            raise
+        attempts.end(job.out, record, time.monotonic() - started, error, set_back)
         raise
     attempts.end(job.out, record, time.monotonic() - started, None)
-    _remove_scratch(job.out)
-    print(f"{job.out}: done ({job.stage.name} {digest})")
 
 
-def _follow(job: _Job) -> None:
-    """Do the work of a rank that keeps no record."""
-    try:
-        job.work()
-    except Exception as error:
-        if job.world:  # the leading rank will be ended before it can report the error
-            attempts.close_last(job.out, f"rank {job.world.rank}: {attempts.describe(error)}")
-        raise
+def _set_back(job: _Job, error: BaseException) -> bool:
+    """Whether the task has to wait until something damaged, which is moved aside, is made again."""
+    return isinstance(error, store.NotFinished) or (isinstance(error, Damaged) and damage.mend(error, job.out))
 
 
 def _remove_scratch(out: Path) -> None:
@@ -170,10 +214,6 @@ def _remove_scratch(out: Path) -> None:
     store.remove_private(out)
     shutil.rmtree(out / places.BLOCKS, ignore_errors=True)
     checkpoints.remove_all(out / places.CHECKPOINTS)
-
-
-def _input_digests(path: Path | list[Path]) -> str | list[str]:
-    return [store.input_digest(one) for one in path] if isinstance(path, list) else store.input_digest(path)
 
 
 def _is_first_process() -> bool:

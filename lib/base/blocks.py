@@ -1,20 +1,22 @@
 """Blocks: a stage's work in fixed pieces, each stored whole, so that any number of ranks can resume it.
 
 A block is the file `<folder>/<name>.h5`. Its name says which part of the work it is (a range, never a rank), so it
-stays valid when the number of ranks changes.
+stays valid when the number of ranks changes. Each ends with a seal (lib/base/seals.py): one that is damaged, or belongs
+to another task, is found by it and made again.
 """
 
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 
-from lib.base import files, hdf5, mpi
-from lib.base.errors import TesseraError
+from lib.base import files, hdf5, mpi, seals
+from lib.base.errors import Damaged, TesseraError
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -39,28 +41,52 @@ def file(folder: Path, name: str) -> Path:
     return folder / f"{name}.h5"
 
 
-def missing(folder: Path, names: Sequence[str]) -> list[str]:
-    """The blocks that do not exist yet, in the order given."""
-    there = {path.stem for path in folder.glob("*.h5")} if folder.is_dir() else set()
-    return [name for name in names if name not in there]
+def names(folder: Path) -> list[str]:
+    """The blocks that are there, sorted."""
+    return sorted(path.stem for path in folder.glob("*.h5") if not path.name.startswith("."))
+
+
+def missing(folder: Path, wanted: Sequence[str]) -> list[str]:
+    """The blocks that do not exist yet, in the order given. Damaged ones are set aside first."""
+    _sift(folder, names(folder))
+    return _absent(folder, wanted)
+
+
+def _absent(folder: Path, wanted: Sequence[str]) -> list[str]:
+    there = set(names(folder))
+    return [name for name in wanted if name not in there]
+
+
+def _sift(folder: Path, some: Sequence[str]) -> None:
+    for name in some:
+        if not seals.holds(file(folder, name), _label(folder, name)):
+            kept = files.set_aside(file(folder, name))
+            print(f"{file(folder, name)}: damaged; it is made again (the damaged one: {kept.name})", flush=True)
+
+
+def _label(folder: Path, name: str) -> str:
+    owner = folder / OWNER
+    return f"{owner.read_text() if owner.is_file() else ''} {name}"
 
 
 def run(
-    folder: Path, names: Sequence[str], work: Callable[[str], Arrays], comm: "Intracomm", what: str = "blocks"
+    folder: Path, wanted: Sequence[str], work: Callable[[str], Arrays], comm: "Intracomm", what: str = "blocks"
 ) -> None:
     """Compute the missing blocks on all ranks and wait for them. `work` returns the datasets of one block."""
-    make_all(folder, names, lambda name: write(file(folder, name), work(name)), comm, what)
+    make_all(folder, wanted, lambda name: write(file(folder, name), work(name)), comm, what)
 
 
 def make_all(
-    folder: Path, names: Sequence[str], make: Callable[[str], None], comm: "Intracomm", what: str = "blocks"
+    folder: Path, wanted: Sequence[str], make: Callable[[str], None], comm: "Intracomm", what: str = "blocks"
 ) -> None:
-    """Like `run`, for blocks that do not fit in memory: `make` writes one as `file(folder, name)`, whole or not at all.
+    """Like `run`, for blocks that do not fit in memory: `make` writes one as `file(folder, name)` with `create`.
 
     Every rank prints a line of progress from time to time.
     Raises TesseraError when another rank's block is missing at the end (its node may have lost the file system).
     """
-    todo = mpi.share(comm.bcast(missing(folder, names)), comm)
+    _sift(folder, mpi.share(comm.bcast(names(folder)), comm))
+    comm.barrier()
+    todo = mpi.share(comm.bcast(_absent(folder, wanted)), comm)
     reported = time.monotonic()
     for count, name in enumerate(todo):
         make(name)
@@ -68,19 +94,33 @@ def make_all(
             reported = time.monotonic()
             print(f"rank {comm.rank}: {count + 1} of {len(todo)} {what}", flush=True)
     comm.barrier()
-    if comm.rank == 0 and (lost := missing(folder, names)):
+    if comm.rank == 0 and (lost := _absent(folder, wanted)):
         raise TesseraError(f"{file(folder, lost[0])}: missing although its rank has ended; run the command again")
 
 
 def write(path: Path, arrays: Arrays) -> None:
     """One block, whole or absent."""
-    with hdf5.create(path) as opened:
+    with create(path) as opened:
         for name, array in arrays.items():
             hdf5.write(opened, name, array)
 
 
+def create(path: Path) -> AbstractContextManager[h5py.File]:
+    """A new block, as `hdf5.create`, with its seal."""
+    return hdf5.create(path, seal=_label(path.parent, path.stem))
+
+
+def check(path: Path) -> None:
+    """Raise Damaged unless the block is what was written."""
+    if not path.is_file():
+        raise TesseraError(f"{path}: missing; run the command again")
+    if not seals.holds(path, _label(path.parent, path.stem)):
+        raise Damaged(path, "a damaged block; run the command again, which makes it again")
+
+
 def read(folder: Path, name: str) -> dict[str, np.ndarray]:
-    """The datasets of one block. Raises TesseraError naming the file if it is damaged."""
+    """The datasets of one block. Raises Damaged naming the file if it is not what was written."""
+    check(file(folder, name))
     with hdf5.opened(file(folder, name)) as opened:
         return {key: opened[key][()] for key in opened if isinstance(opened[key], h5py.Dataset)}
 

@@ -1,8 +1,22 @@
 """Errors meant for the user: printed as one message, without a traceback."""
 
 import difflib
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+CAUSES = {
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system is read-only",
+    errno.EAGAIN: "it is locked by another process",
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EIO: "the disk reports an error (EIO); look at its log",
+    errno.ENOENT: "no such file",
+    errno.EISDIR: "it is a folder",
+}
 
 
 class TesseraError(Exception):
@@ -11,6 +25,19 @@ class TesseraError(Exception):
 
 class UsageError(TesseraError):
     """A wrong command, key or value. Exit code 2."""
+
+
+class Damaged(TesseraError):
+    """The bytes of `file` are not those that were written. lib/artifacts/damage.py moves it aside."""
+
+    def __init__(self, file: Path, what: str) -> None:
+        super().__init__(f"{file}: {what}")
+        self.file = file
+
+
+def cause(error: OSError) -> str:
+    """Why the system refused, in plain words; what it says itself where there are none."""
+    return CAUSES.get(error.errno or 0) or error.strerror or str(error)
 
 
 def suggestion(wrong: Any, known: Iterable[Any]) -> str:

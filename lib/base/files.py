@@ -1,6 +1,8 @@
 """Files that are whole or absent."""
 
+import contextlib
 import os
+import time
 from pathlib import Path
 
 from lib.base import places
@@ -36,3 +38,15 @@ def sync(path: Path) -> None:
 def existing(folder: Path) -> Path:
     """The folder if it exists, else the nearest one above it that does."""
     return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that it counts as missing but can be looked at. Returns where it is now.
+
+    Another process may have done so already.
+    """
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    kept = path.with_name(f"{places.DAMAGED}{moment}-{path.name}")
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, kept)
+    return kept

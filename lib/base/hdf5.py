@@ -4,7 +4,10 @@ A file is written under a private name, closed, reopened and checked, fsynced an
 carries its row count as an attribute, so that a truncated or foreign file can be recognised.
 """
 
+import hashlib
+import json
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,19 +17,22 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lib.base import places
-from lib.base.errors import TesseraError
+from lib.base import places, seals
+from lib.base.errors import Damaged, TesseraError, cause
 from lib.base.files import publish
 
 CHUNK_BYTES = 1 << 20  # parallel file systems and HDF5's chunk cache work well with 0.25 to 2 MiB
 SLICE_BYTES = 1 << 23  # read at a time if a dataset may be larger than memory
+BY_RANGE = {"tokens": "checksums", "positions": "checksums", "offsets": "offsets_checksums"}  # read with checksums of
+# their ranges, which stand in the other dataset (lib/corpus)
 
 
 @contextmanager
-def create(path: Path) -> Iterator[h5py.File]:
+def create(path: Path, seal: str | None = None) -> Iterator[h5py.File]:
     """A new HDF5 file that appears as `path` only when the block ends well.
 
-    Raises TesseraError naming the file if the disk is full or the written data cannot be read back.
+    seal: the label of the seal that the file ends with (lib/base/seals.py); None: without one.
+    Raises TesseraError naming the file and the cause if it cannot be written, or not be read back.
     """
     temporary = places.private(path, f"{socket.gethostname()}-{os.getpid()}")
     try:
@@ -34,9 +40,13 @@ def create(path: Path) -> Iterator[h5py.File]:
             yield file
             _flush(file)
         check(temporary)
+        if seal is not None:
+            seals.put(temporary, seal)
         publish(temporary, path)
     except OSError as error:
-        raise TesseraError(f"{path}: could not be written: {error}; free some disk space and run again") from error
+        if error.filename not in (None, str(temporary), str(path)):  # of another file
+            raise
+        raise TesseraError(f"{path}: could not be written: {cause(error)}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -151,8 +161,16 @@ def read_ragged(path: Path, name: str, offsets: str = "offsets") -> list[np.ndar
 
 
 def read_texts(path: Path, name: str) -> list[str]:
-    """The strings that `write_texts` wrote."""
-    return [row.tobytes().decode() for row in read_ragged(path, name, f"{name}_offsets")]
+    """The strings that `write_texts` wrote. Raises TesseraError naming a row that is not UTF-8."""
+    found = read_ragged(path, name, f"{name}_offsets")
+    return [_text(row.tobytes(), f"{path}: '{name}', row {i}") for i, row in enumerate(found)]
+
+
+def _text(data: bytes, where: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise TesseraError(f"{where}: not UTF-8 ({error.reason} at byte {error.start}); write it as UTF-8") from error
 
 
 def attributes(path: Path) -> dict[str, object]:
@@ -163,16 +181,22 @@ def attributes(path: Path) -> dict[str, object]:
 
 @contextmanager
 def opened(path: Path, image: bytes | None = None) -> Iterator[h5py.File]:
-    """`path` (or its `image` in memory), open for reading. Raises TesseraError naming the file if it is unreadable."""
+    """`path` (or its `image` in memory), open for reading.
+
+    Raises Damaged naming a file that is truncated or damaged, TesseraError for one that may not be read, is locked by
+    another process, or is no HDF5 file.
+    """
     try:
-        with h5py.File(path, "r") if image is None else _of_image(image) as file:
-            yield file
-    except FileNotFoundError as error:
-        raise TesseraError(f"{path}: no such file") from error
+        file = h5py.File(path, "r") if image is None else _of_image(image)
     except OSError as error:
-        raise TesseraError(
-            f"{path}: truncated, damaged or not HDF5 ({error}); if a stage made it, delete it and run that stage again"
-        ) from error
+        raise _refused(path, error) from error
+    with file:
+        try:
+            yield file
+        except (OSError, KeyError, RuntimeError) as error:
+            if getattr(error, "errno", None) or not re.match(r"['\"]?(Unable to|Can't)\b", str(error)):
+                raise  # of what is done with the data
+            raise _refused(path, error) from error
 
 
 def _of_image(image: bytes) -> h5py.File:
@@ -180,6 +204,17 @@ def _of_image(image: bytes) -> h5py.File:
         return h5py.File(h5py.h5f.open_file_image(image))
     except ValueError as error:  # h5py raises this here, and OSError for a file on disk
         raise OSError(str(error)) from error
+
+
+def _refused(path: Path, error: Exception) -> TesseraError:
+    """Why HDF5 does not read a file. It gives no number of the system's errors (errno) where the bytes are wrong."""
+    if isinstance(error, OSError) and error.errno:
+        return TesseraError(f"{path}: cannot be read: {cause(error)}")
+    if "doesn't exist" in str(error):
+        return TesseraError(f"{path}: lacks something: {error}; give the file that the stage needs")
+    if "signature not found" in str(error):
+        return TesseraError(f"{path}: no HDF5 file, or its first bytes are damaged; name another, or make it again")
+    return Damaged(path, f"truncated or damaged ({error}); if a stage made it, delete it and run that stage again")
 
 
 def check(path: Path) -> None:
@@ -190,6 +225,29 @@ def check(path: Path) -> None:
         for name in found:
             for _ in slices(_checked(file, name, path)):
                 pass
+
+
+def outline(path: Path) -> str | None:
+    """SHA-256 of all of a file but the datasets whose ranges are compared when they are read (BY_RANGE).
+
+    It covers their checksums, so that it and they stand for the whole file. None if there are no such datasets.
+    """
+    with opened(path) as file:
+        covered = {name for name, sums in BY_RANGE.items() if name in file and sums in file}
+        if not covered:
+            return None
+        hasher = hashlib.sha256(_described(file.attrs).encode())
+        for name in sorted(file):
+            dataset = _checked(file, name, path)
+            hasher.update(f"{name} {dataset.dtype.str} {dataset.shape} {_described(dataset.attrs)}".encode())
+            for part in () if name in covered else slices(dataset):
+                hasher.update(np.ascontiguousarray(part))
+    return hasher.hexdigest()
+
+
+def _described(attributes: Mapping[str, Any]) -> str:
+    values = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in attributes.items()}
+    return json.dumps(values, sort_keys=True, default=str)
 
 
 def slices(dataset: h5py.Dataset, size: int = SLICE_BYTES) -> Iterator[np.ndarray]:
@@ -229,8 +287,17 @@ def _checked(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     actual = len(dataset) if dataset.ndim else 1
     expected = int(dataset.attrs.get("rows", actual))
     if expected != actual:
-        raise TesseraError(f"{path}: '{name}' has {actual} rows, {expected} were written; delete it and run again")
+        raise Damaged(path, f"'{name}' has {actual} rows, {expected} were written; delete it and run again")
+    if dataset.dtype.kind not in "biufcS":  # S: bytes of one length
+        raise TesseraError(
+            f"{path}: '{name}' holds {_spelled(dataset.dtype)}; it must hold numbers or bytes of one length (a text is written as its UTF-8 "
+            f"bytes, uint8, and where each begins, '{name}_offsets')"
+        )
     return dataset
+
+
+def _spelled(dtype: np.dtype) -> str:
+    return "strings" if h5py.check_string_dtype(dtype) or dtype.kind in "SU" else f"values of type {dtype}"
 
 
 def _values(item: h5py.h5d.DatasetID | h5py.h5g.GroupID) -> Any:

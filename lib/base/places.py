@@ -67,6 +67,7 @@ MISSING = "missing.csv"  # in a sweep's tables: what a partial collection lacks
 # Files that are not results: never listed in DONE.json.
 RECORDS = (DONE, DROPPED, TASK, ATTEMPTS)
 PRIVATE = ".tmp-"
+DAMAGED = ".damaged-"  # begins the name of a damaged file that was set aside
 
 
 def private(path: Path, owner: str) -> Path:

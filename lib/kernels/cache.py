@@ -3,14 +3,24 @@
 Tasks run in snapshots of the code, each in its own folder. If compiled kernels lay next to the source, every snapshot
 would compile them again. And numba checks the file of a function only: if a kernel calls one in another file, and that
 one changes, numba would go on using the old one. Here one folder belongs to the source of all kernels together.
+
+numba runs whatever it finds there. Here every file ends with a seal, and a damaged one is set aside and compiled again.
 """
 
+import contextlib
 import functools
 import hashlib
+import io
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
+from numba.core import caching
 from numba.core.caching import InTreeCacheLocator
+
+from lib.base import files, seals
 
 LIB = Path(__file__).parents[1]
 HOME = "TESSERA_KERNELS"  # names a folder for them, if the home directory is not suitable
@@ -37,6 +47,39 @@ class KernelCacheLocator(InTreeCacheLocator):
     def get_source_stamp(self):
         """Changes with the source of any kernel."""
         return sources_digest()
+
+
+class SealedFiles(caching.IndexDataCacheFile):
+    """The index and the data files of one function. Those of functions that do not lie below lib/ are as numba's."""
+
+    def _load_index(self) -> dict[Any, str]:
+        self._set_aside_if_damaged(self._index_path)
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        self._set_aside_if_damaged(self._data_path(name))
+        return super()._load_data(name)  # FileNotFoundError: numba compiles
+
+    @contextlib.contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[BinaryIO]:
+        with super()._open_for_write(filepath) as file:
+            content = io.BytesIO()
+            yield content
+            file.write(content.getvalue())
+            if self._is_sealed():
+                file.write(seals.of(content.getvalue(), Path(filepath).name))
+
+    def _is_sealed(self) -> bool:
+        return Path(self._cache_path).is_relative_to(home())
+
+    def _set_aside_if_damaged(self, path: str) -> None:
+        file = Path(path)
+        if self._is_sealed() and file.exists() and not seals.holds(file, file.name):
+            kept = files.set_aside(file)
+            print(f"{file}: a damaged kernel; it is compiled again (the damaged one: {kept.name})", file=sys.stderr)
+
+
+caching.IndexDataCacheFile = SealedFiles  # numba asks for it by this name, after it has imported the locator
 
 
 def home() -> Path:

@@ -6,11 +6,13 @@ from argparse import Namespace
 
 from rich.console import Console
 
+from lib.artifacts import damage
 from lib.base import places, processes
-from lib.base.errors import TesseraError, UsageError, suggestion
+from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
 from lib.launcher import costs, printing
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
+from lib.plans import finished
 from lib.running import drops, ending, local, login_node, slurm, snapshot, submissions, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
@@ -24,6 +26,8 @@ def plan(arguments: Namespace, console: Console) -> int:
     done = sweep.done()
     printing.print_plan(sweep.plan, sweep.site, done, console)
     costs.show(sweep, done, console)
+    for line in finished.spoilt(sweep.root, sweep.plan):
+        console.print(line, highlight=False)
     if arguments.power:
         printing.print_power(sweep.plan, console)
     if arguments.scripts:
@@ -38,7 +42,21 @@ def fetch(arguments: Namespace, console: Console) -> int:
 
 
 def submit(arguments: Namespace, console: Console) -> int:
-    """Run, or submit, what is not done; collect the tables if everything is."""
+    """Run, or submit, what is not done; collect the tables if everything is. What is then found damaged is made again.
+
+    Raises TesseraError if the files of an artifact are damaged again and again.
+    """
+    sweep = _prepared(arguments, console)
+    while True:
+        try:
+            return _submit_to_slurm(arguments, sweep, console) if sweep.site else _run_here(arguments, sweep, console)
+        except Damaged as error:  # at most damage.MOST times an artifact
+            _mend(error)
+            console.print(f"{error}; it is made again", highlight=False, markup=False)
+
+
+def _prepared(arguments: Namespace, console: Console) -> Sweep:
+    """The sweep, after all that comes before its first task. A controller prints nothing and fetches nothing."""
     from lib.launcher import hub_needs  # imports huggingface_hub
 
     sweep = load(arguments)
@@ -52,13 +70,17 @@ def submit(arguments: Namespace, console: Console) -> int:
     done = sweep.done()
     if not arguments.controller:
         console.print(printing.plan_table(sweep.plan, done))
-        for line in costs.dropped(sweep.root, sweep.plan, done):
+        for line in (*costs.dropped(sweep.root, sweep.plan, done), *finished.spoilt(sweep.root, sweep.plan)):
             console.print(line, highlight=False)
         printing.print_foreseen(sweep.plan, console)
     hub_needs.check(sweep.plan, done, fetch_command(arguments, sweep))
-    if sweep.site:
-        return _submit_to_slurm(arguments, sweep, console)
-    return _run_here(arguments, sweep, console)
+    return sweep
+
+
+def _mend(damaged: Damaged) -> None:
+    """Move what is damaged aside. Raises `damaged` if it belongs to no artifact, so that nothing makes it again."""
+    if not damage.mend(damaged):
+        raise damaged
 
 
 def status(arguments: Namespace, console: Console) -> int:
@@ -66,6 +88,8 @@ def status(arguments: Namespace, console: Console) -> int:
     sweep = load(arguments)
     found = sweep.survey()
     printing.print_status(sweep.plan, sweep.site, found, console)
+    for line in finished.spoilt(sweep.root, sweep.plan):
+        console.print(line, highlight=False)
     printing.print_failures(sweep.root, sweep.plan, found, console)
     return 0 if found.all_done() else 1
 
@@ -93,7 +117,11 @@ def _chosen(sweep: Sweep, stage: str | None) -> list[str]:
 
 def collect(arguments: Namespace, console: Console) -> int:
     """Write tables, figures and report from finished artifacts."""
-    return _collect(load(arguments), console, arguments.partial)
+    try:
+        return _collect(load(arguments), console, arguments.partial)
+    except Damaged as error:
+        _mend(error)
+        raise TesseraError(f"{error}; run the sweep again, which makes it again") from error
 
 
 def report(arguments: Namespace, console: Console) -> int:

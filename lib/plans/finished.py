@@ -1,5 +1,6 @@
-"""Which tasks of a plan are done: those whose artifacts on disk are complete."""
+"""Which tasks of a plan are done: those whose artifacts on disk are complete, and made from what lies there now."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lib.artifacts import store
@@ -12,18 +13,53 @@ def directory(root: Path, task: Task) -> Path:
     return places.artifact(root, task.stage, task.label, task.digest)
 
 
+def missing_reason(root: Path, tasks: Mapping[str, Task], task: Task) -> str:
+    """Why a task is not done; empty if it is done. tasks: those whose results it reads among them."""
+    read = (tasks[digest] for digest in task.needs() if digest in tasks)
+    found = {one.digest: store.contents_of(directory(root, one)) for one in read}
+    known = {digest: contents for digest, contents in found.items() if contents}
+    return store.missing_reason(directory(root, task), task.digest, known)
+
+
+def is_done(root: Path, tasks: Mapping[str, Task], task: Task) -> bool:
+    """Whether a task is done; see `missing_reason`."""
+    return not missing_reason(root, tasks, task)
+
+
+def missing_reasons(root: Path, plan: Plan) -> dict[str, str]:
+    """`missing_reason` of every task of a plan."""
+    records = {digest: store.look(directory(root, task)) for digest, task in plan.tasks.items()}
+    known = {digest: store.contents(record) for digest, record in records.items() if isinstance(record, dict)}
+    return {
+        digest: record if isinstance(record, str) else store.reason(directory(root, task), record, digest, known)
+        for (digest, task), record in zip(plan.tasks.items(), records.values())
+    }
+
+
 def done(root: Path, plan: Plan) -> set[str]:
     """The digests of the tasks that are done.
 
     Where weights were dropped, the task is done as long as every task of the plan that reads them is.
     """
-    reasons = {digest: store.missing_reason(directory(root, task), digest) for digest, task in plan.tasks.items()}
+    reasons = missing_reasons(root, plan)
     found = {digest for digest, reason in reasons.items() if not reason}
     readers = plan.readers()
     for digest in reversed(plan.tasks):  # readers come after what they read
         if reasons[digest] == store.WEIGHTS_DROPPED and readers[digest] and found >= readers[digest]:
             found.add(digest)
     return found
+
+
+def spoilt(root: Path, plan: Plan) -> list[str]:
+    """A line for each task that was done and has to be made again, because something was damaged, lost or changed."""
+    reasons = missing_reasons(root, plan)
+    unsaid = ("", store.NOT_THERE, store.WEIGHTS_DROPPED)
+    return [spelled(task, reasons[digest]) for digest, task in plan.tasks.items() if reasons[digest] not in unsaid]
+
+
+def spelled(task: Task, reason: str) -> str:
+    """A line that says why a task that was done has to run again."""
+    return f"made again: {task.stage} {task.label} {task.digest}: {reason}"
 
 
 def again(root: Path, plan: Plan, finished: set[str]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.artifacts import store, weights
+from lib.plans import finished
 from lib.plans.finished import directory
 from lib.plans.plan import Plan, Task
 from lib.running import submissions
@@ -54,13 +55,13 @@ def unneeded(root: Path, task: Task) -> bool:
     if not store.is_dropped(directory(root, task), task.digest):
         return False
     uses = _submitted(root, [task])[task.digest]
-    return bool(uses.readers) and not _needed_by(root, uses)
+    return bool(uses.readers) and not _needed_by(root, task, uses)
 
 
 def _drop(root: Path, tasks: Iterable[Task], uses: Mapping[str, _Uses]) -> Outcome:
     outcome = Outcome()
     for task in tasks:
-        readers, needed_by = uses[task.digest].readers, _needed_by(root, uses[task.digest])
+        readers, needed_by = uses[task.digest].readers, _needed_by(root, task, uses[task.digest])
         outcome.needed_by |= needed_by
         if readers and not needed_by:
             freed = weights.drop(directory(root, task), task.digest, f"the last of {len(readers)} tasks that read them")
@@ -69,14 +70,14 @@ def _drop(root: Path, tasks: Iterable[Task], uses: Mapping[str, _Uses]) -> Outco
     return outcome
 
 
-def _needed_by(root: Path, uses: _Uses) -> set[str]:
-    """The sweeps that keep the weights, or have a task that reads them and is not done."""
+def _needed_by(root: Path, read: Task, uses: _Uses) -> set[str]:
+    """The sweeps that keep the weights of the task `read`, or have a task that reads them and is not done."""
     kept = {sweep for sweep, keeps in uses.kept.items() if keeps}
-    return kept | {sweep for sweep, task in uses.readers.values() if not _is_done(root, task)}
+    return kept | {sweep for sweep, task in uses.readers.values() if not _is_done(root, task, read)}
 
 
-def _is_done(root: Path, task: Task) -> bool:
-    return store.missing_reason(directory(root, task), task.digest) in ("", store.WEIGHTS_DROPPED)
+def _is_done(root: Path, task: Task, read: Task) -> bool:
+    return finished.missing_reason(root, {read.digest: read}, task) in ("", store.WEIGHTS_DROPPED)
 
 
 def _submitted(root: Path, tasks: Iterable[Task]) -> dict[str, _Uses]:

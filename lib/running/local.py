@@ -165,14 +165,17 @@ def _memory_gb(resources: Resources) -> float:
 def _finish(state: _Run, digest: str, console: Console) -> None:
     task = state.plan.tasks[digest]
     del state.running[digest]
-    if store.is_done(finished.directory(state.root, task), digest):
+    if finished.is_done(state.root, state.plan.tasks, task):
         state.found.states[digest] = DONE
-        return
-    if lost := _dropped(state, task.needs()):
-        state.found.states.update(dict.fromkeys(lost, WAITING))
-        console.print(f"weights that {task.stage} reads were dropped meanwhile; they are made again", highlight=False)
+        readers = [reader for reader, other in state.plan.tasks.items() if digest in other.needs()]
+        _wait_again(state, readers, but=store.WEIGHTS_DROPPED)  # they may have been made from other bytes
         return
     count, error, log = _failure(state, task)
+    lost = _wait_again(state, task.needs())
+    if lost or (count < state.max_failures and attempts.waits(finished.directory(state.root, task))):
+        for line in (f"set back {task.stage} {task.label} {digest}: {error}", *lost):
+            console.print(line, highlight=False, markup=False)
+        return
     console.print(
         f"[red]failed[/] {task.stage} {task.label} {digest}: {escape(error)}\n       log: {log}", highlight=False
     )
@@ -191,10 +194,16 @@ def _failure(state: _Run, task: Task) -> tuple[int, str, Path | None]:
     return state.max_failures, f"before the stage began: {last}", log
 
 
-def _dropped(state: _Run, digests: Iterable[str]) -> list[str]:
-    """Those whose weights another sweep dropped since this one was surveyed."""
-    tasks = (state.plan.tasks[digest] for digest in digests)
-    return [task.digest for task in tasks if store.is_dropped(finished.directory(state.root, task), task.digest)]
+def _wait_again(state: _Run, digests: Iterable[str], but: str = "") -> list[str]:
+    """Let those wait that were done and have to be made again, unless `but` is the reason: their weights were dropped,
+    files were damaged, or inputs made again with other bytes. Returns a line for each."""
+    lost = []
+    for task in (state.plan.tasks[digest] for digest in digests if state.found.states[digest] == DONE):
+        reason = finished.missing_reason(state.root, state.plan.tasks, task)
+        if reason not in ("", but):
+            state.found.states[task.digest] = WAITING
+            lost.append(finished.spelled(task, reason))
+    return lost
 
 
 @contextlib.contextmanager

@@ -40,13 +40,12 @@ def _run_task(submit_file: str, digest: str) -> None:
     directory = finished.directory(Path(submit.root), task)
     directory.mkdir(parents=True, exist_ok=True)
     with exclusive(directory), heartbeat.kept(directory / places.ALIVE):
-        if store.is_done(directory, digest) or _unneeded(submit, task):
+        if finished.is_done(Path(submit.root), submit.tasks, task) or _unneeded(submit, task):
             print(f"{directory}: already done")
             return
         write_task(submit, task, directory)
         _run(submit, task, directory)
-    if not store.is_done(directory, digest):
-        reason = store.missing_reason(directory, digest)
+    if reason := finished.missing_reason(Path(submit.root), submit.tasks, task):
         raise TesseraError(f"{directory}: not done although its stage has ended: {reason}")
     _drop_weights(submit, task)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lib.artifacts import store
 from lib.base import places
-from lib.base.errors import TesseraError
+from lib.base.errors import Damaged, TesseraError
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
 
@@ -66,10 +66,6 @@ def write(root: Path, sweep: str, submit: Submit) -> Path:
     return file
 
 
-class Damaged(TesseraError):
-    """A submit file whose content cannot be understood."""
-
-
 def read(file: Path) -> Submit:
     """Read a submit file. Raises Damaged naming it if it is, and OSError if it cannot be read at all."""
     try:
@@ -80,7 +76,7 @@ def read(file: Path) -> Submit:
         ]
         return Submit(arrays=arrays, tasks=tasks, **values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Damaged(f"{file}: the submit file is damaged: {type(error).__name__}: {error}") from error
+        raise Damaged(file, f"the submit file is damaged ({type(error).__name__}: {error})") from error
 
 
 def all_of(root: Path, sweep: str = "*", damaged: list[Path] | None = None) -> Iterator[tuple[Path, Submit]]:
@@ -97,13 +93,6 @@ def all_of(root: Path, sweep: str = "*", damaged: list[Path] | None = None) -> I
             damaged.append(file)
         else:
             yield file, submit
-
-
-def put_aside(file: Path) -> Path:
-    """Give a damaged submit file another name, under which it is not read any more. Returns that."""
-    aside = file.with_name(f".damaged-{file.name}")
-    file.rename(aside)
-    return aside
 
 
 def files(root: Path, sweep: str = "*") -> Iterator[Path]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib.base import lease, places
+from lib.base import files, lease, places
 from lib.base.errors import TesseraError
 from lib.plans import disk
 from lib.plans.plan import Plan, Task
@@ -155,7 +155,7 @@ def _known(request: Request, plan: Plan, found: Survey) -> Survey:
                 f"{file}: the submit file is damaged, and its jobs {', '.join(sorted(jobs))} are live; which tasks "
                 "they run is not known. Wait for their end, or end them (`cancel`)"
             )
-        print(f"{file}: damaged; kept as {submissions.put_aside(file).name}", file=sys.stderr)
+        print(f"{file}: damaged; kept as {files.set_aside(file).name}", file=sys.stderr)
     unknown = found.having(UNKNOWN)
     if unknown and not request.force:
         raise _NotKnown(_unknown_message(plan, unknown))

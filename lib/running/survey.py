@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lib.artifacts import attempts, heartbeat, store
+from lib.artifacts import attempts, heartbeat
 from lib.artifacts.lock import held
 from lib.base import places
-from lib.plans.finished import directory, done
+from lib.plans.finished import directory, done, is_done
 from lib.plans.plan import Plan, Task
 from lib.running import evidence, slurm, submissions
 from lib.running.controllers import Controller
@@ -92,17 +92,19 @@ def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
     """How many times in a row the task has failed with the same error in this campaign, and that error.
 
     An attempt that was cut off (time limit, preemption, lost node) is not a failure if it got further than all before
-    it, and the count starts again. After MAX_ATTEMPTS failures all of them count, whatever their errors.
+    it, and the count starts again. Nor is one that was set back, because something that it reads has to be made again.
+    After MAX_ATTEMPTS of either all of them count, whatever their errors.
     """
     place = directory(root, task)
     records = [record for record in attempts.read(place) if record.get("campaign") == campaign]
-    tries = [record for record in records if attempts.is_failure(record)]
+    tries = [record for record in records if attempts.counts(record)]
     if not tries:
         return 0, ""
     further = _went_further(tries, attempts.progress(place))
     errors = ["" if moved else _error(record) for record, moved in zip(tries, further)]
+    counted = [error for error, record in zip(errors, tries) if record["outcome"] != attempts.SET_BACK]
     last = _error(tries[-1])
-    streak = next((i for i, error in enumerate(reversed(errors)) if error != last), len(errors))
+    streak = next((i for i, error in enumerate(reversed(counted)) if error != last), len(counted))
     failed = sum(map(bool, errors))
     return (failed if failed >= MAX_ATTEMPTS else streak), last
 
@@ -147,8 +149,7 @@ def _local_state(path: Path) -> str:
         return WAITING
     if held(path):
         return RUNNING
-    tries = attempts.read(path)
-    return FAILED if tries and attempts.is_failure(tries[-1]) else WAITING  # done: files of it are gone since
+    return FAILED if attempts.read(path) and not attempts.waits(path) else WAITING
 
 
 def _concerns(submit: Submit, states: dict[str, str]) -> bool:
@@ -243,7 +244,7 @@ def _note_live(result: Survey, digest: str, job: Job) -> None:
 def _mark_newly_done(root: Path, plan: Plan, result: Survey) -> None:
     """Mark the tasks that were finished while SLURM was asked, so that they are not submitted again."""
     for digest in result.having(FAILED, UNKNOWN, RUNNING, QUEUED):
-        if store.is_done(directory(root, plan.tasks[digest]), digest):
+        if is_done(root, plan.tasks, plan.tasks[digest]):
             result.states[digest] = DONE
 
 

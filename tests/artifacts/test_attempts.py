@@ -56,10 +56,10 @@ def test_an_attempt_that_the_user_ended_is_no_failure(tmp_path) -> None:
     attempts.end(tmp_path, record, 1.0, KeyboardInterrupt())
     attempts.begin(tmp_path, None)
     attempts.close_running(tmp_path, "its launcher was interrupted", attempts.INTERRUPTED)
-    assert [attempts.is_failure(record) for record in attempts.read(tmp_path)] == [False, False]
+    assert [attempts.counts(record) for record in attempts.read(tmp_path)] == [False, False]
     attempts.begin(tmp_path, None)
     attempts.close_running(tmp_path, attempts.KILLED)
-    assert [attempts.is_failure(record) for record in attempts.read(tmp_path)] == [False, False, True]
+    assert [attempts.counts(record) for record in attempts.read(tmp_path)] == [False, False, True]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"\xff\xfe", b"{}", b'{"outcome": 3}', b'{"number": "x"}'])
@@ -86,4 +86,4 @@ def test_a_record_of_a_newer_version_and_files_that_are_no_attempts_are_understo
     (tmp_path / places.ATTEMPTS / "notes.log").touch()
     (found,) = attempts.read(tmp_path)
     assert found["news"] == [1]
-    assert attempts.is_failure(found)
+    assert attempts.counts(found)

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from lib.base.places import ROOT
+from lib.kernels import cache
 
 INNER = "from numba import njit\n\n\n@njit(cache=True)\ndef inner(x):\n    return x + {}\n"
 OUTER = """from numba import njit
@@ -28,7 +31,8 @@ print(left(1), right(1), sum(sum(kernel.stats.cache_hits.values()) for kernel in
 
 def checkout(folder: Path, modules: dict[str, str]) -> Path:
     """A lib/ of these modules, with the cache of kernels."""
-    for name in ("__init__.py", "kernels/__init__.py", "kernels/cache.py"):
+    base = [f"base/{name}.py" for name in ("__init__", "files", "places", "seals")]
+    for name in ("__init__.py", "kernels/__init__.py", "kernels/cache.py", *base):
         (folder / "lib" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "lib" / name, folder / "lib" / name)
     for name, source in modules.items():
@@ -37,12 +41,13 @@ def checkout(folder: Path, modules: dict[str, str]) -> Path:
     return folder
 
 
-def run(folder: Path, cache: Path, program: str = PROGRAM) -> list[int]:
-    """Results, and the number of calls that needed no compilation."""
+def run(folder: Path, cache: Path, program: str = PROGRAM, said: str = "") -> list[int]:
+    """Results, and the number of calls that needed no compilation. said: what must be printed as an error."""
     environment = {**os.environ, "TESSERA_KERNELS": str(cache), "PYTHONPATH": str(folder)}
     environment.pop("NUMBA_CACHE_LOCATOR_CLASSES", None)
     line = [sys.executable, "-c", program]
     answer = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    assert said in answer.stderr
     return [int(word) for word in answer.stdout.split()]
 
 
@@ -61,3 +66,36 @@ def test_kernels_of_one_name_module_name_and_line_in_two_packages_are_kept_apart
     folder = checkout(tmp_path / "a", {"left/module.py": INNER.format(1), "right/module.py": INNER.format(5)})
     assert run(folder, tmp_path / "cache", NAMESAKES) == [2, 6, 0]
     assert run(folder, tmp_path / "cache", NAMESAKES) == [2, 6, 2]
+
+
+def flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def test_a_damaged_kernel_is_named_set_aside_and_compiled_again(tmp_path: Path) -> None:
+    folder = checkout(tmp_path / "a", {"inner.py": INNER.format(1), "outer.py": OUTER})
+    assert run(folder, tmp_path / "cache") == [20, 0]
+    (file,) = (tmp_path / "cache").glob("*/*outer.outer*.nbc")
+    file.write_bytes(flipped(file.read_bytes()))
+    assert run(folder, tmp_path / "cache", said=f"{file}: a damaged kernel") == [20, 0]
+    assert list(file.parent.glob(".damaged-*"))
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "lost", "another's"])
+def test_what_numba_loads_is_what_was_saved_or_nothing(tmp_path: Path, monkeypatch, ending, damage) -> None:
+    monkeypatch.setenv("TESSERA_KERNELS", str(tmp_path))
+    first, other = (cache.SealedFiles(str(tmp_path), name, "stamp") for name in ("first", "other"))
+    for kernels, code in ((first, b"code"), (other, b"edoc")):
+        kernels.save("key", code)
+        assert kernels.load("key") == code
+    (file,) = tmp_path.glob(f"first*.{ending}")
+    data = file.read_bytes()
+    replaced = next(tmp_path.glob(f"other*.{ending}")).read_bytes()
+    file.write_bytes({"flip": flipped(data), "cut": data[:-1], "empty": b"", "another's": replaced}.get(damage, data))
+    if damage == "lost":
+        file.unlink()
+    assert first.load("key") is None
+    first.save("key", b"code")
+    assert (first.load("key"), other.load("key")) == (b"code", b"edoc")

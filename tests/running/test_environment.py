@@ -45,7 +45,7 @@ def test_surroundings_are_what_passes(monkeypatch) -> None:
 @pytest.mark.parametrize(("gpus", "seen"), [(0, ""), (1, "3")])
 def test_a_stage_sees_gpus_as_given_if_it_asks_for_them(monkeypatch, gpus: int, seen: str) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    submit = type("Submit", (), {"snapshot": "/s", "campaign": "c"})
+    submit = type("Submit", (), {"snapshot": "/s", "campaign": "c", "id": "s"})
     found = environment.of_stage(submit, Resources(cpus=2, gpus=gpus))
     assert found["CUDA_VISIBLE_DEVICES"] == seen
     assert (found["OMP_NUM_THREADS"], found[mpi.RANKS], found["PYTHONPATH"]) == ("2", "1", "/s")

@@ -9,7 +9,7 @@ from lib.base.errors import UsageError
 from lib.base.places import ROOT
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import environment, runner, slurm
+from lib.running import batch, environment, runner
 from lib.running.site import Cluster, check, ranks_per_node
 from tests.support.toys import wait_for
 
@@ -111,7 +111,7 @@ def test_as_few_nodes_as_the_cluster_allows_evenly_filled(ranks: int, limits: di
 def test_a_job_of_ranks_asks_for_their_nodes_and_memory() -> None:
     cluster = Cluster("x", ranks_per_node=40, memory_gb_per_node=100)
     resources = Resources(ranks=80, mpi=True, memory_gb=2)
-    found = slurm.parameters(cluster, resources, "name", "/snapshot", 4)
+    found = batch.parameters(cluster, resources, "name", "/snapshot", 4)
     assert (found["nodes"], found["ntasks_per_node"], found["cpus_per_task"]) == (2, 40, 1)
     assert found["mem"] == f"{80 * 1024}M"
     assert "export TESSERA_SRUN_MPI=pmix" in found["setup"]

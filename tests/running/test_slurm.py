@@ -75,7 +75,6 @@ def test_the_script_is_what_the_cluster_file_says(tmp_path) -> None:
     [
         ("Batch job submission failed: Socket timed out on send/recv operation", batch.Unanswered),
         ("Unable to contact slurm controller (connect failure)", batch.Unanswered),
-        ('Could not make sense of sbatch output "OK"', batch.Unanswered),
         ("Batch job submission failed: Invalid account or account/partition combination specified", batch.Refused),
         ("AssocMaxSubmitJobLimit", batch.LimitReached),
         ("QOSMaxSubmitJobPerUserLimit", batch.LimitReached),

@@ -12,7 +12,7 @@ from lib.base import places
 @contextlib.contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
     """Hold the lock of an artifact. A second runner on this machine waits, and then finds the task done."""
-    with open(directory / places.LOCK, "w") as file:
+    with open(directory / places.LOCK, "wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:  # not on every parallel file system; there the scheduler starts a task only once
@@ -24,7 +24,7 @@ def held(directory: Path) -> bool:
     """Whether a runner on this machine holds the lock of an artifact."""
     if not (directory / places.LOCK).exists():
         return False
-    with open(directory / places.LOCK) as file:
+    with open(directory / places.LOCK, "rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # NFS grants an exclusive one to writers only
         except BlockingIOError:

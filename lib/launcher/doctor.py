@@ -128,14 +128,18 @@ def _mpi() -> Iterator[Finding]:
         yield Finding("warn", "mpirun: not found", remedy)
         return
     environment = {**os.environ, **runner.as_root()}
-    answer = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    answer = subprocess.run(
+        line, env=environment, capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=False
+    )
     worked = answer.returncode == 0 and answer.stdout.split() == ["2", "2"]
     yield Finding("ok" if worked else "warn", f"two MPI ranks on this machine ({line[0]})", remedy)
 
 
 def _srun(site: Cluster) -> Iterator[Finding]:
     if shutil.which("srun"):
-        answer = subprocess.run(["srun", "--mpi=list"], capture_output=True, text=True, timeout=60, check=False)
+        answer = subprocess.run(
+            ["srun", "--mpi=list"], capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=False
+        )
         known = (answer.stdout + answer.stderr).split()
         remedy = f"set `mpi:` in the cluster file to one of `srun --mpi=list`: {' '.join(known)}"
         yield Finding("ok" if site.mpi in known else "fail", f"srun --mpi={site.mpi}", remedy)
@@ -163,7 +167,9 @@ def _slurm(site: Cluster) -> Iterator[Finding]:
 
 
 def _partitions(site: Cluster) -> Iterator[Finding]:
-    known = subprocess.run(["sinfo", "-h", "-o", "%R"], capture_output=True, text=True, check=False).stdout.split()
+    known = subprocess.run(
+        ["sinfo", "-h", "-o", "%R"], capture_output=True, encoding="utf-8", errors="replace", check=False
+    ).stdout.split()
     for name in {site.partition, site.gpu_partition, site.network_partition} - {None}:
         remedy = f"name one of these partitions in the cluster file: {', '.join(known)}"
         yield Finding("ok" if name in known else "fail", f"partition {name}", remedy)

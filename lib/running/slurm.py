@@ -221,7 +221,13 @@ def _ask(command: list[str]) -> list[str]:
     environment = {**os.environ, "SLURM_BITSTR_LEN": "0"}  # else long lists of indices are cut with "..."
     try:
         answer = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+            command,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=ANSWER_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SchedulerUnavailable(f"{command[0]} did not answer: {error}") from error

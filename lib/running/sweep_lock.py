@@ -43,7 +43,7 @@ def refresh(file: Path) -> None:
 def holder(file: Path) -> dict | None:
     """The process that holds the lock, {host, pid, birth, since}, or None."""
     try:
-        return json.loads(file.read_text())
+        return json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
 
@@ -58,7 +58,7 @@ def alive_here(holder: dict) -> bool:
 def _take(file: Path) -> bool:
     """Take the lock by linking a complete file into place: it is never half-written, and only one link succeeds."""
     mine = file.with_name(f".{file.name}-{socket.gethostname()}-{os.getpid()}")
-    mine.write_text(json.dumps(_myself()))
+    mine.write_text(json.dumps(_myself()), encoding="utf-8")
     try:
         os.link(mine, file)
         return True
@@ -88,7 +88,7 @@ def _myself() -> dict:
 def _birth(pid: int) -> str | None:
     """When a process of this host began, in kernel ticks: it tells processes apart that had the same id."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()[19]
     except (FileNotFoundError, ProcessLookupError):
         return None
 

@@ -19,7 +19,7 @@ prompts. Where bad documents are skipped, the attributes `bad_documents`, `bad_d
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -75,6 +75,8 @@ class Config:
     on_bad_document: sources hub and files: what to do about a document that is null, no string, no JSON, not UTF-8 or
         too long: `fail`, or `skip`, which counts it and takes it as empty
     max_bad_documents: how many documents may be skipped, a count or a share below 1; more are an error
+    fingerprint: 16 hex digits of the files of a local `repo`; a sweep fills it in when it plans, so that other files
+        are a new task; leave it out by hand
     """
 
     FORMER: ClassVar = {"streaming": False}
@@ -100,6 +102,7 @@ class Config:
     enough: int | None = added(None)
     on_bad_document: Literal["fail", "skip"] = added("fail")
     max_bad_documents: int | float = execution(100)
+    fingerprint: str = added("")
 
     def __post_init__(self) -> None:
         """Raise ValueError for lengths that give no prompts, and for source hub without a data set."""
@@ -128,6 +131,13 @@ def hub(config: Config) -> "list[HubItem]":
     from lib.models.hub import data_set
 
     return data_set(config.repo, config.revision, config.split, config.data_files) if config.source == "hub" else []
+
+
+def pin(config: Config, root: Path | None = None) -> Config:
+    """`config` with the fingerprint of a local `repo` as it is now."""
+    if config.source != "hub" or not Path(config.repo).is_dir():
+        return config
+    return replace(config, fingerprint=data_sets.fingerprint(Path(config.repo).resolve()))
 
 
 def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -172,6 +182,8 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     from lib.models import loading
     from lib.tokens.tokenization import encode  # imports transformers
 
+    if config.fingerprint and pin(config) != config:
+        raise TesseraError(f"{config.repo}: the files changed since this run was planned; submit the sweep again")
     tokenizer = loading.load_tokenizer(inputs["tokenizer"])
     skipped = bad_documents.skipping(config.on_bad_document, config.max_bad_documents)
     documents = _chosen(config, documents_of(config, inputs, skipped))
@@ -234,7 +246,9 @@ def _files(config: Config, given: Path, skipped: Skipped | None) -> Iterator[Sou
 def _hub(config: Config, given: None, skipped: Skipped | None) -> Iterator[SourceDocument]:
     from lib.models.hub import opened
 
-    folder, chosen = opened(hub(config), config.repo, config.data_files)
+    items = hub(config)
+    folder, chosen = opened(items, config.repo, config.data_files)
+    chosen = chosen if items else data_sets.local(folder, config.split, chosen)
     for number, row in enumerate(data_sets.rows(folder, config.split, chosen)):
         where = f"{folder}: row {number} of split '{config.split}'"
         for text in bad_documents.texts([data_sets.text(row, config.text_column, where)], skipped):

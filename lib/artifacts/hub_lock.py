@@ -9,7 +9,7 @@ from lib.base.errors import TesseraError
 def read(file: Path) -> dict[str, str]:
     """Branch (as `HubItem` is written) -> commit; nothing without the file. Raises TesseraError if it is damaged."""
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:

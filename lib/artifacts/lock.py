@@ -31,7 +31,7 @@ def exclusive(directory: Path) -> Iterator[None]:
 def held(directory: Path) -> bool:
     """Whether a runner holds the lock of an artifact. Asking hinders neither it nor another that asks."""
     try:
-        with open(directory / places.LOCK) as file:
+        with open(directory / places.LOCK, "rb") as file:
             if _flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB):  # NFS grants an exclusive one to writers only
                 return False
     except FileNotFoundError:
@@ -42,18 +42,18 @@ def held(directory: Path) -> bool:
     return found is not None and (lease.alive_here(found) or not lease.is_here(found))
 
 
-def _open(path: Path) -> IO[str]:
+def _open(path: Path) -> IO[bytes]:
     """The lock file, for writing, as NFS wants it. One that we may not write is made writable if it is ours."""
     try:
-        return open(path, "w")
+        return open(path, "wb")
     except PermissionError as error:
         if path.exists() and path.stat().st_uid == os.geteuid():
             path.chmod(0o644)
-            return open(path, "w")
+            return open(path, "wb")
         raise TesseraError(f"{path}: this lock file may not be written ({error.strerror}); `chmod u+w` it") from error
 
 
-def _flock(file: IO[str], operation: int) -> bool:
+def _flock(file: IO[bytes], operation: int) -> bool:
     """Lock a file; False if its file system knows no locks. Raises BlockingIOError if it is locked already."""
     try:
         fcntl.flock(file, operation)

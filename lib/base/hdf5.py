@@ -290,8 +290,8 @@ def _checked(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
         raise Damaged(path, f"'{name}' has {actual} rows, {expected} were written; delete it and run again")
     if dataset.dtype.kind not in "biufcS":  # S: bytes of one length
         raise TesseraError(
-            f"{path}: '{name}' holds {_spelled(dataset.dtype)}; it must hold numbers or bytes of one length (a text is written as its UTF-8 "
-            f"bytes, uint8, and where each begins, '{name}_offsets')"
+            f"{path}: '{name}' holds {_spelled(dataset.dtype)}; it must hold numbers or bytes of one length (a text is "
+            f"written as its UTF-8 bytes, uint8, and where each begins, '{name}_offsets')"
         )
     return dataset
 

@@ -142,7 +142,7 @@ def _renew(file: Path, mine: str, stop: threading.Event) -> None:
 def _take(file: Path, mine: str) -> bool:
     """Take the lock by linking a complete file into place: it is never half-written, and only one link succeeds."""
     own = _aside(file, "new")
-    own.write_text(mine)
+    own.write_text(mine, encoding="utf-8")
     try:
         _link(own, file, mine)
         return True
@@ -158,7 +158,9 @@ def _link(own: Path, file: Path, content: str) -> None:
     except OSError as error:
         if error.errno not in NO_HARD_LINKS:
             raise
-        with open(file, "x") as made:  # somebody may see it half-written; then they wait for a renewal
+        with open(
+            file, "x", encoding="utf-8"
+        ) as made:  # somebody may see it half-written; then they wait for a renewal
             made.write(content)
 
 
@@ -187,7 +189,7 @@ def _content() -> str:
 
 def _read(file: Path) -> str | None:
     try:
-        return file.read_text(errors="replace")
+        return file.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
 

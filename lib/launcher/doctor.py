@@ -129,7 +129,9 @@ def _mpi() -> Iterator[Finding]:
         yield Finding("warn", "mpirun: not found", remedy)
         return
     environment = {**os.environ, **as_root()}
-    answer = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    answer = subprocess.run(
+        line, env=environment, capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=False
+    )
     worked = answer.returncode == 0 and answer.stdout.split() == ["2", "2"]
     yield Finding("ok" if worked else "warn", f"two MPI ranks on this machine ({line[0]})", remedy)
 

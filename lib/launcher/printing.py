@@ -176,7 +176,7 @@ def print_logs(files: Sequence[Path], lines: int, console: Console) -> None:
     """Print the last lines of each log."""
     for file in files:
         console.print(f"[bold]{file}[/]", highlight=False)
-        text = file.read_text(errors="replace").splitlines()[-lines:]
+        text = file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
         console.print("\n".join(text), highlight=False, markup=False)
 
 

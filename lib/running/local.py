@@ -189,7 +189,7 @@ def _failure(state: _Run, task: Task) -> tuple[int, str, Path | None]:
     if error:
         return count, error, survey.last_error(state.root, task)[1]
     log = places.runner_log(state.file, task.digest)
-    lines = log.read_text(errors="replace").split("\n")
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "its runner ended without a message")
     return state.max_failures, f"before the stage began: {last}", log
 
@@ -266,7 +266,7 @@ def available_gb() -> float:
     """The memory available now, in GB, by the Linux kernel; on other systems all memory."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
-        lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        lines = dict(line.split(":") for line in meminfo.read_text(encoding="utf-8").splitlines())
         return int(lines["MemAvailable"].split()[0]) * 1024 / 1e9
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
 

@@ -5,37 +5,71 @@ python launch.py plan near_dupls --profile paper --set seeds=[1,2] --scripts
 """
 
 import argparse
+import contextlib
+import signal
 import sys
 from pathlib import Path
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while the rest is imported
 
 from rich.console import Console
 from rich.markup import escape
 
+from lib.base import interrupts
 from lib.base.errors import TesseraError, UsageError
-from lib.launcher import commands
+from lib.base.interrupts import Interrupted
+from lib.launcher import commands, terminal
+from lib.launcher.terminal import OutputError
 from lib.plans import documents
 from lib.running import submissions
 
 CONSOLE = Console(soft_wrap=True)
 ERRORS = Console(stderr=True, soft_wrap=True)
+CONTINUES = "interrupted; what is done stays done, and the same command continues from there"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Returns 0 (all done), 1 (something failed or is missing) or 2 (wrong usage)."""
-    arguments = parser().parse_args(argv)
+    """Run one command.
+
+    Returns 0 (all done), 1 (something failed or is missing), 2 (wrong usage), or 128 + n if signal n ended it.
+    """
     try:
-        return arguments.run(arguments, CONSOLE)
+        arguments = parser().parse_args(argv)
+        _check_places(arguments)
+        with interrupts.raised():
+            code = arguments.run(arguments, CONSOLE)
+            sys.stdout.flush()
+            return code
+    except Interrupted as asked:
+        return _say(CONTINUES, asked.exit_code)
+    except OutputError as error:
+        terminal.silence()
+        return 128 + signal.SIGPIPE if error.is_closed else _report(str(error), 1)
     except UsageError as error:
-        return _report(error, 2)
-    except (TesseraError, OSError) as error:
-        return _report(error, 1)
-    except KeyboardInterrupt:
-        ERRORS.print("interrupted; what is done stays done, and the same command continues from there")
-        return 1
+        return _report(str(error), 2)
+    except OSError as error:
+        return _report(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+    except (TesseraError, UnicodeError) as error:
+        return _report(str(error), 1)
 
 
-def _report(error: Exception, code: int) -> int:
-    ERRORS.print("[bold red]error:[/]", escape(str(error)), highlight=False)
+def _check_places(arguments: argparse.Namespace) -> None:
+    try:
+        outputs = arguments.outputs.resolve()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder does not exist any more; `cd` to one that does") from error
+    if outputs.exists() and not outputs.is_dir():
+        raise UsageError(f"--outputs {arguments.outputs}: this is a file; name a folder")
+
+
+def _report(error: str, code: int) -> int:
+    return _say(f"[bold red]error:[/] {escape(error)}", code)
+
+
+def _say(words: str, code: int) -> int:
+    with contextlib.suppress(OSError):  # there may be nobody to read it
+        ERRORS.print(words, highlight=False)
     return code
 
 
@@ -94,4 +128,5 @@ def _outputs() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

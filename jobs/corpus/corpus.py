@@ -7,7 +7,10 @@ It has no inputs. FILE holds:
     path: /data/SlimPajama-627B        # a file, a folder or a glob; or `repo: cerebras/SlimPajama-627B`
     pattern: [train/**/*.jsonl.zst]    # which files of a folder or data set; without it, every file that can be read
 
-Result corpus.h5: texts `files` in the order of the corpus, `sizes` (bytes), `mtimes_ns`, attribute `text_key`.
+Linked folders are followed. What is in the folder and is not read is counted, by the ending of its name.
+
+Result corpus.h5: texts `files` in the order of the corpus, `sizes` (bytes), `mtimes_ns`, `xxh3` (checksums, of a corpus
+of at most 10 GB), attributes `text_key` and `left_out` (JSON: ending, or hidden, folders, records of a run -> count).
 """
 
 from dataclasses import dataclass, replace
@@ -36,7 +39,8 @@ class Config:
         that can be read; of a data set only these are fetched
     text_key: the field that holds the text, in JSON lines and Parquet files
     fingerprint: 16 hex digits of the names, sizes and times of local files; a sweep fills it in when it plans, so that
-        new files are a new task; leave it out by hand
+        new files are a new task (not those that were listed before, up to 10 GB, if only their times are new); leave it
+        out by hand
     """
 
     path: str | None = None
@@ -63,29 +67,49 @@ def hub(config: Config) -> "list[HubItem]":
     return [HubItem("dataset", config.repo, config.revision, _patterns(config) or listing.READABLE)]
 
 
-def pin(config: Config) -> Config:
-    """`config` with an absolute path and the fingerprint of what lies there now, so that new files are a new task."""
+def pin(config: Config, root: Path | None = None) -> Config:
+    """`config` with an absolute path and the fingerprint of what lies there now, so that new files are a new task.
+
+    root: the folder of outputs: files that an earlier task listed, and that have new times alone, keep its fingerprint.
+    """
     if not config.path:
         return config
     path = str(Path(config.path).expanduser().absolute())
-    return replace(config, path=path, fingerprint=listing.fingerprint(_listing(config)))
+    found = _listing(config)
+    for file in sorted(places.artifacts(root, "corpus").glob(f"*/{places.CORPUS}")) if root else ():
+        if earlier := _earlier(file, found):
+            return replace(config, path=path, fingerprint=listing.fingerprint(earlier))
+    return replace(config, path=path, fingerprint=listing.fingerprint(found))
+
+
+def _earlier(file: Path, found: listing.Listing) -> listing.Listing | None:
+    """What a task listed earlier, if it is what is found now, byte for byte."""
+    try:
+        earlier = listing.read(file)
+    except TesseraError:  # whoever reads it as an input names the damage
+        return None
+    return earlier if listing.same_bytes(earlier, found) else None
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """List the files. Raises TesseraError when it finds none, or when they have changed since the task was planned."""
     found = _listing(config)
+    if (out / places.CORPUS).is_file():  # by an attempt that was killed; only the times may be new since
+        found = _earlier(out / places.CORPUS, found) or found
     if config.fingerprint and listing.fingerprint(found) != config.fingerprint:
         raise TesseraError(f"{config.path}: the files changed since this run was planned; submit the sweep again")
-    listing.write(out / places.CORPUS, found)
-    print(f"corpus: {len(found.files)} files, {sum(found.sizes) / 1e9:.3f} GB")
+    listing.write(out / places.CORPUS, listing.summed(found))
+    print(f"corpus: {len(found.files)} files, {sum(found.sizes) / 1e9:.3f} GB; {listing.spelled(found.left_out)}")
 
 
 def _listing(config: Config) -> listing.Listing:
     if config.path:
         return listing.list_files(Path(config.path), _patterns(config), config.text_key)
-    from lib.models.hub import local_snapshot
+    from lib.models import hub as hub_cache
 
-    return listing.list_files(local_snapshot(hub(config)[0]), _patterns(config), config.text_key)
+    item = hub(config)[0]
+    found = listing.list_files(hub_cache.local_snapshot(item), _patterns(config), config.text_key)
+    return listing.among(found, list(hub_cache.listing(item) or ()))
 
 
 def _patterns(config: Config) -> tuple[str, ...]:

@@ -11,20 +11,21 @@ FILE holds:
 Result chunk-NN.h5 (see lib/corpus/chunks.py), with `tokens`, `offsets` and checksums. Documents keep their order and
 number, including empty ones. Nothing is put between them, and the spelling of a special token in the text is plain
 text. Each input file is a block, so a stopped run continues with the missing files. The attributes `engine` and
-`fallback_files` say how the ids were made.
+`fallback_files` say how the ids were made; where bad documents are skipped, `bad_documents` says how many of the chunk
+were, `bad_documents_by_reason` why, and `bad_documents_first` (JSON) which were the first.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from lib.base import blocks, hdf5, mpi, places
-from lib.base.config import at_least, execution
+from lib.base.config import added, at_least, execution
 from lib.corpus import chunks
 from lib.corpus.chunk_writer import assemble
-from lib.texts import listing, partition, text_files
+from lib.texts import bad_documents, listing, partition, text_files
 from lib.texts.listing import Listing
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ VERSION = 1
 INPUTS = ("corpus", "tokenizer")
 SLUG = ("chunks",)
 MPI = True
+BAD = "bad_documents"  # in a block: what Skipped.dumped gives
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,23 @@ class Config:
     chunks: how many chunks to make: each holds whole input files in their order, as even in bytes as the files allow
     chunk: make only this one of the chunks, counted from 0; null makes all
     text_key: the field that holds the text; null takes the one that the corpus was listed with
+    on_bad_document: what to do about a document that is null, no string, no JSON, not UTF-8 or too long: `fail`, or
+        `skip`, which counts it and takes it as empty
+    max_bad_documents: how many documents of a chunk may be skipped, a count or a share below 1; more are an error
     batch_characters: characters of text that are encoded at once
     """
 
     chunks: int = 1
     chunk: int | None = None
     text_key: str | None = None
+    on_bad_document: Literal["fail", "skip"] = added("fail")
+    max_bad_documents: int | float = execution(100)
     batch_characters: int = execution(1 << 20)
 
     def __post_init__(self) -> None:
         """Raise ValueError for a chunk that does not exist, and for empty batches."""
         at_least(1, chunks=self.chunks, batch_characters=self.batch_characters)
+        bad_documents.check_bound(self.max_bad_documents)
         if self.chunk is not None and not 0 <= self.chunk < self.chunks:
             raise ValueError(f"chunk is {self.chunk}; it must be 0 to {self.chunks - 1}")
 
@@ -81,7 +89,21 @@ def make_chunks(config: Config, files: Listing, encoder: "Encoder", out: Path, c
     attributes = {"vocab_size": original.vocab_size, "tokenizer": original.name, "engine": encoder.engine}
     for chunk in made:
         block_files = [blocks.file(out / places.BLOCKS, _block(index)) for index in parts[chunk]]
-        assemble(out / places.chunk(chunk), block_files, chunks.token_dtype(original.vocab_size), attributes, comm)
+        skipped = comm.bcast(_skipped(config, block_files, chunk) if comm.rank == 0 else None)
+        dtype = chunks.token_dtype(original.vocab_size)
+        assemble(out / places.chunk(chunk), block_files, dtype, {**attributes, **skipped}, comm)
+
+
+def _skipped(config: Config, block_files: list[Path], chunk: int) -> dict[str, Any]:
+    """The attributes of a chunk that say what its blocks skipped. Raises TesseraError for more than may be."""
+    total = bad_documents.skipping(config.on_bad_document, config.max_bad_documents)
+    if total is None:
+        return {}
+    for file in block_files:
+        total.add(bad_documents.loaded(total.most, hdf5.read(file, BAD).tobytes()))
+    total.check()
+    print(f"chunk {chunk}: {total.said()}", flush=True)
+    return total.attributes()
 
 
 def _block(index: int) -> str:
@@ -107,18 +129,21 @@ def _encode_file(config: Config, files: Listing, index: int, encoder: "Encoder",
 
 
 def _write(config: Config, files: Listing, index: int, encoder: "Encoder", original: bool, block: Path) -> None:
-    """One file's block: datasets `tokens`, `lengths` (of documents) and `original` (by the tokenizer itself: 1)."""
+    """One file's block: datasets `tokens`, `lengths` (of documents), `original` (1: by the tokenizer itself), BAD."""
     from lib.tokens import encoders
 
     dtype = chunks.token_dtype(encoder.original.vocab_size)
     _check_unchanged(files, index)
-    texts = text_files.documents(files.files[index], config.text_key or files.text_key)
+    skipped = bad_documents.skipping(config.on_bad_document, config.max_bad_documents)
+    texts = text_files.documents(files.files[index], config.text_key or files.text_key, skipped)
     with blocks.create(block) as file:
         hdf5.write(file, "original", np.array([original], "u1"))
         _append(file, np.zeros(0, dtype), np.zeros(0))  # a file without documents has empty datasets
         for first, batch in encoders.batches(texts, config.batch_characters):
             found = encoder.original.encode(batch) if original else encoder.compared(batch, first)
             _append(file, found.ids.astype(dtype), found.lengths)
+        if skipped is not None:
+            hdf5.write(file, BAD, np.frombuffer(skipped.dumped(), "u1"))
         _check_unchanged(files, index)
 
 

@@ -135,7 +135,7 @@ def _deepspeed(name: str) -> dict[str, Any]:
     known = sorted(file.stem for file in DEEPSPEED.glob("*.json"))
     if name not in known:
         raise UsageError(f"deepspeed: there is no {DEEPSPEED / name}.json{suggestion(name, known)}")
-    return json.loads((DEEPSPEED / f"{name}.json").read_text())
+    return json.loads((DEEPSPEED / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _zero(name: str) -> dict[str, Any]:

@@ -190,17 +190,17 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 def _ask_missing(
     config: Config, inputs: dict[str, Path], tokenizer: Any, tokens: np.ndarray, folder: Path, rows: list[str]
 ) -> None:
-    from lib.tokens.tokenization import REPLACEMENT_CHARACTER, decode, encode, special_ids
+    from lib.tokens.tokenization import REPLACEMENT_CHARACTER, decode, encode, special_spellings, spells_any
 
     missing = blocks.missing(folder, rows)
     if not missing:
         return
-    ask, special = SOURCES[config.source](config, inputs), special_ids(tokenizer)
+    ask, special = SOURCES[config.source](config, inputs), special_spellings(tokenizer)
 
     def usable(text: str) -> bool:
         ids = encode(tokenizer, text)
         long = len(ids) >= max(1, config.min_share * tokens.shape[1])
-        return long and special.isdisjoint(ids) and REPLACEMENT_CHARACTER not in text
+        return long and not spells_any(text, special) and REPLACEMENT_CHARACTER not in text
 
     for name in missing:
         row = int(name)
@@ -245,6 +245,7 @@ def _of_endpoint(config: Config, inputs: dict[str, Path]) -> AskAbout:
 def _of_model(config: Config, inputs: dict[str, Path]) -> AskAbout:
     from lib.generation import chat_model
     from lib.models import loading
+    from lib.tokens.tokenization import special_spellings, spells_any
 
     tokenizer = loading.load_tokenizer(inputs["model"])
     model = loading.load_causal_lm(inputs["model"], config.dtype, loading.device(config.device))
@@ -252,6 +253,11 @@ def _of_model(config: Config, inputs: dict[str, Path]) -> AskAbout:
     answered: dict[tuple[int, int], str] = {}
 
     def ask(row: int, text: str, number: int) -> str:
+        if spells_any(text, special_spellings(tokenizer)):
+            raise TesseraError(
+                f"canary {row} spells a special token of the model, which would take it for a mark of its chat "
+                "template; give another model, or other canaries"
+            )
         if (row, number) not in answered:
             numbers = range(number, min(number + config.batch_size, config.attempts))
             keys = np.array([key(config.seed, "paraphrase", row, one) for one in numbers], dtype=np.int64)

@@ -13,23 +13,26 @@ FILE holds:
 Result prompts.h5, one row per prompt: `prompt` (n x P) and `suffix` (n x S) ids, `document` (its number in the source),
 `position` (of the prompt, in tokens), `subset` (UTF-8 bytes), `repetitions` (0 where unknown). It is the same for
 every model with that tokenizer. A document's number is its place in the source, so a source that changes gives other
-prompts.
+prompts. Where bad documents are skipped, the attributes `bad_documents`, `bad_documents_by_reason` and
+`bad_documents_first` (JSON) say how many were, why, and which were the first.
 """
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.config import added, at_least
+from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError, UsageError
 from lib.costs.facts import Facts, Given
 from lib.prefix import prompts_file
 from lib.prefix.prompts import Amounts, SourceDocument, draw
-from lib.texts import data_sets, listing, text_files
+from lib.texts import bad_documents, data_sets, listing, text_files
+from lib.texts.bad_documents import Skipped
 
 if TYPE_CHECKING:
     from lib.models.hub import HubItem
@@ -38,7 +41,6 @@ VERSION = 1
 INPUTS = ("tokenizer",)
 OPTIONAL_INPUTS = ("passages", "text", "corpus")
 SLUG = ("source", "prompt_tokens", "n_prompts", "seed")
-WHOLE, LINES = ".txt", (".jsonl", ".json")  # files whose bytes are text: one document, or a document a line
 NEEDS = {"passages": "passages", "text": "text", "files": "corpus"}  # the input that a source reads
 
 
@@ -70,6 +72,11 @@ class Config:
         position and suffix; 0 is `prompt_tokens`
     suffix_tokens: tokens after the prompt, which a model should continue it with
     seed: the seed of the choice of documents and positions
+    on_bad_document: sources hub and files: what to do about a document that is null, no string, no JSON, not UTF-8 or
+        too long: `fail`, or `skip`, which counts it and takes it as empty
+    max_bad_documents: how many documents may be skipped, a count or a share below 1; more are an error
+    fingerprint: 16 hex digits of the files of a local `repo`; a sweep fills it in when it plans, so that other files
+        are a new task; leave it out by hand
     """
 
     FORMER: ClassVar = {"streaming": False}
@@ -93,12 +100,16 @@ class Config:
     seed: int = 0
     per_document: int = added(1)
     enough: int | None = added(None)
+    on_bad_document: Literal["fail", "skip"] = added("fail")
+    max_bad_documents: int | float = execution(100)
+    fingerprint: str = added("")
 
     def __post_init__(self) -> None:
         """Raise ValueError for lengths that give no prompts, and for source hub without a data set."""
         at_least(1, prompt_tokens=self.prompt_tokens, suffix_tokens=self.suffix_tokens)
         at_least(1, per_document=self.per_document, enough=self.enough)
         at_least(0, n_prompts=self.n_prompts, max_documents=self.max_documents, seed=self.seed)
+        bad_documents.check_bound(self.max_bad_documents)
         if self.max_prompt_tokens and self.max_prompt_tokens < self.prompt_tokens:
             raise ValueError(
                 f"max_prompt_tokens is {self.max_prompt_tokens}; it must be at least prompt_tokens "
@@ -120,6 +131,13 @@ def hub(config: Config) -> "list[HubItem]":
     from lib.models.hub import data_set
 
     return data_set(config.repo, config.revision, config.split, config.data_files) if config.source == "hub" else []
+
+
+def pin(config: Config, root: Path | None = None) -> Config:
+    """`config` with the fingerprint of a local `repo` as it is now."""
+    if config.source != "hub" or not Path(config.repo).is_dir():
+        return config
+    return replace(config, fingerprint=data_sets.fingerprint(Path(config.repo).resolve()))
 
 
 def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -147,10 +165,10 @@ def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
 def _most(config: Config, corpus: listing.Listing) -> int | None:
     """The most prompts that the bytes can give, as a token stands for a byte at least; None for compressed text."""
     kinds = [text_files.suffix(file) for file in corpus.files]
-    if not {WHOLE, *LINES}.issuperset(kinds):
+    if not {text_files.WHOLE, *text_files.LINES}.issuperset(kinds):
         return None
     windows = [size // config.window_tokens for size in corpus.sizes]
-    return sum(min(config.per_document, n) if kind == WHOLE else n for kind, n in zip(kinds, windows))
+    return sum(min(config.per_document, n) if kind == text_files.WHOLE else n for kind, n in zip(kinds, windows))
 
 
 def facts(config: Config, given: Given) -> Facts:
@@ -162,33 +180,49 @@ def facts(config: Config, given: Given) -> Facts:
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Draw the windows, check that they are enough, write."""
     from lib.models import loading
+    from lib.tokens.tokenization import encode  # imports transformers
 
+    if config.fingerprint and pin(config) != config:
+        raise TesseraError(f"{config.repo}: the files changed since this run was planned; submit the sweep again")
     tokenizer = loading.load_tokenizer(inputs["tokenizer"])
-    documents = _chosen(config, documents_of(config, inputs))
+    skipped = bad_documents.skipping(config.on_bad_document, config.max_bad_documents)
+    documents = _chosen(config, documents_of(config, inputs, skipped))
     amounts = Amounts(config.n_prompts, config.per_subset, config.per_document)
-    windows, seen = draw(documents, _encoder(tokenizer), config.window_tokens, amounts, config.seed)
+    windows, seen = draw(documents, partial(encode, tokenizer), config.window_tokens, amounts, config.seed)
     found: dict[str, int] = dict.fromkeys(config.subsets, 0)
     for window in windows:
         found[window.subset] = found.get(window.subset, 0) + 1
     _check(config, found, len(windows), seen)
-    attributes = {"seed": config.seed, "window_tokens": config.window_tokens, "documents": seen}
+    attributes = {"seed": config.seed, "window_tokens": config.window_tokens, "documents": seen, **_told(skipped)}
     prompts_file.write(out / places.PROMPTS, windows, config.prompt_tokens, config.suffix_tokens, tokenizer, attributes)
     asked = f" of {config.n_prompts} asked for" if len(windows) < config.n_prompts else ""
     print(f"prompts: {len(windows)}{asked}, of {seen} documents; by subset: {_listed(found)}")
 
 
-def documents_of(config: Config, inputs: dict[str, Path]) -> Iterator[SourceDocument]:
-    """Every document of the source, in its order. Raises UsageError if the input that it reads is missing."""
+def _told(skipped: Skipped | None) -> dict[str, Any]:
+    """The attributes that say what was skipped. Raises TesseraError for more than may be."""
+    if skipped is None:
+        return {}
+    skipped.check()
+    print(f"prompts: {skipped.said()}")
+    return skipped.attributes()
+
+
+def documents_of(config: Config, inputs: dict[str, Path], skipped: Skipped | None = None) -> Iterator[SourceDocument]:
+    """Every document of the source, in its order. Raises UsageError if the input that it reads is missing.
+
+    skipped: counts bad documents, which are empty then; without it the first one is an error.
+    """
     needed = NEEDS.get(config.source)
     if needed and needed not in inputs:
         raise UsageError(f"source {config.source} reads the input `{needed}`; give it")
-    readers: dict[str, Callable[[Config, Any], Iterator[SourceDocument]]] = {
+    readers: dict[str, Callable[[Config, Any, Skipped | None], Iterator[SourceDocument]]] = {
         "passages": _passages, "text": _text, "files": _files, "hub": _hub,
     }  # fmt: skip
-    return readers[config.source](config, inputs.get(needed or ""))
+    return readers[config.source](config, inputs.get(needed or ""), skipped)
 
 
-def _passages(config: Config, given: Path) -> Iterator[SourceDocument]:
+def _passages(config: Config, given: Path, skipped: Skipped | None) -> Iterator[SourceDocument]:
     file = store.find(given, places.PASSAGES)
     texts, subsets, repetitions = (
         hdf5.read_texts(file, "passages"), hdf5.read(file, "subset"), hdf5.read(file, "repetitions"),
@@ -197,25 +231,29 @@ def _passages(config: Config, given: Path) -> Iterator[SourceDocument]:
         yield SourceDocument(text, subset.decode(), int(count))
 
 
-def _text(config: Config, given: Path) -> Iterator[SourceDocument]:
+def _text(config: Config, given: Path, skipped: Skipped | None) -> Iterator[SourceDocument]:
     for text in hdf5.read_texts(store.find(given, places.TEXT), config.text_part):
         yield SourceDocument(text, config.subset)
 
 
-def _files(config: Config, given: Path) -> Iterator[SourceDocument]:
+def _files(config: Config, given: Path, skipped: Skipped | None) -> Iterator[SourceDocument]:
     listed = listing.open_input(given)
     for file in listed.files:
-        for text in text_files.documents(Path(file), listed.text_key):
+        for text in text_files.documents(Path(file), listed.text_key, skipped):
             yield SourceDocument(text, config.subset)
 
 
-def _hub(config: Config, given: None) -> Iterator[SourceDocument]:
+def _hub(config: Config, given: None, skipped: Skipped | None) -> Iterator[SourceDocument]:
     from lib.models.hub import opened
 
-    folder, chosen = opened(hub(config), config.repo, config.data_files)
-    for row in data_sets.rows(folder, config.split, chosen):
-        subset = data_sets.column(row, config.subset_column, str(folder)) if config.subset_column else config.subset
-        yield SourceDocument(data_sets.column(row, config.text_column, str(folder)), subset)
+    items = hub(config)
+    folder, chosen = opened(items, config.repo, config.data_files)
+    chosen = chosen if items else data_sets.local(folder, config.split, chosen)
+    for number, row in enumerate(data_sets.rows(folder, config.split, chosen)):
+        where = f"{folder}: row {number} of split '{config.split}'"
+        for text in bad_documents.texts([data_sets.text(row, config.text_column, where)], skipped):
+            subset = data_sets.column(row, config.subset_column, where) if config.subset_column else config.subset
+            yield SourceDocument(text, subset)
 
 
 def _chosen(config: Config, documents: Iterator[SourceDocument]) -> Iterator[SourceDocument]:
@@ -223,17 +261,6 @@ def _chosen(config: Config, documents: Iterator[SourceDocument]) -> Iterator[Sou
     for document in itertools.islice(documents, config.max_documents or None):
         chosen = not config.subsets or document.subset in config.subsets
         yield document if chosen else SourceDocument("", document.subset)
-
-
-def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
-    """Text verbatim: a special token's spelling inside a document is text."""
-
-    def encode(text: str) -> list[int]:
-        return tokenizer(
-            text, add_special_tokens=False, return_attention_mask=False, verbose=False, split_special_tokens=True
-        )["input_ids"]
-
-    return encode
 
 
 def _check(config: Config, found: dict[str, int], total: int, seen: int) -> None:

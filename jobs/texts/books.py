@@ -63,6 +63,8 @@ class Config:
     text_column: the column that holds the text
     name_column: the column that holds the title
     data_files: patterns of the files of `repo`; empty takes those whose path has the split's name
+    fingerprint: 16 hex digits of the files of a local `repo`; a sweep fills it in when it plans, so that other files
+        are a new task; leave it out by hand
     """
 
     source: Literal["hub", "text"]
@@ -79,6 +81,7 @@ class Config:
     titles: str = added("")
     titles_sha256: str = added("")
     data_files: tuple[str, ...] = added(())
+    fingerprint: str = added("")
 
     def __post_init__(self) -> None:
         """Raise ValueError for counts that are too small."""
@@ -93,8 +96,12 @@ def hub(config: Config) -> "list[HubItem]":
     return data_set(config.repo, config.revision, config.split, config.data_files) if config.source == "hub" else []
 
 
-def pin(config: Config) -> Config:
-    """`config` with the digest of the titles as they are now. Raises UsageError for a file that tasks would not see."""
+def pin(config: Config, root: Path | None = None) -> Config:
+    """`config` with the digests of a local `repo` and of the titles as they are now.
+
+    Raises UsageError for a file that tasks would not see.
+    """
+    config = _pinned_folder(config)
     if not config.titles:
         return config
     file = places.ROOT / config.titles
@@ -106,6 +113,12 @@ def pin(config: Config) -> Config:
     return replace(config, titles_sha256=books.digest(file))
 
 
+def _pinned_folder(config: Config) -> Config:
+    if config.source != "hub" or not Path(config.repo).is_dir():
+        return config
+    return replace(config, fingerprint=data_sets.fingerprint(Path(config.repo).resolve()))
+
+
 def facts(config: Config, given: Given) -> Facts:
     """How many books; how long they are only if they are cut (else a sweep gives an estimate)."""
     return Facts(texts=config.n_books, tokens_a_text=config.first_tokens or None, held_out=config.n_held_out)
@@ -113,6 +126,8 @@ def facts(config: Config, given: Given) -> Facts:
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Draw the documents and write them. Raises TesseraError for too few of them, and titles that are not there."""
+    if config.fingerprint and _pinned_folder(config) != config:
+        raise TesseraError(f"{config.repo}: the files changed since this run was planned; submit the sweep again")
     tokenizer = _tokenizer(config, inputs)
     with _library(config, inputs, out) as (titles, text_of):
         chosen = _choose(config, tokenizer, titles, text_of)
@@ -203,10 +218,16 @@ def _library(config: Config, inputs: dict[str, Path], out: Path):
 def _hub_library(config: Config, out: Path):
     from lib.models.hub import opened
 
-    folder, chosen = opened(hub(config), config.repo, config.data_files)
+    items = hub(config)
+    folder, chosen = opened(items, config.repo, config.data_files)
+    chosen = chosen if items else data_sets.local(folder, config.split, chosen)
     scratch = places.private(out / "arrow", "books")
     try:
         rows = data_sets.load(folder, config.split, (config.text_column, config.name_column), scratch, chosen)
-        yield list(map(str, rows[config.name_column])), lambda index: rows[int(index)][config.text_column]
+        where = f"{folder}: split '{config.split}', row"
+        yield (
+            list(map(str, rows[config.name_column])),
+            lambda index: data_sets.column(rows[int(index)], config.text_column, f"{where} {index}"),
+        )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -1,7 +1,8 @@
 """Attempts: a record and a log for every start of a task, with its provenance.
 
 A record says in `reported_by_stage` whether the stage reported its error itself. If not, it was cut off (killed,
-preempted, out of time), and the error is what the runner saw.
+preempted, out of time), and the error is what the runner saw. An attempt that the user ended is INTERRUPTED, which is
+no failure.
 """
 
 import hashlib
@@ -19,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from lib.artifacts import checkpoints, store
-from lib.base import blocks, places
+from lib.base import blocks, places, processes
 
 PACKAGES = ("numpy", "h5py", "torch", "transformers", "deepspeed", "tokenizers", "submitit")
-SET_BACK = "set back"  # an outcome that is no failure: something that the task reads has to be made again
 ROOT = places.ROOT
+RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"  # the outcomes
+SET_BACK = "set back"  # an outcome that is no failure: something that the task reads has to be made again
+KILLED = "killed: it ended without a message"
 
 
 def reserve(directory: Path) -> tuple[int, Path]:
@@ -39,12 +42,17 @@ def reserve(directory: Path) -> tuple[int, Path]:
             number += 1
 
 
-def begin(directory: Path, number: int | None, campaign: str | None = None) -> dict[str, Any]:
-    """Write the record of an attempt that begins now. Without a `number` it takes the next free one."""
+def begin(
+    directory: Path, number: int | None, campaign: str | None = None, submit: str | None = None
+) -> dict[str, Any]:
+    """Write the record of an attempt that begins now. Without a `number` it takes the next free one.
+
+    campaign, submit: ids of the command and of the submission; without them those in the environment.
+    """
     number = number or reserve(directory)[0]
-    record = {"number": number, "outcome": "running", "started": time.time(), "progress": progress(directory)}
+    record = {"number": number, "outcome": RUNNING, "started": time.time(), "progress": progress(directory)}
     record |= provenance()
-    record["campaign"] = campaign or record["campaign"]
+    record |= {"campaign": campaign or record["campaign"], "submit": submit or record["submit"]}
     store.write_json(places.attempt(directory, number, "json"), record)
     return record
 
@@ -54,50 +62,70 @@ def end(
 ) -> None:
     """Complete the record of an attempt. set_back: it ended because something it reads has to be made again."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    outcome: dict[str, Any] = {"outcome": "done"}
+    outcome: dict[str, Any] = {"outcome": DONE}
     if error:
-        outcome = {**_failed(redact(describe(error)), set_back), "reported_by_stage": True}
+        outcome = {"outcome": SET_BACK if set_back else FAILED, "error": redact(describe(error))}
+        outcome["reported_by_stage"] = True
+    if isinstance(error, KeyboardInterrupt):
+        outcome["outcome"] = INTERRUPTED
     record = {**record, **outcome, "seconds": round(seconds, 3), "peak_memory_mb": round(peak), **_device()}
     store.write_json(places.attempt(directory, record["number"], "json"), record)
 
 
-def _failed(error: str, set_back: bool) -> dict[str, Any]:
-    return {"outcome": SET_BACK if set_back else "failed", "error": error}
-
-
-def close(directory: Path, number: int, error: str, reported_by_stage: bool = False, set_back: bool = False) -> None:
+def close(directory: Path, number: int, error: str, reported_by_stage: bool = False, outcome: str = FAILED) -> None:
     """Complete the record of an attempt whose stage could not do so itself."""
-    file = places.attempt(directory, number, "json")
-    record = json.loads(file.read_bytes())
-    if record["outcome"] == "running":
-        failed = {**_failed(error, set_back), "reported_by_stage": reported_by_stage}
-        store.write_json(file, {**record, **failed})
+    record = _read(places.attempt(directory, number, "json"))
+    if record["outcome"] == RUNNING:
+        ended = {"outcome": outcome, "error": error, "reported_by_stage": reported_by_stage}
+        store.write_json(places.attempt(directory, number, "json"), {**record, **ended})
 
 
 def close_last(directory: Path, error: str, set_back: bool = False) -> None:
     """Complete the record of the running attempt, on behalf of a rank that does not keep it."""
-    running = [record for record in read(directory) if record["outcome"] == "running"]
+    running = [record for record in read(directory) if record["outcome"] == RUNNING]
     if running:
-        close(directory, running[-1]["number"], redact(error), reported_by_stage=True, set_back=set_back)
+        outcome = SET_BACK if set_back else FAILED
+        close(directory, running[-1]["number"], redact(error), reported_by_stage=True, outcome=outcome)
 
 
-def close_killed(directory: Path) -> None:
-    """Complete the records of earlier attempts that were killed before they could."""
+def close_running(directory: Path, error: str, outcome: str = FAILED) -> None:
+    """Complete the records of attempts that ended before they could."""
     for record in read(directory):
-        if record["outcome"] == "running":
-            file = places.attempt(directory, record["number"], "json")
-            store.write_json(file, {**record, "outcome": "failed", "error": "killed: it ended without a message"})
+        if record["outcome"] == RUNNING:
+            close(directory, record["number"], error, outcome=outcome)
 
 
 def read(directory: Path) -> list[dict[str, Any]]:
     """All attempts, oldest first. One that was killed before its record was complete counts as running."""
-    records = []
-    for log in sorted((directory / places.ATTEMPTS).glob("*.log")):
-        try:
-            records.append(json.loads(log.with_suffix(".json").read_bytes()))
-        except (FileNotFoundError, ValueError):
-            records.append({"number": int(log.stem), "outcome": "running"})
-    return records
+    logs = sorted(log for log in (directory / places.ATTEMPTS).glob("*.log") if log.stem.isdigit())
+    return [_read(log.with_suffix(".json")) for log in logs]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The record in a file. One that cannot be read, or is none, is a failure of an unknown campaign that says so."""
+    number = {"number": int(file.stem)}
+    try:
+        found = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return {**number, "outcome": RUNNING}
+    except OSError as error:
+        return {**number, "outcome": FAILED, "error": f"{file}: the record may not be read: {error.strerror}"}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("outcome"), str):
+        return {**number, "outcome": FAILED, "error": f"{file}: the record is damaged"}
+    return {**found, **number}
+
+
+def counts(record: dict[str, Any]) -> bool:
+    """Whether an attempt counts as a try that came to nothing; one killed before its record was complete does."""
+    return record["outcome"] not in (DONE, INTERRUPTED)
+
+
+def ended(directory: Path, submit: str) -> bool:
+    """Whether an attempt of that submission has ended, in whatever way."""
+    records = read(directory)
+    return any(record.get("submit") == submit and record["outcome"] != RUNNING for record in records)
 
 
 def reported_by_stage(record: dict[str, Any]) -> bool:
@@ -106,9 +134,9 @@ def reported_by_stage(record: dict[str, Any]) -> bool:
 
 
 def waits(directory: Path) -> bool:
-    """Whether the last attempt did not fail: it was done, or set back, and the task has to run again."""
+    """Whether the last attempt did not fail: it was done, interrupted or set back, and the task has to run again."""
     records = read(directory)
-    return bool(records) and records[-1]["outcome"] in ("done", SET_BACK)
+    return bool(records) and records[-1]["outcome"] in (DONE, INTERRUPTED, SET_BACK)
 
 
 def progress(directory: Path) -> int:
@@ -144,8 +172,10 @@ def provenance() -> dict[str, Any]:
         "argv": [redact(word) for word in sys.argv],
         "host": socket.gethostname(),
         "pid": os.getpid(),
+        "birth": processes.birth(os.getpid()),
         "job": os.environ.get("SLURM_JOB_ID"),
         "campaign": os.environ.get("TESSERA_CAMPAIGN"),
+        "submit": os.environ.get("TESSERA_SUBMIT"),
     }
 
 

@@ -4,6 +4,7 @@ A stage with MPI = True runs on any number of ranks: `mpirun -n 4 python -m mpi4
 """
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -15,6 +16,7 @@ from lib.artifacts import execution, manual
 from lib.artifacts.stage import Stage, load
 from lib.base import mpi
 from lib.base.errors import TesseraError, UsageError
+from lib.base.processes import die_with_parent
 
 FOLLOWER_SECONDS = 1.0
 
@@ -35,7 +37,9 @@ def run(argv: Sequence[str]) -> int:
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> int:
-    """Run one stage as the command line says. Returns 0 done, 1 failed, 2 usage."""
+    """Run one stage as the command line says. Returns 0 done, 1 failed, 2 usage, 130 interrupted."""
+    if mpi.is_rank():
+        die_with_parent()
     code = _guarded(name, argv)
     if code:
         mpi.abort(code)
@@ -52,6 +56,9 @@ def _guarded(name: str, argv: Sequence[str] | None) -> int:
         return _report(error, 2)
     except (TesseraError, OSError) as error:
         return _report(error, 1)
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues from there", file=sys.stderr)
+        return 128 + signal.SIGINT
     except Exception:
         traceback.print_exc()
         return 1

@@ -141,7 +141,7 @@ def _prepared(job: _Job, number: int | None) -> _Status:
         return _prepare(job)
     except store.NotFinished as error:
         if number is not None:  # the runner's record; by hand there is none yet
-            attempts.close(job.out, number, attempts.describe(error), set_back=True)
+            attempts.close(job.out, number, attempts.describe(error), outcome=attempts.SET_BACK)
         raise
 
 
@@ -183,7 +183,7 @@ def _refuse_other_result(out: Path, digest: str) -> None:
 
 def _begin_attempt(out: Path, number: int | None) -> dict[str, Any]:
     if number is None:  # started by hand: no runner has closed the records of earlier attempts
-        attempts.close_killed(out)
+        attempts.close_running(out, attempts.KILLED)
     return attempts.begin(out, number)
 
 

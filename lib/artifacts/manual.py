@@ -65,7 +65,7 @@ def _about(study: str) -> str:
 
 def _first_line(file: Path) -> str:
     """The first line of a file's docstring; the file's name if there is none."""
-    text = file.read_text() if file.is_file() else ""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
     return (ast.get_docstring(ast.parse(text)) or file.stem).splitlines()[0]
 
 

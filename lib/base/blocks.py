@@ -30,7 +30,7 @@ Arrays = Mapping[str, np.ndarray]
 def claim(folder: Path, digest: str) -> None:
     """Reserve `folder` for the blocks of task `digest`; blocks that another task left there are removed."""
     owner = folder / OWNER
-    if folder.exists() and not (owner.is_file() and owner.read_text() == digest):
+    if folder.exists() and not (owner.is_file() and owner.read_text(encoding="utf-8") == digest):
         shutil.rmtree(folder)
     if not folder.exists():
         files.write_bytes(owner, digest.encode())

@@ -142,7 +142,17 @@ def _coerce(value: Any, hint: Any, where: str, key: str) -> Any:
         fits, result = _fit(value, option, where, key)
         if fits:
             return result
-    raise UsageError(f"{where}: {key} is {value!r}; it must be {_type_name(hint)}")
+    raise UsageError(f"{where}: {key} is {value!r}; it must be {_type_name(hint)}{_remedy(value, hint)}")
+
+
+def _remedy(value: Any, hint: Any) -> str:
+    """What to write, where a scalar of YAML is of another type than was meant."""
+    options = set(typing.get_args(hint)) if _is_union(hint) else {hint}
+    if isinstance(value, str) and options & {int, float}:
+        return ": a number, without quotes, unit or `_`"
+    if isinstance(value, str) and bool in options:
+        return ": true or false"
+    return "; put it in quotes" if str in options and isinstance(value, (bool, int, float)) else ""
 
 
 def _is_union(hint: Any) -> bool:
@@ -155,11 +165,13 @@ def _fit(value: Any, hint: Any, where: str, key: str) -> tuple[bool, Any]:
     if origin is tuple and isinstance(value, (list, tuple)):
         return True, tuple(_coerce(item, typing.get_args(hint)[0], where, key) for item in value)
     if origin is dict and isinstance(value, Mapping):
-        return True, dict(value)
+        of_key, of_value = typing.get_args(hint)
+        keys = (_coerce(name, of_key, where, f"a key of {key}") for name in value)
+        return True, {name: _coerce(value[name], of_value, where, f"{key}: {name}") for name in keys}
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return True, build(hint, value, f"{where}: {key}")
     if origin is typing.Literal:
-        return value in typing.get_args(hint), value
+        return any(value == known and type(value) is type(known) for known in typing.get_args(hint)), value
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return True, float(value)
     if hint is type(None):

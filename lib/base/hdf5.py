@@ -288,10 +288,10 @@ def _checked(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     expected = int(dataset.attrs.get("rows", actual))
     if expected != actual:
         raise Damaged(path, f"'{name}' has {actual} rows, {expected} were written; delete it and run again")
-    if dataset.dtype.kind == "O":
+    if dataset.dtype.kind not in "biufcS":  # S: bytes of one length
         raise TesseraError(
-            f"{path}: '{name}' holds strings of any length; it must hold numbers (a text is written as its "
-            f"UTF-8 bytes, uint8, and where each begins, '{name}_offsets') or strings of one length"
+            f"{path}: '{name}' holds {_spelled(dataset.dtype)}; it must hold numbers or bytes of one length (a text is "
+            f"written as its UTF-8 bytes, uint8, and where each begins, '{name}_offsets')"
         )
     return dataset
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 RANKS = "TESSERA_RANKS"  # how many ranks the launcher started
 SRUN_TYPE = "TESSERA_SRUN_MPI"  # set in a job's set-up lines: the value of srun's --mpi= on this cluster
 VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
+OF_TORCHRUN = "TORCHELASTIC_RUN_ID"
 Item = TypeVar("Item")
 
 
@@ -27,9 +28,14 @@ def world() -> "Intracomm":
             f"{started} ranks were started, but this one sees {MPI.COMM_WORLD.size}: the launcher and mpi4py use "
             "different MPIs; try another `mpi:` in the cluster file (`srun --mpi=list` names them), or `make doctor`"
         )
-    if any(key in os.environ for key in VARIABLES):
+    if is_rank():
         die_with_parent()  # otherwise ranks outlive an mpirun that is killed
     return MPI.COMM_WORLD
+
+
+def is_rank() -> bool:
+    """Whether mpirun, srun or torchrun started this process as one of several."""
+    return any(key in os.environ for key in (*VARIABLES, OF_TORCHRUN))
 
 
 def share(items: Sequence[Item], comm: "Intracomm") -> list[Item]:

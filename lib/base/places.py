@@ -56,6 +56,8 @@ CHECKPOINTS = ".checkpoints"
 BLOCKS = ".blocks"
 
 LOCK = ".lock"  # of an artifact, held by its runner
+ALIVE = ".alive"  # renewed by the runner while the task runs
+LEASE = ".lease"  # the same, on a file system without locks
 TABLES = "tables"  # the folder of a sweep's tables
 
 JOBS_SUFFIX = ".jobs.json"
@@ -86,6 +88,11 @@ def slug(text: str) -> str:
 def artifact(root: Path, stage: str, label: str, digest: str) -> Path:
     """The artifact directory of one task."""
     return root / "store" / stage / (f"{slug(label)}-{digest}" if label else digest)
+
+
+def artifacts(root: Path, stage: str) -> Path:
+    """The folder of all artifacts of a stage."""
+    return root / "store" / stage
 
 
 def attempt(directory: Path, number: int, suffix: str) -> Path:
@@ -138,9 +145,14 @@ def submit_jobs(submit_file: Path) -> Path:
     return submit_file.with_suffix(JOBS_SUFFIX)
 
 
-def submit_logs(root: Path, name: str, submit_id: str) -> Path:
-    """submitit's own folder (batch scripts and logs) for one submission."""
-    return submits(root, name) / submit_id
+def submit_acted(submit_file: Path) -> Path:
+    """Beside a frozen submit, once its controller has done all that it will do."""
+    return submit_file.with_suffix(".acted")
+
+
+def runner_log(submit_file: Path, digest: str) -> Path:
+    """What the runner of a task printed in a local run."""
+    return submit_file.with_suffix("") / f"{digest}.log"
 
 
 def job(submit_id: str, array: int | str) -> str:
@@ -148,9 +160,20 @@ def job(submit_id: str, array: int | str) -> str:
     return f"tessera-{submit_id}-{array}"
 
 
+def submit_of_job(name: str) -> str | None:
+    """The id of the submission that a job's name belongs to; None for the job of another program."""
+    found = re.fullmatch(r"tessera-(.+)-(\d+|controller)", name)
+    return found.group(1) if found else None
+
+
 def lock(root: Path, name: str) -> Path:
     """The lock file of the process that plans and submits a sweep."""
     return sweep(root, name) / "submit.lock"
+
+
+def submission_lock(root: Path) -> Path:
+    """The lock file of the process that submits tasks of any sweep, since sweeps share tasks."""
+    return root / "submit.lock"
 
 
 def snapshot(root: Path, code_hash: str) -> Path:

@@ -28,17 +28,34 @@ class CanaryTexts:
 def read_texts(file: Path) -> CanaryTexts:
     """The `tokens` (n, length) and, when it is there, the `text` of a canaries file.
 
-    Raises TesseraError naming the file unless `tokens` is a matrix of integers with rows.
+    Raises TesseraError naming the file unless `tokens` is a matrix of integers with rows, and `text` is in UTF-8 as
+    `hdf5.write_texts` writes it.
     """
     ids = hdf5.read(file, "tokens")
     if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
         raise TesseraError(f"{file}: 'tokens' must be a matrix of integers, n x length; found {ids.dtype} {ids.shape}")
     if len(ids) == 0:
         raise TesseraError(f"{file}: 'tokens' has no rows; make the canaries again")
-    strings = hdf5.read_texts(file, "text") if "text_offsets" in hdf5.rows(file) else None
+    strings = _strings(file)
     if strings is not None and len(strings) != len(ids):
         raise TesseraError(f"{file}: {len(strings)} rows of 'text' for {len(ids)} of 'tokens'; make the file again")
     return CanaryTexts(file, ids, strings)
+
+
+def _strings(file: Path) -> list[str] | None:
+    there = {name for name in hdf5.rows(file) if name in ("text", "text_offsets")}
+    if not there:
+        return None
+    values = hdf5.read(file, "text")
+    if len(there) < 2 or values.dtype != np.uint8 or hdf5.read(file, "text_offsets").dtype.kind not in "iu":
+        raise TesseraError(
+            f"{file}: 'text' must be UTF-8 bytes (uint8) with 'text_offsets' (integers), where each text begins; leave "
+            "both out, and the texts are those of 'tokens'"
+        )
+    try:
+        return hdf5.read_texts(file, "text")
+    except UnicodeDecodeError as error:
+        raise TesseraError(f"{file}: 'text' is not UTF-8 ({error}); leave 'text' and 'text_offsets' out") from error
 
 
 def read_ids(file: Path, vocabulary: int) -> NDArray[np.int64]:

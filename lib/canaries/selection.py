@@ -8,7 +8,15 @@ from transformers import PreTrainedTokenizerBase
 
 from lib.base.errors import TesseraError
 from lib.tokens import occurrences
-from lib.tokens.tokenization import REPLACEMENT_CHARACTER, decode, encode, round_trips, special_ids
+from lib.tokens.tokenization import (
+    REPLACEMENT_CHARACTER,
+    decode,
+    encode,
+    round_trips,
+    special_ids,
+    special_spellings,
+    spells_any,
+)
 
 DISCARDED = "end_of_text"  # a text that the sampler throws away
 REMEDIES = {
@@ -98,9 +106,9 @@ def fault(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase, rules: Rules) 
     """The first rule that `ids` break on their own (a key of REMEDIES), or None."""
     if len(ids) < rules.length:
         return "too_short"
-    if not special_ids(tokenizer).isdisjoint(ids):
-        return "special_token"
     text = decode(tokenizer, ids)
+    if not special_ids(tokenizer).isdisjoint(ids) or spells_any(text, special_spellings(tokenizer)):
+        return "special_token"
     if not round_trips(tokenizer, ids):  # the whole sequence: a character may span several ids
         return "replacement_character" if REPLACEMENT_CHARACTER in text else "round_trip"
     if REPLACEMENT_CHARACTER in text:

@@ -14,7 +14,7 @@ from lib.base.errors import TesseraError, UsageError
 from lib.generation import continuations, sampling
 from lib.generation.decoding import Decoding
 from lib.models.limits import n_logits, positions
-from lib.tokens.tokenization import decode, encode
+from lib.tokens.tokenization import decode, encode_markup
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def answers(model: Any, tokenizer: Any, messages: Messages, keys: NDArray[np.int
 
     Raises UsageError for a tokenizer without chat template, TesseraError for a model with too few positions.
     """
-    start = encode(tokenizer, prompt_text(tokenizer, messages, how))
+    start = encode_markup(tokenizer, prompt_text(tokenizer, messages, how))
     longest = positions(model)
     if longest is not None and len(start) + how.max_new_tokens > longest:
         raise TesseraError(

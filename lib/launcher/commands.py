@@ -1,17 +1,19 @@
 """The commands of the launcher: each function takes the command line's arguments and returns the exit code."""
 
+import os
+import sys
 from argparse import Namespace
 
 from rich.console import Console
 
 from lib.artifacts import damage
-from lib.base import places
+from lib.base import places, processes
 from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
 from lib.launcher import costs, printing
 from lib.launcher import doctor as checks
-from lib.launcher.sweep import Sweep, fetch_command, load, submit_command
+from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
 from lib.plans import finished
-from lib.running import drops, local, login_node, slurm, submissions, survey
+from lib.running import drops, ending, local, login_node, slurm, snapshot, submissions, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
 from lib.running.survey import FAILED
@@ -142,11 +144,12 @@ def cancel(arguments: Namespace, console: Console) -> int:
     """End the running and waiting tasks of a sweep."""
     sweep = load(arguments)
     if sweep.site is None:
-        console.print(local.cancel(sweep.root, sweep.plan.name))
+        console.print(ending.cancel(sweep.root, sweep.plan.name), highlight=False)
         return 0
-    submits = [submit for _, submit in submissions.all_of(sweep.root, sweep.plan.name)]
-    names = {name for one in submits for name in (one.controller, *(array.name for array in one.arrays))}
-    jobs = {job for (name, _), (job, _) in slurm.queue().items() if name in names}
+    if ending.is_held_here(sweep.root, sweep.plan.name):
+        console.print(ending.cancel(sweep.root, sweep.plan.name), highlight=False)
+    ids = {file.stem for file in submissions.files(sweep.root, sweep.plan.name)}  # a damaged file has its name
+    jobs = {job.id for (name, _), job in slurm.queue().items() if places.submit_of_job(name) in ids}
     slurm.cancel(jobs)
     console.print(f"cancelled {len(jobs)} jobs" if jobs else "nothing is running or waiting")
     return 0
@@ -170,21 +173,23 @@ def _submit_to_slurm(arguments: Namespace, sweep: Sweep, console: Console) -> in
     )
     if not arguments.controller:
         login_node.run(sweep.root, sweep.plan, sweep.site, request, console)
-    outcome = submission.wave(request, sweep.plan, sweep.site)
-    if outcome.done == outcome.total:
-        return _collect(sweep, console)
-    printing.print_outcome(outcome, console)
-    return 0
+    outcome = submission.run(request, sweep.plan, sweep.site, lambda outcome: printing.print_outcome(outcome, console))
+    return _collect(sweep, console) if outcome.done == outcome.total else 0
 
 
 def _run_here(arguments: Namespace, sweep: Sweep, console: Console) -> int:
     command = submit_command(arguments, sweep.plan.profile)
+    code = snapshot.target(sweep.root)
     failed = local.run(sweep.root, sweep.plan, arguments.campaign, command, arguments.max_failures or 1, console)
-    if not failed:
-        return _collect(sweep, console)
-    missing = len(sweep.plan.tasks) - len(sweep.done())
-    console.print(f"[red]{len(failed)} tasks failed[/], {missing} are missing")
-    return 1
+    if failed:
+        missing = len(sweep.plan.tasks) - len(sweep.done())
+        console.print(f"[red]{len(failed)} tasks failed[/], {missing} are missing")
+        return 1
+    if code.exists() and code != snapshot.target(sweep.root):
+        console.print("the code was edited meanwhile; the code that ran makes the tables")
+        line = [sys.executable, "launch.py", *collect_command(arguments, sweep.plan.profile)]
+        return processes.run(line, os.environ, cwd=code)
+    return _collect(sweep, console)
 
 
 def _fetch(arguments: Namespace, sweep: Sweep, console: Console) -> Sweep:

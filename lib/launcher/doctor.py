@@ -19,6 +19,7 @@ from lib.launcher.sweep import Sweep
 from lib.plans.plan import Plan
 from lib.plans.resources import Resources
 from lib.running import quota, runner, slurm
+from lib.running.environment import as_root
 from lib.running.site import Cluster
 
 FREE_GB = 5.0  # without a sweep
@@ -127,28 +128,28 @@ def _mpi() -> Iterator[Finding]:
     if shutil.which(line[0]) is None:
         yield Finding("warn", "mpirun: not found", remedy)
         return
-    environment = {**os.environ, **runner.as_root()}
-    answer = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    environment = {**os.environ, **as_root()}
+    answer = subprocess.run(
+        line, env=environment, capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=False
+    )
     worked = answer.returncode == 0 and answer.stdout.split() == ["2", "2"]
     yield Finding("ok" if worked else "warn", f"two MPI ranks on this machine ({line[0]})", remedy)
 
 
 def _srun(site: Cluster) -> Iterator[Finding]:
     if shutil.which("srun"):
-        answer = subprocess.run(["srun", "--mpi=list"], capture_output=True, text=True, timeout=60, check=False)
-        known = (answer.stdout + answer.stderr).split()
+        known = slurm.mpi_types()
         remedy = f"set `mpi:` in the cluster file to one of `srun --mpi=list`: {' '.join(known)}"
         yield Finding("ok" if site.mpi in known else "fail", f"srun --mpi={site.mpi}", remedy)
 
 
 def _slurm(site: Cluster) -> Iterator[Finding]:
-    for command in ("sbatch", "squeue", "sacct", "scancel"):
+    for command in ("sbatch", "squeue", "scancel"):
         found = shutil.which(command)
         remedy = "log in to a login node, or use CLUSTER=local"
         yield Finding("ok" if found else "fail", f"{command}: {found or 'not found'}", remedy)
     checks = {
         "squeue answers": slurm.queue,
-        "sacct answers (needs slurmdbd)": lambda: slurm.history([places.job("doctor", 0)], 0.0),
         "MaxArraySize": lambda: slurm.max_array_size(site),
     }
     for what, check in checks.items():
@@ -158,12 +159,31 @@ def _slurm(site: Cluster) -> Iterator[Finding]:
         except TesseraError as error:
             remedy = "ask the site's support; until SLURM answers, nothing is submitted again"
             yield Finding("fail", f"{what}: {error}", remedy)
+    yield _accounting(site)
     yield from _srun(site)
     yield from _partitions(site)
 
 
+def _accounting(site: Cluster) -> Finding:
+    try:
+        slurm.history([], [places.job("doctor", 0)])
+        return Finding("ok", "sacct answers")
+    except TesseraError as error:
+        remedy = (
+            "nothing: squeue and the tasks' own records are used; a task that ends without a record is taken for lost "
+            f"after {site.silence_seconds:g} s (silence_seconds)"
+        )
+        return Finding("warn", f"no accounting: {error}", remedy)
+
+
 def _partitions(site: Cluster) -> Iterator[Finding]:
-    known = subprocess.run(["sinfo", "-h", "-o", "%R"], capture_output=True, text=True, check=False).stdout.split()
+    try:
+        known = slurm.partitions()
+    except TesseraError as error:
+        yield Finding(
+            "warn", f"partitions cannot be listed: {error}", "nothing, if the cluster file names the right ones"
+        )
+        return
     for name in {site.partition, site.gpu_partition, site.network_partition} - {None}:
         remedy = f"name one of these partitions in the cluster file: {', '.join(known)}"
         yield Finding("ok" if name in known else "fail", f"partition {name}", remedy)

@@ -13,7 +13,7 @@ from lib.base.errors import UsageError
 from lib.launcher import foreseen
 from lib.plans import rates
 from lib.plans.plan import Plan, Task
-from lib.running import local, slurm, snapshot, submit, survey
+from lib.running import batch, local, snapshot, submit, survey
 from lib.running.drops import Outcome as Dropped
 from lib.running.site import Cluster
 from lib.running.survey import DONE, FAILED, STATES, Survey
@@ -140,9 +140,17 @@ def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Conso
     """Print the states by stage, and what the table cannot tell if SLURM could not be asked."""
     console.print(headline(plan, site))
     console.print(status_table(plan, found))
+    for remark, tasks in Counter(found.remarks.values()).most_common():
+        console.print(f"[yellow]{tasks} live tasks: {escape(remark)}[/]", highlight=False)
+    for controller in found.controllers:
+        text = f"controller {controller.name}: {controller.job.state.lower()} {controller.job.remark()}".rstrip()
+        console.print(text if controller.will_act() else f"[yellow]{text}; it will not act[/]", highlight=False)
+    for file, jobs in found.damaged.items():
+        console.print(
+            f"[yellow]{file}: damaged; its live jobs: {', '.join(sorted(jobs)) or 'none'}[/]", highlight=False
+        )
     if found.trouble:
-        trouble = escape(found.trouble)
-        console.print(f"[yellow]{trouble}[/]: queued and running tasks cannot be distinguished from failed ones")
+        console.print(f"[yellow]{escape(found.trouble)}[/]", highlight=False)
 
 
 def print_failures(root: Path, plan: Plan, found: Survey, console: Console) -> None:
@@ -168,16 +176,19 @@ def print_logs(files: Sequence[Path], lines: int, console: Console) -> None:
     """Print the last lines of each log."""
     for file in files:
         console.print(f"[bold]{file}[/]", highlight=False)
-        text = file.read_text(errors="replace").splitlines()[-lines:]
+        text = file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
         console.print("\n".join(text), highlight=False, markup=False)
 
 
 def print_outcome(outcome: submit.Outcome, console: Console) -> None:
     """Print what a submission did."""
-    console.print(
-        f"{outcome.done} of {outcome.total} tasks done, {outcome.live} were running or queued, "
-        f"{outcome.submitted} submitted now; a controller job submits the rest when their inputs are done"
-    )
+    what = f"{outcome.done} of {outcome.total} tasks done, {outcome.live} were running or queued, "
+    what += f"{outcome.submitted} submitted now; "
+    if outcome.stays:
+        what += f"{escape(outcome.stays)}: this command stays and submits the rest itself. Leave it running"
+    else:
+        what += "a controller job submits the rest when their inputs are done"
+    console.print(what, highlight=False)
     if outcome.for_login_node:
         console.print(
             f"[yellow]{outcome.for_login_node} tasks need the network[/] and run on the login node: type the same "
@@ -200,9 +211,9 @@ def print_scripts(plan: Plan, site: Cluster | None, root: Path, finished_tasks: 
     if site is None:
         raise UsageError("--scripts: only a cluster has batch scripts; give --cluster")
     found = Survey({digest: DONE if digest in finished_tasks else survey.WAITING for digest in plan.tasks})
-    arrays = list(submit.arrays("PLAN", site, list(survey.ready(plan, found)), 0))
+    arrays = list(submit.arrays("PLAN", site, list(survey.ready(plan, found))))
     for array in arrays:
         share = site.array_parallelism // len(arrays)
-        parameters = slurm.parameters(site, array.resources, array.name, str(snapshot.target(root)), share)
-        folder = places.submit_logs(root, plan.name, "PLAN")
-        console.print(slurm.script(folder, parameters, len(array.digests)), highlight=False, markup=False)
+        parameters = batch.parameters(site, array.resources, array.name, str(snapshot.target(root)), share)
+        text = batch.script(places.submit_file(root, plan.name, "PLAN"), array.name, parameters, len(array.digests))
+        console.print(text, highlight=False, markup=False)

@@ -13,8 +13,8 @@ from lib.costs import devices
 from lib.costs.devices import Device
 from lib.plans import costing, documents, expansion, finished
 from lib.plans.plan import Plan
+from lib.running import batch, slurm, submissions, survey
 from lib.running import site as clusters
-from lib.running import slurm, submissions, survey
 from lib.running.site import Cluster
 from lib.running.survey import DONE, UNKNOWN, Survey
 
@@ -40,17 +40,17 @@ class Sweep:
         if self.site is None:
             return survey.local(self.root, self.plan)
         try:
-            return survey.cluster(self.root, self.plan)
+            return survey.cluster(self.root, self.plan, self.site.silence_seconds)
         except slurm.SchedulerUnavailable as error:
             found = survey.local(self.root, self.plan)
             for digest in self._submitted():
                 if found.states.get(digest, DONE) != DONE:
                     found.states[digest] = UNKNOWN
-            found.trouble = str(error)
+            found.trouble = f"{error}: queued and running tasks cannot be distinguished from failed ones"
             return found
 
     def _submitted(self) -> set[str]:
-        every = submissions.all_of(self.root, self.plan.name)
+        every = submissions.all_of(self.root, damaged=[])
         return {digest for _, submit in every for array in submit.arrays for digest in array.digests}
 
 
@@ -62,7 +62,7 @@ def load(arguments: Namespace) -> Sweep:
     device = devices.find(site.gpu if site else None, f"cluster '{site.name}': gpu" if site else profile)
     max_hours = (site.max_hours if site else None) or math.inf
     pins = hub_lock.read(places.hub_lock(root))
-    plan = expansion.expand(document, profile, pins, device, max_hours)
+    plan = expansion.expand(document, profile, pins, device, max_hours, root)
     if site:
         _check_room(plan, site, device)
     return Sweep(plan, site, root, device)
@@ -82,11 +82,16 @@ def submit_command(arguments: Namespace, profile: str) -> list[str]:
     return line + ([f"--max-failures={arguments.max_failures}"] if arguments.max_failures else [])
 
 
+def collect_command(arguments: Namespace, profile: str) -> list[str]:
+    """The launcher's arguments that collect the same sweep."""
+    return _again("collect", arguments, profile)
+
+
 def fetch_command(arguments: Namespace, sweep: Sweep) -> str:
     """The shell line that fetches a sweep; under srun if the cluster has a partition for the network."""
     line = [sys.executable, str(places.ROOT / "launch.py"), *_again("fetch", arguments, sweep.plan.profile)]
     if sweep.site and sweep.site.network_partition:
-        return slurm.interactive(sweep.site, line)
+        return batch.interactive(sweep.site, line)
     return shlex.join(line)
 
 

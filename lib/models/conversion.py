@@ -63,7 +63,7 @@ def convert(folder: Path, out: Path, pickled: bool, tokenizer: Path | None = Non
 def _config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     try:
-        found = json.loads(file.read_text()) if file.is_file() else {}
+        found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     except ValueError as error:
         raise TesseraError(f"{file}: not valid JSON ({error}); fetch the model again") from error
     if not isinstance(found, dict):

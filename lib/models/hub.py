@@ -152,7 +152,7 @@ def lacking(item: HubItem, listed: Mapping[str, int]) -> dict[str, int]:
 def shards(index: Path) -> list[str]:
     """The files of weights that an index names, sorted. Raises TesseraError naming the index if it is none."""
     try:
-        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TesseraError(f"{index}: not an index of weights ({error!r}); fetch or make the model again") from error
 

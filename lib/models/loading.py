@@ -112,7 +112,7 @@ def _pointer(directory: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text(encoding="utf-8"))
         return {**found, "repo": found["repo"], "revision": found["revision"]}
     except (ValueError, KeyError, TypeError) as error:
         raise TesseraError(f"{file}: does not name a hub model ({error!r}); delete it and run again") from error
@@ -210,7 +210,7 @@ def _check_whose_code(folder: Path) -> None:
 def _auto_map(file: Path) -> dict[str, Any]:
     """Which classes of the repository's code stand for those of transformers, as a configuration says."""
     try:
-        return json.loads(file.read_text()).get("auto_map") or {}
+        return json.loads(file.read_text(encoding="utf-8")).get("auto_map") or {}
     except (OSError, ValueError, AttributeError):  # no file, no JSON, or no mapping
         return {}
 
@@ -241,7 +241,7 @@ def weight_files(directory: Path, folder: Path) -> list[Path]:
 
 def _tokenizer_class(folder: Path) -> Any:
     file = folder / "tokenizer_config.json"
-    named = json.loads(file.read_text()).get("tokenizer_class") if file.is_file() else None
+    named = json.loads(file.read_text(encoding="utf-8")).get("tokenizer_class") if file.is_file() else None
     if named in ("TokenizersBackend", "PreTrainedTokenizerFast"):  # the class AutoTokenizer ends at, 5 s later
         from transformers import PreTrainedTokenizerFast
 

@@ -40,7 +40,7 @@ INCLUDED_KEYS = {"include", "vars", "nodes", "profiles"}
 PROFILE_KEYS = {"vars", "nodes"}
 SCALE_KEYS = {*PROFILE_KEYS, "base"}
 SECTIONS = ("vars", "nodes", "profiles")  # mappings
-TEXTS = ("name", "tables", "base")
+TEXTS = ("name", "title", "tables", "base", "include")
 
 
 def names() -> list[str]:

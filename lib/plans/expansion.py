@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lib.base import config
@@ -29,19 +30,20 @@ def expand(
     pins: Mapping[str, str] | None = None,
     device: Device | None = None,
     max_hours: float = math.inf,
+    root: Path | None = None,
 ) -> Plan:
     """The plan of a document (see documents.py).
 
     pins: hub items at branches -> commits (the hub lock); device: the GPU that hours are computed for; max_hours: the
-    highest limit of a task whose limit is computed.
+    highest limit of a task whose limit is computed; root: the folder of outputs, whose results say what inputs were.
     """
     name, title = document.get("name", ""), document.get("title", "")
     if "sweeps" in document:
-        parts = tuple(expand(part, profile, pins, device, max_hours) for part in document["sweeps"])
+        parts = tuple(expand(part, profile, pins, device, max_hours, root) for part in document["sweeps"])
         shared = {digest: task for part in parts for digest, task in part.tasks.items()}
         costs = {digest: cost for part in parts for digest, cost in part.costs.items()}
         return Plan(name, profile, title, "", shared, [leaf for part in parts for leaf in part.leaves], costs, parts)
-    expander = _Expander(document, tasks.Setting(pins or {}, device or devices.find(None, name), max_hours))
+    expander = _Expander(document, tasks.Setting(pins or {}, device or devices.find(None, name), max_hours, root))
     leaves = list(expander.leaves())
     if not leaves:
         raise UsageError(f"sweep {name}: no leaves: the grid is empty")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from lib.artifacts.stage import Stage, check_inputs, load, task_digest
@@ -24,12 +25,14 @@ Inputs = Mapping[str, str | list[str]]  # input -> digest, or digests
 class Setting:
     """What is the same for all tasks of a plan.
 
-    pins: hub items -> commits; device: the GPU that hours are for; max_hours: the highest limit that is computed.
+    pins: hub items -> commits; device: the GPU that hours are for; max_hours: the highest limit that is computed; root:
+    the folder of outputs, whose results say what inputs were.
     """
 
     pins: Mapping[str, str]
     device: Device
     max_hours: float
+    root: Path | None = None
 
 
 def make(
@@ -41,7 +44,7 @@ def make(
     check_inputs(stage, inputs, where)
     inputs = {name: _as_declared(stage, name, value, where) for name, value in inputs.items()}
     values = config.build(stage.config_class, resolve(template.get("config") or {}, scope, where), where)
-    values = _pinned(stage, values, setting.pins)
+    values = _pinned(stage, values, setting)
     asked = _resources(stage, values, resolve(template.get("resources") or {}, scope, where), where)
     facts = costing.facts_of(stage, values, given, resolve(template.get("facts"), scope, where), where)
     resources, cost = costing.priced(stage, values, given, facts, asked, setting.device, setting.max_hours)
@@ -74,14 +77,14 @@ def _resources(stage: Stage, values: Any, given: Mapping[str, Any], where: str) 
     return replace(resources, mpi=stage.mpi, network=stage.needs_network(values))
 
 
-def _pinned(stage: Stage, values: Any, pins: Mapping[str, str]) -> Any:
+def _pinned(stage: Stage, values: Any, setting: Setting) -> Any:
     """`values` with whatever may change later fixed now.
 
     The stage's own `pin` fixes what a local folder holds. A branch of the hub becomes the commit in `pins`, if any.
     """
     if hasattr(stage.module, "pin"):
-        values = stage.module.pin(values)
-    revision = getattr(values, "revision", None)
+        values = stage.module.pin(values, setting.root)
+    pins, revision = setting.pins, getattr(values, "revision", None)
     if not pins or not revision or COMMIT.fullmatch(revision):
         return values
     commits = [pins[str(item)] for item in stage.module.hub(values) if str(item) in pins]

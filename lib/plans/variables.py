@@ -25,8 +25,15 @@ def resolve(value: Any, scope: Mapping[str, Any], where: str, depth: int = 0) ->
         return value
     found = _look_up(match.group(1), scope, where)
     whole = match.group(0) == value
-    text = found if whole else value[: match.start()] + str(found) + value[match.end() :]
+    text = found if whole else value[: match.start()] + _written(found, value, where) + value[match.end() :]
     return resolve(text, scope, where, depth + 1)
+
+
+def _written(found: Any, value: str, where: str) -> str:
+    """What stands for a reference inside a text. Raises UsageError unless it is a text or a number."""
+    if isinstance(found, bool) or not isinstance(found, (str, int, float)):
+        raise UsageError(f"{where}: {value!r}: a reference inside a text must be text or a number, found {found!r}")
+    return str(found)
 
 
 def star_of(name: Any, stars: Iterable[str]) -> str | None:

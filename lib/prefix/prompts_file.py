@@ -63,13 +63,13 @@ def fixed_bytes(texts: Sequence[str]) -> NDArray[np.bytes_]:
 def read(path: Path) -> Prompts:
     """The prompts of a file; `document`, `subset` and `repetitions` are optional in files made elsewhere.
 
-    Raises TesseraError naming the file for no rows, anything but integers, or columns of different lengths.
+    Raises TesseraError naming file and dataset for no rows, other types, or columns of different lengths.
     """
     prompt, suffix = (_ids(path, name) for name in ("prompt", "suffix"))
     there = hdf5.rows(path)
     n = len(prompt)
     defaults = {"document": np.arange(n, dtype="<u8"), "subset": np.zeros(n, "S1"), "repetitions": np.zeros(n, "<u4")}
-    columns = {name: hdf5.read(path, name) if name in there else values for name, values in defaults.items()}
+    columns = {name: _column(path, name, values) if name in there else values for name, values in defaults.items()}
     wrong = [name for name, values in {"suffix": suffix, **columns}.items() if len(values) != n]
     if wrong:
         raise TesseraError(f"{path}: '{wrong[0]}' does not have the {n} rows of 'prompt'; make the file again")
@@ -91,6 +91,16 @@ def spelling(tokenizer: Any, *ids: NDArray[np.integer]) -> str:
     used = np.unique(np.concatenate([values.ravel() for values in ids])).tolist()
     spelled = zip(used, tokenizer.convert_ids_to_tokens(used), strict=True)
     return hashlib.sha256("\n".join(f"{index} {token!r}" for index, token in spelled).encode()).hexdigest()
+
+
+def _column(path: Path, name: str, like: NDArray) -> NDArray:
+    """A column, of the kind of `like`: bytes of one length, or integers."""
+    values = hdf5.read(path, name)
+    if values.ndim != 1 or values.dtype.kind not in ("S" if like.dtype.kind == "S" else "iu"):
+        wanted = "UTF-8 bytes of one length (numpy's S)" if like.dtype.kind == "S" else "integers"
+        found = "strings" if values.dtype == object else values.dtype
+        raise TesseraError(f"{path}: '{name}' must hold {wanted}, one a row; found {found} {values.shape}")
+    return values
 
 
 def _ids(path: Path, name: str) -> NDArray[np.int64]:

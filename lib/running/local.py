@@ -1,11 +1,12 @@
 """The loop that runs a sweep on this machine, without SLURM.
 
-It starts tasks through submitit's local executor as cores and memory become free, and shows progress.
+It starts a runner for each task as cores and memory become free, and shows progress. Nothing that it starts lives on
+after it.
 """
 
 import contextlib
 import os
-import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -18,19 +19,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lib.artifacts import attempts, store
-from lib.base import places
-from lib.base.errors import TesseraError
+from lib.base import interrupts, lease, places, processes
 from lib.plans import finished
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import runner, snapshot, submissions, survey, sweep_lock, warm_process
+from lib.running import ending, environment, snapshot, submissions, survey, warm_process
 from lib.running.site import LoginNode
 from lib.running.submissions import Submit
 from lib.running.survey import DONE, WAITING, Survey
 
 POLL_SECONDS = 0.1
 DEFAULT_MEMORY_GB = 1.0  # for a task without memory_gb
-TIMEOUT_MINUTES = 60 * 24 * 30  # only the user ends a local run
+INTERRUPT_SECONDS = 10.0  # for the runners to end their stages and write why
 
 
 @dataclass
@@ -45,7 +45,8 @@ class _Run:
     cores: int
     memory_gb: float
     max_failures: int
-    running: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str]
+    running: dict[str, subprocess.Popen] = field(default_factory=dict)
     failed_for_good: dict[str, str] = field(default_factory=dict)
 
 
@@ -58,26 +59,29 @@ def run(
     room: how much of the machine they may use; without it all that is free.
     An interrupt ends the running tasks. What is done stays done, and the same command continues from there.
     """
-    with sweep_lock.hold(places.lock(root, plan.name)):
+    lock = places.lock(root, plan.name)
+    with lease.hold(lock), ending.all_of(lock):
         found = survey.local(root, plan)
         found.states.update({digest: WAITING for digest, state in found.states.items() if state != DONE})
         if found.all_done():
             return {}
         file, submit = _freeze(root, plan, campaign, command)
+        variables = environment.of_runner(submit.snapshot, processes.identity(), lock)
         room = room or LoginNode(cores(), available_gb())
-        state = _Run(root, plan, file, submit, found, room.cpus, room.memory_gb, max_failures)
-        with _warm(state):
+        state = _Run(root, plan, file, submit, found, room.cpus, room.memory_gb, max_failures, variables)
+        with _warm(state) as address:
+            state.environment |= address
             _loop(state, console)
         return state.failed_for_good
 
 
-def _warm(state: _Run) -> contextlib.AbstractContextManager:
-    """A warm process, if any task that is left to do imports torch."""
+def _warm(state: _Run) -> contextlib.AbstractContextManager[dict[str, str]]:
+    """A warm process, if any task that is left to do imports torch. Its variable for runners."""
     stages = {state.plan.tasks[digest].stage for digest in state.found.having(WAITING)}
     if not any(map(warm_process.imports_torch, stages)):
-        return contextlib.nullcontext()
-    environment = runner.environment(state.submit, cpus=1)
-    return warm_process.server(state.file.with_suffix(""), environment, state.submit.snapshot)
+        return contextlib.nullcontext({})
+    variables = environment.of_stage(state.submit, Resources(), state.environment)
+    return warm_process.server(state.file.with_suffix(""), variables, state.submit.snapshot)
 
 
 def _freeze(root: Path, plan: Plan, campaign: str, command: list[str]) -> tuple[Path, Submit]:
@@ -88,19 +92,44 @@ def _freeze(root: Path, plan: Plan, campaign: str, command: list[str]) -> tuple[
 
 
 def _loop(state: _Run, console: Console) -> None:
-    executor = _executor(state)
     with _progress(state, console) as progress, _interruptible(state):
         while True:
             for task in list(_startable(state)):
-                with _errors_to(state.file.with_suffix(".log")):
-                    state.running[task.digest] = executor.submit(runner.run_task, str(state.file), task.digest)
+                state.running[task.digest] = _start(state, task)
             progress()
-            sweep_lock.refresh(places.lock(state.root, state.plan.name))
             if not state.running:
                 return
             time.sleep(POLL_SECONDS)
-            for digest in [digest for digest, job in state.running.items() if job.done()]:
+            for digest in [digest for digest, runner in state.running.items() if runner.poll() is not None]:
+                _tidy(state, digest)
                 _finish(state, digest, console)
+
+
+def _start(state: _Run, task: Task) -> subprocess.Popen:
+    """Start a runner, in a session of its own: the terminal's signals reach the launcher alone, which ends the rest."""
+    log = places.runner_log(state.file, task.digest)
+    log.parent.mkdir(exist_ok=True)
+    with open(log, "ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "lib.running.runner", str(state.file), task.digest],
+            cwd=state.submit.snapshot,
+            env=state.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def _tidy(state: _Run, digest: str) -> None:
+    """Do what a runner that was killed could not: end what it has started, and complete its record."""
+    runner = state.running[digest]
+    if runner.returncode == 0:
+        return
+    with interrupts.delayed():
+        processes.end_marked(processes.RUNNER, lambda mark: mark.startswith(f"{runner.pid}-"))
+        reason = f"its runner {processes.exit_reason(runner.returncode)}"
+        attempts.close_running(finished.directory(state.root, state.plan.tasks[digest]), reason)
 
 
 def _startable(state: _Run) -> Iterator[Task]:
@@ -141,18 +170,28 @@ def _finish(state: _Run, digest: str, console: Console) -> None:
         readers = [reader for reader, other in state.plan.tasks.items() if digest in other.needs()]
         _wait_again(state, readers, but=store.WEIGHTS_DROPPED)  # they may have been made from other bytes
         return
-    count, error = survey.failures(state.root, task, state.submit.campaign)
+    count, error, log = _failure(state, task)
     lost = _wait_again(state, task.needs())
     if lost or (count < state.max_failures and attempts.waits(finished.directory(state.root, task))):
         for line in (f"set back {task.stage} {task.label} {digest}: {error}", *lost):
             console.print(line, highlight=False, markup=False)
         return
-    log = survey.last_error(state.root, task)[1]
     console.print(
         f"[red]failed[/] {task.stage} {task.label} {digest}: {escape(error)}\n       log: {log}", highlight=False
     )
-    if count >= state.max_failures or not error:
-        state.failed_for_good[digest] = error or "its runner failed before the stage began"
+    if count >= state.max_failures:
+        state.failed_for_good[digest] = error
+
+
+def _failure(state: _Run, task: Task) -> tuple[int, str, Path | None]:
+    """How often the task has failed, the error, and the log; of the runner, if the stage has not begun."""
+    count, error = survey.failures(state.root, task, state.submit.campaign)
+    if error:
+        return count, error, survey.last_error(state.root, task)[1]
+    log = places.runner_log(state.file, task.digest)
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "its runner ended without a message")
+    return state.max_failures, f"before the stage began: {last}", log
 
 
 def _wait_again(state: _Run, digests: Iterable[str], but: str = "") -> list[str]:
@@ -167,40 +206,28 @@ def _wait_again(state: _Run, digests: Iterable[str], but: str = "") -> list[str]
     return lost
 
 
-def _executor(state: _Run) -> Any:
-    import submitit
-
-    os.environ["PYTHONPATH"] = state.submit.snapshot  # submitit's own processes run the snapshot, too
-    executor = submitit.LocalExecutor(folder=state.file.with_suffix(""))
-    executor.update_parameters(timeout_min=TIMEOUT_MINUTES, stderr_to_stdout=True)
-    return executor
-
-
-@contextlib.contextmanager
-def _errors_to(file: Path) -> Iterator[None]:
-    """Let processes that start in the block write their errors to `file`.
-
-    An interrupt also reaches submitit's own processes, and their tracebacks do not help the user.
-    """
-    saved = os.dup(2)
-    with open(file, "ab") as log:
-        os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
 @contextlib.contextmanager
 def _interruptible(state: _Run) -> Iterator[None]:
-    """Cancel the running tasks if the block is interrupted or fails."""
+    """End the running tasks if the block is interrupted or fails. Their attempts count as interrupted."""
     try:
         yield
     except BaseException:
-        for job in state.running.values():
-            job.cancel()
+        with interrupts.delayed():
+            for runner in state.running.values():
+                runner.terminate()
+            _await(state.running.values(), INTERRUPT_SECONDS)
+            ending.end_all(places.lock(state.root, state.plan.name))
+            for digest in state.running:
+                directory = finished.directory(state.root, state.plan.tasks[digest])
+                attempts.close_running(directory, "its launcher was interrupted", attempts.INTERRUPTED)
         raise
+
+
+def _await(running: Iterable[subprocess.Popen], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for runner in running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            runner.wait(max(0.0, deadline - time.monotonic()))
 
 
 @contextlib.contextmanager
@@ -235,22 +262,11 @@ def _running_labels(state: _Run, stage: str) -> list[str]:
     return [task.label or task.node for task in tasks if task.stage == stage]
 
 
-def cancel(root: Path, sweep: str) -> str:
-    """Interrupt the loop that holds the sweep on this machine. Returns a message that says what was done."""
-    found = sweep_lock.holder(places.lock(root, sweep))
-    if found is None:
-        return "nothing is running"
-    if not sweep_lock.alive_here(found):
-        raise TesseraError(f"the sweep is held by process {found['pid']} on {found['host']}; cancel it there")
-    os.kill(found["pid"], signal.SIGINT)
-    return f"interrupted process {found['pid']}"
-
-
 def available_gb() -> float:
     """The memory available now, in GB, by the Linux kernel; on other systems all memory."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
-        lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        lines = dict(line.split(":") for line in meminfo.read_text(encoding="utf-8").splitlines())
         return int(lines["MemAvailable"].split()[0]) * 1024 / 1e9
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
 

@@ -1,35 +1,45 @@
 """What SLURM or the local loop starts for a task: one stage in a process of its own, with its log beside the
 artifact; and what the controller job runs.
 
-submitit passes only two strings, the submit file and the digest. The code is that of the snapshot.
+Only two strings are passed, the submit file and the digest: by submitit, or by the local loop as
+`python -m lib.running.runner FILE DIGEST`. The code is that of the snapshot. Nothing that a runner starts outlives it.
 """
 
 import os
 import shlex
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
-from lib.artifacts import attempts, store
+from lib.artifacts import attempts, heartbeat, store
 from lib.artifacts.lock import exclusive
-from lib.base import mpi, places
+from lib.base import interrupts, mpi, places, processes
 from lib.base.errors import TesseraError
-from lib.base.processes import die_with_parent
+from lib.base.interrupts import Interrupted
 from lib.plans import finished
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import drops, snapshot, submissions, warm_process
+from lib.running import drops, environment, snapshot, submissions, warm_process
 from lib.running.submissions import Submit
 
 
 def run_task(submit_file: str, digest: str) -> None:
-    """Run a task unless it is done. Raises TesseraError naming the log if its stage fails."""
+    """Run a task unless it is done. Raises TesseraError naming the log if its stage fails, and ends as by convention
+    if a signal asks for it."""
+    with interrupts.raised(even_if_ignored=True):
+        try:
+            _run_task(submit_file, digest)
+        except Interrupted as asked:
+            print(f"ended by {asked}", file=sys.stderr)
+            sys.exit(asked.exit_code)
+
+
+def _run_task(submit_file: str, digest: str) -> None:
     submit = submissions.read(Path(submit_file))
     task = submit.tasks[digest]
     directory = finished.directory(Path(submit.root), task)
     directory.mkdir(parents=True, exist_ok=True)
-    with exclusive(directory):
+    with exclusive(directory), heartbeat.kept(directory / places.ALIVE):
         if finished.is_done(Path(submit.root), submit.tasks, task) or _unneeded(submit, task):
             print(f"{directory}: already done")
             return
@@ -98,72 +108,45 @@ def rank_launcher(resources: Resources) -> list[str]:
     return [str(mpirun) if mpirun.exists() else "mpirun", "--oversubscribe", "--bind-to", "none", *ranks]
 
 
-def as_root() -> dict[str, str]:
-    """The variables with which Open MPI lets root start ranks; empty for other users."""
-    return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}
-
-
-def environment(submit: Submit, cpus: int, ranks: int = 1) -> dict[str, str]:
-    """The environment of a stage: the snapshot's code, its number of cores and ranks, and the hub offline."""
-    threads = str(cpus)
-    return {
-        **os.environ,
-        **as_root(),
-        mpi.RANKS: str(ranks),
-        "PYTHONPATH": submit.snapshot,
-        "TESSERA_CAMPAIGN": submit.campaign,
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "NUMBA_NUM_THREADS": threads,
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",  # a 0 of the user's would count more than HF_HUB_OFFLINE
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
 def _run(submit: Submit, task: Task, directory: Path) -> None:
     number, log = attempts.reserve(directory)
     line = command(task, directory, number)
     with open(log, "ab") as output:
         output.write(f"$ {shlex.join(line)}\n".encode())
-    attempts.begin(directory, number, submit.campaign)  # so that a stage that dies at once has a record
+    attempts.begin(directory, number, submit.campaign, submit.id)  # so that a stage that dies at once has a record
     if problem := snapshot.difference(Path(submit.snapshot)):
         attempts.close(directory, number, problem)
         raise TesseraError(problem)
-    code = _fork(task, line, log) if warm_process.suits(task.stage, task.resources.cpus, task.resources.gpus) else None
-    if code is None:
-        code = _process(submit, task, line, log)
+    try:
+        code = _start(submit, task, line, log)
+    except Interrupted as asked:
+        _close_interrupted(directory, number, f"ended by {asked}")
+        raise
     if code != 0:
-        reason = f"ended with {_exit_reason(code)}"
+        reason = processes.exit_reason(code)
         attempts.close(directory, number, reason)
         raise TesseraError(f"{task.stage} {task.digest} {reason}; log: {log}")
 
 
-def _fork(task: Task, line: list[str], log: Path) -> int | None:
-    """The exit code of the stage in a fork of the warm process; None if that does not answer."""
-    try:
-        return warm_process.run(task.stage, line[line.index("--config") :], log)
-    except OSError as error:
-        print(f"the warm process does not answer ({error}); starting the stage in a new process", file=sys.stderr)
-        return None
+def _close_interrupted(directory: Path, number: int, reason: str) -> None:
+    """Complete the record of an attempt that a signal ended; a launcher that lives knows better why, and does it."""
+    launcher = environment.launcher()
+    if launcher is None:
+        attempts.close(directory, number, reason)
+    elif not processes.alive(launcher):
+        attempts.close(directory, number, f"{reason}: its launcher is gone", outcome=attempts.INTERRUPTED)
 
 
-def _process(submit: Submit, task: Task, line: list[str], log: Path) -> int:
+def _start(submit: Submit, task: Task, line: list[str], log: Path) -> int:
+    """The exit code of the stage, in a fork of the warm process if there is one that suits, else in a process."""
+    if warm_process.suits(task.stage, task.resources.cpus, task.resources.gpus):
+        try:
+            return warm_process.run(task.stage, line[line.index("--config") :], log)
+        except OSError as error:
+            print(f"the warm process does not answer ({error}); starting the stage in a new process", file=sys.stderr)
     with open(log, "ab") as output:
-        return subprocess.run(
-            line,
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            cwd=submit.snapshot,
-            env=environment(submit, task.resources.cpus, task.resources.ranks),
-            preexec_fn=die_with_parent,
-        ).returncode
-
-
-def _exit_reason(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        variables = environment.of_stage(submit, task.resources)
+        return processes.run(line, variables, stdout=output, stderr=output, cwd=submit.snapshot)
 
 
 def run_controller(submit_file: str, _: str) -> None:
@@ -171,6 +154,22 @@ def run_controller(submit_file: str, _: str) -> None:
     submit = submissions.read(Path(submit_file))
     line = [sys.executable, "launch.py", *submit.command, f"--campaign={submit.campaign}"]
     line += [f"--controller={submit.controller}"]
-    code = subprocess.run(line, cwd=submit.snapshot, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent).returncode
+    with interrupts.raised(even_if_ignored=True):
+        code = processes.run(line, os.environ, cwd=submit.snapshot)
     if code != 0:
-        raise TesseraError(f"{shlex.join(line)} ended with {_exit_reason(code)}")
+        raise TesseraError(f"{shlex.join(line)} {processes.exit_reason(code)}")
+
+
+def main(submit_file: str, digest: str) -> int:
+    """Run a task for the local loop, and end when that does. Returns 0, 1 failed, or by convention after a signal."""
+    processes.die_with(environment.launcher(), signal.SIGTERM)
+    try:
+        run_task(submit_file, digest)
+        return 0
+    except (TesseraError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

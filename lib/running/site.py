@@ -8,11 +8,21 @@ from pathlib import Path
 
 from lib.artifacts.attempts import is_secret
 from lib.base import config, places, yamls
+from lib.base.config import at_least
 from lib.base.errors import UsageError, suggestion
 from lib.plans.resources import Resources
 
 FOLDER = places.CLUSTERS
 SITE = "site"
+COUNTS = (
+    "array_parallelism",
+    "max_array_size",
+    "max_submit_jobs",
+    "cpus_per_node",
+    "ranks_per_node",
+    "gpus_per_node",
+)
+AMOUNTS = ("max_hours", "memory_gb_per_node", "disk_quota_gb", "poll_seconds", "silence_seconds")
 
 
 @dataclass(frozen=True)
@@ -50,8 +60,17 @@ class Cluster:
     gpu: str | None = None
     disk_quota_gb: float | None = None
     poll_seconds: float = 30.0
+    silence_seconds: float = 180.0
     network_partition: str | None = None
     login_node: LoginNode | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError naming a key whose value no cluster can have."""
+        at_least(1, **{key: getattr(self, key) for key in COUNTS})
+        for key in AMOUNTS:
+            value = getattr(self, key)
+            if value is not None and not value > 0:  # NaN fails as well
+                raise ValueError(f"{key} is {value}; it must be more than 0")
 
 
 def load(name: str | None) -> Cluster | None:
@@ -71,11 +90,9 @@ def read(file: Path) -> Cluster:
     """The cluster in a YAML file. Raises UsageError naming file and key."""
     values = yamls.read(file)
     cluster = config.build(Cluster, {"name": file.stem, **values}, str(file))
-    for key, value in (cluster.env or {}).items():
+    for key in cluster.env or {}:
         if is_secret(key):
             raise UsageError(f"{file}: env: {key}: a secret does not belong in a file; export it where you submit")
-        if not isinstance(value, (str, int, float)):
-            raise UsageError(f"{file}: env: {key}: must be a string or a number, found {value!r}")
     _check_gres(cluster.gres or "", file)
     return cluster
 

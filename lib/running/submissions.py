@@ -1,23 +1,26 @@
 """Submit files: a record of each submission, written before it is sent and never rewritten.
 
 A submit file holds the tasks with their configurations and, for every array, index -> digest. `<id>.jobs.json`
-beside it maps array names to job ids, as far as the scheduler has answered.
+beside it maps array names to job ids, as far as the scheduler has answered. A damaged file costs the next command a
+question to SLURM, not the sweep: names of jobs hold the id of their submission, and so does the name of the file.
 """
 
 import json
 import secrets
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lib.artifacts import store
 from lib.base import places
-from lib.base.errors import TesseraError
+from lib.base.errors import Damaged, TesseraError
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
 
+SENDING = "sending"  # in place of a job id: sbatch was called, and its answer is not known
 REFUSED = "refused"  # in place of a job id: sbatch refused, or was not called
 
 
@@ -64,7 +67,7 @@ def write(root: Path, sweep: str, submit: Submit) -> Path:
 
 
 def read(file: Path) -> Submit:
-    """Read a submit file. Raises TesseraError naming a damaged one."""
+    """Read a submit file. Raises Damaged naming it if it is, and OSError if it cannot be read at all."""
     try:
         values = json.loads(file.read_bytes())
         tasks = {digest: _task(task) for digest, task in values.pop("tasks").items()}
@@ -72,14 +75,24 @@ def read(file: Path) -> Submit:
             Array(entry["name"], entry["digests"], Resources(**entry["resources"])) for entry in values.pop("arrays")
         ]
         return Submit(arrays=arrays, tasks=tasks, **values)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise TesseraError(f"{file}: the submit file cannot be read: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Damaged(file, f"the submit file is damaged ({type(error).__name__}: {error})") from error
 
 
-def all_of(root: Path, sweep: str) -> Iterator[tuple[Path, Submit]]:
-    """Every submission of a sweep and its file, oldest first."""
+def all_of(root: Path, sweep: str = "*", damaged: list[Path] | None = None) -> Iterator[tuple[Path, Submit]]:
+    """Every submission of a sweep, or of all of them, and its file, each sweep's oldest first.
+
+    damaged: takes the files that cannot be understood; without it they raise Damaged.
+    """
     for file in files(root, sweep):
-        yield file, read(file)
+        try:
+            submit = read(file)
+        except Damaged:
+            if damaged is None:
+                raise
+            damaged.append(file)
+        else:
+            yield file, submit
 
 
 def files(root: Path, sweep: str = "*") -> Iterator[Path]:
@@ -95,10 +108,26 @@ def record_jobs(file: Path, jobs: dict[str, str]) -> None:
     store.write_json(places.submit_jobs(file), jobs)
 
 
-def jobs(file: Path) -> dict[str, str]:
-    """Array name -> job id, as far as it is known."""
+def jobs(file: Path, names: Iterable[str]) -> dict[str, str]:
+    """Array name -> job id, SENDING or REFUSED, of the arrays with these `names` for which sbatch was called.
+
+    If the record is damaged, all of them count as SENDING: SLURM is asked for their names.
+    """
     path = places.submit_jobs(file)
-    return json.loads(path.read_bytes()) if path.exists() else {}
+    try:
+        found = json.loads(path.read_bytes())
+        return {str(name): str(job) for name, job in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, AttributeError) as error:
+        print(f"{path}: damaged ({error}); SLURM is asked for its jobs by name", file=sys.stderr)
+        return dict.fromkeys(names, SENDING)
+
+
+def sent_at(file: Path) -> float:
+    """When the last job of a submission was sent, by the clock of the file system."""
+    record = places.submit_jobs(file)
+    return (record if record.exists() else file).stat().st_mtime
 
 
 def _task(values: dict[str, Any]) -> Task:

@@ -1,29 +1,35 @@
 """Submission to SLURM: all tasks that can start now and are not live, in arrays with the same resources.
 
 Tasks whose inputs are not done yet are submitted later by a controller, a job that waits for the arrays and then runs
-the same command again. Every step is safe to repeat: the submit file is written first, and its job names identify the
-tasks in what SLURM reports.
+the same command again. Where a controller has no place beside the tasks, the command itself stays instead.
+Every step is safe to repeat: the submit file is written first, and its job names identify the tasks in what SLURM
+reports. That sbatch is called is recorded before it is, so that a submission that is cut off can be told from one that
+never began.
 """
 
+import contextlib
+import os
+import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib.base import places
+from lib.base import files, lease, places
 from lib.base.errors import TesseraError
 from lib.plans import disk
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import quota, runner, site, slurm, snapshot, submissions, survey, sweep_lock
+from lib.running import batch, controllers, quota, site, slurm, snapshot, submissions, survey
 from lib.running.site import Cluster
-from lib.running.submissions import Array, Submit
-from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING
+from lib.running.submissions import REFUSED, SENDING, Array, Submit
+from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING, Survey
 
 CONTROLLER = Resources(cpus=1, memory_gb=4, hours=1)
+CONTROLLER_SECONDS = 0.8 * 3600 * CONTROLLER.hours  # after so long it goes back into the queue
 LOCK_WAIT_SECONDS = 300.0
-CONTROLLER_TRIES = 20
+CHAIN = 3  # jobs that a chain of controllers takes at least: a task, the controller that submits it, and the next one
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,10 @@ class Request:
 @dataclass(frozen=True)
 class Outcome:
     """Numbers of tasks: submitted now, live before, done, all, those that wait for room on the disk, and those that
-    only the login node can run now."""
+    only the login node can run now.
+
+    stays: why this command has to go on itself; empty if a controller does, or everything is done.
+    """
 
     submitted: int
     live: int
@@ -49,50 +58,112 @@ class Outcome:
     total: int
     without_room: int = 0
     for_login_node: int = 0
+    stays: str = ""
 
 
-def wave(request: Request, plan: Plan, cluster: Cluster) -> Outcome:
-    """One wave: submit everything that is ready, and a controller for the rest.
+def run(request: Request, plan: Plan, cluster: Cluster, report: Callable[[Outcome], None]) -> Outcome:
+    """Submit everything that is ready, and a controller for the rest; without one, go on until all is done.
 
     Raises SchedulerUnavailable if SLURM cannot be asked, and TesseraError if the state of submitted tasks is unknown
     or a task has failed in the same way too often. Then nothing is submitted.
     """
-    with sweep_lock.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS if request.controller else 0.0):
-        found = _complete_survey(request, plan, cluster)
+    began = time.monotonic()
+    with lease.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS), _noting_its_end(request, plan):
+        stays = _no_chain(cluster)
+        while True:
+            outcome = _wave(request, plan, cluster, began, stays)
+            report(outcome)
+            stays = outcome.stays  # to the end: a controller would take the place of a task
+            if not stays:
+                return outcome
+            _pause(request, plan, cluster, began)
+
+
+@contextlib.contextmanager
+def _noting_its_end(request: Request, plan: Plan) -> Iterator[None]:
+    """If a controller asks: note at the end, before the lock is given up, that it will do nothing more."""
+    try:
+        yield
+    finally:
+        identity = places.submit_of_job(request.controller or "")
+        if identity:
+            controllers.record_acted(places.submit_file(request.root, plan.name, identity))
+
+
+def _pause(request: Request, plan: Plan, cluster: Cluster, began: float) -> None:
+    """Wait before the next wave. A controller whose time ends goes back into the queue, which ends this process."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if request.controller and job and time.monotonic() - began > CONTROLLER_SECONDS:
+        slurm.requeue(job)
+    time.sleep(cluster.poll_seconds)
+
+
+def _wave(request: Request, plan: Plan, cluster: Cluster, began: float, stays: str) -> Outcome:
+    """One wave: submit what is ready and has a place, then a controller, unless this command `stays`."""
+    with lease.hold(places.submission_lock(request.root), LOCK_WAIT_SECONDS):  # sweeps share tasks
+        found = _complete_survey(request, plan, cluster, began)
+        if found.all_done():
+            return Outcome(0, 0, len(plan.tasks), len(plan.tasks))
         _stop_if_failed_for_good(request, plan, found)
+        found.queued = slurm.queue_length() if cluster.max_submit_jobs else 0
         startable = list(survey.ready(plan, found))
         ready = [task for task in startable if not site.on_login_node(task.resources, cluster)]
         fitting = _with_room(request, plan, cluster, ready, found)
-        file, submit = _freeze(request, plan, cluster, fitting, found)
-        if file:
-            found.jobs |= set(_send(file, submit, cluster, found).values())
+        submitted, stays = _send_what_fits(request, plan, cluster, fitting, found, stays)
         return Outcome(
-            submitted=sum(len(array.digests) for array in submit.arrays),
+            submitted=submitted,
             live=len(found.having(RUNNING, QUEUED)),
             done=len(found.having(survey.DONE)),
             total=len(plan.tasks),
             for_login_node=len(startable) - len(ready),
             without_room=len(ready) - len(fitting),
+            stays=stays,
         )
 
 
-def _complete_survey(request: Request, plan: Plan, cluster: Cluster) -> survey.Survey:
-    """The survey, without unknown tasks. A controller asks repeatedly, because the accounting lags behind."""
-    tries = CONTROLLER_TRIES if request.controller else 1
-    for left in reversed(range(tries)):
+def _complete_survey(request: Request, plan: Plan, cluster: Cluster, began: float) -> Survey:
+    """The survey, without unknown tasks.
+
+    It is repeated while something is unknown: the accounting and listings of shared folders lag behind, and so may
+    SLURM. A user waits for `silence_seconds` at most, a controller as long as it has time.
+    """
+    start = time.monotonic()
+    patience = CONTROLLER_SECONDS if request.controller else cluster.silence_seconds
+    while True:
+        waited = time.monotonic() - start
         try:
-            found = survey.cluster(request.root, plan)
-            unknown = found.having(UNKNOWN)
-            if unknown and not request.force:
-                raise TesseraError(_unknown_message(plan, unknown))
-            found.states.update(dict.fromkeys(unknown, FAILED))
-            _stop_if_full(plan, cluster, found)
-            return found
-        except TesseraError:
-            if not left:
+            return _known(request, plan, survey.cluster(request.root, plan, cluster.silence_seconds, waited))
+        except slurm.SchedulerUnavailable:
+            if not request.controller or waited > patience:
                 raise
-            time.sleep(cluster.poll_seconds)
-    raise AssertionError("unreachable")
+        except _NotKnown as error:
+            if waited > patience:
+                raise
+            print(f"{error}; asking again for up to {patience - waited:.0f} s", file=sys.stderr, flush=True)
+        time.sleep(min(cluster.poll_seconds, max(0.1, patience - waited)))
+
+
+class _NotKnown(TesseraError):
+    """Something is not known yet; asking again may help."""
+
+
+def _known(request: Request, plan: Plan, found: Survey) -> Survey:
+    """The survey, if it leaves nothing open. Damaged submit files without live jobs are put aside."""
+    for file, jobs in found.damaged.items():
+        if jobs and not request.force:
+            raise _NotKnown(
+                f"{file}: the submit file is damaged, and its jobs {', '.join(sorted(jobs))} are live; which tasks "
+                "they run is not known. Wait for their end, or end them (`cancel`)"
+            )
+        print(f"{file}: damaged; kept as {files.set_aside(file).name}", file=sys.stderr)
+    unknown = found.having(UNKNOWN)
+    if unknown and not request.force:
+        raise _NotKnown(_unknown_message(plan, unknown))
+    found.states.update(dict.fromkeys(unknown, FAILED))
+    if found.stuck:
+        slurm.release(found.stuck)
+        print(f"released jobs that SLURM held after a failed launch: {', '.join(sorted(found.stuck))}", file=sys.stderr)
+    return found
 
 
 def _with_room(request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: survey.Survey) -> list[Task]:
@@ -111,28 +182,11 @@ def _with_room(request: Request, plan: Plan, cluster: Cluster, ready: list[Task]
     return fitting
 
 
-def _stop_if_full(plan: Plan, cluster: Cluster, found: survey.Survey) -> None:
-    """Raise TesseraError if the user's other jobs leave no place for a task, and no job of the sweep will free one."""
-    if cluster.max_submit_jobs is None:
-        return
-    found.queued = slurm.queue_length()
-    if _room(cluster, found.queued) == 0 and not found.jobs and any(survey.ready(plan, found)):
-        raise TesseraError(
-            f"cluster '{cluster.name}': max_submit_jobs {cluster.max_submit_jobs} leaves no place for a task beside "
-            f"your {found.queued} other jobs; submit again when some of them have ended"
-        )
-
-
-def _room(cluster: Cluster, queued: int) -> int | None:
-    """How many tasks may be submitted beside `queued` jobs and a controller; None means any number."""
-    return None if cluster.max_submit_jobs is None else max(0, cluster.max_submit_jobs - queued - 1)
-
-
 def _unknown_message(plan: Plan, unknown: list[str]) -> str:
     first = plan.tasks[unknown[0]]
     return (
-        f"{len(unknown)} submitted tasks are not done, not queued, and have not ended in SLURM's accounting "
-        f"(first: {first.stage} {first.label} {first.digest}); nothing was submitted. "
+        f"{len(unknown)} submitted tasks are not done and not in SLURM's queue, and it is not known whether they have "
+        f"ended (first: {first.stage} {first.label} {first.digest}); nothing was submitted. "
         "Run the command again in some minutes, or with --force if you know that these tasks are lost"
     )
 
@@ -152,7 +206,7 @@ def _stop_if_jobs_die(request: Request, plan: Plan, found: survey.Survey) -> Non
     """Raise TesseraError if jobs of this campaign end repeatedly before their task begins."""
     every = submissions.all_of(request.root, plan.name)
     mine = [(file, submit) for file, submit in every if submit.campaign == request.campaign]
-    times = Counter(digest for _, submit in mine for array in submit.arrays for digest in array.digests)
+    times = Counter(digest for file, submit in mine for digest in _sent(file, submit))
     for digest in found.having(FAILED, WAITING):
         task = plan.tasks[digest]
         if times[digest] >= request.max_failures and not survey.tried(request.root, task, request.campaign):
@@ -162,31 +216,98 @@ def _stop_if_jobs_die(request: Request, plan: Plan, found: survey.Survey) -> Non
             )
 
 
-def _freeze(
-    request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: survey.Survey
-) -> tuple[Path | None, Submit]:
-    """The submit file for the ready tasks and, while jobs are live, a controller: it submits what follows, then
-    collects."""
-    identity = submissions.new_id()
-    chunks = list(arrays(identity, cluster, ready, found.queued))
-    same_command = {name for name, command in found.controllers.items() if command == request.command}
-    needed = bool(chunks or found.jobs) and not same_command - {request.controller}
-    controller = places.job(identity, "controller") if needed else None
-    code, root = str(snapshot.take(request.root)), str(request.root)
-    submit = Submit(
-        identity, time.time(), request.campaign, root, code, request.command, chunks, plan.tasks, controller
-    )
-    if not chunks and not controller:
-        return None, submit
-    return submissions.write(request.root, plan.name, submit), submit
+def _sent(file: Path, submit: Submit) -> list[str]:
+    """The tasks of a submission that SLURM has taken."""
+    jobs = submissions.jobs(file, [array.name for array in submit.arrays])
+    return [
+        digest for array in submit.arrays for digest in array.digests if jobs.get(array.name) not in (None, REFUSED)
+    ]
 
 
-def arrays(identity: str, cluster: Cluster, ready: list[Task], queued: int) -> Iterator[Array]:
-    """The ready tasks in arrays of equal resources, as many as MaxArraySize and MaxSubmitJobs allow now.
+def _send_what_fits(
+    request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: Survey, stays: str
+) -> tuple[int, str]:
+    """Submit as many of the ready tasks as SLURM takes, and a controller.
 
-    queued: how many jobs the user has already, of any kind.
+    Returns how many, and why this command must stay. Where SLURM says that a limit on jobs is reached, half as many are
+    tried, down to one.
     """
-    ready = ready[: _room(cluster, queued)]
+    code = snapshot.take(request.root)
+    needs_controller = not stays and _controller_needed(request, plan, found, code)
+    room = _room(cluster, found.queued, needs_controller)
+    several = len(ready) if room is None else min(room, len(ready))
+    limit = f"cluster '{cluster.name}': max_submit_jobs {cluster.max_submit_jobs}"
+    while True:
+        identity = submissions.new_id()
+        chunks = list(arrays(identity, cluster, ready[:several]))
+        controller = places.job(identity, "controller") if needs_controller and (chunks or found.jobs) else None
+        if not chunks and not controller:
+            return 0, stays or _waiting_for(request, ready, found, limit)
+        submit = Submit(
+            identity,
+            time.time(),
+            request.campaign,
+            str(request.root),
+            str(code),
+            request.command,
+            chunks,
+            plan.tasks,
+            controller,
+        )
+        try:
+            sent, refused = _send(submissions.write(request.root, plan.name, submit), submit, cluster, found)
+            return sent, stays or refused
+        except batch.LimitReached as error:
+            several, limit = several // 2, str(error)
+
+
+def _no_chain(cluster: Cluster) -> str:
+    """Why no controller can follow another one on this cluster; empty if one can."""
+    limit = cluster.max_submit_jobs
+    if limit is None or limit >= CHAIN:
+        return ""
+    return (
+        f"cluster '{cluster.name}' allows {limit} jobs at a time (max_submit_jobs), which leaves none for controllers"
+    )
+
+
+def _controller_needed(request: Request, plan: Plan, found: Survey, code: Path) -> bool:
+    """Whether no other controller of this command will act on this plan with this code.
+
+    Controllers of the same command that would not, or with other code or tasks, are cancelled.
+    """
+    same = [
+        one for one in found.controllers if one.submit.command == request.command and one.name != request.controller
+    ]
+    acting = [one for one in same if one.will_act()]
+    fit = [one for one in acting if one.stands_for(plan, code)]
+    unfit = [one for one in same if one not in fit and (one in acting or one.job.is_stuck())]
+    for one in unfit:
+        print(f"cancelled {one.name} of an earlier command: it would not continue this one", file=sys.stderr)
+    slurm.cancel(one.job.id for one in unfit)
+    return not fit
+
+
+def _waiting_for(request: Request, ready: list[Task], found: Survey, limit: str) -> str:
+    """Why a command that has submitted nothing and no controller must stay; empty if another controller goes on.
+
+    Raises TesseraError if the `limit` on jobs leaves no place: a controller waits for one, a user is told.
+    """
+    if found.having(RUNNING, QUEUED):
+        return "" if found.jobs else "tasks run outside SLURM, and no job can wait for them"
+    if not ready:
+        return ""
+    message = (
+        f"{limit} leaves no place for a task beside your {found.queued} other jobs; submit again when some of "
+        "them have ended"
+    )
+    if not request.controller:
+        raise TesseraError(message)
+    return message
+
+
+def arrays(identity: str, cluster: Cluster, ready: list[Task]) -> Iterator[Array]:
+    """The ready tasks in arrays of equal resources, in pieces of MaxArraySize."""
     groups: dict[Resources, list[str]] = defaultdict(list)
     for task in ready:
         groups[replace(task.resources, expected_hours=0.0)].append(task.digest)
@@ -198,31 +319,46 @@ def arrays(identity: str, cluster: Cluster, ready: list[Task], queued: int) -> I
             number += 1
 
 
-def _send(file: Path, submit: Submit, cluster: Cluster, found: survey.Survey) -> dict[str, str]:
-    """Submit every array, then the controller. Returns job ids by array name; they are recorded one by one."""
-    folder = file.with_suffix("")
-    folder.mkdir(exist_ok=True)
+def _room(cluster: Cluster, queued: int, with_controller: bool) -> int | None:
+    """How many tasks may be submitted beside `queued` jobs and a controller; None means any number."""
+    limit = cluster.max_submit_jobs
+    return None if limit is None else max(0, limit - queued - with_controller)
+
+
+def _send(file: Path, submit: Submit, cluster: Cluster, found: Survey) -> tuple[int, str]:
+    """Submit every array, then the controller. Returns how many tasks, and why no controller could be sent.
+
+    Raises LimitReached if not even the first array is taken. After another refusal, or without an answer, the
+    controller is sent for the arrays before it, so that the sweep continues with these; then the error is raised.
+    """
     jobs: dict[str, str] = {}
     for array in submit.arrays:
         share = cluster.array_parallelism // len(submit.arrays)
-        parameters = slurm.parameters(cluster, array.resources, array.name, submit.snapshot, share)
-        arguments = [(str(file), digest) for digest in array.digests]
+        parameters = batch.parameters(cluster, array.resources, array.name, submit.snapshot, share)
+        submissions.record_jobs(file, {**jobs, array.name: SENDING})
         try:
-            jobs[array.name] = slurm.submit_array(folder, array, runner.run_task, arguments, parameters)
-        except TesseraError as error:
-            unsent = submit.arrays[len(jobs) + slurm.perhaps_sent(error) :]
-            submissions.record_jobs(file, {**jobs, **{array.name: submissions.REFUSED for array in unsent}})
-            if jobs and submit.controller:  # so that the sweep continues with the jobs that were sent
-                _send_controller(file, submit, cluster, sorted(jobs.values()))
+            jobs[array.name] = batch.submit(file, array.name, len(array.digests), parameters)
+            submissions.record_jobs(file, jobs)
+        except batch.Refused as error:
+            submissions.record_jobs(file, {**jobs, array.name: REFUSED})
+            if not isinstance(error, batch.LimitReached) or not jobs:
+                _send_controller(file, submit, cluster, set(jobs.values()))
+                raise
+            break
+        except batch.Unanswered:
+            _send_controller(file, submit, cluster, set(jobs.values()))
             raise
-        submissions.record_jobs(file, jobs)
-    if submit.controller:
-        waits = sorted({*jobs.values(), *found.jobs} - {""})
-        _send_controller(file, submit, cluster, waits)
-    return jobs
+    refused = _send_controller(file, submit, cluster, {*jobs.values(), *found.jobs})
+    return sum(len(array.digests) for array in submit.arrays if array.name in jobs), refused
 
 
-def _send_controller(file: Path, submit: Submit, cluster: Cluster, waits: list[str]) -> None:
-    parameters = slurm.parameters(cluster, CONTROLLER, submit.controller, submit.snapshot, 1, after=waits)
-    array = Array(submit.controller, [], CONTROLLER)
-    slurm.submit_array(file.with_suffix(""), array, runner.run_controller, [(str(file), "")], parameters)
+def _send_controller(file: Path, submit: Submit, cluster: Cluster, waits: set[str]) -> str:
+    """Submit the controller, if there is one and something that it waits for. Returns why it has no place, or ""."""
+    if not submit.controller or not waits:
+        return ""
+    parameters = batch.parameters(cluster, CONTROLLER, submit.controller, submit.snapshot, 1, after=sorted(waits))
+    try:
+        batch.submit(file, submit.controller, 1, parameters)
+    except batch.LimitReached as error:
+        return f"no controller could be submitted ({error})"
+    return ""

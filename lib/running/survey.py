@@ -1,18 +1,21 @@
 """The state of every task of a plan: done, running, queued, waiting, failed or unknown."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lib.artifacts import attempts
+from lib.artifacts import attempts, heartbeat
 from lib.artifacts.lock import held
 from lib.base import places
 from lib.plans.finished import directory, done, is_done
 from lib.plans.plan import Plan, Task
-from lib.running import slurm, submissions
+from lib.running import evidence, slurm, submissions
+from lib.running.controllers import Controller
+from lib.running.evidence import Evidence
+from lib.running.slurm import Element, Job
+from lib.running.submissions import Submit
 
 DONE, RUNNING, QUEUED, UNKNOWN, FAILED, WAITING = "done", "running", "queued", "unknown", "failed", "waiting"
 STATES = (DONE, RUNNING, QUEUED, UNKNOWN, FAILED, WAITING)
@@ -21,13 +24,24 @@ MAX_ATTEMPTS = 10  # of one task in one campaign, even if it fails in different 
 
 @dataclass
 class Survey:
-    """The state of every task, and the jobs of the sweep."""
+    """The state of every task, and the jobs of the sweep.
+
+    jobs: ids of the live jobs that run tasks of the plan, of whatever sweep, and of those of a damaged submit file
+    controllers: of this sweep, in the queue
+    remarks: digest -> what the user should know of a job that waits or runs
+    stuck: ids of jobs that SLURM holds after a failure of a node
+    damaged: submit files that cannot be understood, and the ids of their live jobs
+    trouble: why SLURM, or its accounting, could not be asked
+    """
 
     states: dict[str, str] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
-    controllers: dict[str, list[str]] = field(default_factory=dict)  # job name -> the command that it repeats
+    controllers: list[Controller] = field(default_factory=list)
+    remarks: dict[str, str] = field(default_factory=dict)
+    stuck: set[str] = field(default_factory=set)
+    damaged: dict[Path, set[str]] = field(default_factory=dict)
     queued: int = 0  # all jobs of the user; asked only if max_submit_jobs is set
-    trouble: str = ""  # why SLURM could not be asked
+    trouble: str = ""
 
     def having(self, *states: str) -> list[str]:
         """The digests in one of these states, in the plan's order."""
@@ -47,22 +61,31 @@ def local(root: Path, plan: Plan) -> Survey:
     return Survey(states)
 
 
-def cluster(root: Path, plan: Plan) -> Survey:
-    """The states by the files and by SLURM.
+def cluster(root: Path, plan: Plan, silence_seconds: float, waited: float = 0.0) -> Survey:
+    """The states by the files, by SLURM, and by what the tasks themselves have recorded.
 
-    Raises slurm.SchedulerUnavailable if SLURM cannot be asked.
+    Submissions of all sweeps count, since sweeps share tasks. silence_seconds: of the cluster file; waited: seconds for
+    which the command has been asking. Raises slurm.SchedulerUnavailable if the queue cannot be asked.
     """
     result = local(root, plan)
-    every = submissions.all_of(root, plan.name)
-    submits = [(file, submit) for file, submit in every if _concerns(submit, result.states)]
+    damaged: list[Path] = []
     queued = slurm.queue()
-    _note_controllers(result, root, plan.name, queued)
-    open_names = [array.name for _, submit in submits for array in submit.arrays]
-    states = slurm.history(open_names, min((submit.created for _, submit in submits), default=time.time()))
-    for file, submit in submits:
-        _judge_submit(result, submissions.jobs(file), submit, queued, states)
+    sent = []
+    for file, submit in submissions.all_of(root, damaged=damaged):
+        job = queued.get((submit.controller, 0)) if submit.controller else None
+        if job and file == places.submit_file(root, plan.name, submit.id):
+            result.controllers.append(Controller(file, submit, job))
+        if _concerns(submit, result.states):
+            sent.append((file, replace(submit, tasks={})))  # of a large plan they take much memory
+    result.damaged = {file: _jobs_of(file.stem, queued) for file in damaged}
+    result.jobs |= set().union(*result.damaged.values())
+    _judge(root, plan, result, _evidence(root, plan, result, sent, queued, waited), silence_seconds)
     _mark_newly_done(root, plan, result)
     return result
+
+
+def _jobs_of(submit_id: str, queued: dict[Element, Job]) -> set[str]:
+    return {job.id for (name, _), job in queued.items() if places.submit_of_job(name) == submit_id}
 
 
 def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
@@ -74,7 +97,7 @@ def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:
     """
     place = directory(root, task)
     records = [record for record in attempts.read(place) if record.get("campaign") == campaign]
-    tries = [record for record in records if record["outcome"] != "done"]
+    tries = [record for record in records if attempts.counts(record)]
     if not tries:
         return 0, ""
     further = _went_further(tries, attempts.progress(place))
@@ -96,7 +119,7 @@ def _went_further(tries: list[dict[str, Any]], now: int) -> Iterator[bool]:
 
 
 def _error(record: dict[str, Any]) -> str:
-    return record.get("error", "killed: it ended without a message")
+    return record.get("error", attempts.KILLED)
 
 
 def tried(root: Path, task: Task, campaign: str) -> bool:
@@ -129,24 +152,93 @@ def _local_state(path: Path) -> str:
     return FAILED if attempts.read(path) and not attempts.waits(path) else WAITING
 
 
-def _concerns(submit: submissions.Submit, states: dict[str, str]) -> bool:
+def _concerns(submit: Submit, states: dict[str, str]) -> bool:
     return any(states.get(digest, DONE) != DONE for array in submit.arrays for digest in array.digests)
 
 
-def _judge_submit(result: Survey, jobs: dict[str, str], submit: submissions.Submit, queued: dict, states: dict) -> None:
-    age = time.time() - submit.created
-    for array in submit.arrays:
-        for index, digest in enumerate(array.digests):
-            if result.states.get(digest, DONE) == DONE:
-                continue
-            element = (array.name, index)
-            verdict = slurm.judge(element, queued, states, jobs.get(array.name), age)
-            if verdict == slurm.LIVE:
-                job, state = queued.get(element, (jobs.get(array.name, ""), ""))
-                result.states[digest] = QUEUED if state == "PENDING" else RUNNING
-                result.jobs.add(job)
-            elif result.states[digest] not in (RUNNING, QUEUED):  # of several submissions the last one counts
-                result.states[digest] = UNKNOWN if verdict == slurm.UNKNOWN else FAILED
+def _evidence(
+    root: Path, plan: Plan, result: Survey, sent: list[tuple[Path, Submit]], queued: dict[Element, Job], waited: float
+) -> Iterator[tuple[str, Evidence]]:
+    """Digest and evidence of every element whose task is not done, oldest first."""
+    now = heartbeat.clock(root) if sent else 0.0
+    numbers = {file: submissions.jobs(file, [array.name for array in submit.arrays]) for file, submit in sent}
+    accounted = _accounted(result, sent, numbers, queued)
+    for file, submit in sent:
+        age = abs(now - submissions.sent_at(file))  # a clock that was ahead leaves a time to come
+        for array in submit.arrays:
+            for index, digest in enumerate(array.digests):
+                if result.states.get(digest, DONE) == DONE:
+                    continue
+                place, element = directory(root, plan.tasks[digest]), (array.name, index)
+                yield (
+                    digest,
+                    Evidence(
+                        job=queued.get(element),
+                        accounted=accounted.get(element),
+                        sent=numbers[file].get(array.name),
+                        age=age,
+                        silence=heartbeat.silence(place / places.ALIVE, now),
+                        ended=element not in queued and attempts.ended(place, submit.id),
+                        waited=waited,
+                    ),
+                )
+
+
+def _accounted(
+    result: Survey, sent: list[tuple[Path, Submit]], numbers: dict[Path, dict[str, str]], queued: dict[Element, Job]
+) -> dict[Element, str]:
+    """What the accounting says of arrays with elements that are not in the queue; nothing where there is none."""
+    ids, names = [], []
+    for file, submit in sent:
+        for array in submit.arrays:
+            number = numbers[file].get(array.name)
+            gone = any(
+                (array.name, index) not in queued and result.states.get(digest, DONE) != DONE
+                for index, digest in enumerate(array.digests)
+            )
+            if gone and number not in (None, submissions.REFUSED):
+                names.append(array.name) if number == submissions.SENDING else ids.append(number)
+    try:
+        return slurm.history(ids, names, min((submit.created for _, submit in sent), default=0.0))
+    except slurm.SchedulerUnavailable as error:
+        result.trouble = f"no accounting ({error}); the queue and the tasks' own records are used"
+        return {}
+
+
+def _judge(
+    root: Path, plan: Plan, result: Survey, found: Iterable[tuple[str, Evidence]], silence_seconds: float
+) -> None:
+    """Set the states of submitted tasks. Of several submissions a live one counts, then the last one."""
+    live: set[str] = set()
+    submitted: set[str] = set()
+    for digest, known in found:
+        submitted.add(digest)
+        verdict = evidence.judge(known, silence_seconds)
+        if verdict == evidence.LIVE:
+            live.add(digest)
+            _note_live(result, digest, known.job)
+        elif digest not in live:
+            result.states[digest] = UNKNOWN if verdict == evidence.UNKNOWN else FAILED
+    for digest in result.having(WAITING, FAILED):
+        if digest not in submitted and _runs_without_job(root, plan.tasks[digest], silence_seconds):
+            result.states[digest] = RUNNING
+            result.remarks[digest] = "runs outside SLURM"
+
+
+def _runs_without_job(root: Path, task: Task, silence_seconds: float) -> bool:
+    """Whether a runner that no submission knows of (of a local run, perhaps on another host) shows signs of life."""
+    place = directory(root, task)
+    alive = place / places.ALIVE
+    return alive.exists() and heartbeat.silence(alive, heartbeat.clock(place)) < silence_seconds
+
+
+def _note_live(result: Survey, digest: str, job: Job) -> None:
+    result.states[digest] = QUEUED if job.state == "PENDING" else RUNNING
+    result.jobs.add(job.id)
+    if job.remark():
+        result.remarks[digest] = job.remark()
+    if job.was_held_by_slurm():
+        result.stuck.add(job.id)
 
 
 def _mark_newly_done(root: Path, plan: Plan, result: Survey) -> None:
@@ -154,11 +246,6 @@ def _mark_newly_done(root: Path, plan: Plan, result: Survey) -> None:
     for digest in result.having(FAILED, UNKNOWN, RUNNING, QUEUED):
         if is_done(root, plan.tasks, plan.tasks[digest]):
             result.states[digest] = DONE
-
-
-def _note_controllers(result: Survey, root: Path, sweep: str, queued: dict) -> None:
-    known = {submit.controller: submit.command for _, submit in submissions.all_of(root, sweep) if submit.controller}
-    result.controllers = {name: known[name] for name, _ in queued if name in known}
 
 
 def ready(plan: Plan, survey: Survey) -> Iterable[Task]:

@@ -3,13 +3,12 @@
 Importing them takes about four seconds of a core, and a sweep on a laptop starts dozens of stages that need them and
 run for a few seconds. The local loop starts one warm process (`server`). Runners find it through TESSERA_WARM and ask
 it for a fork (`run`); if it does not answer, they print so and start a new process. A fork is a process like any other:
-it has its own log, it dies with its runner, and it cannot affect the next one.
+it has its own log, it ends with its runner, and it cannot affect the next one.
 """
 
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from lib.artifacts.command import main
 from lib.artifacts.stage import load
-from lib.base import places
+from lib.base import interrupts, places, processes
 
 VARIABLE = "TESSERA_WARM"
 START_SECONDS = 120.0
@@ -29,19 +28,20 @@ LIMIT_BYTES = 1 << 20
 
 
 @contextlib.contextmanager
-def server(folder: Path, environment: dict[str, str], cwd: str) -> Iterator[None]:
-    """A warm process during the block. Its address is in the environment of this process and its children."""
+def server(folder: Path, environment: dict[str, str], cwd: str) -> Iterator[dict[str, str]]:
+    """A warm process during the block. Yields the variable with which runners find it."""
     folder.mkdir(parents=True, exist_ok=True)
     address = str(folder / "warm.sock")
     if len(address) > 100:  # a Unix socket's address may have 107 bytes
         address = f"/tmp/tessera-warm-{os.getpid()}.sock"
-    line = [sys.executable, "-m", "lib.running.warm_process", address]
-    process = subprocess.Popen(line, cwd=cwd, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    os.environ[VARIABLE] = address
+    line = [sys.executable, "-m", "lib.running.warm_process", address, processes.identity()]
+    with open(folder / "warm.log", "ab") as log:
+        process = subprocess.Popen(
+            line, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
     try:
-        yield
+        yield {VARIABLE: address}
     finally:
-        del os.environ[VARIABLE]
         process.kill()
         process.wait()
         Path(address).unlink(missing_ok=True)
@@ -65,20 +65,36 @@ def run(stage: str, argv: Sequence[str], log: Path) -> int:
 
     For a fork that was killed it returns -SIGKILL. Raises OSError if no warm process answers.
     """
+    request = {"stage": stage, "argv": list(argv), "log": str(log), "runner": processes.identity()}
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(START_SECONDS)
         channel.connect(os.environ[VARIABLE])
         channel.settimeout(None)
-        channel.sendall(json.dumps({"stage": stage, "argv": list(argv), "log": str(log)}).encode() + b"\n")
-        answer = channel.makefile().readline()
+        channel.sendall(json.dumps(request).encode() + b"\n")
+        try:
+            answer = channel.makefile().readline()
+        finally:
+            with interrupts.delayed():
+                _end(channel)
     return int(answer) if answer else -signal.SIGKILL
 
 
-def serve(address: str) -> None:
-    """Import, then fork a stage for every connection, until standard input ends because the local loop has ended.
+def _end(channel: socket.socket) -> None:
+    """End the fork if it still works, and what it has started, and wait until it has gone."""
+    with contextlib.suppress(OSError):  # it has gone already, or has not begun
+        channel.shutdown(socket.SHUT_WR)
+        channel.settimeout(processes.GRACE_SECONDS)
+        while channel.recv(LIMIT_BYTES):
+            pass
+    processes.end_marked(processes.RUNNER, lambda value: value == processes.identity())
+
+
+def serve(address: str, launcher: str) -> None:
+    """Import, then fork a stage for every connection, until the launcher ends.
 
     This process has no threads: a fork of a process with threads may inherit a lock that is never released.
     """
+    processes.die_with(launcher)
     listener = socket.socket(socket.AF_UNIX)
     Path(address).unlink(missing_ok=True)
     listener.bind(address)
@@ -86,9 +102,6 @@ def serve(address: str) -> None:
     _import()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the forks
     while True:
-        readable, _, _ = select.select([listener, sys.stdin], [], [])
-        if sys.stdin in readable:
-            return
         channel, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
@@ -105,8 +118,8 @@ def _work(channel: socket.socket) -> None:
     """Run one stage in this fork. Its output goes to its log, its exit code to its runner."""
     request = json.loads(channel.makefile().readline(LIMIT_BYTES))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.environ[processes.RUNNER] = request["runner"]
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
     threading.Thread(target=_end_with_runner, args=(channel,), daemon=True).start()
@@ -132,4 +145,4 @@ def _end_with_runner(channel: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(*sys.argv[1:])

@@ -3,13 +3,19 @@
 Everything is read offline.
 """
 
+import functools
+import glob
+import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lib.base.errors import TesseraError
+from lib.texts import listing, text_files, walk
+from lib.texts.bad_documents import Bad
 
 
 def rows(folder: Path, split: str, data_files: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:
@@ -39,15 +45,73 @@ def load(folder: Path, split: str, columns: Sequence[str], scratch: Path, data_f
     return found
 
 
+def local(folder: Path, split: str, data_files: Sequence[str]) -> list[str]:
+    """What to give as `data_files` to read a split of a local folder: its files, linked folders included, each alone.
+
+    Without patterns nothing: the library chooses by the names of files and folders. A line says what is left out.
+    Raises TesseraError for what must not be passed over (see lib.texts.walk), such as a linked folder that the library
+    would not enter.
+    """
+    there = walk.below(folder, walk.patterns(["**"]))
+    if data_files:
+        found = [sorted(map(str, walk.below(folder, walk.patterns([one])).files)) for one in data_files]
+        chosen = list(dict.fromkeys(file for files in found for file in files))
+        if not chosen:
+            raise TesseraError(f"{folder}: nothing matches {', '.join(data_files)}; check data_files")
+    else:
+        with _reading(folder, split) as datasets:
+            known = datasets.load_dataset_builder(str(folder)).config.data_files or {}
+        chosen = [str(file) for file in known.get(split, ())]
+        _check_entered(folder, there.files, chosen)
+    left_out = there.left_out + Counter(walk.kind(file.name) for file in there.files if str(file) not in set(chosen))
+    print(f"{folder}: {len(chosen)} files of split '{split}'; {listing.spelled(left_out.most_common())}", flush=True)
+    return [glob.escape(file) for file in chosen] if data_files else []
+
+
+def _check_entered(folder: Path, there: Iterable[Path], chosen: Sequence[str]) -> None:
+    """Raise TesseraError for a file behind a linked folder that the library has not entered."""
+    for file in set(there) - set(map(Path, chosen)):
+        if linked := [place for place in file.parents if place.is_relative_to(folder) and place.is_symlink()]:
+            raise TesseraError(
+                f"{linked[0]}: a linked folder, which the library `datasets` does not enter; name them in data_files"
+            )
+
+
+def fingerprint(folder: Path) -> str:
+    """Changes with the name or bytes of any file below a folder (of more than 10 GB: its time): 16 hex digits."""
+    found = walk.below(folder, walk.patterns(["**"])).files
+    large = sum(state.st_size for state in found.values()) > listing.CHECKED_BYTES
+    lines = [
+        f"{file.relative_to(folder)} {state.st_size} {state.st_mtime_ns if large else _sum(file, state.st_mtime_ns)}"
+        for file, state in sorted(found.items())
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=10_000)  # a plan asks for one folder once a seed
+def _sum(file: Path, mtime: int) -> str:
+    return listing.checksum(file)
+
+
+def text(row: Mapping[str, Any], name: str, where: str) -> str | Bad:
+    """The text of a row; `a.b` is `b` inside `a`. Raises TesseraError naming `where` and the columns there are."""
+    return text_files.checked(_value(row, name, where), name, where)
+
+
 def column(row: Mapping[str, Any], name: str, where: str) -> str:
-    """A string of a row; `a.b` is `b` inside `a`. Raises TesseraError naming `where` and the columns there are."""
+    """A string of a row that every row must have. Raises TesseraError naming `where`."""
+    value = text(row, name, where)
+    if isinstance(value, Bad):
+        raise TesseraError(f"{value}; name another column")
+    return value
+
+
+def _value(row: Mapping[str, Any], name: str, where: str) -> Any:
     value: Any = row
-    for key in name.split("."):
+    for key in [name] if name in row else name.split("."):
         if not isinstance(value, Mapping) or key not in value:
             raise TesseraError(f"{where}: no column '{name}'; it has {', '.join(map(str, row))}")
         value = value[key]
-    if not isinstance(value, str):
-        raise TesseraError(f"{where}: column '{name}' holds {type(value).__name__}, not text; name a text column")
     return value
 
 

@@ -1,60 +1,131 @@
-"""Lists the input files of a corpus, in a fixed order, and checks that they have not changed since."""
+"""Lists the input files of a corpus, in a fixed order, and checks that they have not changed since.
+
+A file has changed if its size has, or its time and its bytes: of a corpus of at most CHECKED_BYTES the bytes are summed
+up when it is listed, so that a `touch` or a copy that sets new times changes nothing. Of a larger one the time decides.
+"""
 
 import glob
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import xxhash
 
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
-from lib.texts import text_files
+from lib.texts import text_files, walk
 
-ASKED_FOR = (".json",)  # data sets carry such files about themselves: they are read only where a pattern names them
-READABLE = tuple(f"*{ending}" for ending in text_files.READERS if ending not in ASKED_FOR)
+READABLE = tuple(f"*{ending}" for ending in text_files.READERS if ending not in walk.ASKED_FOR)
+CHECKED_BYTES = 10_000_000_000  # some ten seconds of reading
+MOST_KINDS = 40  # of what is left out are stored by name; the rest is summed up
 
 
 @dataclass(frozen=True)
 class Listing:
-    """files: absolute paths in the order of the corpus; sizes: bytes; mtimes: nanoseconds (as os.stat gives them)."""
+    """files: absolute paths in the order of the corpus; sizes: bytes; mtimes: nanoseconds (as os.stat gives them).
+
+    left_out: how many files and folders beside them are not read, by ending or kind (see lib.texts.walk).
+    checksums: xxh3 of each file (128 bits, hex); none of a corpus that is too large.
+    """
 
     files: tuple[Path, ...]
     sizes: tuple[int, ...]
     mtimes: tuple[int, ...]
     text_key: str = "text"
+    left_out: tuple[tuple[str, int], ...] = ()
+    checksums: tuple[str, ...] = ()
 
 
 def list_files(path: Path, patterns: Sequence[str] = (), text_key: str = "text") -> Listing:
     """The corpus files that a file, a folder or a glob stands for, in natural order (chunk2 before chunk10).
 
-    In a folder: the files below it that match the glob `patterns`, or all readable ones without patterns.
-    Raises TesseraError when there are none, or a file is of an unknown kind.
+    In a folder: the files below it that match the glob `patterns`, or all readable ones without patterns; what is left
+    out is counted. Raises TesseraError when there are none, a file is of an unknown kind, or something must not be
+    passed over (see lib.texts.walk).
     """
-    found = _found(path, patterns)
-    if not found:
+    found = _found(Path(os.path.abspath(path.expanduser())), patterns)  # links stay: blobs have no endings
+    if not found.files:
         known = ", ".join(sorted(text_files.READERS))
         what = f"nothing matches {', '.join(patterns)}" if patterns else f"none of {known}"
-        raise TesseraError(f"{path}: no corpus files found ({what}); check path and pattern")
-    return of_files(found, text_key)
+        beside = f", but {spelled(_most_common(found.left_out))}" if found.left_out else ""
+        raise TesseraError(f"{path}: no corpus files found ({what}{beside}); check path and pattern")
+    return _ordered(found, text_key)
 
 
-def of_files(files: Iterable[Path], text_key: str = "text") -> Listing:
-    """The listing of these files, in natural order. Raises TesseraError for a file of an unknown kind."""
-    found = sorted(files, key=lambda file: text_files.natural(str(file)))
-    for file in found:
+def _found(path: Path, patterns: Sequence[str]) -> walk.Found:
+    if os.path.isdir(path):
+        return walk.below(path, walk.patterns(patterns))
+    if os.path.exists(path) or not glob.has_magic(str(path)):
+        return walk.Found({path: walk.checked(path)})
+    parts = path.parts
+    first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    return walk.below(Path(*parts[:first]), walk.patterns(["/".join(parts[first:])]))
+
+
+def _ordered(found: walk.Found, text_key: str) -> Listing:
+    files = sorted(found.files, key=lambda file: text_files.natural(str(file)))
+    for file in files:
         text_files.suffix(file)
-    stats = [file.stat() for file in found]
-    sizes, mtimes = tuple(stat.st_size for stat in stats), tuple(stat.st_mtime_ns for stat in stats)
-    return Listing(tuple(found), sizes, mtimes, text_key)
+    sizes, mtimes = (tuple(getattr(found.files[file], name) for file in files) for name in ("st_size", "st_mtime_ns"))
+    return Listing(tuple(files), sizes, mtimes, text_key, _most_common(found.left_out))
+
+
+def _most_common(left_out: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    kept = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    others = sum(count for _, count in kept[MOST_KINDS:])
+    return (*kept[:MOST_KINDS], *((("others", others),) if others else ()))
+
+
+def spelled(left_out: Sequence[tuple[str, int]]) -> str:
+    """What was left out, in a line."""
+    return "left out: " + (", ".join(f"{count} {kind}" for kind, count in left_out) or "nothing")
+
+
+def among(listing: Listing, names: Sequence[str]) -> Listing:
+    """The same listing, of a data set that has files of these names, most of which may not be on this machine."""
+    left_out = Counter(map(walk.kind, (Path(name).name for name in names)))
+    left_out.subtract(Counter(walk.kind(file.name) for file in listing.files))
+    return replace(listing, left_out=_most_common(+left_out))
 
 
 def fingerprint(listing: Listing) -> str:
     """Changes with the name, size or time of any file: 16 hex digits."""
     lines = [f"{file} {size} {mtime}" for file, size, mtime in zip(listing.files, listing.sizes, listing.mtimes)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def summed(listing: Listing) -> Listing:
+    """The same listing with checksums, unless it is too large."""
+    if sum(listing.sizes) > CHECKED_BYTES:
+        return listing
+    return replace(listing, checksums=tuple(map(checksum, listing.files)))
+
+
+def checksum(file: Path) -> str:
+    """xxh3 of a file's bytes: 128 bits, hex. Raises TesseraError if it cannot be read."""
+    hasher = xxhash.xxh3_128()
+    try:
+        with open(file, "rb") as opened:
+            while piece := opened.read(1 << 20):
+                hasher.update(piece)
+    except OSError as error:
+        raise TesseraError(text_files.unreadable(file, error)) from error
+    return hasher.hexdigest()
+
+
+def same_bytes(earlier: Listing, now: Listing) -> bool:
+    """Whether two listings are of the same files with the same bytes. Files whose time differs are read."""
+    if (earlier.files, earlier.sizes) != (now.files, now.sizes):
+        return False
+    return all(
+        earlier.mtimes[index] == now.mtimes[index] or _has_listed_bytes(earlier, index)
+        for index in range(len(now.files))
+    )
 
 
 def check_unchanged(listing: Listing, index: int) -> None:
@@ -64,24 +135,37 @@ def check_unchanged(listing: Listing, index: int) -> None:
         stat = file.stat()
     except FileNotFoundError as error:
         raise TesseraError(f"{file}: deleted since the corpus was listed; bring it back or plan again") from error
-    if (stat.st_size, stat.st_mtime_ns) != (listing.sizes[index], listing.mtimes[index]):
+    except OSError as error:
+        raise TesseraError(text_files.unreadable(file, error)) from error
+    same_time = stat.st_mtime_ns == listing.mtimes[index]
+    if stat.st_size != listing.sizes[index] or not (same_time or _has_listed_bytes(listing, index)):
         raise TesseraError(f"{file}: changed since the corpus was listed; plan again, to read all of it anew")
 
 
+def _has_listed_bytes(listing: Listing, index: int) -> bool:
+    return bool(listing.checksums) and checksum(listing.files[index]) == listing.checksums[index]
+
+
 def write(path: Path, listing: Listing) -> None:
-    """Store a listing: texts `files`, `sizes` (uint64), `mtimes_ns` (int64), attribute `text_key`."""
+    """Store a listing: texts `files`, `sizes` (uint64), `mtimes_ns` (int64), `xxh3` (bytes, none of a large corpus),
+    attributes `text_key`, `left_out` (JSON)."""
     with hdf5.create(path) as file:
         hdf5.write_texts(file, "files", list(map(str, listing.files)))
         hdf5.write(file, "sizes", np.array(listing.sizes, "<u8"))
         hdf5.write(file, "mtimes_ns", np.array(listing.mtimes, "<i8"))
+        hdf5.write(file, "xxh3", np.array(listing.checksums, "S32"))
         file.attrs["text_key"] = listing.text_key
+        file.attrs["left_out"] = json.dumps(dict(listing.left_out))
 
 
 def read(path: Path) -> Listing:
     """What `write` stored."""
     files = tuple(map(Path, hdf5.read_texts(path, "files")))
     sizes, mtimes = hdf5.read(path, "sizes").tolist(), hdf5.read(path, "mtimes_ns").tolist()
-    return Listing(files, tuple(sizes), tuple(mtimes), str(hdf5.attributes(path)["text_key"]))
+    stored = hdf5.attributes(path)
+    left_out = json.loads(str(stored.get("left_out", "{}")))  # older files have neither this nor checksums
+    sums = [value.decode() for value in hdf5.read(path, "xxh3").tolist()] if "left_out" in stored else []
+    return Listing(files, tuple(sizes), tuple(mtimes), str(stored["text_key"]), tuple(left_out.items()), tuple(sums))
 
 
 def open_input(path: Path) -> Listing:
@@ -89,24 +173,3 @@ def open_input(path: Path) -> Listing:
     if (path / places.CORPUS).is_file():
         return read(path / places.CORPUS)
     return read(path) if path.suffix == ".h5" else list_files(path)
-
-
-def _found(path: Path, patterns: Sequence[str]) -> set[Path]:
-    path = Path(os.path.abspath(path.expanduser()))  # links stay: files of the hub cache have no endings behind them
-    if path.is_dir():
-        below = [file for pattern in patterns or ("**/*",) for file in path.glob(pattern)]
-        return {file for file in below if file.is_file() and (patterns or _meant(file.relative_to(path)))}
-    if path.exists():
-        return {path}
-    matches = glob.glob(str(path), recursive=True) if glob.has_magic(str(path)) else []
-    if not matches and not glob.has_magic(str(path)):
-        raise TesseraError(f"{path}: no such file or folder; check the path")
-    return {Path(match) for match in matches if os.path.isfile(match)}
-
-
-def _meant(below: Path) -> bool:
-    endings = [ending for ending in text_files.READERS if below.name.lower().endswith(ending)]
-    hidden = any(part.startswith(".") for part in below.parts)
-    return (
-        bool(endings) and max(endings, key=len) not in ASKED_FOR and not hidden and below.parts[0] not in places.RECORDS
-    )

@@ -1,183 +1,209 @@
-"""Reads documents from the file formats of data sets: JSON lines (plain, gzip, zstandard), Parquet, plain text.
+"""Reads documents from the file formats of data sets: JSON lines and plain text (compressed or not), Parquet.
 
 Everything is streamed: memory holds one document, or one batch of Parquet rows, at a time.
 """
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 from lib.base.errors import TesseraError
+from lib.texts import bad_documents
+from lib.texts.bad_documents import Bad, Skipped
+from lib.texts.compression import UNPACKED, OtherKind, lines
 
-READ_BYTES = 1 << 17  # of a compressed file at a time: a block of zstandard
 PARQUET_ROWS = 512
-LONGEST_WINDOW = 1 << 31  # archives written by `zstd --long` need it
+LONGEST = 1 << 30  # bytes of a document; what is longer would take the memory of a node
+BOM = b"\xef\xbb\xbf"
+LINES = (".jsonl", ".ndjson", ".jsonlines", ".json")  # a document a line
+WHOLE = ".txt"  # one document
+PARQUET = ".parquet"
+
+Items = Iterator[str | Bad]
+Blocks = Callable[[BufferedReader], Iterator[bytes]]
+JSON_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "an array", dict: "an object"}
 
 
 def suffix(path: Path) -> str:
     """The ending that says how `path` is read, as `.jsonl.zst`. Raises TesseraError for one that is not known."""
-    known = [ending for ending in READERS if path.name.lower().endswith(ending)]
-    if not known:
+    found = ending(path.name)
+    if found is None:
         raise TesseraError(f"{path}: unknown kind of file; use one of {', '.join(sorted(READERS))}")
-    return max(known, key=len)
+    return found
 
 
-def documents(path: Path, text_key: str = "text") -> Iterator[str]:
+def ending(name: str) -> str | None:
+    """The ending that says how a file of that name is read; None if none does."""
+    return max((known for known in READERS if name.lower().endswith(known)), key=len, default=None)
+
+
+def documents(path: Path, text_key: str = "text", skipped: Skipped | None = None) -> Iterator[str]:
     """The documents of one file, in its order; of JSON lines and Parquet the strings under `text_key`.
 
-    Raises TesseraError that names the file, and the line (from 1) or Parquet row (from 0) that has no such string, is
-    not JSON or not UTF-8, or where a truncated or damaged file ends.
+    A bad one (a line from 1, a Parquet row from 0) is counted in `skipped` and empty, or without it an error: no such
+    string, no JSON object, not UTF-8, more than LONGEST bytes. Raises TesseraError that names the file, and where it is
+    truncated or damaged, or why it cannot be read.
     """
-    reader = READERS[suffix(path)]
     try:
-        yield from reader(path, text_key)
-    except FileNotFoundError as error:
-        raise TesseraError(f"{path}: no such file; list the corpus again") from error
+        yield from bad_documents.texts(READERS[suffix(path)](path, text_key), skipped)
+    except OSError as error:
+        raise TesseraError(unreadable(path, error)) from error
 
 
-def natural(name: str) -> list[tuple[int, int | str]]:
-    """A sorting key by which chunk2 comes before chunk10."""
+def unreadable(path: Path, error: OSError) -> str:
+    """Why the operating system does not give a file or folder, and what to do."""
+    if isinstance(error, FileNotFoundError):
+        return f"{path}: no such file or folder; bring it back, or plan again without it"
+    if isinstance(error, PermissionError):
+        return f"{path}: may not be read (permission denied); change its permissions, or leave it out with a pattern"
+    return f"{path}: cannot be read: {error.strerror or error}"
+
+
+def natural(name: str) -> tuple[list[tuple[int, int | str]], str]:
+    """A sorting key by which chunk2 comes before chunk10; names that differ are never equal (part-1, part-01)."""
     parts = re.split(r"(\d+)", name)
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts], name
 
 
-def _lines_of(blocks: Callable[[BufferedReader], Iterator[bytes]]) -> Callable[[Path, str], Iterator[str]]:
-    def reader(path: Path, text_key: str) -> Iterator[str]:
+def _lines_of(blocks: Blocks) -> Callable[[Path, str], Items]:
+    def reader(path: Path, text_key: str) -> Items:
         number = 0
         try:
             with open(path, "rb") as file:
-                for number, line in enumerate(_lines(blocks(file)), start=1):
-                    if line.strip():
-                        yield _text(line, text_key, f"{path}: line {number}")
-        except (EOFError, ValueError, zlib.error) as error:
-            raise TesseraError(
-                f"{path}: truncated or damaged after line {number} ({error}); fetch or make it again"
-            ) from error
+                for number, line in enumerate(lines(blocks(file), LONGEST), start=1):
+                    where = f"{path}: line {number}"
+                    if line is None:
+                        yield _too_long(where)
+                    elif line.strip():
+                        yield _of_line(line.removeprefix(BOM), text_key, where)
+        except (EOFError, ValueError) as error:
+            raise TesseraError(_damaged(path, f"after line {number}", error)) from error
 
     return reader
 
 
-def _plain(file: BufferedReader) -> Iterator[bytes]:
-    while block := file.read(READ_BYTES):
-        yield block
+def _whole_of(blocks: Blocks) -> Callable[[Path, str], Items]:
+    def reader(path: Path, text_key: str) -> Items:
+        try:
+            with open(path, "rb") as file:
+                data = _held(blocks(file))
+        except (EOFError, ValueError) as error:
+            raise TesseraError(_damaged(path, "", error)) from error
+        yield _too_long(str(path)) if data is None else _decoded(data.removeprefix(BOM), str(path))
+
+    return reader
 
 
-def _gzipped(file: BufferedReader) -> Iterator[bytes]:
-    _check_begun(file)
-    try:
-        with gzip.open(file) as opened:
-            yield from _plain(opened)
-    except gzip.BadGzipFile as error:
-        raise ValueError(error) from error
-
-
-def _check_begun(file: BufferedReader) -> None:
-    """Even an empty compressed file has a header, so a file without a byte was truncated."""
-    if not file.peek(1):
-        raise EOFError("the file is empty")
-
-
-def _zstandard(file: BufferedReader) -> Iterator[bytes]:
-    """Frame after frame by hand: the library's own reader takes a truncated file for a whole one."""
-    import zstandard
-
-    _check_begun(file)
-    context = zstandard.ZstdDecompressor(max_window_size=LONGEST_WINDOW)
-    frame = None
-    while block := file.read(READ_BYTES):
-        while block:
-            frame = frame or context.decompressobj()
-            try:
-                yield frame.decompress(block)
-            except zstandard.ZstdError as error:
-                raise ValueError(error) from error
-            block = frame.unused_data
-            frame = None if frame.eof else frame
-    if frame:
-        raise EOFError("the last zstandard frame is incomplete")
-
-
-def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    parts: list[bytes] = []  # of a line that goes on in the next block
+def _held(blocks: Iterator[bytes]) -> bytes | None:
+    """All bytes together; None if they are more than a document may have."""
+    parts, size = [], 0
     for block in blocks:
-        *whole, rest = block.split(b"\n")
-        if whole:
-            whole[0] = b"".join([*parts, whole[0]])
-            parts = []
-            yield from whole
-        parts.append(rest)
-    yield b"".join(parts)
+        parts.append(block)
+        size += len(block)
+        if size > LONGEST:
+            return None
+    return b"".join(parts)
 
 
-def _text(line: bytes, text_key: str, where: str) -> str:
+def _damaged(path: Path, where: str, error: Exception) -> str:
+    if isinstance(error, OtherKind):
+        return f"{path}: {error}; give it the ending of what it is"
+    return f"{path}: truncated or damaged{where and ' '}{where} ({error}); fetch or make it again"
+
+
+def _of_line(line: bytes, text_key: str, where: str) -> str | Bad:
+    text = _decoded(line, where)
+    if isinstance(text, Bad):
+        return text
     try:
-        record = json.loads(line.decode())
-    except UnicodeDecodeError as error:
-        raise TesseraError(f"{where}: not UTF-8 ({error}); convert the file") from error
+        record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise TesseraError(f"{where}: not JSON ({error}); the file may be truncated; fetch or make it again") from error
-    if not isinstance(record, dict) or text_key not in record:
-        raise TesseraError(f"{where}: no '{text_key}' (has: {_keys(record)}); set text_key")
-    return _checked(record[text_key], text_key, where)
+        return _no_json(text, error, where)
+    if not isinstance(record, dict):
+        what = f"the line is {_kind(record)}, not an object such as {{{json.dumps(text_key)}: ...}}"
+        return Bad(where, "not an object", f"{what}; write one object a line")
+    if text_key not in record:
+        return Bad(where, "no key", f"no '{text_key}' (has: {', '.join(list(record)[:8]) or 'nothing'}); set text_key")
+    return checked(record[text_key], text_key, where)
 
 
-def _keys(record: object) -> str:
-    return ", ".join(list(record)[:8]) if isinstance(record, dict) and record else f"a {type(record).__name__}"
-
-
-def _checked(text: object, text_key: str, where: str) -> str:
-    if not isinstance(text, str):
-        raise TesseraError(f"{where}: '{text_key}' is a {type(text).__name__}; it must be a string")
+def _decoded(data: bytes, where: str) -> str | Bad:
     try:
-        text.encode()
+        return data.decode()
+    except UnicodeDecodeError as error:
+        return Bad(where, "not UTF-8", f"not UTF-8 ({error}); convert the file")
+
+
+def _no_json(text: str, error: Exception, where: str) -> Bad:
+    """Why a line is no JSON: the parser's own word stands in the message."""
+    if isinstance(error, RecursionError):
+        return Bad(where, "nested too deep", "not read: brackets are nested too deep")
+    if not isinstance(error, json.JSONDecodeError):  # of numbers with more digits than Python converts
+        return Bad(where, "number too large", f"not read: a number in it is too large ({error})")
+    if text.lstrip().startswith("["):
+        rewrite = "JSON lines have one object a line; rewrite the file (jq -c '.[]')"
+        return Bad(where, "not JSON", f"a JSON array over several lines begins here, or is cut off; {rewrite}")
+    if error.msg.startswith("Unterminated") or error.pos >= len(text.rstrip()):
+        return Bad(where, "not JSON", f"not JSON: it ends too early ({error}); the file may be truncated")
+    return Bad(where, "not JSON", f"not JSON ({error})")
+
+
+def checked(value: Any, text_key: str, where: str) -> str | Bad:
+    """A value as the text of a document, or why it is none."""
+    if value is None:
+        return Bad(where, "null", f"'{text_key}' is null; it must be a string")
+    if not isinstance(value, str):
+        return Bad(where, "not text", f"'{text_key}' is {_kind(value)}; it must be a string")
+    try:
+        size = len(value.encode())
     except UnicodeEncodeError as error:  # JSON may spell half of a surrogate pair
-        raise TesseraError(f"{where}: '{text_key}' is not valid Unicode ({error}); repair the record") from error
-    return text
+        return Bad(where, "not Unicode", f"'{text_key}' is not valid Unicode ({error})")
+    return value if size <= LONGEST else _too_long(where)
 
 
-def _parquet(path: Path, text_key: str) -> Iterator[str]:
+def _kind(value: Any) -> str:
+    return "null" if value is None else JSON_KINDS.get(type(value), f"of type {type(value).__name__}")
+
+
+def _too_long(where: str) -> Bad:
+    return Bad(where, "too long", f"a document of more than {LONGEST:,} bytes; cut it into several")
+
+
+def _parquet(path: Path, text_key: str) -> Items:
     import pyarrow as arrow
     from pyarrow import parquet
 
     row = 0
     try:
-        with parquet.ParquetFile(path) as file:
+        with open(path, "rb") as source, parquet.ParquetFile(source) as file:
             _check_column(file.schema_arrow, text_key, path)
             for batch in file.iter_batches(PARQUET_ROWS, columns=[text_key]):
                 for value in batch.column(0):
-                    yield _checked(value.as_py(), text_key, f"{path}: row {row}")
+                    yield _of_arrow(value, text_key, f"{path}: row {row}")
                     row += 1
-    except UnicodeDecodeError as error:
-        raise TesseraError(f"{path}: row {row}: not UTF-8 ({error}); convert the file") from error
     except (arrow.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, OSError) and error.errno:  # the disk, not what is on it
             raise
-        raise TesseraError(f"{path}: truncated or damaged at row {row} ({error}); fetch or make it again") from error
+        raise TesseraError(_damaged(path, f"at row {row}", error)) from error
 
 
-def _check_column(schema, text_key: str, path: Path) -> None:
+def _of_arrow(value: Any, text_key: str, where: str) -> str | Bad:
+    try:
+        return checked(value.as_py(), text_key, where)
+    except UnicodeDecodeError as error:
+        return Bad(where, "not UTF-8", f"not UTF-8 ({error}); convert the file")
+
+
+def _check_column(schema: Any, text_key: str, path: Path) -> None:
     if text_key not in schema.names:
         raise TesseraError(f"{path}: no column '{text_key}' (has: {', '.join(schema.names)}); set text_key")
 
 
-def _whole(path: Path, text_key: str) -> Iterator[str]:
-    try:
-        yield path.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        raise TesseraError(f"{path}: not UTF-8 ({error}); convert the file") from error
-
-
-READERS: dict[str, Callable[[Path, str], Iterator[str]]] = {
-    ".jsonl": _lines_of(_plain),
-    ".json": _lines_of(_plain),
-    ".jsonl.gz": _lines_of(_gzipped),
-    ".json.gz": _lines_of(_gzipped),
-    ".jsonl.zst": _lines_of(_zstandard),
-    ".json.zst": _lines_of(_zstandard),
-    ".parquet": _parquet,
-    ".txt": _whole,
+READERS: dict[str, Callable[[Path, str], Items]] = {
+    **{kind + packed: _lines_of(blocks) for kind in LINES for packed, blocks in UNPACKED.items()},
+    **{WHOLE + packed: _whole_of(blocks) for packed, blocks in UNPACKED.items()},
+    PARQUET: _parquet,
 }

@@ -10,6 +10,7 @@ import numpy as np
 
 from lib.tokens import fast_bpe
 from lib.tokens.pieces import Encoded
+from lib.tokens.tokenization import encode_all
 
 EXCERPT = 4096  # characters of a sampled document: the original is some fifty times slower
 SAMPLE_EVERY = 1024
@@ -29,7 +30,6 @@ class Original:
         if self.backend is not None:
             self.backend.no_truncation()
             self.backend.no_padding()
-            self.backend.encode_special_tokens = True
 
     def encode(self, texts: list[str]) -> Encoded:
         """The ids of each text."""
@@ -41,9 +41,9 @@ class Original:
 
     def _rows(self, texts: list[str]) -> list[list[int]]:
         if self.backend is not None:
+            self.backend.encode_special_tokens = True  # the tokenizer itself sets it anew whenever it is called
             return [found.ids for found in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
-        options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
-        return self.tokenizer(texts, split_special_tokens=True, **options)["input_ids"]
+        return encode_all(self.tokenizer, texts)
 
     @functools.cached_property
     def vocab_size(self) -> int:

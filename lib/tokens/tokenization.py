@@ -1,7 +1,12 @@
-"""Converts text to token ids and back, without the special tokens that tokenizers add or skip by themselves."""
+"""Converts text to token ids and back, without the special tokens that tokenizers add or skip by themselves.
+
+Text is text: where a document spells a special token (`<|endoftext|>`), it becomes the ids of these characters, never
+the special id. So it is in all stages, because all encode here; only what is written for a model to obey
+(`encode_markup`: a chat template) is read otherwise.
+"""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -10,10 +15,14 @@ from lib.base.errors import TesseraError
 
 BosPolicy = Literal["document", "tokenizer", "none"]
 REPLACEMENT_CHARACTER = "\ufffd"  # decoded from bytes that are not a whole character
+# verbose=False: documents are longer than any context on purpose, no warning is due
+PLAIN: dict[str, Any] = {
+    "add_special_tokens": False, "split_special_tokens": True, "return_attention_mask": False, "verbose": False,
+}  # fmt: skip
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """The ids of `text`, with no special token added."""
+    """The ids of `text` as plain text, with no special token added."""
     return encode_all(tokenizer, [text])[0]
 
 
@@ -21,8 +30,12 @@ def encode_all(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list
     """`encode` for many texts at once."""
     if not texts:
         return []
-    # verbose=False: documents are longer than any context on purpose, no warning is due
-    return tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+    return tokenizer(list(texts), **PLAIN)["input_ids"]
+
+
+def encode_markup(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """The ids of a text in which special tokens are spelled out and meant, as a chat template gives it."""
+    return tokenizer(text, **{**PLAIN, "split_special_tokens": False})["input_ids"]
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
@@ -36,7 +49,7 @@ def decode_all(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequence[int]]
 
 
 def round_trips(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> bool:
-    """Whether `encode(decode(ids)) == ids` for the whole sequence."""
+    """Whether `encode(decode(ids)) == ids` for the whole sequence; never with a special id in it."""
     return encode(tokenizer, decode(tokenizer, ids)) == list(map(int, ids))
 
 
@@ -49,6 +62,16 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Every id that stands for no text: end of text, padding, mask, chat marks, added control tokens."""
     added = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
     return frozenset(added.union(tokenizer.all_special_ids))
+
+
+def special_spellings(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """How the special tokens are spelled: a text with one of these is read otherwise by other programs."""
+    return tuple(token for token in tokenizer.convert_ids_to_tokens(sorted(special_ids(tokenizer))) if token)
+
+
+def spells_any(text: str, spellings: Sequence[str]) -> bool:
+    """Whether one of the spellings stands in a text."""
+    return any(spelling in text for spelling in spellings)
 
 
 def bos_id(tokenizer: PreTrainedTokenizerBase, policy: BosPolicy = "document") -> int | None:
@@ -70,6 +93,6 @@ def encode_with_offsets(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[
     """
     if not tokenizer.is_fast:
         raise TesseraError(f"{tokenizer.name_or_path}: a slow tokenizer has no offsets; save it as tokenizer.json")
-    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    found = tokenizer(text, **PLAIN, return_offsets_mapping=True)
     offsets = np.array(found["offset_mapping"], dtype=np.int64).reshape(-1, 2)
     return np.array(found["input_ids"], dtype=np.int64), offsets

@@ -5,7 +5,14 @@ from itertools import pairwise
 
 from transformers import PreTrainedTokenizerBase
 
-from lib.tokens.tokenization import REPLACEMENT_CHARACTER, decode, encode_all, special_ids
+from lib.tokens.tokenization import (
+    REPLACEMENT_CHARACTER,
+    decode,
+    encode_all,
+    special_ids,
+    special_spellings,
+    spells_any,
+)
 
 ANCHOR = "\n"  # what stands before a fragment: no tokenizer drops a fragment's leading space there
 
@@ -28,7 +35,8 @@ def fragments(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 
 
 def spell(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[tuple[int, ...]]:
-    """The ids of each fragment as it stands inside a text, not at its beginning; empty when it cannot stand alone.
+    """The ids of each fragment as it stands inside a text, not at its beginning; empty when it cannot stand alone, or
+    spells a special token.
 
     A sentencepiece tokenizer puts a space before the beginning of a text, so each fragment is encoded behind an
     anchor, whose ids are then taken off. Fragments that merge with the anchor (line breaks) are encoded alone.
@@ -36,12 +44,12 @@ def spell(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[tupl
     anchor = encode_all(tokenizer, [ANCHOR])[0]
     behind = encode_all(tokenizer, [ANCHOR + text for text in texts])
     alone = encode_all(tokenizer, texts)
-    special = special_ids(tokenizer)
+    special = special_spellings(tokenizer)
     spelled = []
     for text, long, short in zip(texts, behind, alone):
         ids = long[len(anchor) :] if long[: len(anchor)] == anchor else short
         whole = decode(tokenizer, [*anchor, *ids]) == decode(tokenizer, anchor) + text
-        spelled.append(tuple(ids) if whole and special.isdisjoint(ids) else ())
+        spelled.append(tuple(ids) if whole and not spells_any(text, special) else ())
     return spelled
 
 

@@ -49,3 +49,41 @@ def test_secrets_reach_no_record(tmp_path, monkeypatch, key, end) -> None:
     text = places.attempt(tmp_path, 1, "json").read_text()
     assert "hf_verysecret" not in text
     assert json.loads(text)["error"] == "RuntimeError: 401 for ***"
+
+
+def test_an_attempt_that_the_user_ended_is_no_failure(tmp_path) -> None:
+    record = attempts.begin(tmp_path, None)
+    attempts.end(tmp_path, record, 1.0, KeyboardInterrupt())
+    attempts.begin(tmp_path, None)
+    attempts.close_running(tmp_path, "its launcher was interrupted", attempts.INTERRUPTED)
+    assert [attempts.counts(record) for record in attempts.read(tmp_path)] == [False, False]
+    attempts.begin(tmp_path, None)
+    attempts.close_running(tmp_path, attempts.KILLED)
+    assert [attempts.counts(record) for record in attempts.read(tmp_path)] == [False, False, True]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"\xff\xfe", b"{}", b'{"outcome": 3}', b'{"number": "x"}'])
+def test_a_damaged_record_is_a_failure_that_names_its_file(tmp_path, content) -> None:
+    number, _ = attempts.reserve(tmp_path)
+    file = places.attempt(tmp_path, number, "json")
+    file.write_bytes(content)
+    (record,) = attempts.read(tmp_path)
+    assert record == {"number": 1, "outcome": "failed", "error": f"{file}: the record is damaged"}
+    attempts.close_running(tmp_path, "anything")  # reads it as well
+    assert attempts.reserve(tmp_path)[0] == 2
+
+
+def test_a_record_that_may_not_be_read_says_so(tmp_path) -> None:
+    number, _ = attempts.reserve(tmp_path)
+    places.attempt(tmp_path, number, "json").mkdir()  # root may read every file, but none may read this
+    (record,) = attempts.read(tmp_path)
+    assert "may not be read: Is a directory" in record["error"]
+
+
+def test_a_record_of_a_newer_version_and_files_that_are_no_attempts_are_understood(tmp_path) -> None:
+    record = attempts.begin(tmp_path, None)
+    places.attempt(tmp_path, 1, "json").write_text(json.dumps({**record, "outcome": "postponed", "news": [1]}))
+    (tmp_path / places.ATTEMPTS / "notes.log").touch()
+    (found,) = attempts.read(tmp_path)
+    assert found["news"] == [1]
+    assert attempts.counts(found)

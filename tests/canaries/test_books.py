@@ -20,7 +20,8 @@ def test_first_tokens_is_the_text_that_these_tokens_spell(tokenizer, text, count
 
 
 def test_count_tokens_counts_no_special_token(tokenizer):
-    assert books.count_tokens(tokenizer, "a<|endoftext|>") == 2
+    assert books.count_tokens(tokenizer, "a") == 1
+    assert books.count_tokens(tokenizer, "a<|endoftext|>") > 2  # it is text there
     assert books.count_tokens(tokenizer, "") == 0
 
 

@@ -39,7 +39,7 @@ def test_a_canary_beyond_ascii_is_kept(tokenizer) -> None:
     ("text", "cause"),
     [
         ("fox", "too_short"),
-        ("the fox<|endoftext|> jumps over a lazy dog", "special_token"),
+        ("<mask> jumps over a lazy dog", "special_token"),
         ("ab cd\U0001f600 \U0001f601", "replacement_character"),  # the cut falls into a character
         ("ab \ufffd the quick brown fox jumps", "replacement_character"),
         ("\nthe quick brown fox jumps over", None),
@@ -80,7 +80,7 @@ def test_canaries_keep_their_distance_from_one_another_and_from_the_excluded(tok
 
 
 def test_the_bound_stops_the_loop_and_says_why(tokenizer) -> None:
-    texts = ["fox", "the fox<|endoftext|> jumps over a lazy dog", *["the quick brown fox jumps over a lazy dog"] * 6]
+    texts = ["fox", "<mask> jumps over a lazy dog", *["the quick brown fox jumps over a lazy dog"] * 6]
     with pytest.raises(TesseraError) as error:
         choose(texts, 2, tokenizer)
     message = str(error.value)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -179,6 +180,20 @@ def test_a_setting_reaches_an_entry_whose_name_is_a_number() -> None:
 def test_wrong_settings_are_named(setting, message) -> None:
     with pytest.raises(UsageError, match=message):
         overrides.apply(document(), setting)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("007", 7), ('"007"', "007"), ("1e-3", 0.001), ("on", "on"), ("1:30", "1:30"), ("[no]", ["no"])]
+)
+def test_a_setting_is_yaml_1_2_and_is_not_converted(text: str, value: object) -> None:
+    changed = document()
+    overrides.apply(changed, f"nodes.data_a.config.size={text}")
+    assert changed["nodes"]["data_a"]["config"]["size"] == value
+    if isinstance(value, int):
+        assert expansion.expand(changed, "p").tasks
+    else:
+        with pytest.raises(UsageError, match=f"node data_a: size is {re.escape(repr(value))}; it must be int"):
+            expansion.expand(changed, "p")
 
 
 def test_work_grows_with_distinct_tasks_not_with_leaves(monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -155,3 +156,24 @@ def test_names_of_any_script_are_fixed_bytes() -> None:
     stored = prompts_file.fixed_bytes(["", "ArXiv", "Gutenberg (PG-19)", "Été"])
     assert [value.decode() for value in stored] == ["", "ArXiv", "Gutenberg (PG-19)", "Été"]
     assert prompts_file.fixed_bytes([]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("subset", ["a", "b"], r"'subset' must hold UTF-8 bytes of one length .* found strings \(2,\)"),
+        ("subset", [1, 2], "'subset' must hold UTF-8 bytes of one length .* found int64"),
+        ("subset", [[b"a"], [b"b"]], "'subset' must hold UTF-8 bytes"),
+        ("document", [0.5, 1.5], "'document' must hold integers, one a row; found float64"),
+        ("document", ["a", "b"], "'document' must hold integers, one a row; found strings"),
+        ("repetitions", [[1], [2]], "'repetitions' must hold integers"),
+        ("suffix", ["a", "b"], "'suffix' must be a matrix of integers"),
+    ],
+)
+def test_a_file_made_by_hand_with_other_types_is_named_with_the_dataset(tmp_path, column, values, message) -> None:
+    file = tmp_path / "prompts.h5"
+    with h5py.File(file, "w") as opened:
+        for name, given in {"prompt": [[1, 2], [3, 4]], "suffix": [[1], [2]], column: values}.items():
+            opened[name] = given
+    with pytest.raises(TesseraError, match=rf"prompts\.h5: {message}"):
+        prompts_file.read(file)

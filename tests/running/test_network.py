@@ -9,8 +9,8 @@ import pytest
 from lib.base.errors import UsageError
 from lib.plans import documents, expansion
 from lib.plans.resources import Resources
+from lib.running import batch
 from lib.running import site as sites
-from lib.running import slurm
 from lib.running.site import Cluster, LoginNode
 from tests.support import toys
 from tests.support.toys import Toy, expected, wait_for
@@ -160,7 +160,7 @@ def test_the_login_node_is_read_from_the_cluster_file(tmp_path: Path) -> None:
 
 
 def test_a_line_for_the_partition_with_a_network_can_be_typed() -> None:
-    line = slurm.interactive(Cluster("c", network_partition="dtn", account="a"), ["launch.py", "--set=x=[1, 2]"])
+    line = batch.interactive(Cluster("c", network_partition="dtn", account="a"), ["launch.py", "--set=x=[1, 2]"])
     assert line == "srun --partition=dtn --account=a --cpus-per-task=2 launch.py '--set=x=[1, 2]'"
 
 

@@ -9,7 +9,7 @@ from lib.base.errors import UsageError
 from lib.base.places import ROOT
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import runner, slurm
+from lib.running import batch, environment, runner
 from lib.running.site import Cluster, check, ranks_per_node
 from tests.support.toys import wait_for
 
@@ -46,10 +46,10 @@ def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) 
     line = runner.command(task(mpi=True, ranks=3), tmp_path, 1)
     program = "from lib.base import mpi; world = mpi.world(); print(world.allgather(world.rank))"
     line = [*line[: line.index("mpi4py") + 1], "-c", program]
-    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c"})
+    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s"})
     for started, code, words in ((3, 0, "[0, 1, 2]"), (4, 1, "4 ranks were started, but this one sees 3")):
         answer = subprocess.run(
-            line, env=runner.environment(submit, 1, started), capture_output=True, text=True, timeout=60
+            line, env=environment.of_stage(submit, Resources(ranks=started)), capture_output=True, text=True, timeout=60
         )
         assert answer.returncode == code, answer.stderr
         assert words in answer.stdout + answer.stderr
@@ -63,9 +63,13 @@ def test_no_library_of_a_stage_asks_the_hub_whatever_the_users_variables_say(mon
         "import datasets, huggingface_hub; from transformers.utils.hub import is_offline_mode; "
         "print(datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE, is_offline_mode())"
     )
-    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c"})
+    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s"})
     answer = subprocess.run(
-        [sys.executable, "-c", code], env=runner.environment(submit, 1), capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code],
+        env=environment.of_stage(submit, Resources()),
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert answer.stdout.split() == ["True", "True", "True"], answer.stderr
 
@@ -79,9 +83,9 @@ from lib.base import mpi
 pathlib.Path({str(tmp_path)!r}, str(mpi.world().rank)).write_text(str(os.getpid()))
 time.sleep(60)
 """
-    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c"})
+    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s"})
     line = [*line[: line.index("mpi4py") + 1], "-c", program]
-    started = subprocess.Popen(line, env=runner.environment(submit, 1, 2), stderr=subprocess.DEVNULL)
+    started = subprocess.Popen(line, env=environment.of_stage(submit, Resources(ranks=2)), stderr=subprocess.DEVNULL)
     files = [tmp_path / rank for rank in "01"]
     wait_for(lambda: all(file.exists() and file.read_text() for file in files), "two ranks")
     started.kill()
@@ -107,7 +111,7 @@ def test_as_few_nodes_as_the_cluster_allows_evenly_filled(ranks: int, limits: di
 def test_a_job_of_ranks_asks_for_their_nodes_and_memory() -> None:
     cluster = Cluster("x", ranks_per_node=40, memory_gb_per_node=100)
     resources = Resources(ranks=80, mpi=True, memory_gb=2)
-    found = slurm.parameters(cluster, resources, "name", "/snapshot", 4)
+    found = batch.parameters(cluster, resources, "name", "/snapshot", 4)
     assert (found["nodes"], found["ntasks_per_node"], found["cpus_per_task"]) == (2, 40, 1)
     assert found["mem"] == f"{80 * 1024}M"
     assert "export TESSERA_SRUN_MPI=pmix" in found["setup"]

@@ -12,7 +12,14 @@ WRONG = {
     "gres: 'gpu:{'": "gres: 'gpu:{' must have {gpus}",
     "env: {HF_TOKEN: hf_verysecret}": "env: HF_TOKEN: a secret does not belong in a file; export it",
     "env: {MY_API_KEY: hf_verysecret}": "env: MY_API_KEY: a secret",
-    "env: {A: [1]}": "env: A: must be a string or a number",
+    "env: {A: [1]}": "env: A is [1]; it must be str",
+    "env: {A: 1}": "env: A is 1; it must be str; put it in quotes",
+    "env: {A: true}": "env: A is True; it must be str; put it in quotes",
+    "env: {1: a}": "a key of env is 1; it must be str; put it in quotes",
+    "max_hours: 23:59:00": "max_hours is '23:59:00'; it must be float or null: a number, without quotes, unit or `_`",
+    "array_parallelism: '4'": "array_parallelism is '4'; it must be int: a number, without quotes",
+    "setup: [on, true]": "setup is True; it must be str; put it in quotes",
+    "partition: 2026": "partition is 2026; it must be str or null; put it in quotes",
     "login_node: {cpus: 2}": "login_node: missing key 'memory_gb'",
 }
 

@@ -17,8 +17,12 @@ from lib.running import warm_process
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    with warm_process.server(tmp_path_factory.mktemp("warm"), environment, str(ROOT)):
-        while not Path(os.environ[warm_process.VARIABLE]).exists():
+    with (
+        warm_process.server(tmp_path_factory.mktemp("warm"), environment, str(ROOT)) as variable,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv(warm_process.VARIABLE, variable[warm_process.VARIABLE])
+        while not Path(variable[warm_process.VARIABLE]).exists():
             time.sleep(0.05)
         yield
 

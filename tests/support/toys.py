@@ -101,6 +101,7 @@ CLUSTER = """
 name: toy
 array_parallelism: 4
 poll_seconds: 0.5
+silence_seconds: 3
 """
 
 
@@ -121,9 +122,9 @@ class Toy:
         """What a finished sweep ends with."""
         return self.outputs / "sweeps" / "toy" / "tables" / "toy.csv"
 
-    def launch(self, command: str, *flags: str) -> subprocess.CompletedProcess:
+    def launch(self, command: str, *flags: str, sweep: str = "toy") -> subprocess.CompletedProcess:
         """Run `launch.py <command> toy`."""
-        line = [sys.executable, "launch.py", command, "toy", "--profile=toy", "--cluster=toy", *flags]
+        line = [sys.executable, "launch.py", command, sweep, "--profile=toy", "--cluster=toy", *flags]
         return subprocess.run(
             line,
             cwd=self.root,

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import os
 import socket
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -51,6 +53,52 @@ def test_a_folder_without_data_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(TesseraError, match="empty: no data set"):
         data_sets.load(tmp_path / "empty", "train", ["text"], tmp_path / "scratch")
+
+
+def put(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(json.dumps({"text": name}), encoding="utf-8")
+
+
+def read(root: Path, patterns: list[str]) -> list[str]:
+    return [row["text"] for row in data_sets.rows(root, "train", data_sets.local(root, "train", patterns))]
+
+
+FILES = ("data/train-2.jsonl", "data/train-10.jsonl", "train-1.jsonl", "data/test-0.jsonl", ".hidden/train-3.jsonl")
+
+
+@pytest.mark.parametrize("patterns", [["*.jsonl"], ["data/*", "*.jsonl"], ["**/train*.jsonl", "data/test-?.jsonl"]])
+def test_the_files_of_a_local_folder_are_those_that_the_library_takes(tmp_path: Path, patterns: list[str]) -> None:
+    put(tmp_path, *FILES)
+    assert read(tmp_path, patterns) == [row["text"] for row in data_sets.rows(tmp_path, "train", patterns)]
+
+
+def test_linked_folders_of_a_data_set_are_read_or_refused_by_name(tmp_path: Path, capsys) -> None:
+    """The library passes them over without a word."""
+    put(tmp_path / "in", "train-1.jsonl", "README.md", "extra.csv")
+    put(tmp_path / "elsewhere", "train-2.jsonl")
+    assert read(tmp_path / "in", []) == ["train-1.jsonl"]
+    assert "1 files of split 'train'; left out: 1 .md, 1 .csv" in capsys.readouterr().out
+    before = data_sets.fingerprint(tmp_path / "in")
+    (tmp_path / "in/linked").symlink_to(tmp_path / "elsewhere")
+    assert data_sets.fingerprint(tmp_path / "in") != before
+    with pytest.raises(TesseraError, match="linked: a linked folder, which the library `datasets` does not enter"):
+        read(tmp_path / "in", [])
+    assert read(tmp_path / "in", ["**/*.jsonl"]) == ["train-2.jsonl", "train-1.jsonl"]
+    with pytest.raises(TesseraError, match=r"nothing matches \*\.parquet; check data_files"):
+        read(tmp_path / "in", ["*.parquet"])
+
+
+def test_a_fingerprint_sees_names_and_bytes_but_no_times(tmp_path: Path) -> None:
+    put(tmp_path, *FILES)
+    before = data_sets.fingerprint(tmp_path)
+    os.utime(tmp_path / "train-1.jsonl", ns=(0, 1))
+    assert data_sets.fingerprint(tmp_path) == before
+    (tmp_path / "train-1.jsonl").write_text(json.dumps({"text": "Train-1.jsonl"}), encoding="utf-8")
+    changed = data_sets.fingerprint(tmp_path)
+    (tmp_path / "train-1.jsonl").rename(tmp_path / "train-4.jsonl")
+    assert len({before, changed, data_sets.fingerprint(tmp_path)}) == 3
 
 
 @pytest.mark.parametrize("ending", ["zst", "gz"])

@@ -45,7 +45,7 @@ def test_patterns_files_and_globs(tmp_path: Path) -> None:
 
 def test_nothing_there_and_unknown_kinds(tmp_path: Path) -> None:
     touch(tmp_path, "a.csv")
-    with pytest.raises(TesseraError, match=r"no corpus files found \(none of \.json"):
+    with pytest.raises(TesseraError, match=r"no corpus files found \(none of \.json.*, but left out: 1 \.csv\)"):
         listing.list_files(tmp_path)
     with pytest.raises(TesseraError, match=r"nothing matches x/\*\.jsonl"):
         listing.list_files(tmp_path, ("x/*.jsonl",))
@@ -55,6 +55,28 @@ def test_nothing_there_and_unknown_kinds(tmp_path: Path) -> None:
         listing.list_files(tmp_path / "gone")
     with pytest.raises(TesseraError, match="no corpus files found"):
         listing.list_files(tmp_path / "*.jsonl")
+
+
+def test_of_a_corpus_whose_bytes_are_summed_up_new_times_are_no_change(tmp_path: Path) -> None:
+    touch(tmp_path, "a.txt", "b.txt")
+    plain = listing.list_files(tmp_path)
+    before = listing.summed(plain)
+    os.utime(tmp_path / "a.txt", ns=(0, 1))
+    listing.check_unchanged(before, 0)
+    touched = listing.list_files(tmp_path)
+    assert listing.same_bytes(before, touched)
+    assert not listing.same_bytes(plain, touched)  # nothing says what the bytes were
+    (tmp_path / "b.txt").write_text('{"text": "b"}')  # as long as it was
+    os.utime(tmp_path / "b.txt", ns=(0, 1))
+    assert not listing.same_bytes(before, listing.list_files(tmp_path))
+    with pytest.raises(TesseraError, match=r"b\.txt: changed since the corpus was listed"):
+        listing.check_unchanged(before, 1)
+
+
+def test_a_large_corpus_is_not_read_to_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a.txt")
+    monkeypatch.setattr(listing, "CHECKED_BYTES", 12)
+    assert listing.summed(listing.list_files(tmp_path)).checksums == ()
 
 
 def test_fingerprint_and_check_see_every_change(tmp_path: Path) -> None:
@@ -77,7 +99,12 @@ def test_fingerprint_and_check_see_every_change(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     touch(tmp_path, "a.txt", "é.txt")
+    (tmp_path / "README.md").write_text("no text of the corpus")
     found = listing.list_files(tmp_path, text_key="body")
+    assert found.left_out == ((".md", 1),)
+    for one in (found, listing.summed(found)):
+        listing.write(tmp_path / "corpus.h5", one)
+        assert listing.read(tmp_path / "corpus.h5") == one
     listing.write(tmp_path / "corpus.h5", found)
     assert listing.open_input(tmp_path) == listing.open_input(tmp_path / "corpus.h5") == found
     assert names(listing.open_input(tmp_path / "a.txt"), tmp_path) == ["a.txt"]

@@ -1,27 +1,67 @@
 """Texts to ids and back."""
 
 import copy
+import json
 from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
 
 from lib.base.errors import TesseraError
-from lib.tokens.tokenization import BosPolicy, bos_id, decode, encode, encode_with_offsets, round_trips, special_ids
+from lib.tokens.encoders import Encoder, Original
+from lib.tokens.tokenization import (
+    BosPolicy,
+    bos_id,
+    decode,
+    encode,
+    encode_all,
+    encode_markup,
+    encode_with_offsets,
+    round_trips,
+    special_ids,
+    special_spellings,
+    spells_any,
+)
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.text(max_size=40))
 def test_byte_level_text_survives_encoding(tokenizer, text: str) -> None:
-    if not {"<|endoftext|>", "<mask>"} & {text}:
-        assert decode(tokenizer, encode(tokenizer, text)) == text
+    assert decode(tokenizer, encode(tokenizer, text)) == text
 
 
-def test_nothing_is_added_and_special_strings_become_special_ids(tokenizer, wordpiece) -> None:
-    assert encode(tokenizer, "a<|endoftext|>")[-1] == 0
+@pytest.fixture(scope="module")
+def encoder(tiny_tokenizer) -> Encoder:
+    return Encoder(PreTrainedTokenizerFast.from_pretrained(tiny_tokenizer))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.sampled_from(["<|endoftext|>", "a", " ", "<|endof", "text|>", "\n"]), max_size=8).map("".join))
+def test_the_spelling_of_a_special_token_is_text_wherever_texts_are_encoded(tokenizer, encoder, text: str) -> None:
+    """A copy of the tokenizer that knows no special token is the oracle; `encode_markup` alone reads it otherwise."""
+    bare = Tokenizer.from_str(json.dumps(json.loads(tokenizer.backend_tokenizer.to_str()) | {"added_tokens": []}))
+    plain = bare.encode(text, add_special_tokens=False).ids
+    assert 0 not in plain
+    assert decode(tokenizer, plain) == text
+    ways = [encode(tokenizer, text), encode_all(tokenizer, ["", text])[1]]
+    ways += [encode_with_offsets(tokenizer, text)[0].tolist(), encoder.compared([text], 0).ids.tolist()]
+    assert ways == [plain] * len(ways)
+    assert encode_markup(tokenizer, text).count(0) == text.count("<|endoftext|>")
+    assert spells_any(text, special_spellings(tokenizer)) == ("<|endoftext|>" in text)
+
+
+def test_the_original_stays_plain_when_others_use_its_tokenizer(tokenizer) -> None:
+    original = Original(tokenizer)
+    assert tokenizer("<|endoftext|>")["input_ids"] == [0]
+    assert 0 not in original.encode(["<|endoftext|>"]).ids
+
+
+def test_nothing_is_added(tokenizer, wordpiece) -> None:
     assert not special_ids(wordpiece) & set(encode(wordpiece, "the quick fox"))
     assert encode(tokenizer, "") == []
 

@@ -1,3 +1,5 @@
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +47,43 @@ def test_a_plan_notices_a_changed_corpus(tmp_path: Path, monkeypatch: pytest.Mon
         corpus.run(pinned, {}, tmp_path)
 
 
+def test_what_is_left_out_is_said_and_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "in", "0.jsonl", "1.ndjson", "README.md", "a/b.md", ".git/config", "c.csv")
+    assert by_hand(tmp_path, f"path: {tmp_path}/in") == 0
+    assert "corpus: 2 files, 0.000 GB; left out: 2 .md, 1 .csv, 1 hidden" in capsys.readouterr().out
+    stored = json.loads(hdf5.attributes(tmp_path / "out" / "corpus.h5")["left_out"])
+    assert stored == {".md": 2, ".csv": 1, "hidden": 1}
+
+
+def test_a_plan_sees_changes_in_a_linked_folder(tmp_path: Path) -> None:
+    put(tmp_path / "in", "0.jsonl")
+    put(tmp_path / "elsewhere", "1.jsonl")
+    (tmp_path / "in/linked").symlink_to(tmp_path / "elsewhere")
+    config = corpus.Config(path=str(tmp_path / "in"))
+    before = corpus.pin(config)
+    put(tmp_path / "elsewhere", "2.jsonl")
+    assert corpus.pin(config) != before
+
+
+def test_a_touch_makes_no_new_task_and_a_change_does(tmp_path: Path) -> None:
+    put(tmp_path / "in", "0.jsonl", "1.jsonl")
+    config, root = corpus.Config(path=str(tmp_path / "in")), tmp_path / "outputs"
+    planned = corpus.pin(config, root)
+    out = root / "store" / "corpus" / "some-digest"
+    out.mkdir(parents=True)
+    corpus.run(planned, {}, out)
+    made = (out / "corpus.h5").read_bytes()
+    os.utime(tmp_path / "in/1.jsonl", ns=(0, 5))
+    assert corpus.pin(config) != planned  # a plan that does not know the results
+    assert corpus.pin(config, root) == planned
+    corpus.run(planned, {}, out)  # an attempt after one that was killed
+    assert (out / "corpus.h5").read_bytes() == made
+    (tmp_path / "in/1.jsonl").write_text('{"text": "b"}\n')
+    assert corpus.pin(config, root) != planned
+    (out / "corpus.h5").write_bytes(made[:300])
+    assert corpus.pin(config, root) != planned
+
+
 @pytest.mark.parametrize(
     ("pattern", "wanted"),
     [
@@ -65,6 +104,8 @@ def test_a_data_set_of_the_hub_cache(tmp_path: Path, hub_server: HubServer, patt
     hub_fetch.fetch([replace(corpus.hub(config)[0], patterns=())])
     corpus.run(config, {}, tmp_path)
     assert hdf5.read_texts(tmp_path / "corpus.h5", "files") == [str(folder / name) for name in wanted]
+    left_out = json.loads(hdf5.attributes(tmp_path / "corpus.h5")["left_out"])
+    assert left_out == {".json": 1, ".md": 1} | ({".jsonl": 3 - len(wanted)} if len(wanted) < 3 else {})
 
 
 @pytest.mark.parametrize("text", ["{}", "path: a\nrepo: b/c", "path: a\npattern: ../*", "path: a\npattern: [/x/*]"])

@@ -179,13 +179,62 @@ def test_damaged_and_changed_files_are_named(
     assert not (tmp_path / "cut" / places.BLOCKS / "00000002.h5").exists()
     read = text_files.documents
 
-    def touching(path: Path, text_key: str):
+    def touching(path: Path, text_key: str, skipped: None):
         yield from read(path, text_key)
         os.utime(path, ns=(0, 0))
 
     monkeypatch.setattr(text_files, "documents", touching)
     with pytest.raises(TesseraError, match="changed since the corpus was listed"):
         make(tmp_path / "changed", {**inputs, "corpus": put(tmp_path / "other")})
+
+
+BAD = [b'{"text": null}', b"[1]", b'{"text": "\xff"}', b'{"text"', b'{"body": 1}']
+
+
+def spoil(folder: Path) -> list[bytes]:
+    """Put every bad document between good ones, in several files; returns the lines of all."""
+    put(folder)
+    every = []
+    for index, bad in enumerate(BAD):
+        file = folder / f"part-{index}.jsonl.zst"
+        lines = zstandard.decompress(file.read_bytes()).splitlines()
+        lines.insert(len(lines) // 2, bad)
+        file.write_bytes(zstandard.compress(b"\n".join(lines)))
+    for file in sorted(folder.iterdir()):
+        every += zstandard.decompress(file.read_bytes()).splitlines()
+    return every
+
+
+@pytest.mark.parametrize("most", [len(BAD), 0.2])
+def test_bad_documents_are_skipped_counted_and_keep_their_numbers(
+    inputs: dict[str, Path], tmp_path: Path, most: int | float
+) -> None:
+    every = spoil(tmp_path / "in")
+    given = {**inputs, "corpus": tmp_path / "in"}
+    settings = {"chunks": 1, "on_bad_document": "skip", "max_bad_documents": most}
+    (path,) = make(tmp_path / "out", given, **settings)
+    original = encoders.Original(loading.load_tokenizer(inputs["tokenizer"]))
+    texts = ["" if line in BAD else json.loads(line)["text"] for line in every]
+    assert documents_of(chunks.open_chunk(path)) == [original.encode([one]).ids.tolist() for one in texts]
+    stored = hdf5.attributes(path)
+    assert stored["bad_documents"] == 5
+    assert json.loads(stored["bad_documents_by_reason"]) == {
+        "no key": 1, "not JSON": 1, "not UTF-8": 1, "not an object": 1, "null": 1
+    }  # fmt: skip
+    first = json.loads(stored["bad_documents_first"])
+    assert [Path(one.split(": line")[0]).name for one in first] == [f"part-{index}.jsonl.zst" for index in range(5)]
+
+
+def test_more_bad_documents_than_allowed_are_an_error_with_counts(inputs: dict[str, Path], tmp_path: Path) -> None:
+    spoil(tmp_path / "in")
+    given = {**inputs, "corpus": tmp_path / "in"}
+    for most in (4, 0.01):
+        with pytest.raises(TesseraError, match=r"5 of \d+ documents are bad \(no key 1, .*first: .*part-0.*line"):
+            make(tmp_path / "out", given, chunks=1, on_bad_document="skip", max_bad_documents=most)
+    with pytest.raises(TesseraError, match=r"part-\d.*: line \d+: .* set on_bad_document: skip"):
+        make(tmp_path / "fail", given, chunks=1)
+    with pytest.raises(ValueError, match=r"max_bad_documents is 1\.5; it must be a count"):
+        tokenize.Config(max_bad_documents=1.5)
 
 
 def test_a_damaged_block_is_named(inputs: dict[str, Path], tmp_path: Path) -> None:

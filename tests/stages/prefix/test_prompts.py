@@ -106,6 +106,27 @@ def test_a_special_tokens_spelling_is_text(tiny_tokenizer, tmp_path) -> None:
     assert 0 not in found.suffix
 
 
+@pytest.mark.parametrize("source", ["files", "hub"])
+def test_bad_documents_are_skipped_counted_and_keep_their_numbers(tiny_tokenizer, tmp_path, source) -> None:
+    texts = [None if number % 10 == 3 else line for number, line in enumerate(TEXTS)]
+    folder = tmp_path / source
+    folder.mkdir()
+    (folder / "train.jsonl").write_text("\n".join(json.dumps({"text": line}) for line in texts), encoding="utf-8")
+    changes = {"source": source, "n_prompts": 0, "max_bad_documents": 4, "repo": str(folder)}
+    where = "train.jsonl: line 4" if source == "files" else "hub: row 3 of split 'train'"
+    with pytest.raises(TesseraError, match=f"{where}: 'text' is null; .*set on_bad_document: skip"):
+        drawn(tmp_path / "fail", {"files": folder}, tiny_tokenizer, **changes)
+    changes["on_bad_document"] = "skip"
+    found = drawn(tmp_path / "out", {"files": folder}, tiny_tokenizer, **changes)
+    stored = hdf5.attributes(tmp_path / "out" / "prompts.h5")
+    assert (stored["documents"], stored["bad_documents"]) == (40, 4)
+    assert where in json.loads(stored["bad_documents_first"])[0]
+    assert not {3, 13, 23, 33} & set(found.document.tolist())
+    assert max(found.document) == 39
+    with pytest.raises(TesseraError, match=r"4 of .* documents are bad"):
+        drawn(tmp_path / "more", {"files": folder}, tiny_tokenizer, **changes | {"max_bad_documents": 3})
+
+
 def test_subsets_are_chosen_and_counted_apart(sources, tiny_tokenizer, tmp_path) -> None:
     both = drawn(tmp_path / "both", sources, tiny_tokenizer, per_subset=True)
     assert sorted(both.subset.tolist()) == [b"code"] * 6 + ["Été".encode()] * 6
@@ -163,7 +184,7 @@ def test_an_empty_corpus_is_an_error(tiny_tokenizer, tmp_path) -> None:
     [
         ({"text_column": "body"}, "no column 'body'; it has text, meta"),
         ({"subset_column": "meta.name"}, "no column 'meta.name'"),
-        ({"text_column": "meta"}, "column 'meta' holds dict, not text"),
+        ({"text_column": "meta"}, "row 0 of split 'train': 'meta' is an object"),
         ({"split": "test"}, "no data set with a split 'test'"),
     ],
 )

@@ -1,3 +1,5 @@
+import shutil
+
 import pandas
 import pyarrow.parquet
 import pytest
@@ -174,6 +176,23 @@ def test_titles_that_change_are_another_task_and_stop_a_planned_one(data_set, tm
     assert books.pin(planned).titles_sha256 != planned.titles_sha256
     with pytest.raises(TesseraError, match="the file changed since this run was planned"):
         books.run(planned, {}, tmp_path)
+
+
+def test_a_local_folder_that_changes_is_another_task_and_stops_a_planned_one(data_set, tmp_path):
+    folder = shutil.copytree(data_set, tmp_path / "in")
+    planned = books.pin(books.Config("hub", 2, repo=str(folder)))
+    assert books.pin(planned) == planned
+    (folder / "train-00001-of-00002.parquet").write_bytes(next(folder.iterdir()).read_bytes())
+    assert books.pin(planned) != planned
+    with pytest.raises(TesseraError, match="the files changed since this run was planned"):
+        books.run(planned, {}, tmp_path)
+
+
+def test_a_book_without_text_is_named_with_its_row(tmp_path):
+    table = pyarrow.table({"book_title": ["a", "b"], "text": ["river", None]})
+    pyarrow.parquet.write_table(table, tmp_path / "train.parquet")
+    with pytest.raises(TesseraError, match="split 'train', row 1: 'text' is null"):
+        run(tmp_path / "out", {}, source="hub", repo=str(tmp_path), n_books=1, n_held_out=1)
 
 
 def test_titles_that_tasks_would_not_see_are_refused_when_a_sweep_is_planned():

@@ -5,15 +5,18 @@ The state is in files:
 $FAKE_SLURM/jobs/<id>/job.json        what sbatch was given
 $FAKE_SLURM/jobs/<id>/<element>.state one word; the element is an array index, or `-` for a job that is not an array
 $FAKE_SLURM/jobs/<id>/<element>.runs  a byte for every time it was started
-$FAKE_SLURM/jobs/<id>/<element>.asked cancel | requeue | node_fail, until it is done
-$FAKE_SLURM/faults/<command>          fail | silent | garbage; for sbatch also refuse | mute (takes the job, then fails)
+$FAKE_SLURM/jobs/<id>/<element>.asked cancel | requeue | node_fail | hold | launch_fail | lose, until it is done
+$FAKE_SLURM/jobs/<id>/<element>.reason why it waits, if it is held
+$FAKE_SLURM/faults/<command>          fail | silent | garbage; for sbatch also refuse, mute (takes the job, then fails)
+                                      and no_id (takes it, and does not say its number); `fail 2`: for two calls
 $FAKE_SLURM/hold                      while it exists, nothing starts
 $FAKE_SLURM/calls                     a line for every call
+$FAKE_SLURM/policy.json               what the site allows (`policy`)
 
-$FAKE_SLURM_MAX_ARRAY_SIZE (1001) is the size of the largest array. This file uses only the standard library, because
-any python3 may run it.
+This file uses only the standard library, because any python3 may run it.
 """
 
+import atexit
 import json
 import os
 import re
@@ -22,10 +25,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(os.environ["FAKE_SLURM"])
-LIVE = ("PENDING", "RUNNING")
+LIVE = ("PENDING", "RUNNING", "COMPLETING")
+LIMIT = """sbatch: error: AssocMaxSubmitJobLimit
+sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or \
+time limits)"""
 POLL_SECONDS = 0.02
+REASONS = {"hold": "JobHeldUser", "launch_fail": "launch failed requeued held"}
+WISHES = {
+    "cancel": "CANCELLED",
+    "node_fail": "NODE_FAIL",
+    "requeue": "PENDING",
+    "release": "PENDING",
+    "hold": "PENDING",
+    "launch_fail": "PENDING",
+    "lose": "LOST",  # SLURM has forgotten it: in the queue no more, in the accounting for ever RUNNING
+}
 
 
 def begin() -> None:
@@ -35,6 +52,8 @@ def begin() -> None:
         log.write(" ".join([command, *sys.argv[1:]]) + "\n")
     _then()
     kind = fault()
+    if sys.argv[1:] != ["--version"]:
+        atexit.register(_count_down)
     if kind == "silent":
         sys.exit(0)
     if kind == "garbage":
@@ -56,12 +75,34 @@ def _then() -> None:
 def fault() -> str:
     """The fault set for this command, or nothing."""
     file = ROOT / "faults" / Path(sys.argv[0]).name
-    return file.read_text().strip() if file.exists() else ""
+    return file.read_text().partition(" ")[0] if file.exists() else ""
 
 
-def max_array_size() -> int:
-    """How many indices an array may have."""
-    return int(os.environ.get("FAKE_SLURM_MAX_ARRAY_SIZE", "1001"))
+def _count_down() -> None:
+    """Remove a fault that was set for some calls after the last of them."""
+    file = ROOT / "faults" / Path(sys.argv[0]).name
+    kind, _, calls = (file.read_text() if file.exists() else "").partition(" ")
+    if calls and int(calls) > 1:
+        _write(file, f"{kind} {int(calls) - 1}")
+    elif calls:
+        file.unlink()
+
+
+def policy(key: str) -> Any:
+    """What the site allows.
+
+    accounting: whether sacct answers; max_submit_jobs: of a user; max_array_size: 0 allows no arrays; max_hours: of the
+    only partition; epilog_seconds: how long a job is COMPLETING
+    """
+    usual = {"accounting": True, "max_submit_jobs": None, "max_array_size": 1001, "max_hours": None}
+    usual["epilog_seconds"] = 0
+    file = ROOT / "policy.json"
+    return {**usual, **(json.loads(file.read_text()) if file.exists() else {})}[key]
+
+
+def live_elements() -> int:
+    """How many jobs wait or run, counted as MaxSubmitJobs does."""
+    return sum(state in LIVE for _, found in jobs() for state in found.values())
 
 
 def add(script: str, options: dict[str, str]) -> int:
@@ -109,6 +150,12 @@ def states(job: dict) -> dict[str, str]:
     return {element: (_folder(job) / f"{element}.state").read_text() for element in job["elements"]}
 
 
+def reason(job: dict, element: str) -> str:
+    """Why an element that waits is held; empty if it is not."""
+    file = _folder(job) / f"{element}.reason"
+    return file.read_text() if file.exists() else ""
+
+
 def identity(job: dict, element: str) -> str:
     """`12_3`, or `12` for a job that is not an array."""
     return str(job["id"]) if element == "-" else f"{job['id']}_{element}"
@@ -130,6 +177,7 @@ class Keeper:
         self.folder = folder
         self.job = json.loads((folder / "job.json").read_text())
         self.running: dict[str, subprocess.Popen] = {}
+        self.ending: dict[str, tuple[float, int]] = {}  # when its epilog ends, and its exit code
 
     def run(self) -> None:
         """Until every element has ended."""
@@ -141,7 +189,8 @@ class Keeper:
             time.sleep(POLL_SECONDS)
 
     def _start(self) -> None:
-        waiting = [element for element, state in states(self.job).items() if state == "PENDING"]
+        pending = [element for element, state in states(self.job).items() if state == "PENDING"]
+        waiting = [element for element in pending if not reason(self.job, element)]
         for element in waiting[: self.job["parallelism"] - len(self.running)]:
             with open(self.folder / f"{element}.runs", "a") as runs, open(self._output(element), "ab") as output:
                 runs.write(".")
@@ -160,7 +209,12 @@ class Keeper:
         for element, process in list(self.running.items()):
             if process.poll() is not None:
                 del self.running[element]
-                self._set(element, "COMPLETED" if process.returncode == 0 else "FAILED")
+                self._set(element, "COMPLETING")
+                self.ending[element] = (time.monotonic() + policy("epilog_seconds"), process.returncode)
+        for element, (moment, code) in list(self.ending.items()):
+            if time.monotonic() >= moment:
+                del self.ending[element]
+                self._set(element, "COMPLETED" if code == 0 else "FAILED")
 
     def _obey(self) -> None:
         for element in self.job["elements"]:
@@ -172,7 +226,12 @@ class Keeper:
             if process := self.running.pop(element, None):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-            self._set(element, {"cancel": "CANCELLED", "node_fail": "NODE_FAIL", "requeue": "PENDING"}[word])
+            held = self.folder / f"{element}.reason"
+            if word in REASONS:
+                _write(held, REASONS[word])
+            else:
+                held.unlink(missing_ok=True)
+            self._set(element, WISHES[word])
 
     def _dependencies_ended(self) -> bool:
         needed = set(re.findall(r":(\d+)", self.job.get("dependency", "")))

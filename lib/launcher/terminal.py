@@ -1,0 +1,56 @@
+"""What the launcher prints, and where that may fail: a pipe that is closed, a terminal that is gone, a full disk."""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from lib.base.errors import TesseraError
+
+
+class OutputError(TesseraError):
+    """Standard output cannot be written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"standard output cannot be written: {error.strerror}")
+        self.is_closed = error.errno == errno.EPIPE  # its reader has read enough, as `head` does
+
+
+class _Output:
+    """Standard output whose errors say that they are its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        with _named():
+            return self.stream.write(text)
+
+    def flush(self) -> None:
+        with _named():
+            self.stream.flush()
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(error) from error
+
+
+def prepare() -> None:
+    """Let no character, and no closed pipe, end the launcher with a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
+    sys.stdout = _Output(sys.stdout)
+
+
+def silence() -> None:
+    """Let what is left unwritten go nowhere, or Python complains of it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,155 @@
+"""Jobs for sbatch: their parameters, their script (by submitit), and sending them until SLURM has taken them."""
+
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lib.base import files, mpi
+from lib.base.errors import TesseraError
+from lib.plans.resources import Resources
+from lib.running import environment, site, slurm
+from lib.running.site import Cluster
+
+PAUSES = (2.0, 5.0, 10.0)  # seconds before sbatch is tried again
+LIMIT = re.compile(r"max\w*submit\w*|job submit limit|submission limit", re.IGNORECASE)
+UNHEARD = re.compile(r"timed out|unable to contact|connect|temporar", re.IGNORECASE)
+SBATCH_SECONDS = 300.0  # sbatch itself gives up sooner, unless its process hangs
+# Lines for submitit's own runner: a signal before the time limit, which would end the ranks of srun, and its mark.
+OF_SUBMITIT = ("#SBATCH --signal=", "export SUBMITIT_")
+
+
+class Refused(TesseraError):
+    """sbatch refused a job, and would do so again."""
+
+
+class LimitReached(Refused):
+    """The user may not have that many jobs at a time."""
+
+
+class Unanswered(TesseraError):
+    """sbatch failed in a way that does not say whether SLURM has taken the job."""
+
+
+def submit(file: Path, name: str, count: int, parameters: dict[str, Any], pauses: Sequence[float] = PAUSES) -> str:
+    """Submit the job `name` of a submit file: an array of `count` tasks, or a controller. Returns the job id.
+
+    While SLURM does not answer, sbatch is tried again after each of the `pauses` (seconds). Before that SLURM is
+    asked for the name, which no other job has: SLURM may have taken the job although sbatch failed.
+    Raises Refused, LimitReached or Unanswered.
+    """
+    written = file.with_suffix("") / f"{name}.sh"
+    files.write_bytes(written, script(file, name, parameters, count).encode())
+    for pause in (*pauses, None):
+        try:
+            return _sbatch(written, name)
+        except Unanswered as error:
+            if pause is None:
+                raise
+            print(f"{error}; trying again in {pause:g} s", file=sys.stderr)
+            time.sleep(pause)
+            if taken := _taken(name):
+                return taken
+    raise AssertionError("unreachable")
+
+
+def _sbatch(written: Path, name: str) -> str:
+    try:
+        answer = subprocess.run(
+            ["sbatch", str(written)],
+            env=environment.surroundings(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=SBATCH_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unanswered(f"sbatch {name}: no answer in {SBATCH_SECONDS:g} s") from error
+    except OSError as error:
+        raise Refused(f"sbatch {name}: cannot be started: {error}") from error
+    found = re.search(r"Submitted batch job (\d+)", answer.stdout)
+    if answer.returncode == 0 and found:
+        return found.group(1)
+    said = " ".join((answer.stderr + " " + answer.stdout).split()) or "it said nothing"
+    raise (_kind(said) if answer.returncode else Unanswered)(f"sbatch {name}: {said}")
+
+
+def _kind(message: str) -> type[TesseraError]:
+    if LIMIT.search(message):
+        return LimitReached
+    return Unanswered if UNHEARD.search(message) else Refused
+
+
+def _taken(name: str) -> str | None:
+    """The id of the job `name`, if SLURM has taken it. Raises Unanswered if that cannot be told."""
+    try:
+        return slurm.find(name)
+    except slurm.SchedulerUnavailable as error:
+        raise Unanswered(f"sbatch {name}: not known whether SLURM has taken it: {error}") from error
+
+
+def parameters(
+    cluster: Cluster, resources: Resources, name: str, snapshot: str, parallelism: int, after: Iterable[str] = ()
+) -> dict[str, Any]:
+    """submitit's parameters of an array of tasks with these resources; without what the cluster file leaves open."""
+    gpu = resources.gpus > 0
+    nodes, ranks = site.ranks_per_node(resources, cluster)
+    gres = cluster.gres.format(gpus=resources.gpus) if gpu and cluster.gres else None
+    chosen = {
+        "job_name": name,
+        "time": max(1, round(resources.hours * 60)),
+        "nodes": nodes,
+        "ntasks_per_node": ranks,
+        "cpus_per_task": resources.cpus,
+        "mem": f"{round(resources.memory_gb * ranks * 1024)}M" if resources.memory_gb else None,
+        "gres": gres,
+        "gpus_per_node": resources.gpus if gpu and not gres else None,
+        "partition": _partition(cluster, resources),
+        "account": cluster.gpu_account if gpu and cluster.gpu_account else cluster.account,
+        "qos": cluster.qos,
+        "constraint": cluster.constraint if gpu else None,
+        "wckey": cluster.wckey,
+        "dependency": "afterany:" + ":".join(after) if after else None,
+        "array_parallelism": max(1, parallelism),
+        "stderr_to_stdout": True,
+        "use_srun": False,
+        "additional_parameters": {"requeue": True},
+        "setup": setup_lines(cluster, snapshot),
+    }
+    return {key: value for key, value in chosen.items() if value is not None or key == "wckey"}
+
+
+def _partition(cluster: Cluster, resources: Resources) -> str | None:
+    if resources.network and cluster.network_partition:
+        return cluster.network_partition
+    return cluster.gpu_partition if resources.gpus and cluster.gpu_partition else cluster.partition
+
+
+def interactive(cluster: Cluster, command: Sequence[str]) -> str:
+    """A shell line that runs a command where the cluster has a network."""
+    asked = {"partition": cluster.network_partition, "account": cluster.account, "qos": cluster.qos}
+    line = ["srun", *(f"--{key}={value}" for key, value in asked.items() if value), "--cpus-per-task=2"]
+    return shlex.join([*line, *command])
+
+
+def setup_lines(cluster: Cluster, snapshot: str) -> list[str]:
+    """The shell lines before a task: set-up and variables of the cluster file, then the snapshot's code."""
+    environment = {mpi.SRUN_TYPE: cluster.mpi, **(cluster.env or {})}
+    exports = [f"export {key}={shlex.quote(str(value))}" for key, value in environment.items()]
+    return [*cluster.setup, *exports, f"export PYTHONPATH={shlex.quote(snapshot)}", f"cd {shlex.quote(snapshot)}"]
+
+
+def script(file: Path, name: str, parameters: dict[str, Any], count: int) -> str:
+    """The sbatch script of the job `name` of a submit file; of an array of `count` tasks, if it has several."""
+    from submitit.slurm import slurm as submitit_slurm
+
+    command = shlex.join([sys.executable, "-u", "-m", "lib.running.job", str(file), name])
+    several = count if count > 1 else None
+    text = submitit_slurm._make_sbatch_string(command, file.with_suffix(""), map_count=several, **parameters)
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(OF_SUBMITIT))

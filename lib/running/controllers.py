@@ -1,0 +1,37 @@
+"""Controllers in the queue: jobs that repeat the launcher's command, and whether they will still do so."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.base import files, places
+from lib.plans.plan import Plan
+from lib.running.slurm import ENDING, Job
+from lib.running.submissions import Submit
+
+
+@dataclass(frozen=True)
+class Controller:
+    """The controller of one submission, and its job."""
+
+    file: Path
+    submit: Submit
+    job: Job
+
+    @property
+    def name(self) -> str:
+        """The name of its job."""
+        return self.submit.controller or ""
+
+    def will_act(self) -> bool:
+        """Whether it will still look at the sweep: it has not done so, and nothing keeps it from starting."""
+        acted = places.submit_acted(self.file).exists()
+        return not acted and self.job.state not in ENDING and not self.job.is_stuck()
+
+    def stands_for(self, plan: Plan, snapshot: Path) -> bool:
+        """Whether it works on the same tasks with the same code."""
+        return self.submit.tasks.keys() == plan.tasks.keys() and Path(self.submit.snapshot) == snapshot
+
+
+def record_acted(submit_file: Path) -> None:
+    """Note that the controller of a submission has done all that it will do."""
+    files.write_bytes(places.submit_acted(submit_file), b"")

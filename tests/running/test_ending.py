@@ -1,0 +1,192 @@
+"""Nothing lives on: whoever of a local run gets whatever signal, what it started ends, and the same command goes on.
+
+The sweep has a stage of each kind: a process of its own, a fork of the warm process, ranks under mpirun. Its processes
+are found by a variable that the test puts into the launcher's environment.
+"""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import toys
+from tests.support.toys import Toy, wait_for
+
+FORKED = toys.COUNT.replace("VERSION = 1", "VERSION = 1\nIMPORTS_TORCH = True")
+RANKS = toys.COUNT.replace("VERSION = 1", "VERSION = 1\nMPI = True").replace(
+    "    with hdf5", "    if mpi.world().rank:\n        return time.sleep(config.seconds)\n    with hdf5"
+)
+SWEEP = """
+name: toy
+vars: {seconds: 60}
+nodes:
+  count: {stage: count, config: {number: "${number}", seconds: "${seconds}"}}
+  forked: {stage: forked, config: {number: "${number}", seconds: "${seconds}"}}
+  ranks: {stage: ranks, config: {number: "${number}", seconds: "${seconds}"}, resources: {ranks: 2}}
+  counted: {stage: total, inputs: {count: count}}
+  counted_by_fork: {stage: total, inputs: {count: forked}}
+  counted_by_ranks: {stage: total, inputs: {count: ranks}}
+leaves:
+  - {node: counted, grid: {number: [1]}}
+  - {node: counted_by_fork, grid: {number: [2]}}
+  - {node: counted_by_ranks, grid: {number: [3]}}
+"""
+STAGES = ("count", "forked", "ranks")
+COMMANDS = {  # kind of process: its command line
+    "runner": r"-m lib\.running\.runner ",
+    "warm": r"-m lib\.running\.warm_process",
+    "stage": r"python\S* -m jobs count",
+    "mpirun": r"(mpirun|prterun) ",
+    "rank": r"^\S+python\S* -m mpi4py -m jobs ranks",
+}
+MARK = "TRIAL"
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:
+    """The toy with these stages; the warm process imports nothing, and the machine seems to have eight cores."""
+    toy = toys.make(tmp_path_factory.mktemp("ending") / "checkout")
+    (toy.root / "jobs/toy/forked.py").write_text(FORKED)
+    (toy.root / "jobs/toy/ranks.py").write_text(RANKS.replace("from lib.base import", "from lib.base import mpi,"))
+    (toy.root / "sweeps/toy.yaml").write_text(SWEEP)
+    _edit(toy.root / "lib/running/warm_process.py", "    _import()\n", "")
+    _edit(toy.root / "lib/running/local.py", "len(os.sched_getaffinity(0))", "8")
+    toy.environment[MARK] = str(toy.root)
+    yield toy
+    for pid in family(toy):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def family(toy: Toy) -> dict[int, str]:
+    """Process id -> command line of everything that a launcher of this test has started, itself included."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={toy.root}\0".encode() in (folder / "environ").read_bytes():
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+    return found
+
+
+def of_kind(toy: Toy, kind: str) -> list[int]:
+    """The processes of a kind, oldest first."""
+    return sorted(pid for pid, line in family(toy).items() if re.search(COMMANDS[kind], line))
+
+
+def working(toy: Toy) -> dict[str, int]:
+    """Stage -> the process that does its work now, by the records of attempts."""
+    lines, found = family(toy), {}
+    for stage in STAGES:
+        for file in (toy.outputs / "store" / stage).glob("*/attempts/*.json"):
+            record = json.loads(file.read_text())
+            is_stage = record["argv"][0].endswith("jobs/__main__.py")
+            if record["outcome"] == "running" and is_stage and record["pid"] in lines:
+                found[stage] = record["pid"]
+    return found
+
+
+def start(toy: Toy, shell: str = "", **streams) -> subprocess.Popen:
+    """A launcher, after commands of the shell that starts it. Returns when every stage works."""
+    line = [sys.executable, "launch.py", "submit", "toy", "--profile=toy", "--cluster=local", "--max-failures=9"]
+    line = ["sh", "-c", f'{shell} exec "$@"', "sh", *line]
+    streams = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, **streams}
+    launcher = subprocess.Popen(line, cwd=toy.root, env=toy.environment, text=True, **streams)
+    wait_for(lambda: set(working(toy)) == set(STAGES) and len(of_kind(toy, "rank")) == 2, "all stages", poll=0.2)
+    return launcher
+
+
+def outcomes(toy: Toy) -> set[str]:
+    return {outcome for stage in STAGES for found in toy.attempts(stage).values() for outcome in found}
+
+
+@pytest.mark.parametrize(
+    ("shell", "number"),
+    [("", "INT"), ("", "TERM"), ("", "HUP"), ("trap '' INT HUP;", "TERM"), ("", "KILL")],
+)
+def test_a_signal_to_the_launcher_ends_all_and_nothing_has_failed(toy: Toy, shell: str, number: str) -> None:
+    launcher = start(toy, shell)
+    launcher.send_signal(signal.Signals[f"SIG{number}"])
+    _, errors = launcher.communicate(timeout=60)
+    wait_for(lambda: not family(toy), "the end of all")
+    assert "Traceback" not in errors
+    if number != "KILL":
+        assert launcher.returncode == 128 + signal.Signals[f"SIG{number}"]
+        assert "the same command continues" in errors
+        assert not list(toy.outputs.glob("sweeps/toy/.*lock*")) + list(toy.outputs.glob("sweeps/toy/*lock"))
+    assert outcomes(toy) == {"interrupted"}
+
+
+def _control(terminal: int) -> None:
+    """Make it the terminal of this process, as a login shell does."""
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY)
+
+
+def test_a_terminal_that_dies_ends_all(toy: Toy) -> None:
+    ours, theirs = pty.openpty()
+    launcher = start(toy, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=lambda: _control(theirs))
+    os.close(theirs)
+    os.close(ours)
+    launcher.wait(timeout=60)
+    wait_for(lambda: not family(toy), "the end of all")
+    assert outcomes(toy) == {"interrupted"}
+
+
+def runner_of(toy: Toy, stage: str) -> int:
+    (folder,) = (toy.outputs / "store" / stage).iterdir()
+    return next(pid for pid in of_kind(toy, "runner") if folder.name.split("-")[-1] in family(toy)[pid])
+
+
+def _works_again(toy: Toy, stage: str, worked: dict[str, int]) -> None:
+    def again() -> bool:
+        return working(toy).get(stage) not in (None, worked[stage]) and len(of_kind(toy, "rank")) == 2
+
+    wait_for(again, f"another attempt at {stage}", poll=0.2)
+
+
+def test_whoever_is_killed_below_the_launcher_its_own_end_with_it_and_the_task_starts_again(toy: Toy) -> None:
+    launcher = start(toy)
+    victims = [
+        ("count", lambda: runner_of(toy, "count"), signal.SIGKILL),
+        ("count", lambda: working(toy)["count"], signal.SIGKILL),
+        ("forked", lambda: working(toy)["forked"], signal.SIGKILL),
+        ("forked", lambda: runner_of(toy, "forked"), signal.SIGKILL),
+        ("ranks", lambda: runner_of(toy, "ranks"), signal.SIGKILL),
+        ("ranks", lambda: runner_of(toy, "ranks"), signal.SIGTERM),
+        ("ranks", lambda: of_kind(toy, "mpirun")[0], signal.SIGKILL),
+        ("ranks", lambda: of_kind(toy, "rank")[1], signal.SIGKILL),
+    ]
+    for stage, victim, number in victims:
+        before, worked = family(toy), working(toy)
+        os.kill(victim(), number)
+        _works_again(toy, stage, worked)
+        assert len(family(toy)) == len(before), (stage, number, family(toy))
+        assert {**working(toy), stage: 0} == {**worked, stage: 0}, "the others go on"
+    os.kill(of_kind(toy, "warm")[0], signal.SIGKILL)
+    assert set(working(toy)) == set(STAGES), "forks outlive the warm process"
+    os.kill(launcher.pid, signal.SIGTERM)
+    launcher.communicate(timeout=60)
+    wait_for(lambda: not family(toy), "the end of all")
+
+
+def test_the_same_command_ends_with_the_same_table(toy: Toy) -> None:
+    toy.submit("--cluster=local", "--set=seconds=0")
+    assert toy.totals() == toys.expected(1, 2, 3)
+    assert all(found[-1] == "done" for stage in STAGES for found in toy.attempts(stage).values())
+    assert not family(toy)

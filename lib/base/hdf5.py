@@ -296,6 +296,10 @@ def _checked(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     return dataset
 
 
+def _spelled(dtype: np.dtype) -> str:
+    return "strings" if h5py.check_string_dtype(dtype) else f"values of type {dtype}"
+
+
 def _values(item: h5py.h5d.DatasetID | h5py.h5g.GroupID) -> Any:
     """The values of a dataset or group, read with h5py's low-level API: the high-level one is several times slower."""
     if isinstance(item, h5py.h5g.GroupID):

@@ -209,7 +209,7 @@ def _check_names(item: HubItem, wanted: Iterable[str], names: Iterable[str]) -> 
 def _size(file: Path) -> int | None:
     try:
         return file.stat().st_size
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

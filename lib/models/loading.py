@@ -13,7 +13,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from lib.base import places
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, let_refusals_through
 from lib.models import hub
 
 # torch and transformers' Auto classes take seconds to import: functions that need them do so, the tokenizer's do not.
@@ -49,6 +49,7 @@ def load_tokenizer(directory: Path) -> Any:
     try:
         return _tokenizer_class(folder).from_pretrained(folder, **_options(directory))
     except (OSError, ValueError, KeyError) as error:
+        let_refusals_through(error)
         raise TesseraError(f"{directory}: the tokenizer cannot be read: {error}") from error
 
 
@@ -83,6 +84,7 @@ def check(directory: Path) -> None:
             with safe_open(file, framework="np") as weights:
                 weights.keys()
         except (SafetensorError, OSError) as error:
+            let_refusals_through(error)
             raise TesseraError(f"{file}: missing or damaged weights ({error}); fetch or make it again") from error
 
 
@@ -138,6 +140,7 @@ def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) 
             folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(directory)
         )
     except (OSError, ValueError, SafetensorError) as error:
+        let_refusals_through(error)
         raise TesseraError(f"{directory}: the model cannot be loaded: {error}") from error
     _check_complete(directory, report)
     return _on(model, _device(device)).eval()
@@ -167,6 +170,7 @@ def _configuration(directory: Path, folder: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(folder, **_options(directory))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        let_refusals_through(error)
         file = folder / "config.json"
         if _auto_map(file) and not runs_code(directory):
             raise TesseraError(
@@ -211,7 +215,7 @@ def _auto_map(file: Path) -> dict[str, Any]:
     """Which classes of the repository's code stand for those of transformers, as a configuration says."""
     try:
         return json.loads(file.read_text(encoding="utf-8")).get("auto_map") or {}
-    except (OSError, ValueError, AttributeError):  # no file, no JSON, or no mapping
+    except (FileNotFoundError, ValueError, AttributeError):  # no file, no JSON, or no mapping
         return {}
 
 

@@ -169,7 +169,12 @@ def read(path: Path) -> Listing:
 
 
 def open_input(path: Path) -> Listing:
-    """A stage's input as a listing: the artifact of the stage corpus, its file, or text files themselves."""
+    """A stage's input as a listing: the artifact of the stage corpus, its file, or text files themselves, of which a
+    line says what is left out."""
     if (path / places.CORPUS).is_file():
         return read(path / places.CORPUS)
-    return read(path) if path.suffix == ".h5" else list_files(path)
+    if path.suffix == ".h5":
+        return read(path)
+    found = list_files(path)
+    print(f"{path}: {len(found.files)} files; {spelled(found.left_out)}", flush=True)
+    return found

@@ -90,6 +90,18 @@ def test_linked_folders_of_a_data_set_are_read_or_refused_by_name(tmp_path: Path
         read(tmp_path / "in", ["*.parquet"])
 
 
+def test_a_file_that_may_not_be_read_is_named_with_that_word(tmp_path: Path, monkeypatch) -> None:
+    """As root reads everything, the refusal is that of `open`."""
+    put(tmp_path, "train.jsonl")
+
+    def refuse(path: str, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("fsspec.implementations.local.LocalFileOpener._open", lambda opener: refuse(opener.path))
+    with pytest.raises(TesseraError, match=r"train\.jsonl: may not be read"):
+        list(data_sets.rows(tmp_path, "train"))
+
+
 def test_a_fingerprint_sees_names_and_bytes_but_no_times(tmp_path: Path) -> None:
     put(tmp_path, *FILES)
     before = data_sets.fingerprint(tmp_path)

@@ -6,6 +6,7 @@ import os
 import socket
 from pathlib import Path
 
+import datasets
 import pytest
 import zstandard
 
@@ -91,13 +92,15 @@ def test_linked_folders_of_a_data_set_are_read_or_refused_by_name(tmp_path: Path
 
 
 def test_a_file_that_may_not_be_read_is_named_with_that_word(tmp_path: Path, monkeypatch) -> None:
-    """As root reads everything, the refusal is that of `open`."""
-    put(tmp_path, "train.jsonl")
+    """As root reads everything, the refusal is the library's."""
 
-    def refuse(path: str, *_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
+    def refuse(folder: str, **_: object) -> None:
+        try:
+            raise PermissionError(13, "Permission denied", f"{folder}/train.jsonl")
+        except OSError as error:
+            raise datasets.exceptions.DatasetGenerationError("An error occurred") from error
 
-    monkeypatch.setattr("fsspec.implementations.local.LocalFileOpener._open", lambda opener: refuse(opener.path))
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
     with pytest.raises(TesseraError, match=r"train\.jsonl: may not be read"):
         list(data_sets.rows(tmp_path, "train"))
 

@@ -249,6 +249,21 @@ def test_whoever_is_killed_below_the_launcher_its_own_end_with_it_and_the_task_s
     wait_for(lambda: not family(toy), "the end of all")
 
 
+def test_a_runner_of_a_job_that_is_asked_to_end_ends_its_ranks_and_was_cut_off(toy: Toy) -> None:
+    """As SLURM asks at a time limit, a preemption and scancel; without a launcher on this machine."""
+    submit = max(toy.outputs.glob("sweeps/toy/submits/*.json"))
+    (digest,) = [folder.name.split("-")[-1] for folder in (toy.outputs / "store" / "ranks").iterdir()]
+    code = f"from lib.running import runner; runner.run_task({str(submit)!r}, {digest!r})"
+    runner = subprocess.Popen([sys.executable, "-c", code], cwd=toy.root, env=toy.environment)
+    wait_for(lambda: "ranks" in working(toy), "the ranks", poll=0.2)
+    runner.send_signal(signal.SIGTERM)
+    assert runner.wait(timeout=60) == 128 + signal.SIGTERM
+    assert not family(toy)
+    last = max(toy.outputs.glob("store/ranks/*/attempts/*.json"))
+    record = json.loads(last.read_text())
+    assert (record["outcome"], record["error"]) == ("failed", "ended by SIGTERM")
+
+
 def test_the_same_command_ends_with_the_same_table(toy: Toy) -> None:
     toy.submit("--cluster=local", "--set=seconds=0")
     assert toy.totals() == toys.expected(1, 2, 3)

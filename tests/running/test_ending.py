@@ -149,7 +149,7 @@ def working(toy: Toy) -> dict[str, int]:
     """Stage -> the process that does its work now, by the records of attempts."""
     lines, found = family(toy), {}
     for stage in STAGES:
-        for file in (toy.outputs / "store" / stage).glob("*/attempts/*.json"):
+        for file in (toy.outputs / "store" / stage).glob("*/attempts/[0-9]*.json"):
             record = json.loads(file.read_text())
             is_stage = record["argv"][0].endswith("jobs/__main__.py")
             if record["outcome"] == "running" and is_stage and record["pid"] in lines:
@@ -259,7 +259,7 @@ def test_a_runner_of_a_job_that_is_asked_to_end_ends_its_ranks_and_was_cut_off(t
     runner.send_signal(signal.SIGTERM)
     assert runner.wait(timeout=60) == 128 + signal.SIGTERM
     assert not family(toy)
-    last = max(toy.outputs.glob("store/ranks/*/attempts/*.json"))
+    last = max(toy.outputs.glob("store/ranks/*/attempts/[0-9]*.json"))
     record = json.loads(last.read_text())
     assert (record["outcome"], record["error"]) == ("failed", "ended by SIGTERM")
 

@@ -26,7 +26,7 @@ def start(toy: Toy, *flags: str) -> subprocess.Popen:
 
 def running_counts(toy: Toy) -> list[int]:
     """The process ids of `count` stages that have begun and not ended."""
-    files = (toy.outputs / "store" / "count").glob("*/attempts/*.json")
+    files = (toy.outputs / "store" / "count").glob("*/attempts/[0-9]*.json")
     records = [json.loads(file.read_text()) for file in files]
     return [record["pid"] for record in records if record["outcome"] == "running"]
 
@@ -45,7 +45,7 @@ def test_the_longest_ready_task_starts_first(toy: Toy) -> None:
     alone = '{stage: count, resources: {expected_hours: "${number}", cpus: 4096}, '
     sweep.write_text(sweep.read_text().replace("{stage: count, ", alone))
     toy.submit("--cluster=local")
-    files = toy.outputs.glob("store/count/*/attempts/*.json")
+    files = toy.outputs.glob("store/count/*/attempts/[0-9]*.json")
     started = sorted((json.loads(file.read_text())["started"], file.parent.parent) for file in files)
     numbers = [json.loads((folder / "task.json").read_text())["number"] for _, folder in started]
     assert numbers == [3, 2, 1]
@@ -104,7 +104,7 @@ def test_a_runner_that_fails_before_the_stage_says_why_and_where(toy: Toy) -> No
     found = toy.launch("submit", "--cluster=local", "--set=numbers=[1]")
     assert found.returncode == 1
     line, log = found.stdout[found.stdout.index("failed") :].splitlines()[:2]
-    assert line.endswith("before the stage began: error: no such disk")
+    assert line.endswith("its runner ended: error: no such disk")
     assert Path(log.split("log: ")[1]).read_text() == "error: no such disk\n"
 
 
@@ -125,5 +125,5 @@ def test_of_an_enclosing_job_and_the_users_shell_a_task_sees_what_is_documented(
         "1",
         "snapshots",
     )
-    (record,) = toy.outputs.glob("store/count/*/attempts/*.json")
+    (record,) = toy.outputs.glob("store/count/*/attempts/[0-9]*.json")
     assert json.loads(record.read_text())["job"] is None

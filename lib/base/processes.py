@@ -79,19 +79,24 @@ def run(line: Sequence[str], environment: Mapping[str, str], **options: Any) -> 
     Nothing that it has started lives on, whether it ends, fails, is killed, or this process is asked to end.
     """
     me = identity()
+    try:
+        return run_alone(line, {**environment, RUNNER: me}, **options)
+    finally:
+        with interrupts.delayed():
+            end_marked(RUNNER, lambda mark: mark == me)
+
+
+def run_alone(line: Sequence[str], environment: Mapping[str, str], **options: Any) -> int:
+    """The same without what the program has started, for one that sees to that itself or submits jobs."""
+    me = identity()
     child = subprocess.Popen(
-        line,
-        env={**environment, RUNNER: me},
-        stdin=subprocess.DEVNULL,
-        preexec_fn=lambda: die_with(me),
-        **options,
+        line, env=environment, stdin=subprocess.DEVNULL, preexec_fn=lambda: die_with(me), **options
     )
     try:
         return child.wait()
     finally:
         with interrupts.delayed():
             _end(child)
-            end_marked(RUNNER, lambda value: value == me)
 
 
 def _end(child: subprocess.Popen) -> None:

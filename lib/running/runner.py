@@ -152,7 +152,7 @@ def run_controller(submit_file: str, _: str) -> None:
     line = [sys.executable, "launch.py", *submit.command, f"--campaign={submit.campaign}"]
     line += [f"--controller={submit.controller}"]
     with interrupts.raised(even_if_ignored=True):
-        code = processes.run(line, os.environ, cwd=submit.snapshot)
+        code = processes.run_alone(line, os.environ, cwd=submit.snapshot)
     if code != 0:
         raise TesseraError(f"{shlex.join(line)} {processes.exit_reason(code)}")
 

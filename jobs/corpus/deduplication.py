@@ -70,6 +70,9 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
         return {"longest_common": _longest_common(part, f"{path}: {metric}", start, corpus, targets)}
 
     comm = mpi.world()
+    for metric in METRICS:
+        place = (rows[metric]["chunk"], rows[metric]["position"], targets.shape[1])
+        chunks.check_windows(corpus, *place, comm.rank, comm.size)
     blocks.run(out / places.BLOCKS, list(ranges), work, comm)
     if comm.rank == 0:
         _write(out, ranges)

@@ -133,7 +133,7 @@ def _write(config: Config, files: Listing, index: int, encoder: "Encoder", origi
     from lib.tokens import encoders
 
     dtype = chunks.token_dtype(encoder.original.vocab_size)
-    listing.check_unchanged(files, index)
+    _check_unchanged(files, index)
     skipped = bad_documents.skipping(config.on_bad_document, config.max_bad_documents)
     texts = text_files.documents(files.files[index], config.text_key or files.text_key, skipped)
     with blocks.create(block) as file:
@@ -144,6 +144,14 @@ def _write(config: Config, files: Listing, index: int, encoder: "Encoder", origi
             _append(file, found.ids.astype(dtype), found.lengths)
         if skipped is not None:
             hdf5.write(file, BAD, np.frombuffer(skipped.dumped(), "u1"))
+        _check_unchanged(files, index)
+
+
+def _check_unchanged(files: Listing, index: int) -> None:
+    """A file of the hub cache has the hub's checksum, whenever it was fetched; any other its size and time."""
+    from lib.models import hub_blobs
+
+    if not hub_blobs.check_file(files.files[index]):
         listing.check_unchanged(files, index)
 
 

@@ -58,9 +58,10 @@ def hub(config: Config) -> "list[HubItem]":
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Write the pointer, or the model anew, and check that configuration, tokenizer and weights are complete."""
     from lib.models import conversion, loading
-    from lib.models.hub import local_snapshot
+    from lib.models.hub import verify
 
-    folder = local_snapshot(hub(config)[0])
+    item = hub(config)[0]
+    folder = verify(item, loading.WITHOUT_WEIGHTS)
     changed = conversion.needed(folder, config.pickled_weights)
     changed += ["another tokenizer"] if "tokenizer" in inputs else []
     about: dict[str, Any] = {"repo": config.repo, "revision": folder.name}  # the cache names a snapshot by its commit
@@ -70,7 +71,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
         print(f"hub_model: {config.repo}: code of the repository may run (trust_remote_code)", flush=True)
         loading.check_code(folder)
     if changed:
-        conversion.convert(folder, out, config.pickled_weights, inputs.get("tokenizer"))
+        conversion.convert(verify(item), out, config.pickled_weights, inputs.get("tokenizer"))
     store.write_json(out / places.HUB, about)
     loading.check(out)
     print(f"hub_model: {config.repo} at {folder.name}{'; written anew: ' + ', '.join(changed) if changed else ''}")

@@ -40,6 +40,12 @@ def cause(error: OSError) -> str:
     return CAUSES.get(error.errno or 0) or error.strerror or str(error)
 
 
+def let_refusals_through(error: Exception) -> None:
+    """Raise an error of the system (permission, disk) as it is: it says nothing of what is in a file."""
+    if isinstance(error, OSError) and error.errno:
+        raise error
+
+
 def suggestion(wrong: Any, known: Iterable[Any]) -> str:
     """`; did you mean 'x'?`, or the list of known names if none is similar."""
     known = sorted(map(str, known))

@@ -183,8 +183,8 @@ def attributes(path: Path) -> dict[str, object]:
 def opened(path: Path, image: bytes | None = None) -> Iterator[h5py.File]:
     """`path` (or its `image` in memory), open for reading.
 
-    Raises Damaged naming a file that is truncated or damaged, TesseraError for one that may not be read, is locked by
-    another process, or is no HDF5 file.
+    Raises Damaged naming a file that is truncated, damaged or no HDF5 file, TesseraError for one that may not be read,
+    or is locked by another process.
     """
     try:
         file = h5py.File(path, "r") if image is None else _of_image(image)
@@ -213,7 +213,7 @@ def _refused(path: Path, error: Exception) -> TesseraError:
     if "doesn't exist" in str(error):
         return TesseraError(f"{path}: lacks something: {error}; give the file that the stage needs")
     if "signature not found" in str(error):
-        return TesseraError(f"{path}: no HDF5 file, or its first bytes are damaged; name another, or make it again")
+        return Damaged(path, "no HDF5 file, or its first bytes are damaged; name another, or make it again")
     return Damaged(path, f"truncated or damaged ({error}); if a stage made it, delete it and run that stage again")
 
 
@@ -297,7 +297,7 @@ def _checked(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
 
 
 def _spelled(dtype: np.dtype) -> str:
-    return "strings" if h5py.check_string_dtype(dtype) or dtype.kind in "SU" else f"values of type {dtype}"
+    return "strings" if h5py.check_string_dtype(dtype) else f"values of type {dtype}"
 
 
 def _values(item: h5py.h5d.DatasetID | h5py.h5g.GroupID) -> Any:

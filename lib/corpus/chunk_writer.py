@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lib.base import files, hdf5, mpi, places
+from lib.base import blocks, files, hdf5, mpi, places
 from lib.corpus import chunks
 from lib.corpus.filling import put, put_checksums
 
@@ -58,6 +58,7 @@ def _sizes(parts: Sequence[Path], comm: "Intracomm") -> list[Size]:
 
 
 def _size(part: Path) -> Size:
+    blocks.check(part)
     with hdf5.opened(part) as file:
         return Size(len(file["tokens"]), len(file["lengths"]), int(file["original"][0]))
 

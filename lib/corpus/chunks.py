@@ -17,7 +17,7 @@ import xxhash
 from numpy.typing import ArrayLike
 
 from lib.base import hdf5, places
-from lib.base.errors import TesseraError
+from lib.base.errors import Damaged, TesseraError
 
 CHECKED_TOKENS = 1 << 20  # of one checksum
 
@@ -102,24 +102,40 @@ def memmap(path: Path, dataset: h5py.Dataset) -> np.ndarray:
     if start is None:
         raise TesseraError(f"{path}: '{dataset.name}' is chunked or compressed; write it as a contiguous dataset")
     if path.stat().st_size < start + dataset.size * dataset.dtype.itemsize:
-        raise TesseraError(f"{path}: truncated inside '{dataset.name}'; delete the file and make it again")
+        raise Damaged(path, f"truncated inside '{dataset.name}'; delete the file and make it again")
     return np.memmap(path, dataset.dtype, mode="r", offset=start, shape=dataset.shape)
 
 
 def check(chunk: Chunk, start: int, stop: int) -> None:
-    """Check the ids of tokens[start:stop] against the vocabulary, and every checksum that covers them.
+    """Check every checksum that covers tokens[start:stop], and their ids against the vocabulary.
 
-    Raises TesseraError naming the file and the position.
+    Raises Damaged or TesseraError naming the file and the position.
     """
     tokens = chunk.tokens[start:stop]
+    if chunk.checksums is not None and len(tokens):
+        _check_sums(chunk, start // CHECKED_TOKENS, -(-min(stop, chunk.n_tokens) // CHECKED_TOKENS))
     if len(tokens) and int(tokens.max()) >= chunk.vocab_size:
         position = start + int(np.argmax(tokens >= chunk.vocab_size))
         raise TesseraError(
             f"{chunk.path}: token {position} has the id {chunk.tokens[position]}, but vocab_size is "
             f"{chunk.vocab_size}; the file is damaged, or was made with another tokenizer; tokenize the corpus again"
         )
-    if chunk.checksums is not None and len(tokens):
-        _check_sums(chunk, start // CHECKED_TOKENS, -(-stop // CHECKED_TOKENS))
+
+
+def check_windows(
+    corpus: Sequence[Chunk], chunk: ArrayLike, position: ArrayLike, length: int, rank: int = 0, ranks: int = 1
+) -> None:
+    """Check all that holds the windows of `length` tokens from `position` (n,) of each chunk, given by its index (n,).
+
+    Of several ranks each checks a part. Raises Damaged or TesseraError naming the file and the position.
+    """
+    chunk, position = np.asarray(chunk, np.int64), np.asarray(position, np.int64)
+    for index, one in enumerate(corpus):
+        starts = position[chunk == index]
+        ends = (starts + max(length, 1) - 1) // CHECKED_TOKENS
+        touched = np.union1d(starts // CHECKED_TOKENS, ends)  # a window is shorter than what one checksum covers
+        for block in touched[rank::ranks].tolist():
+            check(one, block * CHECKED_TOKENS, (block + 1) * CHECKED_TOKENS)
 
 
 def checksums(array: np.ndarray, first: int = 0, last: int | None = None) -> np.ndarray:
@@ -154,9 +170,8 @@ def _check_sums(chunk: Chunk, first: int, last: int) -> None:
     wrong = np.flatnonzero(checksums(chunk.tokens, first, last) != chunk.checksums[first:last])
     if len(wrong):
         position = (first + int(wrong[0])) * CHECKED_TOKENS
-        raise TesseraError(
-            f"{chunk.path}: tokens {position} to {position + CHECKED_TOKENS} are not what was written (checksum); "
-            "delete the file's folder and run the sweep again"
+        raise Damaged(
+            chunk.path, f"tokens {position} to {position + CHECKED_TOKENS} are not what was written (checksum)"
         )
 
 
@@ -164,7 +179,7 @@ def _check_offsets(offsets: np.ndarray, sums: np.ndarray | None, n_tokens: int, 
     if np.ndim(offsets) != 1 or offsets.dtype.kind not in "ui":
         raise TesseraError(f"{path}: offsets are {offsets.dtype} of shape {offsets.shape}; they must be 1-D uint64")
     if sums is not None and not np.array_equal(checksums(offsets), sums):
-        raise TesseraError(f"{path}: offsets are not what was written (checksum); delete the file and make it again")
+        raise Damaged(path, "offsets are not what was written (checksum)")
     whole = len(offsets) >= 1 and offsets[0] == 0 and offsets[-1] == n_tokens
     if not whole or (offsets[1:] < offsets[:-1]).any():
         raise TesseraError(f"{path}: offsets must rise from 0 to the number of tokens, {n_tokens}")

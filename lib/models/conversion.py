@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, let_refusals_through
 from lib.models import hub, loading
 
 PICKLED = "pytorch_model.bin"
@@ -119,6 +119,7 @@ def _unpickled(file: Path) -> dict[str, Any]:
             raise ValueError("it holds other objects")
         return dict(found)
     except Exception as error:  # what a damaged pickle raises depends on where it is damaged
+        let_refusals_through(error)
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise TesseraError(f"{file}: not tensors alone, or damaged ({first}); choose another revision") from error
 

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import AutoModelForCausalLM, GgufConfig, PreTrainedTokenizerFast
 
 from lib.base.distributions import versions
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, let_refusals_through
 from lib.models.loading import check_dtype
 
 
@@ -40,5 +40,6 @@ def load(path: Path, dtype: str = "float32") -> tuple[Any, Any]:
         # AutoTokenizer ends at the same class after parsing all metadata once more (7 s)
         tokenizer = PreTrainedTokenizerFast.from_pretrained(path.parent, **options)
     except (OSError, ValueError, ImportError) as error:
+        let_refusals_through(error)
         raise TesseraError(f"{path}: not a readable GGUF model: {error}") from error
     return model.eval(), tokenizer

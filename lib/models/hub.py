@@ -16,6 +16,7 @@ from huggingface_hub import errors as hub_errors
 from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from lib.base.errors import TesseraError
+from lib.models import hub_blobs
 
 # Pickled weights (*.bin), other frameworks' weights and examples stay on the hub.
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
@@ -91,6 +92,17 @@ def files(item: HubItem) -> list[Path]:
     return [folder / name for name in item.wanted(listed or ())]
 
 
+def verify(item: HubItem, patterns: Sequence[str] = ("*",)) -> Path:
+    """The folder of `item` in the hub cache, after comparing its files that match `patterns` with what the hub has.
+
+    Raises TesseraError unless all files are there, and Damaged naming one with other bytes, which is set aside.
+    """
+    folder, tree = local_snapshot(item), _tree(item) or []
+    names = {file.path: file.blob_id for file in tree}
+    hub_blobs.check(folder, filter_repo_objects(item.wanted(names), allow_patterns=list(patterns)), names)
+    return folder
+
+
 def data_set(repo: str, revision: str, split: str, data_files: tuple[str, ...]) -> list[HubItem]:
     """What the hub must give of a split of a data set: nothing if `repo` is a local folder.
 
@@ -110,7 +122,7 @@ def opened(items: Sequence[HubItem], repo: str, data_files: Sequence[str]) -> tu
     """
     if not items:
         return Path(repo).resolve(), data_files
-    return local_snapshot(items[0]), [glob.escape(str(file)) for file in files(items[0])]
+    return verify(items[0]), [glob.escape(str(file)) for file in files(items[0])]
 
 
 def is_cached(item: HubItem) -> bool:
@@ -123,13 +135,8 @@ def is_cached(item: HubItem) -> bool:
 
 def listing(item: HubItem) -> dict[str, int] | None:
     """Every file of the repository -> bytes, as the hub gave them when it was fetched. None if it never was."""
-    try:
-        tree = huggingface_hub.get_cached_repo_tree(
-            item.repo, repo_type=item.kind, revision=item.revision, cache_dir=cache()
-        )
-    except hub_errors.CachedRepoTreeNotFoundError:
-        return None
-    return {file.path: file.size for file in tree}
+    tree = _tree(item)
+    return None if tree is None else {file.path: file.size for file in tree}
 
 
 def lacking(item: HubItem, listed: Mapping[str, int]) -> dict[str, int]:
@@ -168,6 +175,15 @@ def cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
 
 
+def _tree(item: HubItem) -> list[huggingface_hub.RepoFile] | None:
+    try:
+        return huggingface_hub.get_cached_repo_tree(
+            item.repo, repo_type=item.kind, revision=item.revision, cache_dir=cache()
+        )
+    except hub_errors.CachedRepoTreeNotFoundError:
+        return None
+
+
 def _folder(item: HubItem) -> Path | None:
     """The item's folder in the cache, whatever of it is there; None if there is none."""
     try:
@@ -193,7 +209,7 @@ def _check_names(item: HubItem, wanted: Iterable[str], names: Iterable[str]) -> 
 def _size(file: Path) -> int | None:
     try:
         return file.stat().st_size
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import huggingface_hub
 from huggingface_hub import errors as hub_errors
 
-from lib.artifacts import hub_lock, store
+from lib.artifacts import hub_lock
 from lib.base.errors import TesseraError
 from lib.models import hub
 from lib.models.hub import HubItem, is_commit
@@ -30,7 +30,7 @@ def resolve_revision(item: HubItem, lock: Path) -> str:
     known = hub_lock.read(lock)
     if str(item) not in known:
         known[str(item)] = _ask(item)
-        store.write_json(lock, known)
+        hub_lock.write(lock, known)
     return known[str(item)]
 
 

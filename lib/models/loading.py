@@ -6,17 +6,19 @@ Everything is read offline, from safetensors, without code from the repository u
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from lib.base import places
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, let_refusals_through
 from lib.models import hub
 
 # torch and transformers' Auto classes take seconds to import: functions that need them do so, the tokenizer's do not.
 DTYPES = ("float32", "bfloat16", "float16")
+WITHOUT_WEIGHTS = (*(pattern for pattern in hub.MODEL_FILES if pattern != "*.safetensors"), *hub.CODE)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -47,16 +49,21 @@ def load_tokenizer(directory: Path) -> Any:
     try:
         return _tokenizer_class(folder).from_pretrained(folder, **_options(directory))
     except (OSError, ValueError, KeyError) as error:
+        let_refusals_through(error)
         raise TesseraError(f"{directory}: the tokenizer cannot be read: {error}") from error
 
 
-def source(directory: Path) -> Path:
-    """The folder that holds the files: the directory itself, or the hub snapshot that its hub.json names."""
+def source(directory: Path, read: Sequence[str] = WITHOUT_WEIGHTS) -> Path:
+    """The folder that holds the files: the directory itself, or the hub snapshot that its hub.json names.
+
+    read: patterns of the files that are read, whose bytes are compared with what the hub has. Raises Damaged naming
+    one that differs.
+    """
     pointer = _pointer(directory)
     if not pointer or pointer.get("converted"):
         return Path(directory)
     patterns = (*hub.MODEL_FILES, *hub.CODE) if runs_code(directory) else ()
-    return hub.local_snapshot(hub.HubItem("model", pointer["repo"], pointer["revision"], patterns))
+    return hub.verify(hub.HubItem("model", pointer["repo"], pointer["revision"], patterns), read)
 
 
 def runs_code(directory: Path) -> bool:
@@ -77,6 +84,7 @@ def check(directory: Path) -> None:
             with safe_open(file, framework="np") as weights:
                 weights.keys()
         except (SafetensorError, OSError) as error:
+            let_refusals_through(error)
             raise TesseraError(f"{file}: missing or damaged weights ({error}); fetch or make it again") from error
 
 
@@ -120,7 +128,7 @@ def _options(directory: Path) -> dict[str, Any]:
 
 
 def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) -> Any:
-    folder = source(directory)
+    folder = source(directory, read=("*",))
     check_dtype(dtype)
     _check_kind(directory, _configuration(directory, folder), other_kind)
     weight_files(directory, folder)
@@ -132,6 +140,7 @@ def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) 
             folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(directory)
         )
     except (OSError, ValueError, SafetensorError) as error:
+        let_refusals_through(error)
         raise TesseraError(f"{directory}: the model cannot be loaded: {error}") from error
     _check_complete(directory, report)
     return _on(model, _device(device)).eval()
@@ -161,6 +170,7 @@ def _configuration(directory: Path, folder: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(folder, **_options(directory))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        let_refusals_through(error)
         file = folder / "config.json"
         if _auto_map(file) and not runs_code(directory):
             raise TesseraError(
@@ -205,7 +215,7 @@ def _auto_map(file: Path) -> dict[str, Any]:
     """Which classes of the repository's code stand for those of transformers, as a configuration says."""
     try:
         return json.loads(file.read_text(encoding="utf-8")).get("auto_map") or {}
-    except (OSError, ValueError, AttributeError):  # no file, no JSON, or no mapping
+    except (FileNotFoundError, ValueError, AttributeError):  # no file, no JSON, or no mapping
         return {}
 
 

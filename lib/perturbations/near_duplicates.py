@@ -105,6 +105,8 @@ def _windows(keys: Keys, inputs: dict[str, Any], corpus: list) -> list[list[list
         generator(keys.seed, "near-duplicates", target).permutation(band[target])[: keys.variations]
         for target in targets
     ]
+    used = np.concatenate(chosen)
+    chunks.check_windows(corpus, near["chunk"][used], near["position"][used], length)
     return [chunks.windows(corpus, near["chunk"][rows], near["position"][rows], length).tolist() for rows in chosen]
 
 

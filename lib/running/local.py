@@ -193,6 +193,8 @@ def _failure(state: _Run, task: Task) -> tuple[int, str, Path | None]:
     count, error = survey.failures(state.root, task, state.submit.campaign)
     if error:
         return count, error, survey.last_error(state.root, task)[1]
+    if attempts.waits(finished.directory(state.root, task)):
+        return 0, "done, but something that it reads was made again meanwhile", None
     log = places.runner_log(state.file, task.digest)
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "without a message")

@@ -19,7 +19,7 @@ from lib.base.interrupts import Interrupted
 from lib.plans import finished
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import drops, environment, submissions, warm_process
+from lib.running import drops, environment, snapshot, submissions, warm_process
 from lib.running.submissions import Submit
 
 
@@ -114,6 +114,9 @@ def _run(submit: Submit, task: Task, directory: Path) -> None:
     with open(log, "ab") as output:
         output.write(f"$ {shlex.join(line)}\n".encode())
     attempts.begin(directory, number, submit.campaign, submit.id)  # so that a stage that dies at once has a record
+    if problem := snapshot.difference(Path(submit.snapshot)):
+        attempts.close(directory, number, problem)
+        raise TesseraError(problem)
     try:
         code = _start(submit, task, line, log)
     except Interrupted as asked:

@@ -1,5 +1,6 @@
 """Checkpoints count only when they are complete and belong to the training."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,10 @@ def test_no_checkpoint_at_all(tmp_path):
     ("damage", "reason"),
     [
         (lambda path: (path / "global_step" / "weights").write_bytes(b"12"), "not what was written"),
+        (lambda path: (path / "global_step" / "weights").write_bytes(b"1235"), "not what was written"),
         (lambda path: (path / "global_step" / "weights").unlink(), "not what was written"),
         (lambda path: (path / checkpoints.MARKER).write_text("{"), "damaged"),
+        (lambda path: (path / checkpoints.MARKER).write_text('{"files": 3}'), "damaged"),
         (lambda path: (path / checkpoints.MARKER).unlink(), "not complete"),
     ],
 )
@@ -43,6 +46,14 @@ def test_a_damaged_checkpoint_is_skipped_and_named(damage, reason, tmp_path, cap
     damage(write(tmp_path, 4))
     assert checkpoints.newest(tmp_path, ORIGIN) == older
     assert reason in capsys.readouterr().out
+
+
+def test_an_older_marker_has_sizes_only(tmp_path):
+    checkpoint = write(tmp_path, 2)
+    marker = json.loads((checkpoint / checkpoints.MARKER).read_text())
+    del marker["checksums"]
+    (checkpoint / checkpoints.MARKER).write_text(json.dumps(marker))
+    assert checkpoints.newest(tmp_path, ORIGIN) == checkpoint
 
 
 def test_a_checkpoint_of_another_training_is_skipped_and_named(tmp_path, capsys):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.base import blocks
-from lib.base.errors import TesseraError
+from lib.base.errors import Damaged
 from tests.support import ranks
 
 PROGRAM = """
@@ -67,14 +67,29 @@ def test_blocks_of_another_task_are_removed(tmp_path: Path) -> None:
     assert blocks.missing(folder, ["a", "b"]) == ["a", "b"]
 
 
-def test_a_damaged_block_is_named(tmp_path: Path) -> None:
-    path = blocks.file(tmp_path, "a")
-    blocks.write(path, {"x": np.arange(100_000)})
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(TesseraError, match=r"a\.h5"):
-        blocks.read(tmp_path, "a")
+@given(damage=st.sampled_from(["flip", "cut", "another", "another task's"]), place=st.integers(0, 1 << 30))
+def test_a_damaged_block_is_named_and_set_aside(damage: str, place: int, tmp_path_factory) -> None:
+    folders = [tmp_path_factory.mktemp(name) / "blocks" for name in ("one", "two")]
+    for folder, task in zip(folders, ("first", "second")):
+        blocks.claim(folder, task)
+        for name in ("a", "b"):
+            blocks.write(blocks.file(folder, name), {"x": np.arange(30)})
+    path = blocks.file(folders[0], "a")
+    data = path.read_bytes()
+    place %= len(data)
+    path.write_bytes(
+        {
+            "flip": data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :],
+            "cut": data[:place],
+            "another": blocks.file(folders[0], "b").read_bytes(),
+            "another task's": blocks.file(folders[1], "a").read_bytes(),
+        }[damage]
+    )
+    with pytest.raises(Damaged, match=r"a\.h5"):
+        blocks.read(folders[0], "a")
+    assert blocks.missing(folders[0], ["a", "b"]) == ["a"]
+    assert blocks.names(folders[0]) == ["b"]
+    assert len(list(folders[0].glob(".damaged-*-a.h5"))) == 1
 
 
 @given(st.integers(0, 50), st.integers(0, 300), st.integers(1, 60))

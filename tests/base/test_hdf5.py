@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.base import hdf5, places
-from lib.base.errors import TesseraError
+from lib.base.errors import Damaged, TesseraError
 
 
 @settings(max_examples=20, deadline=None)
@@ -149,6 +151,63 @@ def test_a_group_is_not_a_dataset(tmp_path: Path) -> None:
         file.create_group("tokens")
     with pytest.raises(TesseraError, match=r"a\.h5: 'tokens' is a group"):
         hdf5.read(tmp_path / "a.h5", "tokens")
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "words"),
+    [
+        (lambda path: path.write_bytes(b"{}"), Damaged, "no HDF5 file"),
+        (lambda path: path.write_bytes(b""), Damaged, "no HDF5 file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), Damaged, "truncated or damaged"),
+        (lambda path: (path.unlink(), path.mkdir()), TesseraError, "it is a folder"),
+        (lambda path: path.unlink(), TesseraError, "no such file"),
+    ],
+)
+def test_an_error_says_what_is_so(tmp_path: Path, make, kind, words) -> None:
+    path = tmp_path / "a.h5"
+    with hdf5.create(path) as file:
+        hdf5.write(file, "x", np.arange(5))
+    make(path)
+    with pytest.raises(TesseraError, match=f"a\\.h5: .*{words}") as found:
+        hdf5.read(path, "x")
+    assert type(found.value) is kind
+
+
+def test_a_file_that_another_process_holds_is_locked_not_damaged(tmp_path: Path) -> None:
+    with hdf5.create(tmp_path / "a.h5") as file:
+        hdf5.write(file, "x", np.arange(5))
+    with open(tmp_path / "a.h5", "a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(TesseraError, match="locked by another process") as found:
+            hdf5.read(tmp_path / "a.h5", "x")
+    assert not isinstance(found.value, Damaged)
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.EACCES, "permission denied"), (errno.EIO, "the disk reports")])
+def test_what_the_system_refuses_is_not_called_damaged(tmp_path: Path, monkeypatch, number, words) -> None:
+    def refuse(*given: object) -> None:
+        raise OSError(number, "Unable to synchronously open file")
+
+    monkeypatch.setattr(h5py, "File", refuse)
+    with pytest.raises(TesseraError, match=f"a\\.h5: cannot be read: {words}") as found:
+        hdf5.read(tmp_path / "a.h5", "x")
+    assert not isinstance(found.value, Damaged)
+
+
+def test_strings_where_numbers_are_expected_are_named(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("subset", data=["books", "code"])
+    with pytest.raises(TesseraError, match=r"a\.h5: 'subset' holds strings.*it must hold numbers"):
+        hdf5.read(tmp_path / "a.h5", "subset")
+
+
+def test_what_a_block_raises_itself_is_left_as_it_is(tmp_path: Path) -> None:
+    with hdf5.create(tmp_path / "a.h5") as file:
+        hdf5.write(file, "x", np.arange(5))
+    for error in (OSError(errno.ENOSPC, "No space left on device"), KeyError("x"), FileNotFoundError(2, "no", "b")):
+        with pytest.raises(type(error)) as found, hdf5.opened(tmp_path / "a.h5"):
+            raise error
+        assert found.value is error
 
 
 FULL = """

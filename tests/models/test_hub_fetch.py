@@ -36,10 +36,15 @@ def test_a_commit_is_never_asked_for(server, tmp_path):
     assert not (tmp_path / "lock.json").exists()
 
 
-def test_a_damaged_lock_is_named(server, tmp_path):
-    (tmp_path / "lock.json").write_text("{")
-    with pytest.raises(TesseraError, match=r"lock\.json: not a list of commits"):
-        hub_fetch.resolve_revision(HubItem("model", "lab/model"), tmp_path / "lock.json")
+@pytest.mark.parametrize("damage", [lambda text: "{", lambda text: "[1]", lambda text: text.replace("1111", "1113", 1)])
+def test_a_damaged_lock_is_named_set_aside_and_the_branches_are_looked_up_again(server, tmp_path, damage, capsys):
+    item, lock = HubItem("model", "lab/model"), tmp_path / "lock.json"
+    hub_fetch.resolve_revision(item, lock)
+    lock.write_text(damage(lock.read_text()))
+    assert hub_fetch.resolve_revision(item, lock) == FIRST
+    assert f"{lock}: damaged" in capsys.readouterr().err
+    assert list(tmp_path.glob(".damaged-*-lock.json"))
+    assert hub_fetch.resolve_revision(item, lock) == FIRST
 
 
 def test_what_was_fetched_is_read_without_a_request(server):

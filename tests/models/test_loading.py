@@ -36,6 +36,15 @@ def test_the_caller_chooses_the_type(tiny_causal_lm, tiny_masked_lm, dtype):
     assert loading.load_masked_lm(tiny_masked_lm, dtype=dtype).dtype == getattr(torch, dtype)
 
 
+def test_what_the_system_refuses_is_not_called_damaged(tiny_causal_lm, monkeypatch):
+    def refuse(*given, **named):
+        raise PermissionError(13, "Permission denied", "model.safetensors")
+
+    monkeypatch.setattr(loading, "safe_open", refuse)
+    with pytest.raises(PermissionError):
+        loading.check(tiny_causal_lm)
+
+
 def test_an_unknown_type_or_device_is_refused(tiny_causal_lm):
     with pytest.raises(TesseraError, match="unknown dtype 'int4'"):
         loading.load_causal_lm(tiny_causal_lm, dtype="int4")

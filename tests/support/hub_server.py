@@ -160,10 +160,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _identity(name: str, body: bytes) -> dict:
-    found = {"size": len(body), "oid": hashlib.sha1(body).hexdigest()}
+    found = {"size": len(body), "oid": _git_name(body)}
     if name.endswith(LARGE):
-        found["lfs"] = {"oid": hashlib.sha256(body).hexdigest(), "size": len(body), "pointerSize": 130}
+        digest = hashlib.sha256(body).hexdigest()
+        pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(body)}\n".encode()
+        found["oid"], found["lfs"] = _git_name(pointer), {"oid": digest, "size": len(body), "pointerSize": len(pointer)}
     return found
+
+
+def _git_name(content: bytes) -> str:
+    """What `git hash-object` prints."""
+    return hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -176,5 +183,11 @@ def list_again(snapshot: Path) -> None:
     """Let the cache take a snapshot that a test has changed for what was fetched: its list of files is of these."""
     from huggingface_hub import _tree_cache
 
-    entries = {name: _tree_cache.TreeCacheEntry(len(body), FIRST) for name, body in contents(snapshot).items()}
+    for file in snapshot.rglob("*"):
+        if file.is_symlink():  # to a blob that is named by what it held before
+            body = file.read_bytes()
+            file.unlink()
+            file.write_bytes(body)
+    found = contents(snapshot)
+    entries = {name: _tree_cache.TreeCacheEntry(len(body), _git_name(body)) for name, body in found.items()}
     _tree_cache.write_tree_cache(str(snapshot.parents[1]), snapshot.name, entries)

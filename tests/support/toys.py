@@ -74,6 +74,7 @@ def run(config, inputs, out):
 '''
 COLLECT = '''"""The toy's only table."""
 
+from lib.artifacts import store
 from lib.base import files, hdf5, places
 from lib.plans import finished
 
@@ -81,7 +82,9 @@ from lib.plans import finished
 def run(root, plan, console):
     lines = ["number,total"]
     for leaf in plan.leaves:
-        total = hdf5.read(finished.directory(root, plan.tasks[leaf.digest]) / "total.h5", "total")
+        place = finished.directory(root, plan.tasks[leaf.digest])
+        store.verify(place)
+        total = hdf5.read(place / "total.h5", "total")
         lines.append(f"{leaf.labels['number']},{int(total)}")
     table = places.tables(root, plan.name) / "toy.csv"
     files.write_bytes(table, ("\\n".join(lines) + "\\n").encode())  # a file that exists is complete

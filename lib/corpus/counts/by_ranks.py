@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.base import blocks
+from lib.base import blocks, mpi
 from lib.base.errors import TesseraError
 from lib.corpus import chunks
 from lib.corpus.chunks import Chunk
@@ -35,13 +35,16 @@ def count_by_scan(
 ) -> np.ndarray | None:
     """Occurrences of every query in every chunk by one pass over `ranges`: int64 (queries, chunks), on rank 0 only.
 
-    Every token is checked against vocabulary and checksums as it is read.
+    Every token is checked against vocabulary and checksums as it is read. What an earlier attempt has counted is
+    checked again, since the queries may come from there.
     """
+    _check_counted(folder, ranges, corpus, comm)
     indices = {dtype: scan.prepare(queries, dtype) for dtype in sorted({chunk.tokens.dtype for chunk in corpus})}
 
     def work(name: str) -> dict[str, np.ndarray]:
         row, start, stop = ranges[name]
         counts = np.zeros(len(queries), np.int64)
+        chunks.check(corpus[row], stop, stop + queries.shape[1] - 1)  # the last windows reach into the next block
         for low, high in blocks.ranges(start, stop, CHECKED_AT_ONCE):
             chunks.check(corpus[row], low, high)
             counts += scan.scan(indices[corpus[row].tokens.dtype], corpus[row].tokens, corpus[row].offsets, low, high)
@@ -49,6 +52,13 @@ def count_by_scan(
 
     blocks.run(folder, list(ranges), work, comm, "blocks of text")
     return _sum(folder, ranges, (len(queries), len(corpus))) if comm.rank == 0 else None
+
+
+def _check_counted(folder: Path, ranges: TextRanges, corpus: Sequence[Chunk], comm: "Intracomm") -> None:
+    counted = comm.bcast([name for name in blocks.names(folder) if name in ranges])
+    for row, start, stop in (ranges[name] for name in mpi.share(counted, comm)):
+        for low, high in blocks.ranges(start, stop, CHECKED_AT_ONCE):
+            chunks.check(corpus[row], low, high)
 
 
 def count_by_search(

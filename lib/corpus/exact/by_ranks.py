@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from lib.base import blocks, hdf5
+from lib.base import blocks, hdf5, mpi
 from lib.base.errors import TesseraError
 from lib.corpus import chunks
 from lib.corpus.chunks import Chunk
@@ -45,13 +45,12 @@ def find(
     ranges = {
         f"{start:012d}-{stop:012d}": (start, stop) for start, stop in blocks.ranges(0, chunk.n_tokens, block_entries)
     }
+    for start, stop in mpi.share(list(ranges.values()), comm):  # first: every block reads text from all over the chunk
+        chunks.check(chunk, start, stop)
     text = as_text(chunk.tokens)
 
     def work(name: str) -> dict[str, np.ndarray]:
-        start, stop = ranges[name]
-        chunks.check(chunk, start, stop)  # text and array have as many entries, so each is checked once
-        opened.check_array(array, chunk, start, stop)
-        found = groups.groups(*_classes(text, array, start, stop, length), chunk.offsets, length)
+        found = groups.groups(*_classes(text, chunk, array, *ranges[name], length), chunk.offsets, length)
         return {"positions": found.positions, "counts": found.counts.astype("<u8")}
 
     blocks.run(folder, list(ranges), work, comm, "blocks of the suffix array")
@@ -59,16 +58,18 @@ def find(
         _write(path, folder, list(ranges), array.positions.dtype, length, chunk)
 
 
-def _classes(text: Text, array: SuffixArray, start: int, stop: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+def _classes(
+    text: Text, chunk: Chunk, array: SuffixArray, start: int, stop: int, length: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The entries of the classes that begin in start .. stop - 1, and which of them equal the one before."""
     first = max(start - 1, 0)
-    entries, same = _read(text, array, first, stop, length)
+    entries, same = _read(text, chunk, array, first, stop, length)
     if start and same.all():  # all of it belongs to a class that began before
         return entries[:0], same[:0]
     skipped = 1 + int(np.argmin(same)) if start else 0
     found, equal, size = [entries[skipped:]], [same[skipped:]], stop - start
     while stop < text.n_tokens:
-        entries, same = _read(text, array, stop - 1, min(stop + size, text.n_tokens), length)
+        entries, same = _read(text, chunk, array, stop - 1, min(stop + size, text.n_tokens), length)
         more = int(np.argmin(same)) if not same.all() else len(same)
         found.append(entries[1 : 1 + more])
         equal.append(same[:more])
@@ -78,7 +79,10 @@ def _classes(text: Text, array: SuffixArray, start: int, stop: int, length: int)
     return np.concatenate(found), np.concatenate(equal)
 
 
-def _read(text: Text, array: SuffixArray, start: int, stop: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+def _read(
+    text: Text, chunk: Chunk, array: SuffixArray, start: int, stop: int, length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    opened.check_array(array, chunk, start, stop)
     entries = np.array(array.positions[start:stop])
     if len(entries) and int(entries.max()) >= text.n_tokens:
         wrong = start + int(np.argmax(entries))

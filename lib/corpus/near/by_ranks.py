@@ -70,6 +70,7 @@ def find(
 def _scan_block(chunk: Chunk, targets: Targets, start: int, stop: int) -> HitsByMetric:
     """The windows starting in [start, stop) that may be chosen. They are thinned as they are found, so few are held."""
     found: HitsByMetric = {}
+    chunks.check(chunk, stop, stop + targets.length - 1)  # the last windows reach into the next block
     for low, high in blocks.ranges(start, stop, chunks.CHECKED_TOKENS):
         chunks.check(chunk, low, high)
         new = scan.scan(chunk.tokens, chunk.offsets, targets, low, high)

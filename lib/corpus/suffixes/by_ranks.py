@@ -2,7 +2,7 @@
 
 Every rank finds the ranges of the suffixes of its share of the text; then it gets, sorts and writes the suffixes of its
 share of the ranges, as many at once as its memory allows. What is written and fsynced is recorded as a block that names
-the entries, so that a resume with any number of ranks and ranges of any size does the rest only.
+the entries and their checksums, so that a resume with any number of ranks and ranges of any size does the rest only.
 """
 
 import os
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import xxhash
 
 from lib.base import blocks, files, hdf5, mpi
-from lib.base.errors import TesseraError
+from lib.base.errors import Damaged, TesseraError
 from lib.corpus import chunks
 from lib.corpus.chunks import Chunk
 from lib.corpus.filling import put, put_checksums
@@ -47,9 +48,8 @@ def build(
     wanted = {"positions": (chunk.n_tokens, dtype), "checksums": (total, np.dtype("<u8"))}
     attributes = {"depth": depth, "n_tokens": chunk.n_tokens, "tokens_digest": chunks.digest(chunk)}
     places = comm.bcast(_begin(path, folder, wanted, attributes) if comm.rank == 0 else None)
-    if places is None:
-        return
     with open(folder / PART, "r+b", buffering=0) as file:
+        _compare_recorded(file.fileno(), places.get("positions", 0), folder, dtype, comm)
         _fill(file.fileno(), places.get("positions", 0), folder, exchange, memory_bytes)
         comm.barrier()
         start, sums = places.get("positions", 0), places.get("checksums", 0)
@@ -70,14 +70,14 @@ def _stamp(chunk: Chunk) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _begin(path: Path, folder: Path, wanted: dict, attributes: dict) -> dict[str, int] | None:
-    """Where the datasets begin in the file to fill, which may be half full; None if `path` is already complete."""
+def _begin(path: Path, folder: Path, wanted: dict, attributes: dict) -> dict[str, int]:
+    """Where the datasets begin in the file to fill, which may be full in parts, or complete."""
     part = folder / PART
-    if part.exists() and hdf5.attributes(part)["tokens_digest"] == attributes["tokens_digest"] and _entries(folder):
+    if path.exists() and not part.exists() and folder.is_dir():
+        os.replace(path, part)  # it was stopped after publishing
+    if _fits(part, attributes) and _entries(folder):
         with hdf5.opened(part) as file:
             return {name: file[name].id.get_offset() for name, (length, _) in wanted.items() if length}
-    if path.exists() and _entries(folder) == wanted["positions"][0] > 0:
-        return None  # it was stopped after publishing
     _forget(folder)
     folder.mkdir(parents=True, exist_ok=True)
     places = hdf5.reserve(part, wanted, attributes)
@@ -85,15 +85,43 @@ def _begin(path: Path, folder: Path, wanted: dict, attributes: dict) -> dict[str
     return places
 
 
+def _fits(part: Path, attributes: dict) -> bool:
+    """Whether the file is of this text, and can be gone on with."""
+    try:
+        return part.exists() and hdf5.attributes(part).get("tokens_digest") == attributes["tokens_digest"]
+    except Damaged as error:
+        print(f"{error}; it is written again", flush=True)
+        return False
+
+
 def _forget(folder: Path) -> None:
     """Remove the records of what is written, which then is written again."""
-    for record in folder.glob("*.h5"):
-        record.unlink()
+    for record in blocks.names(folder):
+        blocks.file(folder, record).unlink()
+
+
+def _compare_recorded(file: int, place: int, folder: Path, dtype: np.dtype, comm: "Intracomm") -> None:
+    """All ranks together set aside the records of entries that are not in the file as they were written."""
+    for name in mpi.share(comm.bcast(blocks.names(folder)), comm):
+        record = blocks.read(folder, name)
+        sums = [_sum(file, place, start, stop, dtype) for start, stop in record["entries"].tolist()]
+        if sums != record.get("sums", np.zeros(0)).tolist():
+            files.set_aside(blocks.file(folder, name))
+            print(f"{folder / PART}: damaged in what {name} records; it is written again", flush=True)
+    comm.barrier()
+
+
+def _sum(file: int, place: int, start: int, stop: int, dtype: np.dtype) -> int:
+    hasher = xxhash.xxh3_64()
+    for low, high in blocks.ranges(start, stop, CHECKED_AT_ONCE):
+        hasher.update(os.pread(file, (high - low) * dtype.itemsize, place + low * dtype.itemsize))
+    return hasher.intdigest()
 
 
 def _recorded(folder: Path) -> np.ndarray:
     """(n, 2): which entries of the array are written, rising and apart."""
-    found = [blocks.read(folder, record.stem)["entries"] for record in sorted(folder.glob("*.h5"))]
+    blocks.missing(folder, [])  # sets damaged records aside
+    found = [blocks.read(folder, name)["entries"] for name in blocks.names(folder)]
     entries = np.concatenate([np.zeros((0, 2), np.int64), *found])
     return entries[np.argsort(entries[:, 0], kind="stable")]
 
@@ -137,7 +165,7 @@ def _fill(file: int, place: int, folder: Path, exchange: Exchange, memory_bytes:
             keys = suffix_keys(finder.text, positions[begin:end], finder.depth)
             sort_suffixes(finder.text, positions[begin:end], keys, finder.depth)
             put(file, positions[begin:end], place + start * positions.itemsize)
-            record.add(start, start + end - begin)
+            record.add(start, positions[begin:end])
             begin = end
     record.write()
 
@@ -158,10 +186,14 @@ class _Record:
 
     def __init__(self, file: int, folder: Path, rank: int, total: int) -> None:
         self.file, self.folder, self.rank, self.total = file, folder, rank, total
-        self.count, self.pending, self.recorded_at = 0, [], time.monotonic()
+        self.count, self.recorded_at = 0, time.monotonic()
+        self.pending: list[tuple[int, int]] = []
+        self.sums: list[int] = []
 
-    def add(self, start: int, stop: int) -> None:
-        self.pending.append((start, stop))
+    def add(self, start: int, positions: np.ndarray) -> None:
+        """positions: the entries from `start` on, which are written."""
+        self.pending.append((start, start + len(positions)))
+        self.sums.append(xxhash.xxh3_64_intdigest(positions))
         self.count += 1
         if time.monotonic() - self.recorded_at >= RECORD_SECONDS:
             self.write()
@@ -170,6 +202,7 @@ class _Record:
         if self.pending:
             os.fsync(self.file)  # the record must not outlive what it records
             name = "{:012d}-{:012d}".format(*self.pending[0])
-            blocks.write(blocks.file(self.folder, name), {"entries": np.array(self.pending, np.int64)})
+            arrays = {"entries": np.array(self.pending, np.int64), "sums": np.array(self.sums, "<u8")}
+            blocks.write(blocks.file(self.folder, name), arrays)
             print(f"rank {self.rank}: {self.count} of {self.total} ranges", flush=True)
-        self.pending, self.recorded_at = [], time.monotonic()
+        self.pending, self.sums, self.recorded_at = [], [], time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lib.base import hdf5
-from lib.base.errors import TesseraError
+from lib.base.errors import Damaged, TesseraError
 from lib.corpus import chunks
 from lib.corpus.chunks import Chunk
 from lib.corpus.suffixes import order
@@ -49,15 +49,13 @@ def open_suffix_array(path: Path, chunk: Chunk) -> SuffixArray:
 def check_array(array: SuffixArray, chunk: Chunk, start: int, stop: int) -> None:
     """Check entries start .. stop - 1 by the checksums that cover them; without checksums, by the text of `chunk`.
 
-    Raises TesseraError naming the file.
+    Raises Damaged or TesseraError naming the file.
     """
     if array.checksums is None:
         return _check_order(array, chunk, start, stop)
     first, last = start // chunks.CHECKED_TOKENS, -(-stop // chunks.CHECKED_TOKENS)
     if (chunks.checksums(array.positions, first, last) != array.checksums[first:last]).any():
-        raise TesseraError(
-            f"{array.path}: entries {start} to {stop} are not what was written (checksum); make it again"
-        )
+        raise Damaged(array.path, f"entries {start} to {stop} are not what was written (checksum)")
     return None
 
 

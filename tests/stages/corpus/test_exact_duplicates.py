@@ -162,6 +162,6 @@ def test_entries_that_are_no_positions_are_an_error(inputs, tmp_path) -> None:
 
 def test_blocks_read_beyond_their_end_in_pieces(inputs, tmp_path, monkeypatch) -> None:
     reads, inner = [], by_ranks._read
-    monkeypatch.setattr(by_ranks, "_read", lambda *given: (reads.append(given[3] - given[2]), inner(*given))[1])
+    monkeypatch.setattr(by_ranks, "_read", lambda *given: (reads.append(given[-2] - given[-3]), inner(*given))[1])
     find(inputs, tmp_path / "out", length=5, block_entries=8)
     assert max(reads) <= 9

@@ -85,11 +85,19 @@ def test_an_interrupted_run_does_the_rest_only(chunk, tmp_path, monkeypatch) -> 
     assert len(TOKENS) - done <= sum(sorted_sizes) < len(TOKENS) - done / 2
 
 
-def test_stopped_after_publishing_nothing_is_done_again(chunk, tmp_path, monkeypatch) -> None:
-    path = build(chunk, tmp_path / "out")
-    before = path.stat().st_mtime_ns
-    monkeypatch.setattr(by_ranks, "_fill", None)
-    assert build(chunk, tmp_path / "out").stat().st_mtime_ns == before
+def test_stopped_after_publishing_nothing_is_sorted_again(chunk, tmp_path, monkeypatch) -> None:
+    before = build(chunk, tmp_path / "out").read_bytes()
+    monkeypatch.setattr(by_ranks, "sort_suffixes", None)
+    assert build(chunk, tmp_path / "out").read_bytes() == before
+
+
+def test_what_was_damaged_since_it_was_recorded_is_sorted_again(chunk, tmp_path) -> None:
+    path = build(chunk, tmp_path / "out", range_tokens=61)
+    before = path.read_bytes()
+    with hdf5.opened(path) as file:
+        place = file["positions"].id.get_offset()
+    path.write_bytes(before[:place] + bytes([before[place] ^ 1]) + before[place + 1 :])
+    assert build(chunk, tmp_path / "out", range_tokens=61).read_bytes() == before
 
 
 def test_several_chunks_are_refused(tmp_path) -> None:

@@ -1,0 +1,45 @@
+"""Results that were damaged on the disk: found by who reads them, made again by the command that is typed anyway."""
+
+import shutil
+from pathlib import Path
+
+from tests.support import toys
+from tests.support.toys import Toy, expected
+
+
+def artifact(toy: Toy, stage: str, number: int) -> Path:
+    """The folder of a count, or of the total that was made from it."""
+    (count,) = (toy.outputs / "store" / "count").glob(f"n{number}-*")
+    if stage == "count":
+        return count
+    digest = count.name.rpartition("-")[2]
+    done = (toy.outputs / "store" / "total").glob("*/DONE.json")
+    return next(file.parent for file in done if digest in file.read_text())
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def test_the_same_command_makes_what_was_damaged_again_and_says_so(tmp_path: Path) -> None:
+    toy = toys.make(tmp_path / "checkout")
+    toy.submit("--cluster=local")
+    flip(artifact(toy, "count", 1) / "count.h5")
+    shutil.rmtree(artifact(toy, "total", 1))  # it reads the count again
+    flip(artifact(toy, "total", 2) / "total.h5")  # found when tables are made
+    toy.table.unlink()
+    said = " ".join(toy.submit("--cluster=local").stdout.split())
+    assert toy.totals() == expected(1, 2, 3)
+    assert "set back total" in said
+    assert "count.h5: not what was written (checksum)" in said
+    assert "total.h5: not what was written (checksum); it is made again" in said
+    assert sorted(map(len, toy.attempts("count").values())) == [1, 1, 2]
+    assert sorted(toy.attempts("total").values()) == [["done"], ["done", "done"], ["set back", "done"]]
+    assert len(list(toy.outputs.glob("store/*/*/.damaged-*"))) == 2
+    flip(artifact(toy, "total", 3) / "total.h5")
+    answer = toy.launch("collect", "--cluster=local")
+    assert answer.returncode == 1
+    assert "total.h5: not what was written (checksum); run the sweep again" in " ".join(answer.stderr.split())
+    assert not (artifact(toy, "total", 3) / "total.h5").exists()

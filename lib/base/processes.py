@@ -61,16 +61,18 @@ def _place() -> str:
 def die_with(parent: str, number: int = signal.SIGKILL) -> None:
     """Have the kernel send this process a signal when its parent dies. If that has happened already, end now.
 
-    parent: the identity of the parent, or of the process that the parent ends with.
+    parent: the identity that it had; one that is just dying still seems to live, but is not the parent any more.
     """
     LIBC.prctl(PR_SET_PDEATHSIG, number)
-    if not alive(parent):
+    if os.getppid() != int(parent.partition("-")[0]):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_with_parent() -> None:
-    """The same for a rank, whose parent (mpirun, torchrun, srun) is known to nobody but itself."""
-    die_with(os.environ.get(RUNNER) or identity(os.getppid()))
+    """The same for a rank, whose parent (mpirun, torchrun, srun) it cannot name. The parent ends with the runner."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if not alive(os.environ.get(RUNNER) or identity(os.getppid())):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run(line: Sequence[str], environment: Mapping[str, str], **options: Any) -> int:

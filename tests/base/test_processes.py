@@ -43,6 +43,10 @@ class Family:
         self.runner = subprocess.Popen([sys.executable, "-c", RUNNER, TREE + then], env=environment)
         wait_for(self.ready.exists, "the tree")
 
+    def lines(self) -> list[str]:
+        """The command lines of those that live."""
+        return [Path(f"/proc/{pid}/cmdline").read_text() for pid in self.living()]
+
     def living(self) -> list[int]:
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
@@ -72,10 +76,10 @@ def test_nothing_that_a_program_started_outlives_its_run(tmp_path: Path, then: s
 
 def test_the_program_dies_with_a_runner_that_is_killed(tmp_path: Path) -> None:
     family = Family(tmp_path, "exec sleep 1234")
+    wait_for(lambda: "sleep\0001234\0" in family.lines(), "the program")
     family.runner.kill()
     family.runner.wait()
-    lines = lambda: [Path(f"/proc/{pid}/cmdline").read_text() for pid in family.living()]  # noqa: E731
-    wait_for(lambda: not any("1234" in line for line in lines()), "the end of the program")
+    wait_for(lambda: "sleep\0001234\0" not in family.lines(), "the end of the program")
     for pid in family.living():
         os.kill(pid, signal.SIGKILL)
 

@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return _repeat(chosen, folder)
     file = folder / f"seed-{chosen.seed}.jsonl"
     ended = {result.number: result for result in results.read(file)}
-    missing = [number for number in _numbers(chosen, names) if number not in ended]
+    missing = [number for number in numbers(chosen, names) if number not in ended]
     for result in _run(chosen, folder, missing):
         results.append(file, result)
         ended[result.number] = result
@@ -71,7 +71,7 @@ def _bases(chosen: argparse.Namespace, folder: Path, layers: set[str]) -> dict[s
     return found
 
 
-def _numbers(chosen: argparse.Namespace, names: list[str]) -> list[int]:
+def numbers(chosen: argparse.Namespace, names: list[str]) -> list[int]:
     """The first n trials of the chosen kinds. A number means the same trial whatever is chosen."""
     matching = (number for number in itertools.count() if trial.kind_of(chosen.seed, number).name in names)
     return list(itertools.islice(matching, chosen.n))

@@ -67,8 +67,16 @@ def _messages(scene: Scene) -> Iterator[str]:
         if TRACE in command.printed:
             last = command.printed.rpartition(TRACE)[2].strip().splitlines()[-1:]
             yield f"command {number} printed a traceback: {' '.join(last)[:300]}"
+        elif scene.logs_are_read and TRACE in (log := _logs(command.printed)):
+            yield f"a log that command {number} names has a traceback: {log.strip().splitlines()[-1][:300]}"
         if missing := [path for path in PATH.findall(command.printed) if not Path(path).exists()]:
             yield f"command {number} names a log that is not there: {missing[0]}"
+
+
+def _logs(printed: str) -> str:
+    """The logs that are named; without lines of code."""
+    files = [Path(path) for path in PATH.findall(printed)]
+    return "\n".join(file.read_text(errors="replace") for file in files if file.is_file())
 
 
 def _codes(scene: Scene) -> Iterator[str]:
@@ -78,8 +86,8 @@ def _codes(scene: Scene) -> Iterator[str]:
 
 
 def _words(scene: Scene) -> Iterator[str]:
-    """The word for the cause, and no word for another one."""
-    printed = "\n".join(command.printed for command in scene.typed)
+    """The word for the cause, and no word for another one, in what was printed or in a log that it names."""
+    printed = "\n".join(command.printed + _logs(command.printed) for command in scene.typed)
     for pattern in scene.said:
         if not re.search(pattern, printed):
             yield f"nothing printed says: {pattern}"

@@ -46,6 +46,7 @@ class Scene:
     unsaid: list[str] = field(default_factory=list)  # patterns that nothing printed may match
     fired: bool = True
     wrapper: tuple[str, ...] = ()
+    logs_are_read: bool = False  # whether a traceback in a log that is named counts as well
     confirms: bool = True  # type the command once more when it has said that all is done
 
     # What is typed

@@ -15,7 +15,7 @@ def twice(scene: Scene) -> None:
         command.wait()
 
 
-@kind("local", "other commands during a run", weight=2)
+@kind("local", "other commands during a run")
 def beside(scene: Scene) -> None:
     """status, plan, logs, collect and collect --partial during a run change nothing, and say what is so."""
     command = scene.start("submit", SLOW)
@@ -27,7 +27,7 @@ def beside(scene: Scene) -> None:
     command.wait()
 
 
-@kind("local", "code edited during a run", weight=2)
+@kind("local", "code edited during a run")
 def edited(scene: Scene) -> None:
     """A file of the checkout is broken, changed or gone while a sweep runs: the run ends well, with the old code."""
     command = scene.start("submit", SLOW)

@@ -9,21 +9,23 @@ from pathlib import Path
 from lib.base import places
 from lib.kernels import cache
 from tests.campaign import damage
+from tests.campaign.base import DATA_SWEEPS
 from tests.campaign.registry import DAMAGED, FULL, PERMISSION, READ_ERROR, add, kind
 from tests.campaign.scene import Missed, Scene
 
 OTHER_CAUSES = r"damaged|truncated|no HDF5 file|not what was written"
 WRITES = ("create", "write", "rename", "sync")
 OPERATIONS = 120  # about as many as a cheap stage does of one kind below outputs
+UNREAD = ("metrics.h5", "generation_config.json", "hub.json")  # whoever reads a model does not read these
 KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-# What of an artifact is damaged: pattern -> weight of the kind.
+# What of an artifact is damaged.
 FILES = {
-    "weights": ("*.safetensors", 2),
-    "an HDF5 file": ("*.h5", 3),
-    "a tokenizer or a configuration": ("*.json", 2),
-    "text": ("*.zst", 1),
-    "any result": ("*", 1),
+    "weights": "*.safetensors",
+    "an HDF5 file": "*.h5",
+    "a tokenizer or a configuration": "*.json",
+    "text": "*.zst",
+    "any result": "*",
 }
 
 
@@ -35,15 +37,17 @@ def _results(artifact: Path, pattern: str) -> list[Path]:
 
 
 def _choose(scene: Scene, pattern: str) -> Path:
-    """A file of a finished artifact of the sweep, whose cheapest readers are then forgotten."""
-    cheap = [artifact for artifact in scene.parts() if scene.base.seconds(artifact.name) < 2.0]
-    files = [file for artifact in cheap for file in _results(artifact, pattern)]
-    if not files:
-        raise Missed(f"no {pattern} in {scene.sweep}")
+    """A file of a finished artifact of a sweep, whose cheapest reader is then forgotten."""
+    for sweep in scene.rng.sample(DATA_SWEEPS, len(DATA_SWEEPS)):
+        scene.sweep = sweep
+        cheap = [artifact for artifact in scene.parts() if scene.base.seconds(artifact.name) < 2.0]
+        if files := [file for artifact in cheap for file in _results(artifact, pattern)]:
+            break
+    else:
+        raise Missed(f"no {pattern} in any sweep")
     file = scene.rng.choice(files)
     artifact = scene.artifact_of(file)
-    readers = sorted(scene.readers(artifact), key=lambda path: scene.base.seconds(path.name))
-    for reader in readers[:1]:
+    for reader in sorted(scene.readers(artifact), key=lambda path: scene.base.seconds(path.name))[:1]:
         scene.forget(reader)
     scene.excuse(artifact)
     return file
@@ -52,22 +56,23 @@ def _choose(scene: Scene, pattern: str) -> Path:
 def _damaged(scene: Scene, pattern: str) -> None:
     file = _choose(scene, pattern)
     scene.note(damage.some(file, scene.rng))
-    if file.exists():
+    scene.logs_are_read = True
+    if file.exists() and file.name not in UNREAD:
         scene.said.append(DAMAGED)
     scene.type()
 
 
-for _name, (_pattern, _weight) in FILES.items():
+for _name, _pattern in FILES.items():
     add(
         "data",
         f"{_name} damaged",
         lambda scene, pattern=_pattern: _damaged(scene, pattern),
         "cut, flipped, zeroed, emptied or lost, and what reads it made again: named, moved aside, made again",
-        weight=_weight,
+        weight=2 if _name == "an HDF5 file" else 1,
     )
 
 
-@kind("data", "a result replaced by another's", weight=2)
+@kind("data", "a result replaced by another's")
 def replaced(scene: Scene) -> None:
     """Another valid file of the same name stands in its place, with its time of change: named and made again."""
     file = _choose(scene, "*.*")
@@ -76,19 +81,24 @@ def replaced(scene: Scene) -> None:
     if not others:
         raise Missed(f"no other {file.name}")
     scene.note(damage.swap(file, scene.rng.choice(others)))
-    scene.said.append(DAMAGED)
+    if file.name not in UNREAD:
+        scene.said.append(DAMAGED)
     scene.type()
 
 
 @kind("data", "two files of a store damaged")
 def two(scene: Scene) -> None:
     """Files of two artifacts are damaged at once: both are made again by the same command."""
-    for _ in range(2):
-        scene.note(damage.some(_choose(scene, "*.*"), scene.rng))
+    files = {_choose(scene, "*.*")}
+    there = [artifact for artifact in scene.parts() if scene.base.seconds(artifact.name) < 2.0]
+    files |= set(_results(scene.rng.choice(there), "*.*"))
+    for file in scene.rng.sample(sorted(files), 2):
+        scene.excuse(scene.artifact_of(file))
+        scene.note(damage.some(file, scene.rng))
     scene.type()
 
 
-@kind("data", "a record damaged", weight=2)
+@kind("data", "a record damaged")
 def record(scene: Scene) -> None:
     """DONE.json, task.json or an attempt's record is damaged: the artifact is made again if it must be."""
     artifact = scene.rng.choice([path for path in scene.parts() if scene.base.seconds(path.name) < 2.0])
@@ -125,13 +135,13 @@ def _killed(scene: Scene, sweep: str, chosen) -> None:
     command.wait()
 
 
-@kind("data", "a stage of near_dupls or prefix_sizes killed", weight=3)
+@kind("data", "a stage of near_dupls or prefix_sizes killed", weight=2)
 def killed(scene: Scene) -> None:
     """Training, scoring or generating is killed at a random moment: it goes on from its checkpoints or blocks."""
     _killed(scene, scene.rng.choice(("near_dupls", "prefix_sizes")), lambda stage: True)
 
 
-@kind("data", "a rank killed", weight=3)
+@kind("data", "a rank killed")
 def rank(scene: Scene) -> None:
     """One of two MPI ranks, mpirun, or their runner is killed at a random moment: it goes on from its blocks."""
     scene.flags += ("--set=ranks=2",)
@@ -139,7 +149,7 @@ def rank(scene: Scene) -> None:
     _killed(scene, "slimpajama", lambda stage: stage in ("suffix_array", "targets", "near_duplicates"))
 
 
-@kind("data", "a checkpoint or a block damaged", weight=2)
+@kind("data", "a checkpoint or a block damaged")
 def partial(scene: Scene) -> None:
     """A stage is killed, and what it had stored is damaged before it goes on: not used, and said so."""
     chosen = ("finetune", "pretrain", "near_duplicates", "suffix_array", "generate", "tokenize")
@@ -172,6 +182,7 @@ def _failing(scene: Scene, operations: tuple[str, ...], number: int, says: str) 
     rule = scene.rule(role, operation, str(number), lasting=scene.rng.random() < 0.5, many=OPERATIONS)
     command = scene.type(environment=rule)
     scene.unsaid.append(OTHER_CAUSES)
+    scene.logs_are_read = True
     if scene.met() and command.code != 0:
         scene.said.append(says)
 
@@ -188,11 +199,10 @@ for _name, (_operations, _number, _says) in {
         lambda scene, given=(_operations, _number, _says): _failing(scene, *given),
         "at a random operation of a real stage, once or from there on: said so, in that word; then it goes on",
         needs_shim=True,
-        weight=2,
     )
 
 
-@kind("data", "a stage killed at a file operation", needs_shim=True, weight=3)
+@kind("data", "a stage killed at a file operation", needs_shim=True)
 def cut_off(scene: Scene) -> None:
     """A real stage is killed before its n-th create, write, sync, rename, open or read: it goes on."""
     scene.remake(lambda stage: True)
@@ -227,7 +237,7 @@ def moved(scene: Scene) -> None:
     scene.type()
 
 
-@kind("data", "another time zone, locale or shell", weight=2)
+@kind("data", "another time zone, locale or shell")
 def surroundings(scene: Scene) -> None:
     """A stage is made again under another locale, time zone, umask or limit: the same tables."""
     from tests.campaign.kinds.surroundings import VARIABLES

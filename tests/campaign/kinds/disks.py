@@ -21,30 +21,30 @@ def _failing(scene: Scene, operations: tuple[str, ...], number: int, says: str) 
             scene.forget(artifact)
     scene.type(environment=scene.rule(role, operation, str(number), lasting))
     scene.unsaid.append(OTHER_CAUSES)
+    scene.logs_are_read = True
     if scene.met() and scene.typed[0].code != 0:
         scene.said.append(says)
 
 
-def _kind(name: str, operations: tuple[str, ...], number: int, says: str, weight: int = 2) -> None:
+def _kind(name: str, operations: tuple[str, ...], number: int, says: str) -> None:
     add(
         "local",
         name,
         lambda scene: _failing(scene, operations, number, says),
         "at a random operation, once or from there on: said so in that word, no other cause; then the command goes on",
         needs_shim=True,
-        weight=weight,
     )
 
 
-_kind("the disk is full", WRITES, errno.ENOSPC, FULL, 3)
-_kind("the quota is used up", WRITES, errno.EDQUOT, r"[Qq]uota", 1)
+_kind("the disk is full", WRITES, errno.ENOSPC, FULL)
+_kind("the quota is used up", WRITES, errno.EDQUOT, r"[Qq]uota")
 _kind("the disk fails at a write", WRITES, errno.EIO, READ_ERROR)
 _kind("the disk fails at a read", ("read", "open"), errno.EIO, READ_ERROR)
-_kind("outputs may not be written", ("create", "rename"), errno.EROFS, READ_ONLY, 1)
+_kind("outputs may not be written", ("create", "rename"), errno.EROFS, READ_ONLY)
 _kind("a file may not be read", ("open",), errno.EACCES, PERMISSION)
 
 
-@kind("local", "short reads and writes", needs_shim=True, weight=2)
+@kind("local", "short reads and writes", needs_shim=True)
 def short(scene: Scene) -> None:
     """Every read or write moves only half of what was asked for, as the kernel may: nothing is noticed."""
     rule = scene.rule(scene.rng.choice(ROLES), scene.rng.choice(("read", "write")), "short", lasting=True)

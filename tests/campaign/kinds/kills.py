@@ -34,11 +34,11 @@ for _role in ("launcher", "submitit", "runner", "stage"):
         f"{_role} gets a signal",
         lambda scene, role=_role: _killed(scene, role),
         "KILL, TERM, HUP, INT or STOP and KILL: the same command goes on; after TERM, HUP, INT nothing lives on",
-        weight=3,
+        weight=2 if _role == "launcher" else 1,
     )
 
 
-@kind("local", "all processes killed at once", weight=2)
+@kind("local", "all processes killed at once")
 def power(scene: Scene) -> None:
     """Power is cut: the same command goes on."""
     command = scene.start("submit", SLOW)
@@ -64,7 +64,6 @@ for _role in ("launcher", "runner", "stage"):
         f"{_role} killed at a file operation",
         lambda scene, role=_role: _cut_off(scene, role),
         "killed before its n-th create, write, sync, rename, open or read below outputs: the same command goes on",
-        weight=2,
         needs_shim=True,
     )
 
@@ -93,7 +92,7 @@ def interrupted(scene: Scene) -> None:
     scene.expect_end()
 
 
-@kind("local", "cancel", weight=2)
+@kind("local", "cancel")
 def cancel(scene: Scene) -> None:
     """`cancel` from another shell, interrupts ignored or not: the run ends with what it started."""
     if scene.rng.random() < 0.5:

@@ -47,7 +47,6 @@ for _name, _pattern in OF_ARTIFACTS.items():
         f"{_name} damaged",
         lambda scene, pattern=_pattern: _damaged(scene, pattern),
         "cut, flipped, zeroed, emptied or lost: noticed before it is used, made again if it is needed",
-        weight=2,
     )
 
 
@@ -62,7 +61,7 @@ def replaced(scene: Scene) -> None:
         scene.said.append(DAMAGED)
 
 
-@kind("local", "a snapshot's file damaged", weight=2)
+@kind("local", "a snapshot's file damaged")
 def snapshot(scene: Scene) -> None:
     """The frozen code is damaged between two commands: noticed, and frozen again."""
     files = sorted(scene.outputs.glob("snapshots/*/**/*.py"))

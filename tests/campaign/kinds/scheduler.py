@@ -35,11 +35,11 @@ for _command in WORDS:
         f"{_command} answers wrongly",
         lambda scene, command=_command: _answers(scene, command),
         "fails, is silent, garbled, killed, slow, in another encoding, loses its answer: nothing is sent twice",
-        weight=4 if _command == "sbatch" else 2,
+        weight=2 if _command == "sbatch" else 1,
     )
 
 
-@kind("slurm", "tasks are ended by SLURM", weight=4)
+@kind("slurm", "tasks are ended by SLURM", weight=2)
 def ended(scene: SlurmScene) -> None:
     """Elements are cancelled, requeued or lost with their node, one or several: only these run again."""
     controller = False
@@ -71,7 +71,7 @@ for _role in ("launcher", "controller", "runner", "stage"):
         f"{_role} gets a signal",
         lambda scene, role=_role: _signalled(scene, role),
         "KILL, TERM, HUP or INT: the same command goes on, nothing is sent twice",
-        weight=3 if _role == "controller" else 2,
+        weight=2 if _role == "controller" else 1,
     )
 
 
@@ -91,7 +91,6 @@ for _role in ("launcher", "controller", "runner", "stage"):
         lambda scene, role=_role: _cut_off(scene, role),
         "killed before its n-th create, write, sync, rename, open or read: the same command goes on",
         needs_shim=True,
-        weight=3 if _role in ("launcher", "controller") else 1,
     )
 
 
@@ -113,7 +112,7 @@ for _name, _number in {"the disk is full": 28, "the disk fails at a write": 5}.i
     )
 
 
-@kind("slurm", "the cluster loses power", weight=2)
+@kind("slurm", "the cluster loses power")
 def power(scene: SlurmScene) -> None:
     """All jobs and the launcher end at once; SLURM reports their nodes as failed: the same command goes on."""
     scene.start("submit", SLOW)
@@ -124,7 +123,7 @@ def power(scene: SlurmScene) -> None:
     scene.lose_jobs()
 
 
-@kind("slurm", "records of a submission damaged", weight=4)
+@kind("slurm", "records of a submission damaged", weight=2)
 def records(scene: SlurmScene) -> None:
     """A submit file, the job ids, or submitit's files are damaged or lost while tasks wait or run."""
     held = scene.rng.random() < 0.5
@@ -142,7 +141,7 @@ def records(scene: SlurmScene) -> None:
     scene.release()
 
 
-@kind("slurm", "a snapshot's file damaged", weight=2)
+@kind("slurm", "a snapshot's file damaged")
 def snapshot(scene: SlurmScene) -> None:
     """Frozen code is damaged or lost while tasks wait: noticed, and frozen again."""
     scene.hold()
@@ -153,7 +152,7 @@ def snapshot(scene: SlurmScene) -> None:
     scene.release()
 
 
-@kind("slurm", "the same command twice at once", weight=2)
+@kind("slurm", "the same command twice at once")
 def twice(scene: SlurmScene) -> None:
     """One submits, the other is refused or finds all submitted: no task is sent twice."""
     for _ in range(2):
@@ -164,7 +163,7 @@ def twice(scene: SlurmScene) -> None:
     scene.expect_alone()
 
 
-@kind("slurm", "other commands during a run", weight=2)
+@kind("slurm", "other commands during a run")
 def beside(scene: SlurmScene) -> None:
     """status, plan, logs, collect and the same command again, while tasks run, change nothing."""
     scene.type("submit", SLOW)
@@ -175,7 +174,7 @@ def beside(scene: SlurmScene) -> None:
     scene.expect_alone()
 
 
-@kind("slurm", "cancel", weight=2)
+@kind("slurm", "cancel")
 def cancel(scene: SlurmScene) -> None:
     """`cancel` ends what waits and runs; the same command goes on."""
     scene.type("submit", "--set=seconds=20")
@@ -185,7 +184,7 @@ def cancel(scene: SlurmScene) -> None:
         scene.problem("jobs live on after cancel")
 
 
-@kind("slurm", "code edited while tasks wait", weight=2)
+@kind("slurm", "code edited while tasks wait")
 def edited(scene: SlurmScene) -> None:
     """The checkout is edited after the submission, and the same command typed again with the old or the new code."""
     scene.hold()
@@ -202,7 +201,7 @@ def edited(scene: SlurmScene) -> None:
         file.write_bytes(content)
 
 
-@kind("slurm", "limits of the site", weight=3)
+@kind("slurm", "limits of the site")
 def limits(scene: SlurmScene) -> None:
     """max_submit_jobs of 1 to 4, arrays of 0 to 2: what fits is sent, the rest follows."""
     jobs, size = scene.rng.choice((1, 2, 3, 4, None)), scene.rng.choice(("0", "1", "2", None))
@@ -216,7 +215,7 @@ def limits(scene: SlurmScene) -> None:
         scene.expect_alone()
 
 
-@kind("slurm", "the clock is off", needs_shim=True, weight=2)
+@kind("slurm", "the clock is off", needs_shim=True)
 def clock(scene: SlurmScene) -> None:
     """The clock of the login node, or of the nodes, is minutes to days off in one submission."""
     role = scene.rng.choice(("launcher", "controller", "runner", "stage"))
@@ -228,7 +227,7 @@ def clock(scene: SlurmScene) -> None:
         scene.lose_jobs()
 
 
-@kind("slurm", "another time zone or locale", weight=2)
+@kind("slurm", "another time zone or locale")
 def zone(scene: SlurmScene) -> None:
     """Commands are typed under other time zones and locales, with a lost job between them."""
     for _ in range(2):
@@ -242,7 +241,7 @@ def zone(scene: SlurmScene) -> None:
             scene.ask(*scene.rng.choice(live), "node_fail")
 
 
-@kind("slurm", "two sweeps share tasks", weight=2)
+@kind("slurm", "two sweeps share tasks")
 def shared(scene: SlurmScene) -> None:
     """Another sweep of the same outputs needs the same tasks, which wait or run: none is sent twice, both end."""
     text = (scene.cwd / "sweeps" / "toy.yaml").read_text()
@@ -262,7 +261,7 @@ def shared(scene: SlurmScene) -> None:
     scene.sweep = "toy"
 
 
-@kind("slurm", "outputs of finished tasks damaged", weight=2)
+@kind("slurm", "outputs of finished tasks damaged")
 def results(scene: SlurmScene) -> None:
     """A finished task's file is damaged before what reads it is submitted: named, moved aside and made again."""
     scenes.restore(scene)

@@ -1,10 +1,9 @@
 """Shells, locales, clocks and time zones in which the command is typed."""
 
 import os
-import subprocess
 
 from tests.campaign import shim
-from tests.campaign.registry import add, kind
+from tests.campaign.registry import kind
 from tests.campaign.scene import Scene
 
 SHELLS = {
@@ -52,21 +51,21 @@ VARIABLES = {
 }
 
 
-def _shell(scene: Scene, name: str) -> None:
+@kind("local", "a shell of another state", weight=2)
+def shell(scene: Scene) -> None:
+    """Streams closed, full or ended, signals ignored, limits, umask, the background: the command runs as ever."""
+    name = scene.rng.choice(sorted(SHELLS))
+    scene.note(name)
     scene.wrapper = ("bash", "-c", SHELLS[name], "bash")
     command = scene.type()
     command.cut_off = name in MAY_FAIL
     if command.code and not command.cut_off:
-        scene.problem(f"the command ended with {command.code}")
+        scene.problem(f"{name}: the command ended with {command.code}")
     scene.expect_end()
     scene.wrapper = ()
 
 
-for _name in SHELLS:
-    add("local", f"shell: {_name}", lambda scene, name=_name: _shell(scene, name), "the command runs as ever")
-
-
-@kind("local", "variables of the shell", weight=6)
+@kind("local", "variables of the shell", weight=2)
 def variables(scene: Scene) -> None:
     """One to four variables are set to what a site or a user may have: the command runs as ever."""
     names = scene.rng.sample(sorted(VARIABLES), scene.rng.randint(1, 4))
@@ -91,7 +90,7 @@ def elsewhere(scene: Scene) -> None:
     scene.flags = flags
 
 
-@kind("local", "the clock is off", needs_shim=True, weight=2)
+@kind("local", "the clock is off", needs_shim=True)
 def clock(scene: Scene) -> None:
     """The clock of the launcher or of the stages is hours or days off in one of two commands."""
     role = scene.rng.choice(("launcher", "runner", "stage", "submitit"))
@@ -125,10 +124,9 @@ def terminal(scene: Scene) -> None:
         scene.problem(f"the command ended with {command.code}")
 
 
-@kind("local", "another user owns the processes' limits")
+@kind("local", "one core, the lowest priority")
 def nice(scene: Scene) -> None:
-    """One core and the lowest priority: slower, and the same."""
+    """Slower, and the same."""
     scene.wrapper = ("nice", "-n", "19", "taskset", "-c", str(sorted(os.sched_getaffinity(0))[0]))
     scene.type()
     scene.wrapper = ()
-    subprocess.run(["true"], check=True)

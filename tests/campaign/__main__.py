@@ -1,21 +1,24 @@
 """Random faults in real runs: python -m tests.campaign -n 1000 --seed 1 (make campaign N=1000 SEED=1).
 
 A trial commits one fault, types the same command until all is done, and checks what was promised. The same command
-goes on where it stopped. A trial that did not end as promised is kept whole, and printed with how to repeat it.
+goes on where it stopped, unless the code has changed. A trial that did not end as promised is kept whole, and printed
+with how to repeat it.
 """
 
 import argparse
+import contextlib
 import fnmatch
 import importlib
 import itertools
 import os
+import signal
 import sys
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from lib.base.places import ROOT
 from tests.campaign import base as bases
-from tests.campaign import results, trial
+from tests.campaign import commands, processes, results, trial
 from tests.campaign.base import Base
 from tests.campaign.registry import KINDS
 from tests.campaign.trial import Result
@@ -32,10 +35,9 @@ def main(argv: list[str] | None = None) -> int:
         print("\n".join(f"{name}: {KINDS[name].promise}" for name in names))
         return 0
     folder = chosen.folder.resolve()
-    (folder / "base").mkdir(parents=True, exist_ok=True)
     if chosen.trial:
         return _repeat(chosen, folder)
-    file = folder / f"seed-{chosen.seed}.jsonl"
+    file = folder / f"seed-{chosen.seed}-{bases.code()}.jsonl"
     ended = {result.number: result for result in results.read(file)}
     missing = [number for number in numbers(chosen, names) if number not in ended]
     for result in _run(chosen, folder, missing):
@@ -65,9 +67,10 @@ def parser() -> argparse.ArgumentParser:
 
 def _bases(chosen: argparse.Namespace, folder: Path, layers: set[str]) -> dict[str, Base]:
     """The undisturbed run of every layer that is needed."""
-    found = {layer: bases.toy(folder / "base", layer) for layer in sorted(layers - {"data"})}
+    place = bases.room(folder / "base")
+    found = {layer: bases.toy(place, layer) for layer in sorted(layers - {"data"})}
     if "data" in layers:
-        found["data"] = bases.data(folder / "base", chosen.finished)
+        found["data"] = bases.data(place, chosen.finished)
     return found
 
 
@@ -81,7 +84,7 @@ def _run(chosen: argparse.Namespace, folder: Path, numbers: list[int]):
     """The results of trials, as they end."""
     kinds = {number: trial.kind_of(chosen.seed, number) for number in numbers}
     made = _bases(chosen, folder, {kind.layer for kind in kinds.values()})
-    with ThreadPoolExecutor(chosen.jobs) as pool:
+    with ThreadPoolExecutor(chosen.jobs) as pool, _ending(folder):
         running: set[Future] = set()
         for number, kind in kinds.items():
             place = folder / "trials" / f"{chosen.seed}-{number}"
@@ -90,6 +93,18 @@ def _run(chosen: argparse.Namespace, folder: Path, numbers: list[int]):
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (one.result() for one in ended)
         yield from (one.result() for one in wait(running).done)
+
+
+@contextlib.contextmanager
+def _ending(folder: Path):
+    """If the campaign is interrupted, end what its trials have started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except BaseException:
+        commands.STOPPED.set()
+        processes.end(folder / "trials")
+        raise
 
 
 def _repeat(chosen: argparse.Namespace, folder: Path) -> int:

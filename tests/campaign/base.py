@@ -13,6 +13,7 @@ from pathlib import Path
 from lib.base import places
 from lib.costs import devices
 from lib.plans import documents, expansion, finished
+from lib.running import snapshot
 from tests.campaign import shim
 from tests.support import toys
 
@@ -65,6 +66,23 @@ class Base:
 def tables(outputs: Path, sweep: str) -> dict[str, bytes]:
     """Name -> bytes of every table of a sweep."""
     return {file.name: file.read_bytes() for file in sorted(places.tables(outputs, sweep).glob("*")) if file.is_file()}
+
+
+@functools.cache
+def code() -> str:
+    """Changes with the code that is tried and with that of the campaign."""
+    own = [file for folder in ("campaign", "support") for file in sorted((places.ROOT / "tests" / folder).rglob("*"))]
+    files = [*snapshot._code(), *(file for file in own if file.is_file() and "__pycache__" not in file.parts)]
+    return snapshot.code_hash(files)
+
+
+def room(folder: Path) -> Path:
+    """The folder of what trials of this code are copied from; that of other code is removed."""
+    for other in folder.glob("*"):
+        if other.name != code():
+            shutil.rmtree(other)
+    (folder / code()).mkdir(parents=True, exist_ok=True)
+    return folder / code()
 
 
 def toy(folder: Path, layer: str) -> Base:

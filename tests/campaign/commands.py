@@ -3,12 +3,14 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 LIMIT_SECONDS = 90.0
+STOPPED = threading.Event()  # the campaign is to end: no command is started any more
 
 
 class Hung(Exception):
@@ -63,6 +65,8 @@ class Command:
 
 def start(line: Sequence[str], cwd: Path, environment: Mapping[str, str], output: Path, **how) -> Command:
     """Start a command in a session of its own; both its streams go to `output`. how: what Popen is told otherwise."""
+    if STOPPED.is_set():
+        raise Hung("the campaign was stopped")
     with open(output, "ab") as log:
         streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **how}
         process = subprocess.Popen(list(line), cwd=cwd, env=dict(environment), start_new_session=True, **streams)

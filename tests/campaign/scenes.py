@@ -17,21 +17,25 @@ from tests.support import toys
 
 SETTLE_SECONDS = 60.0
 LINKED_BYTES = 1 << 16
-# Stands before a fake SLURM command, counts its calls, and spoils some.
+LIVE = ("PENDING", "RUNNING", "COMPLETING")
+# Stands before a SLURM command, counts its calls, and spoils some.
 WRAPPER = """#!/bin/sh
-cd_back=$(pwd); cd "$FAKE_SLURM" || exit 1
-echo x >> "count.{command}"
-n=$(wc -l < "count.{command}")
-rm -f "faults/{command}"
-if [ "$n" -ge {first} ] && [ "$n" -le {last} ]; then touch met; {act}; fi
-cd "$cd_back" || exit 1
+echo x >> "{site}/count.{command}"
+n=$(wc -l < "{site}/count.{command}")
+if [ "$n" -ge {first} ] && [ "$n" -le {last} ]; then touch "{site}/met"; {act}; fi
 exec "{real}" "$@"
 """
-ACTS = {
+ANSWERS = {
+    "fail": 'echo "{command}: error: Unable to contact slurm controller (connect failure)" >&2; exit 1',
+    "silent": "exit 0",
+    "garbage": 'echo "slurm: a banner that nobody expects"; exit 0',
+    "latin": "printf 'd\\351faut de connexion\\n'; exit 0",
     "killed": "kill -9 $$",
     "slow": "sleep 2",
     "hang": "sleep 6; exit 1",  # longer than the toy's ANSWER_SECONDS
-    "latin": "printf 'd\\351faut de connexion\\n'; exit 0",
+    "refuse": 'echo "sbatch: error: Batch job submission failed: Invalid account" >&2; exit 1',
+    "mute": '"{real}" "$@" >/dev/null 2>&1; echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1',
+    "no_id": '"{real}" "$@" >/dev/null 2>&1; echo OK; exit 0',
 }
 
 
@@ -105,7 +109,7 @@ class SlurmScene(Scene):
 
     def live(self) -> bool:
         """Whether an element waits or runs."""
-        return any(_word(file) in ("PENDING", "RUNNING") for file in self.site.glob("jobs/*/*.state"))
+        return any(_word(file) in LIVE for file in self.site.glob("jobs/*/*.state"))
 
     def over(self) -> bool:
         """Whether the command has ended and nothing waits or runs."""
@@ -119,8 +123,9 @@ class SlurmScene(Scene):
         """Let the calls first..last of a SLURM command go wrong."""
         self.note(f"{command}: {word} at calls {first}..{last}")
         script = self.site / "bin" / command
-        values = {"command": command, "real": toys.FAKES / command, "first": first, "last": last}
-        script.write_text(WRAPPER.format(**values, act=ACTS.get(word, f"echo {word} > faults/{command}")))
+        real = toys.FAKES / command
+        act = ANSWERS[word].format(command=command, real=real)
+        script.write_text(WRAPPER.format(site=self.site, command=command, real=real, first=first, last=last, act=act))
         script.chmod(0o755)
 
     def met_fault(self) -> bool:
@@ -129,8 +134,13 @@ class SlurmScene(Scene):
 
     def mend(self) -> None:
         """Let every SLURM command work again."""
-        for file in [*(self.site / "faults").iterdir(), *(self.site / "bin").iterdir()]:
+        for file in (self.site / "bin").iterdir():
             file.unlink()
+
+    def allow(self, **policy) -> None:
+        """Set what the site allows (fakeslurm.policy)."""
+        self.note(f"policy {policy}")
+        (self.site / "policy.json").write_text(json.dumps(policy))
 
     def hold(self) -> None:
         """Let nothing start."""
@@ -143,7 +153,7 @@ class SlurmScene(Scene):
     def elements(self) -> list[tuple[int, str]]:
         """(job, element) of what waits or runs."""
         files = sorted(self.site.glob("jobs/*/*.state"))
-        return [(int(file.parent.name), file.stem) for file in files if _word(file) in ("PENDING", "RUNNING")]
+        return [(int(file.parent.name), file.stem) for file in files if _word(file) in LIVE]
 
     def expect_alone(self) -> None:
         """A controller submits what follows and collects: the sweep ends without another command."""

@@ -135,7 +135,7 @@ def _killed(scene: Scene, sweep: str, chosen) -> None:
     command.wait()
 
 
-@kind("data", "a stage of near_dupls or prefix_sizes killed", weight=2)
+@kind("data", "a stage of near_dupls or prefix_sizes killed")
 def killed(scene: Scene) -> None:
     """Training, scoring or generating is killed at a random moment: it goes on from its checkpoints or blocks."""
     _killed(scene, scene.rng.choice(("near_dupls", "prefix_sizes")), lambda stage: True)

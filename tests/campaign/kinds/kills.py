@@ -34,7 +34,6 @@ for _role in ("launcher", "submitit", "runner", "stage"):
         f"{_role} gets a signal",
         lambda scene, role=_role: _killed(scene, role),
         "KILL, TERM, HUP, INT or STOP and KILL: the same command goes on; after TERM, HUP, INT nothing lives on",
-        weight=2 if _role == "launcher" else 1,
     )
 
 

@@ -9,10 +9,10 @@ from tests.campaign.scenes import SlurmScene
 
 SLOW = "--set=seconds=0.4"
 COMMON = ("fail", "silent", "garbage", "killed", "slow", "hang", "latin")
-WORDS = {"sbatch": (*COMMON, "refuse", "mute"), "squeue": COMMON, "sacct": COMMON, "scontrol": COMMON}
-PASSING = ("fail", "slow", "hang")  # answers of sbatch after which it is asked again
+WORDS = {"sbatch": (*COMMON, "refuse", "mute", "no_id"), "squeue": COMMON, "sacct": COMMON, "scontrol": COMMON}
+PASSING = ("fail", "slow", "hang", "mute", "no_id")  # answers of sbatch after which it is asked again
 CALLS = 4  # of each command in an undisturbed run
-WISHES = ("node_fail", "requeue", "cancel")
+WISHES = ("node_fail", "requeue", "cancel", "launch_fail", "lose")
 
 
 def _answers(scene: SlurmScene, command: str) -> None:
@@ -203,16 +203,47 @@ def edited(scene: SlurmScene) -> None:
 
 @kind("slurm", "limits of the site")
 def limits(scene: SlurmScene) -> None:
-    """max_submit_jobs of 1 to 4, arrays of 0 to 2: what fits is sent, the rest follows."""
-    jobs, size = scene.rng.choice((1, 2, 3, 4, None)), scene.rng.choice(("0", "1", "2", None))
-    file = scene.cwd / "env" / "clusters" / "toy.yaml"
-    if jobs:
+    """MaxSubmitJobs of 1 to 4, known or not, arrays of 0 to 2, no accounting, an epilog: one command is enough."""
+    jobs, size = scene.rng.choice((1, 2, 3, 4, None)), scene.rng.choice((0, 1, 2, 1001))
+    _limited(scene, max_submit_jobs=jobs, max_array_size=size)
+    if jobs and scene.rng.random() < 0.5:
+        file = scene.cwd / "env" / "clusters" / "toy.yaml"
         file.write_text(file.read_text() + f"max_submit_jobs: {jobs}\n")
-    if size:
-        scene.environment["FAKE_SLURM_MAX_ARRAY_SIZE"] = size
-    scene.note(f"max_submit_jobs {jobs}, MaxArraySize {size}")
-    if scene.type("submit").code == 0:
-        scene.expect_alone()
+    scene.type("submit")
+    scene.expect_alone()
+
+
+def _limited(scene: SlurmScene, **others) -> None:
+    """A site that may have no accounting, and jobs that complete for a while."""
+    rng = scene.rng
+    scene.allow(accounting=rng.random() < 0.5, epilog_seconds=rng.choice((0, 0, 2)), **others)
+
+
+@kind("slurm", "tasks are lost on a site of few means")
+def poor(scene: SlurmScene) -> None:
+    """No accounting or a long epilog, and an element that is killed, cancelled or lost: it runs again."""
+    _limited(scene)
+    scene.type("submit", SLOW)
+    scene.pause(1.5)
+    if live := scene.elements():
+        scene.ask(*scene.rng.choice(live), scene.rng.choice(WISHES))
+
+
+@kind("slurm", "jobs are held")
+def held(scene: SlurmScene) -> None:
+    """Held by their user, or by SLURM because their launch failed: status says why; released, the sweep ends."""
+    scene.hold()
+    scene.type("submit", SLOW)
+    wishes = {"hold": "JobHeldUser", "launch_fail": "launch failed requeued held"}
+    wish = scene.rng.choice(sorted(wishes))
+    job, element = scene.rng.choice(scene.elements())
+    scene.ask(job, element, wish)
+    scene.pause(0.5)
+    scene.said.append(wishes[wish])
+    scene.type("status")
+    scene.release()
+    if wish == "hold":
+        scene.ask(job, element, "release")
 
 
 @kind("slurm", "the clock is off", needs_shim=True)

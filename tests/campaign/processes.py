@@ -11,8 +11,8 @@ from pathlib import Path
 MARKS = {
     "controller": "--controller=",
     "launcher": "launch.py",
-    "submitit": "submitit.local._local",
-    "runner": "submitit.core._submit",
+    "job": "lib.running.job",
+    "runner": "lib.running.runner",
     "warm": "lib.running.warm_process",
     "scheduler": "fakeslurm.py",
     "stage": "-m jobs ",

@@ -5,7 +5,7 @@
  *                   action: an errno (28 is a full disk), `kill`, or `short` (half of what was asked for)
  * CAMPAIGN_SHIFT    role:seconds   that role's clock is so far off; the clock of the file system is not
  *
- * Code that stages and runners import (snapshots/) does not count: Python itself reports what it cannot import.
+ * Code that processes import from snapshots/ does not count, what the launcher writes there does: Python itself reports what it cannot import.
  * A role is told by the command line, as in tests/campaign/processes.py. Without a rule operations are only counted.
  */
 #define _GNU_SOURCE
@@ -28,9 +28,9 @@
 enum { CREATE, WRITE, SYNC, RENAME, READ, OPEN, OPERATIONS };
 static const char *operations[] = {"create", "write", "sync", "rename", "read", "open"};
 static const char *marks[][2] = {{"controller", "--controller="}, {"launcher", "launch.py"},
-    {"submitit", "submitit.local._local"}, {"runner", "submitit.core._submit"},
+    {"job", "lib.running.job"}, {"runner", "lib.running.runner"},
     {"warm", "lib.running.warm_process"}, {"stage", "-m jobs "}, {"other", ""}};
-enum { ROLES = 7, RUNNER = 3, WARM = 4, STAGE = 5, FIRED = ROLES * OPERATIONS };
+enum { ROLES = 7, LAUNCHER = 1, WARM = 4, STAGE = 5, FIRED = ROLES * OPERATIONS };
 
 static long *counts;
 static int role = ROLES - 1, rule_role = -1, rule_operation = -1, rule_errno, shift_role = -1;
@@ -80,7 +80,7 @@ __attribute__((constructor)) static void begin(void) {
 /* Whether this operation on `path` is to fail. */
 static int hit(int operation, const char *path) {
     if (!counts || !path || !*under || strncmp(path, under, strlen(under))) return 0;
-    if (role >= RUNNER && strstr(path, "/snapshots/")) return 0;
+    if (role != LAUNCHER && strstr(path, "/snapshots/")) return 0;
     long n = 1 + __atomic_fetch_add(&counts[role * OPERATIONS + operation], 1, __ATOMIC_SEQ_CST);
     if (role != rule_role || operation != rule_operation || n < first || n > last) return 0;
     __atomic_fetch_add(&counts[FIRED], 1, __ATOMIC_SEQ_CST);

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("shim.c")
-ROLES = ("controller", "launcher", "submitit", "runner", "warm", "stage", "other")  # the order of shim.c
+ROLES = ("controller", "launcher", "job", "runner", "warm", "stage", "other")  # the order of shim.c
 OPERATIONS = ("create", "write", "sync", "rename", "read", "open")
 BYTES = 4096
 

@@ -156,7 +156,7 @@ def partial(scene: Scene) -> None:
     artifact = scene.remake(lambda stage: stage in chosen)
     command = scene.start()
     file = _scratch(scene, artifact, command)
-    for role in ("launcher", "submitit", "runner", "warm", "stage"):
+    for role in ("launcher", "runner", "warm", "stage"):
         for process in scene.processes(role):
             scene.hit(process, signal.SIGKILL)
     command.wait()

@@ -28,12 +28,13 @@ def _killed(scene: Scene, role: str) -> None:
         scene.expect_end()
 
 
-for _role in ("launcher", "submitit", "runner", "stage"):
+for _role in ("launcher", "runner", "stage"):
     add(
         "local",
         f"{_role} gets a signal",
         lambda scene, role=_role: _killed(scene, role),
         "KILL, TERM, HUP, INT or STOP and KILL: the same command goes on; after TERM, HUP, INT nothing lives on",
+        weight=2 if _role == "launcher" else 1,
     )
 
 
@@ -42,7 +43,7 @@ def power(scene: Scene) -> None:
     """Power is cut: the same command goes on."""
     command = scene.start("submit", SLOW)
     scene.pause(RUN_SECONDS)
-    for process in scene.processes("launcher") + scene.processes("submitit") + scene.processes("runner"):
+    for process in scene.processes("launcher") + scene.processes("runner"):
         scene.hit(process, signal.SIGKILL)
     for process in scene.processes("stage"):
         scene.hit(process, signal.SIGKILL)

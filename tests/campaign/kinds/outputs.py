@@ -73,7 +73,7 @@ def snapshot(scene: Scene) -> None:
 def submit_file(scene: Scene) -> None:
     """The record of the submission is damaged while tasks read it: the same command goes on."""
     command = scene.start("submit", "--set=seconds=0.4")
-    scene.see("submitit")
+    scene.see("runner")
     scene.pause(0.5)
     files = sorted(scene.outputs.glob("sweeps/toy/submits/*.json"))
     scene.note(damage.some(scene.rng.choice(files), scene.rng))

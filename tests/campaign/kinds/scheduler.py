@@ -65,7 +65,7 @@ def _signalled(scene: SlurmScene, role: str) -> None:
     scene.typed[0].wait()
 
 
-for _role in ("launcher", "controller", "runner", "stage"):
+for _role in ("launcher", "controller", "job", "stage"):
     add(
         "slurm",
         f"{_role} gets a signal",
@@ -84,7 +84,7 @@ def _cut_off(scene: SlurmScene, role: str) -> None:
     scene.met()
 
 
-for _role in ("launcher", "controller", "runner", "stage"):
+for _role in ("launcher", "controller", "job", "stage"):
     add(
         "slurm",
         f"{_role} killed at a file operation",
@@ -95,7 +95,7 @@ for _role in ("launcher", "controller", "runner", "stage"):
 
 
 def _full(scene: SlurmScene, number: int) -> None:
-    role = scene.rng.choice(("launcher", "controller", "runner", "stage"))
+    role = scene.rng.choice(("launcher", "controller", "job", "stage"))
     operation = scene.rng.choice(("create", "write", "rename", "sync"))
     scene.type("submit", environment=scene.rule(role, operation, str(number), lasting=False))
     scene.settle()
@@ -249,7 +249,7 @@ def held(scene: SlurmScene) -> None:
 @kind("slurm", "the clock is off", needs_shim=True)
 def clock(scene: SlurmScene) -> None:
     """The clock of the login node, or of the nodes, is minutes to days off in one submission."""
-    role = scene.rng.choice(("launcher", "controller", "runner", "stage"))
+    role = scene.rng.choice(("launcher", "controller", "job", "stage"))
     seconds = scene.rng.choice((-1, 1)) * scene.rng.choice((61, 700, 3700, 90000, 3 * 86400))
     scene.type("submit", SLOW, environment=shim.shifted(scene.base.shim, role, seconds))
     if scene.rng.random() < 0.5:

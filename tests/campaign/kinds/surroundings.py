@@ -93,7 +93,7 @@ def elsewhere(scene: Scene) -> None:
 @kind("local", "the clock is off", needs_shim=True)
 def clock(scene: Scene) -> None:
     """The clock of the launcher or of the stages is hours or days off in one of two commands."""
-    role = scene.rng.choice(("launcher", "runner", "stage", "submitit"))
+    role = scene.rng.choice(("launcher", "runner", "stage"))
     seconds = scene.rng.choice((-1, 1)) * scene.rng.choice((61, 3700, 90000, 3 * 86400, 400 * 86400))
     command = scene.start("submit", "--set=seconds=0.3", environment=shim.shifted(scene.base.shim, role, seconds))
     scene.pause(3.0)

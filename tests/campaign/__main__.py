@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lib.base.places import ROOT
 from tests.campaign import base as bases
-from tests.campaign import commands, processes, results, trial
+from tests.campaign import commands, processes, real_slurm, results, trial
 from tests.campaign.base import Base
 from tests.campaign.registry import KINDS
 from tests.campaign.trial import Result
@@ -35,9 +35,11 @@ def main(argv: list[str] | None = None) -> int:
         print("\n".join(f"{name}: {KINDS[name].promise}" for name in names))
         return 0
     folder = chosen.folder.resolve()
+    if chosen.real:
+        trial.SCENES["slurm"], chosen.jobs = real_slurm.scene, 1
     if chosen.trial:
         return _repeat(chosen, folder)
-    file = folder / f"seed-{chosen.seed}-{bases.code()}.jsonl"
+    file = folder / f"seed-{chosen.seed}-{bases.code()}{'-real' * chosen.real}.jsonl"
     ended = {result.number: result for result in results.read(file)}
     missing = [number for number in numbers(chosen, names) if number not in ended]
     for result in _run(chosen, folder, missing):
@@ -61,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--folder", type=Path, default=ROOT / "outputs" / "campaign", help="of results and kept trials")
     found.add_argument("--finished", type=Path, help="outputs with the finished smoke sweeps, to save their runs")
+    found.add_argument("--real", action="store_true", help="SLURM is the cluster of `make slurm-up`; --jobs is 1")
     found.add_argument("--list", action="store_true", help="print the kinds and what is promised")
     return found
 

@@ -22,6 +22,7 @@ class Kind:
     """One kind of fault.
 
     act: commits the fault. weight: how often it is drawn beside the others. promise: in words.
+    needs_shim: shim.c must be compiled. needs_fake: a real SLURM cannot do it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Kind:
     promise: str
     weight: int = 1
     needs_shim: bool = False
+    needs_fake: bool = False
 
 
 KINDS: dict[str, Kind] = {}

@@ -15,7 +15,7 @@ from tests.campaign.base import Base
 from tests.campaign.scene import Scene, clean_environment
 from tests.support import toys
 
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 150.0
 LINKED_BYTES = 1 << 16
 LIVE = ("PENDING", "RUNNING", "COMPLETING")
 # Stands before a SLURM command, counts its calls, and spoils some.
@@ -48,13 +48,13 @@ def fake_site(root: Path) -> dict[str, str]:
 
 def local(folder: Path, base: Base, rng: random.Random) -> Scene:
     """The toy sweep on this machine, nothing done yet; the compiled code of the base is there."""
-    return Scene(**_toy(folder, base, rng), flags=(*bases.TOY_FLAGS, "--cluster=local"), environment=_environment())
+    return Scene(**toy(folder, base, rng), flags=(*bases.TOY_FLAGS, "--cluster=local"), environment=environment())
 
 
 def slurm(folder: Path, base: Base, rng: random.Random) -> "SlurmScene":
     """The toy sweep on the fake SLURM."""
-    environment = {**_environment(), **fake_site(folder / "site")}
-    return SlurmScene(**_toy(folder, base, rng), flags=(*bases.TOY_FLAGS, "--cluster=toy"), environment=environment)
+    variables = {**environment(), **fake_site(folder / "site")}
+    return SlurmScene(**toy(folder, base, rng), flags=(*bases.TOY_FLAGS, "--cluster=toy"), environment=variables)
 
 
 def data(folder: Path, base: Base, rng: random.Random) -> Scene:
@@ -64,7 +64,7 @@ def data(folder: Path, base: Base, rng: random.Random) -> Scene:
     shutil.copytree(base.outputs / "snapshots", outputs / "snapshots")
     sweep = rng.choice(bases.DATA_SWEEPS)
     flags = ("--profile=smoke", "--cluster=local", f"--outputs={outputs}")
-    return Scene(folder, base, rng, sweep, places.ROOT, outputs, flags, _environment(), confirms=False)
+    return Scene(folder, base, rng, sweep, places.ROOT, outputs, flags, environment(), confirms=False)
 
 
 def _copy(source: str, target: str) -> None:
@@ -74,13 +74,15 @@ def _copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What a trial inherits, and one thread a process."""
     return {**dict(clean_environment()), "OMP_NUM_THREADS": "1"}
 
 
-def _toy(folder: Path, base: Base, rng: random.Random) -> dict:
+def toy(folder: Path, base: Base, rng: random.Random) -> dict:
+    """What all scenes of the toy sweep are made with: a copy of the checkout, nothing done."""
     checkout = folder / "checkout"
-    shutil.copytree(base.folder / "checkout", checkout, ignore=shutil.ignore_patterns("sweeps-of-base"))
+    shutil.copytree(base.folder / "checkout", checkout)
     shutil.rmtree(checkout / "outputs" / "sweeps")
     shutil.rmtree(checkout / "outputs" / "store")
     common = {"folder": folder, "base": base, "rng": rng, "sweep": "toy"}
@@ -123,10 +125,14 @@ class SlurmScene(Scene):
         """Let the calls first..last of a SLURM command go wrong."""
         self.note(f"{command}: {word} at calls {first}..{last}")
         script = self.site / "bin" / command
-        real = toys.FAKES / command
+        real = self.command_of(command)
         act = ANSWERS[word].format(command=command, real=real)
         script.write_text(WRAPPER.format(site=self.site, command=command, real=real, first=first, last=last, act=act))
         script.chmod(0o755)
+
+    def command_of(self, name: str) -> Path:
+        """The command that a fault stands before."""
+        return toys.FAKES / name
 
     def met_fault(self) -> bool:
         """Whether a command went wrong."""

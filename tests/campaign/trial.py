@@ -14,6 +14,8 @@ from tests.campaign.commands import Hung
 from tests.campaign.registry import KINDS, Kind
 from tests.campaign.scene import Missed, Scene
 
+SCENES = {"local": scenes.local, "slurm": scenes.slurm, "data": scenes.data}
+
 
 @dataclass
 class Result:
@@ -42,12 +44,15 @@ def run(seed: int, number: int, kind: Kind, base: Base, folder: Path) -> Result:
     result = Result(seed, number, kind.name)
     if kind.needs_shim and base.shim is None:
         result.skipped = "no C compiler"
+    elif kind.needs_fake and SCENES["slurm"] is not scenes.slurm:
+        result.skipped = "the real cluster has no such policy"
+    if result.skipped:
         return result
     began = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     before = base.fingerprint()
-    scene = getattr(scenes, kind.layer)(folder, base, random.Random(f"{seed}:{number}"))
+    scene = SCENES[kind.layer](folder, base, random.Random(f"{seed}:{number}"))
     try:
         result.problems = _act(scene, kind)
     finally:

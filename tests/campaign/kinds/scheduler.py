@@ -201,7 +201,7 @@ def edited(scene: SlurmScene) -> None:
         file.write_bytes(content)
 
 
-@kind("slurm", "limits of the site")
+@kind("slurm", "limits of the site", needs_fake=True)
 def limits(scene: SlurmScene) -> None:
     """MaxSubmitJobs of 1 to 4, known or not, arrays of 0 to 2, no accounting, an epilog: one command is enough."""
     jobs, size = scene.rng.choice((1, 2, 3, 4, None)), scene.rng.choice((0, 1, 2, 1001))
@@ -219,7 +219,7 @@ def _limited(scene: SlurmScene, **others) -> None:
     scene.allow(accounting=rng.random() < 0.5, epilog_seconds=rng.choice((0, 0, 2)), **others)
 
 
-@kind("slurm", "tasks are lost on a site of few means")
+@kind("slurm", "tasks are lost on a site of few means", needs_fake=True)
 def poor(scene: SlurmScene) -> None:
     """No accounting or a long epilog, and an element that is killed, cancelled or lost: it runs again."""
     _limited(scene)
@@ -229,7 +229,7 @@ def poor(scene: SlurmScene) -> None:
         scene.ask(*scene.rng.choice(live), scene.rng.choice(WISHES))
 
 
-@kind("slurm", "jobs are held")
+@kind("slurm", "jobs are held", needs_fake=True)
 def held(scene: SlurmScene) -> None:
     """Held by their user, or by SLURM because their launch failed: status says why; released, the sweep ends."""
     scene.hold()

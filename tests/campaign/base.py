@@ -57,11 +57,6 @@ class Base:
         (file,) = self.outputs.glob(f"store/*/{name}/attempts/0001.json")
         return json.loads(file.read_bytes())["seconds"]
 
-    def fingerprint(self) -> list[tuple[str, int, int]]:
-        """Changes with every write into the store that trials share links with."""
-        files = sorted(self.outputs.glob("store/**/*"))
-        return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-
 
 def tables(outputs: Path, sweep: str) -> dict[str, bytes]:
     """Name -> bytes of every table of a sweep."""

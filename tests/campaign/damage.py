@@ -1,25 +1,17 @@
 """What can happen to a file: it is cut, a bit of it flips, it is lost, another one stands in its place."""
 
+import os
 import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 
-def alone(file: Path) -> Path:
-    """Break a hard link, so that a fault does not reach the store that trials are copied from."""
-    if file.stat().st_nlink > 1:
-        copy = file.with_name(f".{file.name}.alone")
-        shutil.copy2(file, copy)
-        copy.replace(file)
-    return file
-
-
 def cut(file: Path, rng: random.Random) -> str:
     """Keep a random part from the beginning."""
     size = file.stat().st_size
     kept = rng.randrange(size) if size else 0
-    with open(alone(file), "r+b") as handle:
+    with open(file, "r+b") as handle:
         handle.truncate(kept)
     return f"cut {file} to {kept} of {size} bytes"
 
@@ -30,7 +22,7 @@ def flip(file: Path, rng: random.Random) -> str:
     if not size:
         return lose(file, rng)
     place, bit = rng.randrange(size), rng.randrange(8)
-    with open(alone(file), "r+b") as handle:
+    with open(file, "r+b") as handle:
         handle.seek(place)
         byte = handle.read(1)[0]
         handle.seek(place)
@@ -44,7 +36,7 @@ def blank(file: Path, rng: random.Random) -> str:
     size, times = file.stat().st_size, file.stat()
     start = rng.randrange(size) if size else 0
     length = min(size - start, 4096)
-    with open(alone(file), "r+b") as handle:
+    with open(file, "r+b") as handle:
         handle.seek(start)
         handle.write(bytes(length))
     _keep_times(file, times)
@@ -59,7 +51,7 @@ def lose(file: Path, rng: random.Random) -> str:
 
 def empty(file: Path, rng: random.Random) -> str:
     """Leave a file of no bytes."""
-    with open(alone(file), "r+b") as handle:
+    with open(file, "r+b") as handle:
         handle.truncate(0)
     return f"empty {file}"
 
@@ -81,7 +73,5 @@ def some(file: Path, rng: random.Random) -> str:
     return rng.choice(DAMAGES)(file, rng)
 
 
-def _keep_times(file: Path, times) -> None:
-    import os
-
+def _keep_times(file: Path, times: os.stat_result) -> None:
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))

@@ -16,7 +16,6 @@ from tests.campaign.scene import Scene, clean_environment
 from tests.support import toys
 
 SETTLE_SECONDS = 150.0
-LINKED_BYTES = 1 << 16
 LIVE = ("PENDING", "RUNNING", "COMPLETING")
 # Stands before a SLURM command, counts its calls, and spoils some.
 WRAPPER = """#!/bin/sh
@@ -58,20 +57,13 @@ def slurm(folder: Path, base: Base, rng: random.Random) -> "SlurmScene":
 
 
 def data(folder: Path, base: Base, rng: random.Random) -> Scene:
-    """A real sweep, all done, in a copy of the store: large files are links, which a fault breaks first."""
+    """A real sweep, all done, in a copy of the store."""
     outputs = folder / "outputs"
-    shutil.copytree(base.outputs / "store", outputs / "store", copy_function=_copy)
+    shutil.copytree(base.outputs / "store", outputs / "store")
     shutil.copytree(base.outputs / "snapshots", outputs / "snapshots")
     sweep = rng.choice(bases.DATA_SWEEPS)
     flags = ("--profile=smoke", "--cluster=local", f"--outputs={outputs}")
     return Scene(folder, base, rng, sweep, places.ROOT, outputs, flags, environment(), confirms=False)
-
-
-def _copy(source: str, target: str) -> None:
-    if os.stat(source).st_size > LINKED_BYTES:
-        os.link(source, target)
-    else:
-        shutil.copy2(source, target)
 
 
 def environment() -> dict[str, str]:
@@ -92,7 +84,7 @@ def toy(folder: Path, base: Base, rng: random.Random) -> dict:
 def restore(scene: Scene) -> None:
     """Put the finished artifacts of the base into the scene, as if an earlier command had made them."""
     source = scene.base.outputs / "store"
-    shutil.copytree(source, scene.outputs / "store", copy_function=shutil.copy2, dirs_exist_ok=True)
+    shutil.copytree(source, scene.outputs / "store", dirs_exist_ok=True)
 
 
 @dataclass

@@ -59,8 +59,8 @@ class Base:
 
 
 def tables(outputs: Path, sweep: str) -> dict[str, bytes]:
-    """Name -> bytes of every table of a sweep."""
-    return {file.name: file.read_bytes() for file in sorted(places.tables(outputs, sweep).glob("*")) if file.is_file()}
+    """Name -> bytes of every table of a sweep; what a killed process was writing is hidden, and no table."""
+    return {file.name: file.read_bytes() for file in sorted(places.tables(outputs, sweep).glob("[!.]*"))}
 
 
 @functools.cache

@@ -191,13 +191,13 @@ class Scene:
     def rule(self, role: str, operation: str, action: str, lasting: bool = False, many: int = 0) -> dict[str, str]:
         """The environment in which a random operation of a role fails, or all from there on.
 
-        many: of how many operations; without it as many as the undisturbed run does.
+        many: of how many operations at most, the first ones more often; without it of those of the undisturbed run.
         """
-        many = many or max(1, self.base.counts.get(f"{role}:{operation}", 1))
-        first = self.rng.randint(1, many)
+        counted = max(1, self.base.counts.get(f"{role}:{operation}", 1))
+        first = int(many ** self.rng.random()) if many else self.rng.randint(1, counted)
         last = 1 << 40 if lasting else first
         rule = f"{role}:{operation}:{action}:{first}:{last}:{self.outputs}"
-        self.note(f"rule {rule} (of {many})")
+        self.note(f"rule {rule} (of {many or counted})")
         return shim.failing(self.base.shim, self.counts, rule)
 
     def met(self) -> bool:

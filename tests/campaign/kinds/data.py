@@ -178,7 +178,7 @@ def _scratch(scene: Scene, artifact: Path, command) -> Path:
 
 def _failing(scene: Scene, operations: tuple[str, ...], number: int, says: str) -> None:
     scene.remake(lambda stage: True)
-    role, operation = scene.rng.choice(("stage", "warm", "launcher")), scene.rng.choice(operations)
+    role, operation = scene.rng.choice(("stage", "stage", "launcher")), scene.rng.choice(operations)
     rule = scene.rule(role, operation, str(number), lasting=scene.rng.random() < 0.5, many=OPERATIONS)
     command = scene.type(environment=rule)
     scene.unsaid.append(OTHER_CAUSES)

@@ -11,13 +11,13 @@ SLOW = "--set=seconds=0.4"
 COMMON = ("fail", "silent", "garbage", "killed", "slow", "hang", "latin")
 WORDS = {"sbatch": (*COMMON, "refuse", "mute", "no_id"), "squeue": COMMON, "sacct": COMMON, "scontrol": COMMON}
 PASSING = ("fail", "slow", "hang", "mute", "no_id")  # answers of sbatch after which it is asked again
-CALLS = 4  # of each command in an undisturbed run
+CALLS = {"sbatch": 4, "squeue": 4, "sacct": 2, "scontrol": 2}  # in an undisturbed run, about
 WISHES = ("node_fail", "requeue", "cancel", "launch_fail", "lose")
 
 
 def _answers(scene: SlurmScene, command: str) -> None:
     word = scene.rng.choice(WORDS[command])
-    first = scene.rng.randint(1, CALLS)
+    first = scene.rng.randint(1, CALLS[command])
     scene.fault(command, word, first, first if scene.rng.random() < 0.7 else first + scene.rng.randint(1, 4))
     typed = scene.type("submit", SLOW)
     if scene.rng.random() < 0.4:

@@ -1,6 +1,7 @@
 """What trials are copied from, made once: undisturbed runs, their tables, and how many file operations they do."""
 
 import functools
+import hashlib
 import json
 import math
 import os
@@ -66,9 +67,12 @@ def tables(outputs: Path, sweep: str) -> dict[str, bytes]:
 @functools.cache
 def code() -> str:
     """Changes with the code that is tried and with that of the campaign."""
-    own = [file for folder in ("campaign", "support") for file in sorted((places.ROOT / "tests" / folder).rglob("*"))]
-    files = [*snapshot._code(), *(file for file in own if file.is_file() and "__pycache__" not in file.parts)]
-    return snapshot.code_hash(files)
+    where = [places.ROOT / part for part in (*snapshot.PARTS, "tests/campaign", "tests/support")]
+    files = [file for place in where for file in (place.rglob("*") if place.is_dir() else [place])]
+    hasher = hashlib.sha256()
+    for file in sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts):
+        hasher.update(f"{file.relative_to(places.ROOT)}\n".encode() + file.read_bytes())
+    return hasher.hexdigest()[:12]
 
 
 def room(folder: Path) -> Path:

@@ -10,13 +10,13 @@ import signal
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while the rest is imported
 
 from rich.console import Console
 from rich.markup import escape
 
-from lib.base import interrupts
+from lib.base import files, interrupts
 from lib.base.errors import TesseraError, UsageError
 from lib.base.interrupts import Interrupted
 from lib.launcher import commands, terminal
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         arguments = parser().parse_args(argv)
-        _check_places(arguments)
+        _check(sys.argv[1:] if argv is None else argv, arguments.outputs)
         with interrupts.raised():
             code = arguments.run(arguments, CONSOLE)
             sys.stdout.flush()
@@ -54,13 +54,17 @@ def main(argv: list[str] | None = None) -> int:
         return _report(str(error), 1)
 
 
-def _check_places(arguments: argparse.Namespace) -> None:
+def _check(words: list[str], outputs: Path) -> None:
+    """Raise UsageError for what no command can work with: words that are no text, a folder that is none or gone."""
+    for word in words:
+        if any("\udc80" <= character <= "\udcff" for character in word):
+            raise UsageError(f"{word!r} is no text in this shell's encoding, {sys.getfilesystemencoding()}")
     try:
-        outputs = arguments.outputs.resolve()
+        place = files.existing(outputs.resolve())
     except FileNotFoundError as error:
         raise UsageError("the current folder does not exist any more; `cd` to one that does") from error
-    if outputs.exists() and not outputs.is_dir():
-        raise UsageError(f"--outputs {arguments.outputs}: this is a file; name a folder")
+    if not place.is_dir():
+        raise UsageError(f"--outputs {outputs}: {place} is a file; name a folder")
 
 
 def _report(error: str, code: int) -> int:

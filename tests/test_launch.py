@@ -93,5 +93,34 @@ def test_secrets_are_in_no_file_of_a_submit(tmp_path) -> None:
     assert not any(b"hf_verysecret" in file.read_bytes() for file in written)
 
 
+def launched(shell: str, folder: Path) -> subprocess.CompletedProcess:
+    """A shell line in which $LAUNCH is the launcher and $T a folder."""
+    environment = {**os.environ, "LAUNCH": f"{sys.executable} {ROOT / 'launch.py'}", "T": str(folder)}
+    line = ["bash", "-c", shell]
+    return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+PLAN = "$LAUNCH plan near_dupls --profile=smoke --cluster=local"
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "words"),
+    [
+        (f"set -o pipefail; {PLAN} | true", 128 + 13, ""),
+        (f"{PLAN} > /dev/full", 1, "error: standard output cannot be written: No space left on device\n"),
+        (f"{PLAN} <&- >&- 2>&-", 0, ""),
+        (f"{PLAN} --outputs=launch.py", 2, f"error: --outputs launch.py: {ROOT}/launch.py is a file; name a folder\n"),
+        (f"{PLAN} --outputs=launch.py/below", 2, f"{ROOT}/launch.py is a file; name a folder\n"),
+        (f"mkdir $T/d; cd $T/d; rmdir $T/d; {PLAN}", 2, "error: the current folder does not exist any more; `cd` to"),
+        ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 PYTHONIOENCODING=ascii " + PLAN, 0, ""),
+        (rf"{PLAN} --set=$'seeds=\xe9'", 2, "seeds=\\udce9' is no text in this shell's encoding, utf-8"),
+    ],
+)
+def test_what_is_in_the_users_hands_gives_a_message_and_no_traceback(tmp_path, shell, code, words) -> None:
+    done = launched(shell, tmp_path)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert (done.returncode, words in done.stderr) == (code, True), done.stdout + done.stderr
+
+
 def test_commands_have_a_function_each() -> None:
     assert all(callable(getattr(commands, name)) for name in FLAGS)

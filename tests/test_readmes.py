@@ -81,7 +81,11 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in which a warm process runs stages: the libraries are imported once for the whole chain."""
     folder = tmp_path_factory.mktemp("hand")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    with warm_process.server(tmp_path_factory.mktemp("warm"), environment, str(folder)):
+    with (
+        warm_process.server(tmp_path_factory.mktemp("warm"), environment, str(folder)) as variable,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv(warm_process.VARIABLE, variable[warm_process.VARIABLE])
         while not Path(os.environ[warm_process.VARIABLE]).exists():
             time.sleep(0.05)
         yield folder

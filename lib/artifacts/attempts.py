@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.artifacts import checkpoints, store
-from lib.base import blocks, places, processes
+from lib.base import blocks, places
 
 PACKAGES = ("numpy", "h5py", "torch", "transformers", "deepspeed", "tokenizers", "submitit")
 ROOT = places.ROOT
@@ -88,10 +88,10 @@ def close_last(directory: Path, error: str, set_back: bool = False) -> None:
         close(directory, running[-1]["number"], redact(error), reported_by_stage=True, outcome=outcome)
 
 
-def close_running(directory: Path, error: str, outcome: str = FAILED) -> None:
-    """Complete the records of attempts that ended before they could."""
+def close_running(directory: Path, error: str, outcome: str = FAILED, campaign: str | None = None) -> None:
+    """Complete the records of attempts (of a campaign) that ended before they could."""
     for record in read(directory):
-        if record["outcome"] == RUNNING:
+        if record["outcome"] == RUNNING and campaign in (None, record.get("campaign")):
             close(directory, record["number"], error, outcome=outcome)
 
 
@@ -172,7 +172,6 @@ def provenance() -> dict[str, Any]:
         "argv": [redact(word) for word in sys.argv],
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "birth": processes.birth(os.getpid()),
         "job": os.environ.get("SLURM_JOB_ID"),
         "campaign": os.environ.get("TESSERA_CAMPAIGN"),
         "submit": os.environ.get("TESSERA_SUBMIT"),

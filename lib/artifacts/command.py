@@ -18,7 +18,7 @@ from lib.base import mpi
 from lib.base.errors import TesseraError, UsageError
 from lib.base.processes import die_with_parent
 
-FOLLOWER_SECONDS = 1.0
+FOLLOWER_SECONDS = 5.0  # ranks on a busy machine start so far apart
 
 
 class _Parser(argparse.ArgumentParser):

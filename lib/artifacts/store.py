@@ -195,10 +195,10 @@ def remove_private(directory: Path) -> None:
 
 def results(directory: Path) -> Iterator[Path]:
     """The result files of an artifact, sorted: all except records, private files and damaged ones."""
-    for file in sorted(directory.rglob("*")):
+    for file in files.below(directory):
         top = file.relative_to(directory).parts[0]
         hidden = top.startswith(".") or file.name.startswith(places.DAMAGED)
-        if file.is_file() and top not in places.RECORDS and not hidden:
+        if top not in places.RECORDS and not hidden:
             yield file
 
 

@@ -66,7 +66,7 @@ def _sift(folder: Path, some: Sequence[str]) -> None:
 
 def _label(folder: Path, name: str) -> str:
     owner = folder / OWNER
-    return f"{owner.read_text() if owner.is_file() else ''} {name}"
+    return f"{owner.read_text(encoding='utf-8') if owner.is_file() else ''} {name}"
 
 
 def run(

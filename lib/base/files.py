@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from lib.base import places
+from lib.base.errors import TesseraError
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -33,6 +34,30 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def below(folder: Path) -> list[Path]:
+    """Every file below a folder, sorted; linked folders are followed. Raises TesseraError for a folder that may not be
+    read, and for a link back to a folder above it."""
+
+    def refuse(error: OSError) -> None:
+        raise TesseraError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        for name in folders:
+            check_no_circle(Path(place, name), folder)
+        found += [file for name in names if (file := Path(place, name)).is_file()]
+    return sorted(found)
+
+
+def check_no_circle(inner: Path, folder: Path) -> None:
+    """Raise TesseraError if `inner`, somewhere below `folder`, is a link to what lies on or above the way to it."""
+    if not inner.is_symlink():
+        return
+    target = inner.resolve()
+    if any(above.resolve().is_relative_to(target) for above in inner.parents if above.is_relative_to(folder)):
+        raise TesseraError(f"{inner}: a link back to a folder above it; remove it, or leave it out with a pattern")
 
 
 def existing(folder: Path) -> Path:

@@ -33,7 +33,7 @@ def birth(pid: int) -> str | None:
     None if there is none, or if it has ended and waits to be reaped.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in "ZX" else fields[19]
@@ -61,16 +61,18 @@ def _place() -> str:
 def die_with(parent: str, number: int = signal.SIGKILL) -> None:
     """Have the kernel send this process a signal when its parent dies. If that has happened already, end now.
 
-    parent: the identity of the parent, or of the process that the parent ends with.
+    parent: the identity that it had; one that is just dying still seems to live, but is not the parent any more.
     """
     LIBC.prctl(PR_SET_PDEATHSIG, number)
-    if not alive(parent):
+    if os.getppid() != int(parent.partition("-")[0]):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_with_parent() -> None:
-    """The same for a rank, whose parent (mpirun, torchrun, srun) is known to nobody but itself."""
-    die_with(os.environ.get(RUNNER) or identity(os.getppid()))
+    """The same for a rank, whose parent (mpirun, torchrun, srun) it cannot name. The parent ends with the runner."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if not alive(os.environ.get(RUNNER) or identity(os.getppid())):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run(line: Sequence[str], environment: Mapping[str, str], **options: Any) -> int:
@@ -79,19 +81,24 @@ def run(line: Sequence[str], environment: Mapping[str, str], **options: Any) -> 
     Nothing that it has started lives on, whether it ends, fails, is killed, or this process is asked to end.
     """
     me = identity()
+    try:
+        return run_alone(line, {**environment, RUNNER: me}, **options)
+    finally:
+        with interrupts.delayed():
+            end_marked(RUNNER, lambda mark: mark == me)
+
+
+def run_alone(line: Sequence[str], environment: Mapping[str, str], **options: Any) -> int:
+    """The same without what the program has started, for one that sees to that itself or submits jobs."""
+    me = identity()
     child = subprocess.Popen(
-        line,
-        env={**environment, RUNNER: me},
-        stdin=subprocess.DEVNULL,
-        preexec_fn=lambda: die_with(me),
-        **options,
+        line, env=environment, stdin=subprocess.DEVNULL, preexec_fn=lambda: die_with(me), **options
     )
     try:
         return child.wait()
     finally:
         with interrupts.delayed():
             _end(child)
-            end_marked(RUNNER, lambda value: value == me)
 
 
 def _end(child: subprocess.Popen) -> None:

@@ -61,7 +61,11 @@ def read_titles(file: Path) -> list[str]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             found = [row[TITLE] for row in csv.DictReader(lines, strict=True)]
-    except (OSError, ValueError, KeyError, csv.Error) as error:
+    except OSError as error:
+        raise TesseraError(_unreadable(file, error)) from error
+    except UnicodeDecodeError as error:
+        raise TesseraError(f"{file}: not UTF-8 ({error}); convert the file") from error
+    except (KeyError, csv.Error) as error:
         raise TesseraError(f"{file}: no CSV file with a column {TITLE}: {error}") from error
     if twice := [title for row, title in enumerate(found) if title in found[:row]]:
         raise TesseraError(f"{file}: the title {twice[0]!r} stands there twice; leave one of them out")
@@ -73,7 +77,11 @@ def digest(file: Path) -> str:
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     except OSError as error:
-        raise TesseraError(f"{file}: cannot be read ({error.strerror}); give a CSV file of titles") from error
+        raise TesseraError(_unreadable(file, error)) from error
+
+
+def _unreadable(file: Path, error: OSError) -> str:
+    return f"{file}: cannot be read ({error.strerror}); give a CSV file of titles"
 
 
 def _token_ends(tokenizer: Any, text: str) -> np.ndarray:

@@ -188,7 +188,7 @@ def _run_here(arguments: Namespace, sweep: Sweep, console: Console) -> int:
     if code.exists() and code != snapshot.target(sweep.root):
         console.print("the code was edited meanwhile; the code that ran makes the tables")
         line = [sys.executable, "launch.py", *collect_command(arguments, sweep.plan.profile)]
-        return processes.run(line, os.environ, cwd=code)
+        return processes.run_alone(line, os.environ, cwd=code)
     return _collect(sweep, console)
 
 

@@ -45,9 +45,16 @@ def _named() -> Iterator[None]:
 
 
 def prepare() -> None:
-    """Let no character, and no closed pipe, end the launcher with a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
+    """Let no character, and no stream that is closed or full, end the launcher with a traceback; nothing reads input.
+
+    A stream that the shell has closed is opened to nowhere: else the next file would be opened in its place.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)  # no program that we start waits for an answer
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.dup(nowhere), "w"))
+        getattr(sys, name).reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
     sys.stdout = _Output(sys.stdout)
 
 

@@ -128,8 +128,13 @@ def _tidy(state: _Run, digest: str) -> None:
         return
     with interrupts.delayed():
         processes.end_marked(processes.RUNNER, lambda mark: mark.startswith(f"{runner.pid}-"))
-        reason = f"its runner {processes.exit_reason(runner.returncode)}"
-        attempts.close_running(finished.directory(state.root, state.plan.tasks[digest]), reason)
+        _close(state, digest, f"its runner {processes.exit_reason(runner.returncode)}", attempts.FAILED)
+
+
+def _close(state: _Run, digest: str, error: str, outcome: str) -> None:
+    """Complete the record of our attempt at a task, if it could not do so itself."""
+    directory = finished.directory(state.root, state.plan.tasks[digest])
+    attempts.close_running(directory, error, outcome, state.submit.campaign)
 
 
 def _startable(state: _Run) -> Iterator[Task]:
@@ -184,7 +189,7 @@ def _finish(state: _Run, digest: str, console: Console) -> None:
 
 
 def _failure(state: _Run, task: Task) -> tuple[int, str, Path | None]:
-    """How often the task has failed, the error, and the log; of the runner, if the stage has not begun."""
+    """How often the task has failed, the error, and the log; what the runner said, if there is no failed attempt."""
     count, error = survey.failures(state.root, task, state.submit.campaign)
     if error:
         return count, error, survey.last_error(state.root, task)[1]
@@ -192,8 +197,8 @@ def _failure(state: _Run, task: Task) -> tuple[int, str, Path | None]:
         return 0, "done, but something that it reads was made again meanwhile", None
     log = places.runner_log(state.file, task.digest)
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "its runner ended without a message")
-    return state.max_failures, f"before the stage began: {last}", log
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "without a message")
+    return state.max_failures, f"its runner ended: {last}", log
 
 
 def _wait_again(state: _Run, digests: Iterable[str], but: str = "") -> list[str]:
@@ -220,8 +225,7 @@ def _interruptible(state: _Run) -> Iterator[None]:
             _await(state.running.values(), INTERRUPT_SECONDS)
             ending.end_all(places.lock(state.root, state.plan.name))
             for digest in state.running:
-                directory = finished.directory(state.root, state.plan.tasks[digest])
-                attempts.close_running(directory, "its launcher was interrupted", attempts.INTERRUPTED)
+                _close(state, digest, "its launcher was interrupted", attempts.INTERRUPTED)
         raise
 
 

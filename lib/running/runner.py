@@ -22,6 +22,8 @@ from lib.plans.resources import Resources
 from lib.running import drops, environment, snapshot, submissions, warm_process
 from lib.running.submissions import Submit
 
+LAUNCHER_GONE = signal.SIGHUP  # what the kernel sends to a runner of a local run; the launcher itself sends SIGTERM
+
 
 def run_task(submit_file: str, digest: str) -> None:
     """Run a task unless it is done. Raises TesseraError naming the log if its stage fails, and ends as by convention
@@ -120,7 +122,7 @@ def _run(submit: Submit, task: Task, directory: Path) -> None:
     try:
         code = _start(submit, task, line, log)
     except Interrupted as asked:
-        _close_interrupted(directory, number, f"ended by {asked}")
+        _close_interrupted(directory, number, asked)
         raise
     if code != 0:
         reason = processes.exit_reason(code)
@@ -128,13 +130,12 @@ def _run(submit: Submit, task: Task, directory: Path) -> None:
         raise TesseraError(f"{task.stage} {task.digest} {reason}; log: {log}")
 
 
-def _close_interrupted(directory: Path, number: int, reason: str) -> None:
+def _close_interrupted(directory: Path, number: int, asked: Interrupted) -> None:
     """Complete the record of an attempt that a signal ended; a launcher that lives knows better why, and does it."""
-    launcher = environment.launcher()
-    if launcher is None:
-        attempts.close(directory, number, reason)
-    elif not processes.alive(launcher):
-        attempts.close(directory, number, f"{reason}: its launcher is gone", outcome=attempts.INTERRUPTED)
+    if environment.launcher() is None:
+        attempts.close(directory, number, f"ended by {asked}")
+    elif asked.number == LAUNCHER_GONE:
+        attempts.close(directory, number, "its launcher was killed", outcome=attempts.INTERRUPTED)
 
 
 def _start(submit: Submit, task: Task, line: list[str], log: Path) -> int:
@@ -155,20 +156,21 @@ def run_controller(submit_file: str, _: str) -> None:
     line = [sys.executable, "launch.py", *submit.command, f"--campaign={submit.campaign}"]
     line += [f"--controller={submit.controller}"]
     with interrupts.raised(even_if_ignored=True):
-        code = processes.run(line, os.environ, cwd=submit.snapshot)
+        code = processes.run_alone(line, os.environ, cwd=submit.snapshot)
     if code != 0:
         raise TesseraError(f"{shlex.join(line)} {processes.exit_reason(code)}")
 
 
 def main(submit_file: str, digest: str) -> int:
     """Run a task for the local loop, and end when that does. Returns 0, 1 failed, or by convention after a signal."""
-    processes.die_with(environment.launcher(), signal.SIGTERM)
-    try:
-        run_task(submit_file, digest)
-        return 0
-    except (TesseraError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    with interrupts.raised(even_if_ignored=True):
+        try:
+            processes.die_with(environment.launcher(), LAUNCHER_GONE)
+            run_task(submit_file, digest)
+            return 0
+        except (TesseraError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ COUNTS = (
     "max_submit_jobs",
     "cpus_per_node",
     "ranks_per_node",
-    "gpus_per_node",
 )
 AMOUNTS = ("max_hours", "memory_gb_per_node", "disk_quota_gb", "poll_seconds", "silence_seconds")
 
@@ -67,6 +66,7 @@ class Cluster:
     def __post_init__(self) -> None:
         """Raise ValueError naming a key whose value no cluster can have."""
         at_least(1, **{key: getattr(self, key) for key in COUNTS})
+        at_least(0, gpus_per_node=self.gpus_per_node)
         for key in AMOUNTS:
             value = getattr(self, key)
             if value is not None and not value > 0:  # NaN fails as well

@@ -130,6 +130,8 @@ def _reading(source: Path, split: str) -> Iterator[Any]:
     try:
         yield datasets
     except (OSError, ValueError, *damaged, datasets.exceptions.DatasetsError) as error:
+        if isinstance(cause := error.__cause__ or error, OSError) and cause.errno:  # the disk, not what is on it
+            raise TesseraError(text_files.unreadable(Path(cause.filename or source), cause)) from error
         raise TesseraError(
             f"{source}: no data set with a split '{split}' that can be read: {str(error) or 'no rows'}"
         ) from error

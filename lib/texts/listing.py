@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import xxhash
 
-from lib.base import hdf5, places
+from lib.base import hdf5, places, seals
 from lib.base.errors import TesseraError
 from lib.texts import text_files, walk
 
@@ -108,14 +107,10 @@ def summed(listing: Listing) -> Listing:
 
 def checksum(file: Path) -> str:
     """xxh3 of a file's bytes: 128 bits, hex. Raises TesseraError if it cannot be read."""
-    hasher = xxhash.xxh3_128()
     try:
-        with open(file, "rb") as opened:
-            while piece := opened.read(1 << 20):
-                hasher.update(piece)
+        return seals.checksum(file)
     except OSError as error:
         raise TesseraError(text_files.unreadable(file, error)) from error
-    return hasher.hexdigest()
 
 
 def same_bytes(earlier: Listing, now: Listing) -> bool:
@@ -169,7 +164,12 @@ def read(path: Path) -> Listing:
 
 
 def open_input(path: Path) -> Listing:
-    """A stage's input as a listing: the artifact of the stage corpus, its file, or text files themselves."""
+    """A stage's input as a listing: the artifact of the stage corpus, its file, or text files themselves, of which a
+    line says what is left out."""
     if (path / places.CORPUS).is_file():
         return read(path / places.CORPUS)
-    return read(path) if path.suffix == ".h5" else list_files(path)
+    if path.suffix == ".h5":
+        return read(path)
+    found = list_files(path)
+    print(f"{path}: {len(found.files)} files; {spelled(found.left_out)}", flush=True)
+    return found

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lib.base import places
 from lib.base.errors import TesseraError
+from lib.base.files import check_no_circle
 from lib.texts import text_files
 
 # What is left out is counted by the ending of its name, or as one of these.
@@ -79,12 +80,10 @@ def below(folder: Path, chosen: Patterns) -> Found:
     be read, a link that leads nowhere or back to a folder above it, two ways to one folder, a name that is not UTF-8,
     and what holds texts in a form that is not read (`.jsonl.lz4`)."""
     found, ways = Found(), dict[Identity, Path]()
-    pending: list[tuple[Path, Parts, tuple[Identity, ...]]] = [(folder, (), ())]
+    pending: list[tuple[Path, Parts]] = [(folder, ())]
     while pending:
-        place, path, above = pending.pop()
+        place, path = pending.pop()
         mine = _identity(place)
-        if mine in above:
-            raise TesseraError(f"{place}: a link back to a folder above it; remove it, or leave it out with a pattern")
         for entry in _entries(place):
             inner = (*path, entry.name)
             is_folder = _is_folder(entry)
@@ -93,7 +92,8 @@ def below(folder: Path, chosen: Patterns) -> Found:
                 _check_left(entry, chosen)
                 found.left_out[left] += 1
             elif is_folder:
-                pending.append((Path(entry.path), inner, (*above, mine)))
+                check_no_circle(Path(entry.path), folder)
+                pending.append((Path(entry.path), inner))
             else:
                 found.files[Path(entry.path)] = checked(Path(entry.path))
                 _check_way(ways.setdefault(mine, place), place)

@@ -30,7 +30,13 @@ def encode_all(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list
     """`encode` for many texts at once."""
     if not texts:
         return []
-    return tokenizer(list(texts), **PLAIN)["input_ids"]
+    if tokenizer.is_fast:
+        return tokenizer(list(texts), **PLAIN)["input_ids"]
+    # a slow one that is told to leave special tokens leaves all added ones: so only where a text spells a special one
+    special = special_spellings(tokenizer)
+    return [
+        tokenizer(text, **{**PLAIN, "split_special_tokens": spells_any(text, special)})["input_ids"] for text in texts
+    ]
 
 
 def encode_markup(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

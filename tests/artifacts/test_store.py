@@ -48,6 +48,19 @@ def test_a_stage_that_wrote_nothing_is_an_error(tmp_path) -> None:
         store.write_done(tmp_path, "abc", "stage", 1)
 
 
+def test_input_digest_of_a_folder_sees_changes_in_a_linked_one_and_names_a_circle(tmp_path) -> None:
+    for name in ("given/a.txt", "elsewhere/b.txt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(name)
+    (tmp_path / "given/linked").symlink_to(tmp_path / "elsewhere")
+    before = store.input_digest(tmp_path / "given")
+    (tmp_path / "elsewhere/b.txt").write_text("changed")
+    assert store.input_digest(tmp_path / "given") != before
+    (tmp_path / "elsewhere/up").symlink_to(tmp_path / "given")
+    with pytest.raises(TesseraError, match="given/linked/up: a link back to a folder above it"):
+        store.input_digest(tmp_path / "given")
+
+
 def test_input_digest_of_an_artifact_is_its_own_and_of_files_their_bytes(artifact, tmp_path_factory) -> None:
     assert store.input_digest(artifact) == "abc"
     folders = [tmp_path_factory.mktemp("model") for _ in range(2)]

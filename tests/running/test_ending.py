@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -18,6 +19,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.base import processes
+from lib.base.errors import TesseraError
+from lib.running import ending
 from tests.support import toys
 from tests.support.toys import Toy, wait_for
 
@@ -49,6 +53,58 @@ COMMANDS = {  # kind of process: its command line
     "rank": r"^\S+python\S* -m mpi4py -m jobs ranks",
 }
 MARK = "TRIAL"
+
+
+LOCK = Path("sweeps/toy/submit.lock")
+DEAD = {"host": socket.gethostname(), "pid": 1, "birth": "0", "since": 0.0}
+
+
+def held_by(folder: Path, content: str) -> Path:
+    (folder / LOCK).parent.mkdir(parents=True)
+    (folder / LOCK).write_text(content)
+    return folder / LOCK
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "stays"),
+    [
+        (json.dumps(DEAD), "process 1, which held the sweep, is gone", False),
+        ("{", "submit.lock is damaged; `submit` takes the sweep over", True),
+    ],
+)
+def test_cancel_says_what_is_with_a_lock_that_nobody_holds(tmp_path: Path, content, words, stays) -> None:
+    lock = held_by(tmp_path, content)
+    assert words in ending.cancel(tmp_path, "toy")
+    assert lock.exists() == stays
+
+
+def test_cancel_of_nothing_and_of_another_host(tmp_path: Path) -> None:
+    assert ending.cancel(tmp_path, "toy") == "nothing is running"
+    held_by(tmp_path, json.dumps({**DEAD, "host": "elsewhere"}))
+    with pytest.raises(TesseraError, match="process 1 on elsewhere; cancel it there"):
+        ending.cancel(tmp_path, "toy")
+
+
+def test_cancel_ends_what_lives_on_without_a_launcher(tmp_path: Path) -> None:
+    environment = {**os.environ, processes.RUN: f"1-0@here:{tmp_path / LOCK}"}
+    left = subprocess.Popen(["sleep", "60"], env=environment)
+    other = subprocess.Popen(["sleep", "60"], env={**environment, processes.RUN: f"1-0@here:{tmp_path}/other"})
+    assert ending.cancel(tmp_path, "toy") == "killed 1 processes that no launcher had ended"
+    assert left.wait() == -signal.SIGKILL
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
+def test_cancel_kills_a_launcher_that_does_not_heed_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(ending, "CANCEL_SECONDS", 0.2)
+    deaf = subprocess.Popen(["sh", "-c", "trap '' TERM; echo; sleep 60"], stdout=subprocess.PIPE)
+    deaf.stdout.readline()
+    content = {**DEAD, "pid": deaf.pid, "birth": processes.birth(deaf.pid)}
+    lock = held_by(tmp_path, json.dumps(content))
+    assert f"killed process {deaf.pid}, which did not end" in ending.cancel(tmp_path, "toy")
+    assert deaf.wait() == -signal.SIGKILL
+    assert not lock.exists()
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +149,7 @@ def working(toy: Toy) -> dict[str, int]:
     """Stage -> the process that does its work now, by the records of attempts."""
     lines, found = family(toy), {}
     for stage in STAGES:
-        for file in (toy.outputs / "store" / stage).glob("*/attempts/*.json"):
+        for file in (toy.outputs / "store" / stage).glob("*/attempts/[0-9]*.json"):
             record = json.loads(file.read_text())
             is_stage = record["argv"][0].endswith("jobs/__main__.py")
             if record["outcome"] == "running" and is_stage and record["pid"] in lines:
@@ -115,12 +171,9 @@ def outcomes(toy: Toy) -> set[str]:
     return {outcome for stage in STAGES for found in toy.attempts(stage).values() for outcome in found}
 
 
-@pytest.mark.parametrize(
-    ("shell", "number"),
-    [("", "INT"), ("", "TERM"), ("", "HUP"), ("trap '' INT HUP;", "TERM"), ("", "KILL")],
-)
-def test_a_signal_to_the_launcher_ends_all_and_nothing_has_failed(toy: Toy, shell: str, number: str) -> None:
-    launcher = start(toy, shell)
+@pytest.mark.parametrize("number", ["INT", "TERM", "HUP", "KILL"])
+def test_a_signal_to_the_launcher_ends_all_and_nothing_has_failed(toy: Toy, number: str) -> None:
+    launcher = start(toy)
     launcher.send_signal(signal.Signals[f"SIG{number}"])
     _, errors = launcher.communicate(timeout=60)
     wait_for(lambda: not family(toy), "the end of all")
@@ -128,7 +181,18 @@ def test_a_signal_to_the_launcher_ends_all_and_nothing_has_failed(toy: Toy, shel
     if number != "KILL":
         assert launcher.returncode == 128 + signal.Signals[f"SIG{number}"]
         assert "the same command continues" in errors
-        assert not list(toy.outputs.glob("sweeps/toy/.*lock*")) + list(toy.outputs.glob("sweeps/toy/*lock"))
+        assert not list(toy.outputs.glob("sweeps/toy/*lock"))
+    assert outcomes(toy) == {"interrupted"}
+
+
+def test_cancel_ends_one_that_ignores_interrupts_and_hangups_as_under_nohup(toy: Toy) -> None:
+    launcher = start(toy, "trap '' INT HUP;")
+    for number in (signal.SIGINT, signal.SIGHUP):
+        launcher.send_signal(number)
+    said = toy.launch("cancel", "--cluster=local")
+    assert (said.returncode, said.stdout) == (0, f"ended process {launcher.pid} and its tasks\n")
+    assert not family(toy)
+    assert launcher.wait() == 128 + signal.SIGTERM
     assert outcomes(toy) == {"interrupted"}
 
 
@@ -183,6 +247,21 @@ def test_whoever_is_killed_below_the_launcher_its_own_end_with_it_and_the_task_s
     os.kill(launcher.pid, signal.SIGTERM)
     launcher.communicate(timeout=60)
     wait_for(lambda: not family(toy), "the end of all")
+
+
+def test_a_runner_of_a_job_that_is_asked_to_end_ends_its_ranks_and_was_cut_off(toy: Toy) -> None:
+    """As SLURM asks at a time limit, a preemption and scancel; without a launcher on this machine."""
+    submit = max(toy.outputs.glob("sweeps/toy/submits/*.json"))
+    (digest,) = [folder.name.split("-")[-1] for folder in (toy.outputs / "store" / "ranks").iterdir()]
+    code = f"from lib.running import runner; runner.run_task({str(submit)!r}, {digest!r})"
+    runner = subprocess.Popen([sys.executable, "-c", code], cwd=toy.root, env=toy.environment)
+    wait_for(lambda: "ranks" in working(toy), "the ranks", poll=0.2)
+    runner.send_signal(signal.SIGTERM)
+    assert runner.wait(timeout=60) == 128 + signal.SIGTERM
+    assert not family(toy)
+    last = max(toy.outputs.glob("store/ranks/*/attempts/[0-9]*.json"))
+    record = json.loads(last.read_text())
+    assert (record["outcome"], record["error"]) == ("failed", "ended by SIGTERM")
 
 
 def test_the_same_command_ends_with_the_same_table(toy: Toy) -> None:

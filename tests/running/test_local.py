@@ -1,5 +1,6 @@
 """The loop without SLURM: what is killed at any level is resumed by the same command, nothing is done twice."""
 
+import ast
 import json
 import os
 import signal
@@ -25,7 +26,7 @@ def start(toy: Toy, *flags: str) -> subprocess.Popen:
 
 def running_counts(toy: Toy) -> list[int]:
     """The process ids of `count` stages that have begun and not ended."""
-    files = (toy.outputs / "store" / "count").glob("*/attempts/*.json")
+    files = (toy.outputs / "store" / "count").glob("*/attempts/[0-9]*.json")
     records = [json.loads(file.read_text()) for file in files]
     return [record["pid"] for record in records if record["outcome"] == "running"]
 
@@ -44,7 +45,7 @@ def test_the_longest_ready_task_starts_first(toy: Toy) -> None:
     alone = '{stage: count, resources: {expected_hours: "${number}", cpus: 4096}, '
     sweep.write_text(sweep.read_text().replace("{stage: count, ", alone))
     toy.submit("--cluster=local")
-    files = toy.outputs.glob("store/count/*/attempts/*.json")
+    files = toy.outputs.glob("store/count/*/attempts/[0-9]*.json")
     started = sorted((json.loads(file.read_text())["started"], file.parent.parent) for file in files)
     numbers = [json.loads((folder / "task.json").read_text())["number"] for _, folder in started]
     assert numbers == [3, 2, 1]
@@ -82,3 +83,47 @@ def test_a_second_launch_at_the_same_time_is_refused(toy: Toy) -> None:
     assert "is held by process" in second.stderr
     launcher.communicate(timeout=120)
     assert toy.totals() == expected(1, 2, 3)
+
+
+def test_the_checkout_broken_after_the_start_changes_nothing(toy: Toy) -> None:
+    launcher = start(toy, "--set=seconds=3")
+    wait_for(lambda: running_counts(toy), "a running stage")
+    for file in [*toy.root.glob("lib/**/*.py"), *toy.root.glob("jobs/**/*.py"), *toy.root.glob("sweeps/**/*.yaml")]:
+        file.write_text("this is : no code [")
+    output, errors = launcher.communicate(timeout=120)
+    assert launcher.returncode == 0, output + errors
+    assert "the code that ran makes the tables" in output
+    assert toy.totals() == expected(1, 2, 3)
+
+
+def test_a_runner_that_fails_before_the_stage_says_why_and_where(toy: Toy) -> None:
+    runner = toy.root / "lib/running/runner.py"
+    runner.write_text(
+        runner.read_text().replace("    task = submit", "    raise OSError('no such disk')\n    task = submit")
+    )
+    found = toy.launch("submit", "--cluster=local", "--set=numbers=[1]")
+    assert found.returncode == 1
+    line, log = found.stdout[found.stdout.index("failed") :].splitlines()[:2]
+    assert line.endswith("its runner ended: error: no such disk")
+    assert Path(log.split("log: ")[1]).read_text() == "error: no such disk\n"
+
+
+def test_of_an_enclosing_job_and_the_users_shell_a_task_sees_what_is_documented(toy: Toy) -> None:
+    around = {"SLURM_JOB_ID": "7", "PMIX_RANK": "1", "RANK": "1", "OMP_NUM_THREADS": "64", "PYTHONHASHSEED": "1"}
+    toy.environment |= {**around, "HF_HOME": "/models", "PYTHONPATH": str(toy.root / "nowhere")}
+    count = toy.root / "jobs/toy/count.py"
+    line = 'import os, pathlib; pathlib.Path(out / "seen.txt").write_text(repr(dict(os.environ)))'
+    count.write_text(
+        count.read_text().replace("def run(config, inputs, out):", f"def run(config, inputs, out):\n    {line}")
+    )
+    toy.submit("--cluster=local", "--set=numbers=[1]")
+    (file,) = toy.outputs.glob("store/count/*/seen.txt")
+    seen = ast.literal_eval(file.read_text())
+    assert {key: seen.get(key) for key in around} == {**dict.fromkeys(around), "OMP_NUM_THREADS": "1"}
+    assert (seen["HF_HOME"], seen["HF_HUB_OFFLINE"], Path(seen["PYTHONPATH"]).parent.name) == (
+        "/models",
+        "1",
+        "snapshots",
+    )
+    (record,) = toy.outputs.glob("store/count/*/attempts/[0-9]*.json")
+    assert json.loads(record.read_text())["job"] is None

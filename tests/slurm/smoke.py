@@ -1,10 +1,12 @@
 """A sweep's smoke profile through `make` on a real cluster."""
 
 import json
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.running import snapshot
 from tests.slurm.conftest import Cluster
 from tests.support import toys
 from tests.support.toys import wait_for
@@ -20,24 +22,17 @@ class Smoke:
     cluster: Cluster
     sweep: str = "near_dupls"
     settings: str = ""
+    root: Path = toys.ROOT
 
     def make(self, target: str) -> subprocess.CompletedProcess:
         line = ["make", f"{target}-{self.sweep.replace('_', '-')}", "PROFILE=smoke", "CLUSTER=local-slurm"]
         line += [f"OUTPUTS={self.outputs}", f"SET={self.settings}"]
-        return subprocess.run(line, cwd=toys.ROOT, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(line, cwd=self.root, capture_output=True, text=True, timeout=120, check=False)
 
     def submit(self) -> str:
         done = self.make("sweep")
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
-
-    def slow_down_writes(self) -> None:
-        """Let the queued code pause between writing a result and renaming it, so that it can be killed there."""
-        (file,) = self.outputs.glob("snapshots/*/lib/base/files.py")
-        text = file.read_text()
-        pause = "    if path.suffix == '.h5':\n        __import__('time').sleep(0.5)\n"
-        assert text.count("    sync(temporary)\n") == 1
-        file.write_text(text.replace("    sync(temporary)\n", pause + "    sync(temporary)\n"))
 
     def finish(self) -> None:
         """Wait until nothing of the sweep waits or runs, and require that everything is done."""
@@ -84,3 +79,22 @@ class Smoke:
         folders = sorted(self.outputs.glob("store/*/*/attempts"))
         files = [sorted(folder.glob("*.json")) for folder in folders]
         return [[json.loads(file.read_text())["outcome"] for file in some] for some in files]
+
+
+def slow_checkout(folder: Path) -> Path:
+    """A checkout whose code pauses between writing a result and renaming it, so that it can be killed there."""
+    folder.mkdir()
+    for part in snapshot.PARTS:
+        whole = toys.ROOT / part
+        if whole.is_dir():
+            shutil.copytree(whole, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(whole, folder)
+    shutil.copy(toys.ROOT / "Makefile", folder)
+    (folder / ".venv").symlink_to(toys.ROOT / ".venv")
+    file = folder / "lib" / "base" / "files.py"
+    text = file.read_text()
+    pause = "    if path.suffix == '.h5':\n        __import__('time').sleep(0.5)\n"
+    assert text.count("    sync(temporary)\n") == 1
+    file.write_text(text.replace("    sync(temporary)\n", pause + "    sync(temporary)\n"))
+    return folder

@@ -10,18 +10,16 @@ import pytest
 
 from lib.base import hdf5, places
 from tests.slurm.conftest import Cluster
-from tests.slurm.smoke import SWEEP_SECONDS, Smoke
+from tests.slurm.smoke import SWEEP_SECONDS, Smoke, slow_checkout
 from tests.support.toys import wait_for
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
 def test_a_killed_generation_is_resumed_and_no_prompt_is_lost_or_repeated(cluster: Cluster, tmp_path: Path) -> None:
-    smoke = Smoke(tmp_path / "outputs", cluster, "prefix_sizes", "nodes.generations.config.shard_prompts=9")
-    cluster.node("n1,n2", "drain")
+    shards = "nodes.generations.config.shard_prompts=9"
+    smoke = Smoke(tmp_path / "outputs", cluster, "prefix_sizes", shards, slow_checkout(tmp_path / "checkout"))
     smoke.submit()
-    smoke.slow_down_writes()
-    cluster.resume()
     wait_for(lambda: bool(_shards(smoke)), "a shard of a generation", SWEEP_SECONDS, poll=0.05)
     folder = _shards(smoke)[0].parent.parent
     (record,) = (folder / "attempts").glob("*.json")

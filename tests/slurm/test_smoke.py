@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.slurm.conftest import Cluster
-from tests.slurm.smoke import SWEEP_SECONDS, Smoke
+from tests.slurm.smoke import SWEEP_SECONDS, Smoke, slow_checkout
 from tests.support.toys import wait_for
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
@@ -43,11 +43,8 @@ def test_the_same_command_again_submits_nothing(undisturbed: Smoke) -> None:
 
 
 def test_a_kill_a_lost_node_and_a_preemption_leave_the_same_tables(undisturbed: Smoke, cluster, tmp_path) -> None:
-    smoke = Smoke(tmp_path / "disturbed", cluster)
-    cluster.node("n1,n2", "drain")
+    smoke = Smoke(tmp_path / "disturbed", cluster, root=slow_checkout(tmp_path / "checkout"))
     smoke.submit()
-    smoke.slow_down_writes()
-    cluster.resume()
     _kill_while_writing(smoke)
     _lose_node(smoke, "finetune")
     _preempt(smoke, "membership")

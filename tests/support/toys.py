@@ -155,7 +155,7 @@ class Toy:
     def attempts(self, stage: str) -> dict[str, list[str]]:
         """Artifact -> the outcome of every attempt."""
         found: dict[str, list[str]] = {}
-        for file in sorted((self.outputs / "store" / stage).glob("*/attempts/*.json")):
+        for file in sorted((self.outputs / "store" / stage).glob("*/attempts/[0-9]*.json")):
             found.setdefault(file.parent.parent.name, []).append(json.loads(file.read_text())["outcome"])
         return found
 

@@ -6,6 +6,7 @@ import os
 import socket
 from pathlib import Path
 
+import datasets
 import pytest
 import zstandard
 
@@ -88,6 +89,20 @@ def test_linked_folders_of_a_data_set_are_read_or_refused_by_name(tmp_path: Path
     assert read(tmp_path / "in", ["**/*.jsonl"]) == ["train-2.jsonl", "train-1.jsonl"]
     with pytest.raises(TesseraError, match=r"nothing matches \*\.parquet; check data_files"):
         read(tmp_path / "in", ["*.parquet"])
+
+
+def test_a_file_that_may_not_be_read_is_named_with_that_word(tmp_path: Path, monkeypatch) -> None:
+    """As root reads everything, the refusal is the library's."""
+
+    def refuse(folder: str, **_: object) -> None:
+        try:
+            raise PermissionError(13, "Permission denied", f"{folder}/train.jsonl")
+        except OSError as error:
+            raise datasets.exceptions.DatasetGenerationError("An error occurred") from error
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(TesseraError, match=r"train\.jsonl: may not be read"):
+        list(data_sets.rows(tmp_path, "train"))
 
 
 def test_a_fingerprint_sees_names_and_bytes_but_no_times(tmp_path: Path) -> None:

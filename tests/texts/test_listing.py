@@ -97,7 +97,7 @@ def test_fingerprint_and_check_see_every_change(tmp_path: Path) -> None:
         listing.check_unchanged(before, 0)
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_what_is_written_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     touch(tmp_path, "a.txt", "é.txt")
     (tmp_path / "README.md").write_text("no text of the corpus")
     found = listing.list_files(tmp_path, text_key="body")
@@ -108,3 +108,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     listing.write(tmp_path / "corpus.h5", found)
     assert listing.open_input(tmp_path) == listing.open_input(tmp_path / "corpus.h5") == found
     assert names(listing.open_input(tmp_path / "a.txt"), tmp_path) == ["a.txt"]
+    (tmp_path / "corpus.h5").unlink()
+    capsys.readouterr()
+    assert listing.open_input(tmp_path).files == listing.list_files(tmp_path).files
+    assert "2 files; left out: 1 .md" in capsys.readouterr().out

@@ -77,6 +77,16 @@ def test_a_circle_of_links_is_refused_by_name(tmp_path: Path, globs: tuple[str, 
     with pytest.raises(TesseraError, match="x/y/up: a link back to a folder above it; remove it"):
         below(tmp_path, *globs)
     assert below(tmp_path, "x/y/*.jsonl")[0] == ["x/y/a.jsonl"]  # a pattern that does not pass it
+    (tmp_path / "x/y/up").unlink()
+    (tmp_path / "x/y/up").symlink_to("/")  # a folder above the whole corpus
+    with pytest.raises(TesseraError, match="x/y/up: a link back"):
+        below(tmp_path, *globs)
+    (tmp_path / "x/y/up").unlink()
+    put(tmp_path / "elsewhere", "b.jsonl")
+    (tmp_path / "x/y/up").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "x")  # a circle of two links
+    with pytest.raises(TesseraError, match="x/y/up/back: a link back"):
+        below(tmp_path / "x", *globs)
 
 
 def test_two_ways_to_one_folder_are_refused_by_name(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
-from transformers import PreTrainedTokenizerFast
+from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from lib.base.errors import TesseraError
 from lib.tokens.encoders import Encoder, Original
@@ -53,6 +53,16 @@ def test_the_spelling_of_a_special_token_is_text_wherever_texts_are_encoded(toke
     assert ways == [plain] * len(ways)
     assert encode_markup(tokenizer, text).count(0) == text.count("<|endoftext|>")
     assert spells_any(text, special_spellings(tokenizer)) == ("<|endoftext|>" in text)
+
+
+def test_added_tokens_that_are_not_special_stay_tokens(tiny_tokenizer) -> None:
+    """Those of GPT-NeoX stand for runs of blanks. One of the two tokenizers is a slow one."""
+    for tokenizer in (PreTrainedTokenizerFast.from_pretrained(tiny_tokenizer), ByT5Tokenizer()):
+        tokenizer.add_tokens(["zqx"])
+        added, special = tokenizer.convert_tokens_to_ids("zqx"), special_spellings(tokenizer)[0]
+        assert encode(tokenizer, "a zqx b").count(added) == 1
+        assert special_ids(tokenizer).isdisjoint(encode(tokenizer, f"a{special}"))
+        assert not special_ids(tokenizer).isdisjoint(encode_markup(tokenizer, f"a{special}"))
 
 
 def test_the_original_stays_plain_when_others_use_its_tokenizer(tokenizer) -> None:

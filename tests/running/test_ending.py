@@ -171,7 +171,7 @@ def outcomes(toy: Toy) -> set[str]:
     return {outcome for stage in STAGES for found in toy.attempts(stage).values() for outcome in found}
 
 
-@pytest.mark.parametrize("number", ["INT", "TERM", "HUP", "KILL"])
+@pytest.mark.parametrize("number", ["INT", "TERM", "KILL"])
 def test_a_signal_to_the_launcher_ends_all_and_nothing_has_failed(toy: Toy, number: str) -> None:
     launcher = start(toy)
     launcher.send_signal(signal.Signals[f"SIG{number}"])
@@ -232,7 +232,6 @@ def test_whoever_is_killed_below_the_launcher_its_own_end_with_it_and_the_task_s
         ("forked", lambda: working(toy)["forked"], signal.SIGKILL),
         ("forked", lambda: runner_of(toy, "forked"), signal.SIGKILL),
         ("ranks", lambda: runner_of(toy, "ranks"), signal.SIGKILL),
-        ("ranks", lambda: runner_of(toy, "ranks"), signal.SIGTERM),
         ("ranks", lambda: of_kind(toy, "mpirun")[0], signal.SIGKILL),
         ("ranks", lambda: of_kind(toy, "rank")[1], signal.SIGKILL),
     ]

@@ -27,7 +27,7 @@ from lib.running.submissions import REFUSED, SENDING, Array, Submit
 from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING, Survey
 
 CONTROLLER = Resources(cpus=1, memory_gb=4, hours=1)
-CONTROLLER_SECONDS = 0.8 * 3600 * CONTROLLER.hours  # after so long it goes back into the queue
+CONTROLLER_SHARE = 0.8  # of its time, after which a controller goes back into the queue
 LOCK_WAIT_SECONDS = 300.0
 CHAIN = 3  # jobs that a chain of controllers takes at least: a task, the controller that submits it, and the next one
 
@@ -93,9 +93,13 @@ def _noting_its_end(request: Request, plan: Plan) -> Iterator[None]:
 def _pause(request: Request, plan: Plan, cluster: Cluster, began: float) -> None:
     """Wait before the next wave. A controller whose time ends goes back into the queue, which ends this process."""
     job = os.environ.get("SLURM_JOB_ID")
-    if request.controller and job and time.monotonic() - began > CONTROLLER_SECONDS:
+    if request.controller and job and time.monotonic() - began > _controller_seconds(cluster):
         slurm.requeue(job)
     time.sleep(cluster.poll_seconds)
+
+
+def _controller_seconds(cluster: Cluster) -> float:
+    return CONTROLLER_SHARE * 3600 * min(CONTROLLER.hours, cluster.max_hours or CONTROLLER.hours)
 
 
 def _wave(request: Request, plan: Plan, cluster: Cluster, began: float, stays: str) -> Outcome:
@@ -128,7 +132,7 @@ def _complete_survey(request: Request, plan: Plan, cluster: Cluster, began: floa
     SLURM. A user waits for `silence_seconds` at most, a controller as long as it has time.
     """
     start = time.monotonic()
-    patience = CONTROLLER_SECONDS if request.controller else cluster.silence_seconds
+    patience = _controller_seconds(cluster) if request.controller else cluster.silence_seconds
     while True:
         waited = time.monotonic() - start
         try:
@@ -356,7 +360,8 @@ def _send_controller(file: Path, submit: Submit, cluster: Cluster, waits: set[st
     """Submit the controller, if there is one and something that it waits for. Returns why it has no place, or ""."""
     if not submit.controller or not waits:
         return ""
-    parameters = batch.parameters(cluster, CONTROLLER, submit.controller, submit.snapshot, 1, after=sorted(waits))
+    resources = replace(CONTROLLER, hours=min(CONTROLLER.hours, cluster.max_hours or CONTROLLER.hours))
+    parameters = batch.parameters(cluster, resources, submit.controller, submit.snapshot, 1, after=sorted(waits))
     try:
         batch.submit(file, submit.controller, 1, parameters)
     except batch.LimitReached as error:

@@ -92,10 +92,11 @@ def policy(key: str) -> Any:
     """What the site allows.
 
     accounting: whether sacct answers; max_submit_jobs: of a user; max_array_size: 0 allows no arrays; max_hours: of the
-    only partition; epilog_seconds: how long a job is COMPLETING
+    only partition; epilog_seconds: how long a job is COMPLETING; environment: variables that every job begins with, in
+    place of those of the shell that submitted it
     """
     usual = {"accounting": True, "max_submit_jobs": None, "max_array_size": 1001, "max_hours": None}
-    usual["epilog_seconds"] = 0
+    usual |= {"epilog_seconds": 0, "environment": None}
     file = ROOT / "policy.json"
     return {**usual, **(json.loads(file.read_text()) if file.exists() else {})}[key]
 
@@ -244,6 +245,8 @@ class Keeper:
         if element != "-":
             values |= {"ARRAY_JOB_ID": self.job["id"], "ARRAY_TASK_ID": element}
         kept = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+        if (own := policy("environment")) is not None:
+            kept = {key: kept[key] for key in ("PATH", "FAKE_SLURM") if key in kept} | own
         return {**kept, **{f"SLURM_{key}": str(value) for key, value in values.items()}}
 
     def _output(self, element: str) -> str:

@@ -7,6 +7,7 @@ changes. It compares that time with nothing but what it saw before, so clocks ne
 import contextlib
 import errno
 import json
+import math
 import os
 import signal
 import socket
@@ -119,8 +120,11 @@ def _wait(file: Path, mine: str, seconds: float) -> None:
         elif state == "alive" and time.monotonic() >= deadline:
             raise TesseraError(f"{file} is held by {describe(file)}; wait, or end it with `cancel`")
         elif state:
-            if state == "unknown" and not said:
-                print(f"{file} is held by {describe(file)}; it is gone if it does not renew it in {DEAD_SECONDS:.0f} s")
+            if not said:
+                until = f"it is gone if it does not renew it in {DEAD_SECONDS:.0f} s"
+                if state == "alive":
+                    until = f"waiting for up to {seconds:.0f} s" if math.isfinite(seconds) else "waiting"
+                print(f"{file} is held by {describe(file)}; {until}", flush=True)
                 said = True
             time.sleep(POLL_SECONDS)
 

@@ -28,7 +28,7 @@ from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING, Survey
 
 CONTROLLER = Resources(cpus=1, memory_gb=4, hours=1)
 CONTROLLER_SHARE = 0.8  # of its time, after which a controller goes back into the queue
-LOCK_WAIT_SECONDS = 300.0
+LOCK_WAIT_SECONDS = 60.0  # of a user's command, for another one or a controller that submits the sweep
 CHAIN = 3  # jobs that a chain of controllers takes at least: a task, the controller that submits it, and the next one
 
 
@@ -68,10 +68,11 @@ def run(request: Request, plan: Plan, cluster: Cluster, report: Callable[[Outcom
     or a task has failed in the same way too often. Then nothing is submitted.
     """
     began = time.monotonic()
-    with lease.hold(places.lock(request.root, plan.name), LOCK_WAIT_SECONDS), _noting_its_end(request, plan):
+    wait = _controller_seconds(cluster) if request.controller else LOCK_WAIT_SECONDS
+    with lease.hold(places.lock(request.root, plan.name), wait), _noting_its_end(request, plan):
         stays = _no_chain(cluster)
         while True:
-            outcome = _wave(request, plan, cluster, began, stays)
+            outcome = _wave(request, plan, cluster, stays)
             report(outcome)
             stays = outcome.stays  # to the end: a controller would take the place of a task
             if not stays:
@@ -102,49 +103,46 @@ def _controller_seconds(cluster: Cluster) -> float:
     return CONTROLLER_SHARE * 3600 * min(CONTROLLER.hours, cluster.max_hours or CONTROLLER.hours)
 
 
-def _wave(request: Request, plan: Plan, cluster: Cluster, began: float, stays: str) -> Outcome:
-    """One wave: submit what is ready and has a place, then a controller, unless this command `stays`."""
-    with lease.hold(places.submission_lock(request.root), LOCK_WAIT_SECONDS):  # sweeps share tasks
-        found = _complete_survey(request, plan, cluster, began)
-        if found.all_done():
-            return Outcome(0, 0, len(plan.tasks), len(plan.tasks))
-        _stop_if_failed_for_good(request, plan, found)
-        found.queued = slurm.queue_length() if cluster.max_submit_jobs else 0
-        startable = list(survey.ready(plan, found))
-        ready = [task for task in startable if not site.on_login_node(task.resources, cluster)]
-        fitting = _with_room(request, plan, cluster, ready, found)
-        submitted, stays = _send_what_fits(request, plan, cluster, fitting, found, stays)
-        return Outcome(
-            submitted=submitted,
-            live=len(found.having(RUNNING, QUEUED)),
-            done=len(found.having(survey.DONE)),
-            total=len(plan.tasks),
-            for_login_node=len(startable) - len(ready),
-            without_room=len(ready) - len(fitting),
-            stays=stays,
-        )
+def _wave(request: Request, plan: Plan, cluster: Cluster, stays: str) -> Outcome:
+    """One wave, once the state of every task is known.
 
-
-def _complete_survey(request: Request, plan: Plan, cluster: Cluster, began: float) -> Survey:
-    """The survey, without unknown tasks.
-
-    It is repeated while something is unknown: the accounting and listings of shared folders lag behind, and so may
-    SLURM. A user waits for `silence_seconds` at most, a controller as long as it has time.
+    The accounting and listings of shared folders lag behind, and so may SLURM. A user waits for `silence_seconds` at
+    most, and not for a SLURM that does not answer; a controller waits as long as it has time.
     """
     start = time.monotonic()
     patience = _controller_seconds(cluster) if request.controller else cluster.silence_seconds
     while True:
         waited = time.monotonic() - start
         try:
-            return _known(request, plan, survey.cluster(request.root, plan, cluster.silence_seconds, waited))
-        except slurm.SchedulerUnavailable:
-            if not request.controller or waited > patience:
+            with lease.hold(places.submission_lock(request.root), patience):  # sweeps share tasks
+                found = survey.cluster(request.root, plan, cluster.silence_seconds, waited)
+                return _submit(request, plan, cluster, _known(request, plan, found), stays)
+        except (_NotKnown, slurm.SchedulerUnavailable, batch.Unanswered) as error:
+            if waited > patience or not (request.controller or isinstance(error, _NotKnown)):
                 raise
-        except _NotKnown as error:
-            if waited > patience:
-                raise
-            print(f"{error}; asking again for up to {patience - waited:.0f} s", file=sys.stderr, flush=True)
+            print(f"{error}; trying again for up to {patience - waited:.0f} s", file=sys.stderr, flush=True)
         time.sleep(min(cluster.poll_seconds, max(0.1, patience - waited)))
+
+
+def _submit(request: Request, plan: Plan, cluster: Cluster, found: Survey, stays: str) -> Outcome:
+    """Submit what is ready and has a place, then a controller, unless this command `stays`."""
+    if found.all_done():
+        return Outcome(0, 0, len(plan.tasks), len(plan.tasks))
+    _stop_if_failed_for_good(request, plan, found)
+    found.queued = slurm.queue_length() if cluster.max_submit_jobs else 0
+    startable = list(survey.ready(plan, found))
+    ready = [task for task in startable if not site.on_login_node(task.resources, cluster)]
+    fitting = _with_room(request, plan, cluster, ready, found)
+    submitted, stays = _send_what_fits(request, plan, cluster, fitting, found, stays)
+    return Outcome(
+        submitted=submitted,
+        live=len(found.having(RUNNING, QUEUED)),
+        done=len(found.having(survey.DONE)),
+        total=len(plan.tasks),
+        for_login_node=len(startable) - len(ready),
+        without_room=len(ready) - len(fitting),
+        stays=stays,
+    )
 
 
 class _NotKnown(TesseraError):
@@ -164,10 +162,20 @@ def _known(request: Request, plan: Plan, found: Survey) -> Survey:
     if unknown and not request.force:
         raise _NotKnown(_unknown_message(plan, unknown))
     found.states.update(dict.fromkeys(unknown, FAILED))
-    if found.stuck:
-        slurm.release(found.stuck)
-        print(f"released jobs that SLURM held after a failed launch: {', '.join(sorted(found.stuck))}", file=sys.stderr)
+    _release(found.stuck)
     return found
+
+
+def _release(held: set[str]) -> None:
+    """Let jobs start that SLURM held after a failed launch."""
+    if not held:
+        return
+    names = ", ".join(sorted(held))
+    try:
+        slurm.release(held)
+        print(f"released jobs that SLURM held after a failed launch: {names}", file=sys.stderr)
+    except slurm.SchedulerUnavailable as error:
+        print(f"jobs that SLURM holds after a failed launch could not be released: {names}: {error}", file=sys.stderr)
 
 
 def _with_room(request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: survey.Survey) -> list[Task]:

@@ -52,10 +52,7 @@ def _strings(file: Path) -> list[str] | None:
             f"{file}: 'text' must be UTF-8 bytes (uint8) with 'text_offsets' (integers), where each text begins; leave "
             "both out, and the texts are those of 'tokens'"
         )
-    try:
-        return hdf5.read_texts(file, "text")
-    except UnicodeDecodeError as error:
-        raise TesseraError(f"{file}: 'text' is not UTF-8 ({error}); leave 'text' and 'text_offsets' out") from error
+    return hdf5.read_texts(file, "text")
 
 
 def read_ids(file: Path, vocabulary: int) -> NDArray[np.int64]:

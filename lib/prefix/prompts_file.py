@@ -98,8 +98,7 @@ def _column(path: Path, name: str, like: NDArray) -> NDArray:
     values = hdf5.read(path, name)
     if values.ndim != 1 or values.dtype.kind not in ("S" if like.dtype.kind == "S" else "iu"):
         wanted = "UTF-8 bytes of one length (numpy's S)" if like.dtype.kind == "S" else "integers"
-        found = "strings" if values.dtype == object else values.dtype
-        raise TesseraError(f"{path}: '{name}' must hold {wanted}, one a row; found {found} {values.shape}")
+        raise TesseraError(f"{path}: '{name}' must hold {wanted}, one a row; found {values.dtype} {values.shape}")
     return values
 
 

@@ -27,14 +27,15 @@ TOKENS = np.array([[1, 2], [3, 4]], dtype="<u4")
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"text": ["a", "b"]}, "'text' must be UTF-8 bytes"),
+        ({"text": ["a", "b"]}, "'text' holds strings"),
         ({"text": np.array([b"a", b"b"])}, "'text' must be UTF-8 bytes"),
         ({"text_offsets": [0, 1, 2]}, "no dataset 'text'"),
         ({"text": np.zeros(2), "text_offsets": [0, 1, 2]}, "'text' must be UTF-8 bytes"),
-        ({"text": np.array([255, 1], "u1"), "text_offsets": [0, 1, 2]}, "'text' is not UTF-8"),
+        ({"text": np.array([255, 1], "u1"), "text_offsets": [0, 1, 2]}, "'text', row 0: not UTF-8"),
         ({"text": np.array([97], "u1"), "text_offsets": [0, 1]}, "1 rows of 'text' for 2 of 'tokens'"),
         ({"text": np.array([97], "u1"), "text_offsets": [0.0, 1.0]}, "'text' must be UTF-8 bytes"),
-        ({"tokens": ["a", "b"]}, "'tokens' must be a matrix of integers"),
+        ({"tokens": ["a", "b"]}, "'tokens' holds strings"),
+        ({"tokens": [[0.5], [1.5]]}, "'tokens' must be a matrix of integers"),
     ],
 )
 def test_a_file_made_by_hand_with_other_types_is_named_with_the_dataset(tmp_path: Path, columns, message) -> None:

@@ -161,13 +161,13 @@ def test_names_of_any_script_are_fixed_bytes() -> None:
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("subset", ["a", "b"], r"'subset' must hold UTF-8 bytes of one length .* found strings \(2,\)"),
+        ("subset", ["a", "b"], "'subset' holds strings; it must hold numbers or bytes of one length"),
         ("subset", [1, 2], "'subset' must hold UTF-8 bytes of one length .* found int64"),
-        ("subset", [[b"a"], [b"b"]], "'subset' must hold UTF-8 bytes"),
+        ("subset", np.array([[b"a"], [b"b"]]), "'subset' must hold UTF-8 bytes"),
         ("document", [0.5, 1.5], "'document' must hold integers, one a row; found float64"),
-        ("document", ["a", "b"], "'document' must hold integers, one a row; found strings"),
+        ("document", np.array([b"a", b"b"]), r"'document' must hold integers, one a row; found \|S1"),
         ("repetitions", [[1], [2]], "'repetitions' must hold integers"),
-        ("suffix", ["a", "b"], "'suffix' must be a matrix of integers"),
+        ("suffix", [[0.5], [1.5]], "'suffix' must be a matrix of integers"),
     ],
 )
 def test_a_file_made_by_hand_with_other_types_is_named_with_the_dataset(tmp_path, column, values, message) -> None:

@@ -125,13 +125,13 @@ def power(scene: SlurmScene) -> None:
 
 @kind("slurm", "records of a submission damaged", weight=2)
 def records(scene: SlurmScene) -> None:
-    """A submit file, the job ids, or submitit's files are damaged or lost while tasks wait or run."""
+    """A submit file, the job ids, or a script are damaged or lost while tasks wait or run."""
     held = scene.rng.random() < 0.5
     if held:
         scene.hold()
     scene.type("submit", SLOW)
     scene.pause(1.0)
-    pattern = scene.rng.choice(("*.json", "*.jobs.json", "*/*.pkl", "*/*.sh", "*.json"))
+    pattern = scene.rng.choice(("*.json", "*.jobs.json", "*/*.sh", "*.json"))
     files = [file for file in sorted(scene.outputs.glob(f"sweeps/toy/submits/{pattern}")) if file.is_file()]
     if not files:
         raise Missed(f"no {pattern}")
@@ -270,6 +270,33 @@ def zone(scene: SlurmScene) -> None:
         scene.pause(1.0)
         if live := scene.elements():
             scene.ask(*scene.rng.choice(live), "node_fail")
+
+
+@kind("slurm", "variables of the submitting shell", needs_fake=True)
+def variables(scene: SlurmScene) -> None:
+    """Options of SLURM's commands and ids of an enclosing job stand in the shell's environment: they change nothing."""
+    names = (
+        "SBATCH_PARTITION",
+        "SBATCH_ARRAY_INX",
+        "SLURM_JOB_ID",
+        "SLURM_ARRAY_TASK_ID",
+        "SQUEUE_FORMAT",
+        "PYTHONPATH",
+    )
+    scene.type("submit", environment=dict.fromkeys(scene.rng.sample(names, 3), "7"))
+    scene.expect_alone()
+
+
+@kind("slurm", "a file system without locks", needs_fake=True)
+def no_locks(scene: SlurmScene) -> None:
+    """flock is not there (ENOLCK), and an element is ended by SLURM: leases stand in."""
+    file = scene.cwd / "lib" / "artifacts" / "lock.py"
+    call = "fcntl.flock(file, operation)"
+    file.write_text(file.read_text().replace(call, "raise OSError(errno.ENOLCK, 'No locks available')"))
+    scene.type("submit", SLOW)
+    scene.pause(1.5)
+    if live := scene.elements():
+        scene.ask(*scene.rng.choice(live), scene.rng.choice(("requeue", "node_fail", "cancel")))
 
 
 @kind("slurm", "two sweeps share tasks")

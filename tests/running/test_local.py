@@ -51,17 +51,6 @@ def test_the_longest_ready_task_starts_first(toy: Toy) -> None:
     assert numbers == [3, 2, 1]
 
 
-def test_a_killed_launcher_is_resumed(toy: Toy) -> None:
-    launcher = start(toy, "--set=seconds=30")
-    wait_for(lambda: running_counts(toy), "a running stage")
-    launcher.kill()
-    launcher.communicate()
-    again = toy.submit("--cluster=local", "--set=seconds=0")
-    assert "taking over" in again.stdout
-    assert toy.totals() == expected(1, 2, 3)
-    assert all(outcomes.count("done") == 1 for outcomes in toy.attempts("count").values())
-
-
 def test_a_stage_killed_in_the_middle_of_writing_fails_the_run_and_is_resumed(toy: Toy) -> None:
     launcher = start(toy, "--set=seconds=3")
     wait_for(lambda: running_counts(toy), "a running stage")

@@ -20,10 +20,9 @@ from tests.support.corpora import write_chunk
 
 RANKS, PATIENCE_SECONDS = 2, 100.0
 SLOW = {  # blocks and ranges so small that there is time to kill
-    "near_duplicates": {"length": 12, "max_distance": 4, "block_tokens": 20},
     "suffix_array": {"range_tokens": 1, "memory_gb": 1e-7},
 }
-QUICK = {"near_duplicates": {"block_tokens": 1 << 20}, "suffix_array": {"range_tokens": 1 << 18, "memory_gb": 1}}
+QUICK = {"suffix_array": {"range_tokens": 1 << 18, "memory_gb": 1}}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize(
     ("stage", "victim", "result"),
-    [("near_duplicates", 0, places.NEAR_DUPLICATES), ("suffix_array", 1, places.SUFFIX_ARRAY)],
+    [("suffix_array", 1, places.SUFFIX_ARRAY)],  # of the other stages the campaign kills ranks (tests/campaign)
 )
 def test_a_killed_rank(stage: str, victim: int, result: str, inputs: dict[str, Path], tmp_path: Path) -> None:
     out, file = tmp_path / "out", tmp_path / "config.yaml"

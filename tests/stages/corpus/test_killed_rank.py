@@ -9,30 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from lib.artifacts import attempts
 from lib.artifacts.command import main
 from lib.base import places
-from tests.stages.corpus.test_near_duplicates import write_targets
 from tests.support import ranks
 from tests.support.corpora import write_chunk
 
-RANKS, PATIENCE_SECONDS = 2, 100.0
-SLOW = {  # blocks and ranges so small that there is time to kill
-    "suffix_array": {"range_tokens": 1, "memory_gb": 1e-7},
-}
-QUICK = {"suffix_array": {"range_tokens": 1 << 18, "memory_gb": 1}}
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder, rng = tmp_path_factory.mktemp("inputs"), np.random.default_rng(1)
-    documents = rng.integers(0, 9, (60, 500)).tolist()
-    return {
-        "corpus": write_chunk(folder / places.chunk(0), documents),
-        "targets": write_targets(folder / places.TARGETS, rng.integers(0, 9, (3, 12))),
-    }
+RANKS, VICTIM, PATIENCE_SECONDS = 2, 1, 100.0
+STAGE, RESULT = "suffix_array", places.SUFFIX_ARRAY  # of the other stages the campaign kills ranks (tests/campaign)
+SLOW = {"range_tokens": 1, "memory_gb": 1e-7}  # ranges so small that there is time to kill
+QUICK = {"range_tokens": 1 << 18, "memory_gb": 1}
 
 
 def ranks_below(pid: int) -> list[int]:
@@ -57,29 +44,25 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-@pytest.mark.parametrize(
-    ("stage", "victim", "result"),
-    [("suffix_array", 1, places.SUFFIX_ARRAY)],  # of the other stages the campaign kills ranks (tests/campaign)
-)
-def test_a_killed_rank(stage: str, victim: int, result: str, inputs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_killed_rank(tmp_path: Path) -> None:
     out, file = tmp_path / "out", tmp_path / "config.yaml"
-    wanted = {name: str(path) for name, path in inputs.items() if name == "corpus" or stage == "near_duplicates"}
-    file.write_text(json.dumps({"inputs": wanted, **SLOW[stage]}))
+    documents = np.random.default_rng(1).integers(0, 9, (60, 500)).tolist()
+    inputs = {"corpus": str(write_chunk(tmp_path / places.chunk(0), documents))}
+    file.write_text(json.dumps({"inputs": inputs, **SLOW}))
     running = subprocess.Popen(
-        ranks.command(stage, file, out, RANKS), cwd=ranks.ROOT, env={**os.environ, **ranks.ENVIRONMENT},
+        ranks.command(STAGE, file, out, RANKS), cwd=ranks.ROOT, env={**os.environ, **ranks.ENVIRONMENT},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     wait_for(lambda: any((out / places.BLOCKS).glob("*.*")) and attempts.read(out), running)
     started = ranks_below(running.pid)
     assert len(started) == RANKS
-    os.kill(started[victim], signal.SIGKILL)
+    os.kill(started[VICTIM], signal.SIGKILL)
     assert running.wait(PATIENCE_SECONDS) != 0
     assert not any(map(alive, started))
     assert not (out / places.DONE).exists()
-    assert not (out / result).exists()
-    again = {"inputs": wanted, **SLOW[stage], **QUICK[stage]}
-    assert ranks.run_ranks(stage, again, out, 3).returncode == 0
+    assert not (out / RESULT).exists()
+    assert ranks.run_ranks(STAGE, {"inputs": inputs, **QUICK}, out, 3).returncode == 0
     assert [record["outcome"] for record in attempts.read(out)] == ["failed", "done"]
     undisturbed = tmp_path / "undisturbed"
-    assert main(stage, ["--config", str(out.with_name("out.yaml")), "--out", str(undisturbed)]) == 0
-    assert (out / result).read_bytes() == (undisturbed / result).read_bytes()
+    assert main(STAGE, ["--config", str(out.with_name("out.yaml")), "--out", str(undisturbed)]) == 0
+    assert (out / RESULT).read_bytes() == (undisturbed / RESULT).read_bytes()

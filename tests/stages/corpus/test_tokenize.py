@@ -13,7 +13,7 @@ import zstandard
 
 from jobs.corpus import tokenize
 from lib.artifacts import store
-from lib.base import hdf5, mpi, places
+from lib.base import blocks, hdf5, mpi, places
 from lib.base.errors import TesseraError
 from lib.corpus import chunks
 from lib.models import loading
@@ -237,12 +237,13 @@ def test_more_bad_documents_than_allowed_are_an_error_with_counts(inputs: dict[s
         tokenize.Config(max_bad_documents=1.5)
 
 
-def test_a_damaged_block_is_named(inputs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_damaged_block_is_named_and_made_again(inputs: dict[str, Path], tmp_path: Path, capsys) -> None:
     make(tmp_path, inputs)
-    block = tmp_path / places.BLOCKS / "00000001.h5"
+    block, before = tmp_path / places.BLOCKS / "00000001.h5", digests(tmp_path)
     block.write_bytes(block.read_bytes()[:300])
-    with pytest.raises(TesseraError, match=r"00000001\.h5: truncated, damaged"):
-        make(tmp_path, inputs)
+    make(tmp_path, inputs)
+    assert digests(tmp_path) == before
+    assert f"{block}: damaged; it is made again" in capsys.readouterr().out
 
 
 def test_more_chunks_than_files_and_wrong_settings(inputs: dict[str, Path], tmp_path: Path) -> None:
@@ -273,7 +274,7 @@ def test_positions_beyond_32_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def _block(path: Path, lengths: list[int]) -> None:
-    with hdf5.create(path) as file:
+    with blocks.create(path) as file:
         hdf5.append(file, "tokens", np.arange(1, sum(lengths) + 1).astype("<u2"))
         hdf5.append(file, "lengths", np.array(lengths, "<u8"))
         hdf5.write(file, "original", np.zeros(1, "u1"))

@@ -31,7 +31,7 @@ print(left(1), right(1), sum(sum(kernel.stats.cache_hits.values()) for kernel in
 
 def checkout(folder: Path, modules: dict[str, str]) -> Path:
     """A lib/ of these modules, with the cache of kernels."""
-    base = [f"base/{name}.py" for name in ("__init__", "files", "places", "seals")]
+    base = [f"base/{name}.py" for name in ("__init__", "errors", "files", "places", "seals")]
     for name in ("__init__.py", "kernels/__init__.py", "kernels/cache.py", *base):
         (folder / "lib" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "lib" / name, folder / "lib" / name)

@@ -18,7 +18,8 @@ def test_published_ids(tmp_path: Path) -> None:
     assert len(tokenizer) == 50257
     assert tokenizer.eos_token_id == 50256
     assert tokenization.encode(tokenizer, "hello world") == [31373, 995]
-    assert tokenization.encode(tokenizer, "<|endoftext|>") == [50256]
+    assert tokenization.encode_markup(tokenizer, "<|endoftext|>") == [50256]
+    assert 50256 not in tokenization.encode(tokenizer, "<|endoftext|>")
     assert tokenization.decode(tokenizer, [31373, 995, 50256]) == "hello world<|endoftext|>"
     encoder = Encoder(tokenizer)
     assert encoder.engine == "tiktoken"

@@ -199,15 +199,11 @@ def test_losses_are_those_of_a_plain_loop(inputs, undisturbed):
     np.testing.assert_allclose(losses, plain_losses(inputs), atol=1e-5)
 
 
-def test_an_end_of_text_inside_a_document_is_a_label_or_none(inputs, server, tmp_path):
-    """As published it is none, because it is the padding token too."""
-    texts = hdf5.read_texts(Path(inputs["injected"]) / places.INJECTED, "text")
-    write_texts(tmp_path / places.INJECTED, "text", [text.replace("42", "<|endoftext|>") for text in texts])
-    given = {**inputs, "injected": str(tmp_path)}
-    for unlabelled, masked in (("padding", None), ("eos", BOS)):
-        out = tmp_path / unlabelled
-        assert server.run(configure(tmp_path / "c.yaml", given, unlabelled=unlabelled), out) == 0, log(out).read_text()
-        np.testing.assert_allclose(metric(out, "loss"), plain_losses(given, masked), atol=1e-5)
+def test_an_end_of_text_between_documents_is_no_label_if_so_asked(inputs, server, tmp_path):
+    """As published, because it is the padding token too. It opens documents; spelled inside one it is plain text."""
+    out = tmp_path / "out"
+    assert server.run(configure(tmp_path / "c.yaml", inputs, unlabelled="eos"), out) == 0, log(out).read_text()
+    np.testing.assert_allclose(metric(out, "loss"), plain_losses(inputs, BOS), atol=1e-5)
 
 
 def test_canaries_may_be_evaluated_with_another_opening_and_at_a_distance(inputs, undisturbed, server, tmp_path):

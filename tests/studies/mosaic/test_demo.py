@@ -65,5 +65,5 @@ def test_the_demo_writes_figures_and_a_report(folder):
 
 def test_a_root_that_cannot_be_written_is_an_error(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert launch.main(["demo", "--outputs", str(tmp_path / "file")]) == 1
+    assert launch.main(["demo", "--outputs", str(tmp_path / "file")]) == 2
     assert "file" in capsys.readouterr().err

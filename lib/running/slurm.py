@@ -24,13 +24,17 @@ TERMINAL = {
     "REVOKED",
     "TIMEOUT",
 }
+HELD = {"REQUEUE_HOLD", "SPECIAL_EXIT"}  # put back into the queue, and held there
+WAITING = {"PENDING", "REQUEUED", *HELD}
 ENDING = {"COMPLETING", "STAGE_OUT"}  # the job's process has ended; SLURM still cleans up
 DEFAULT_MAX_ARRAY_SIZE = 1001  # SLURM's own default
 ANSWER_SECONDS = 60.0
 WINDOW_SECONDS = 7 * 24 * 3600.0  # how far back a job is looked for whose id is not known, for clocks that differ
 
 # Why a waiting job will not start by itself, as squeue says it, with or without blanks.
-STUCK = re.compile(r"held|never\s*satisfied|badconstraints|invalid(account|qos)", re.IGNORECASE)
+STUCK = re.compile(
+    r"held|never\s*satisfied|badconstraints|invalid(account|qos)|partition(time|node)limit|perjob", re.IGNORECASE
+)
 RELEASED = re.compile(r"launch failed|requeued held", re.IGNORECASE)  # held by SLURM after a failure of the node
 ORDINARY = {"", "None", "Resources", "Priority", "Dependency", "JobArrayTaskLimit", "BeginTime", "Cleaning"}
 
@@ -46,9 +50,13 @@ class Job(NamedTuple):
     state: str
     reason: str = ""
 
+    def is_waiting(self) -> bool:
+        """Whether it has not begun, or waits to begin again."""
+        return self.state in WAITING
+
     def is_stuck(self) -> bool:
         """Whether it waits for something that will not happen by itself."""
-        return self.state == "PENDING" and bool(STUCK.search(self.reason))
+        return self.state in HELD or (self.is_waiting() and bool(STUCK.search(self.reason)))
 
     def was_held_by_slurm(self) -> bool:
         """Whether SLURM itself held it, after its launch had failed on a node."""

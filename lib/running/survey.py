@@ -233,7 +233,7 @@ def _runs_without_job(root: Path, task: Task, silence_seconds: float) -> bool:
 
 
 def _note_live(result: Survey, digest: str, job: Job) -> None:
-    result.states[digest] = QUEUED if job.state == "PENDING" else RUNNING
+    result.states[digest] = QUEUED if job.is_waiting() else RUNNING
     result.jobs.add(job.id)
     if job.remark():
         result.remarks[digest] = job.remark()

@@ -26,12 +26,18 @@ def test_indices(job, expected) -> None:
         ("DependencyNeverSatisfied", True, False),
         ("BadConstraints", True, False),
         ("InvalidQOS", True, False),
+        ("PartitionTimeLimit", True, False),
+        ("QOSMaxWallDurationPerJobLimit", True, False),
+        ("AssocMaxCpuPerJobLimit", True, False),
+        ("QOSMaxJobsPerUserLimit", False, False),
     ],
 )
 def test_a_reason_to_wait_says_whether_the_job_will_start(reason, stuck, released) -> None:
     job = slurm.Job("7", "PENDING", reason)
     assert (job.is_stuck(), job.was_held_by_slurm()) == (stuck, released)
     assert not slurm.Job("7", "RUNNING", reason).is_stuck()
+    assert slurm.Job("7", "REQUEUED", reason).is_stuck() == stuck
+    assert slurm.Job("7", "SPECIAL_EXIT", reason).is_stuck()
     assert bool(job.remark()) == (reason not in slurm.ORDINARY)
 
 

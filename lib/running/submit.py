@@ -216,8 +216,7 @@ def _stop_if_failed_for_good(request: Request, plan: Plan, found: survey.Survey)
 
 def _stop_if_jobs_die(request: Request, plan: Plan, found: survey.Survey) -> None:
     """Raise TesseraError if jobs of this campaign end repeatedly before their task begins."""
-    every = submissions.all_of(request.root, plan.name)
-    mine = [(file, submit) for file, submit in every if submit.campaign == request.campaign]
+    mine = [(file, submit) for file, submit in found.sent if submit.campaign == request.campaign]
     times = Counter(digest for file, submit in mine for digest in _sent(file, submit))
     for digest in found.having(FAILED, WAITING):
         task = plan.tasks[digest]

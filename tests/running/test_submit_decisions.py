@@ -1,5 +1,6 @@
 """What a submission decides, without processes: sbatch and squeue are functions here."""
 
+import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from lib.base import lease, places
 from lib.base.errors import TesseraError
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import batch, slurm, snapshot, submissions, submit
+from lib.running import batch, ending, slurm, snapshot, submissions, submit
 from lib.running.site import Cluster, LoginNode
 from lib.running.slurm import Job
 from lib.running.submissions import Submit
@@ -158,3 +159,28 @@ def test_a_command_that_stays_ends_when_only_the_login_node_can_go_on(site: Site
     outcome = run(site, plan(network=True), cluster)
     assert outcome.waits_for_login_node
     assert not site.sent
+
+
+def test_cancel_ends_what_a_controller_submits_meanwhile(site: Site, monkeypatch) -> None:
+    """squeue lists cancelled jobs for the time of their epilog."""
+    run(site, plan(2))
+    before = {job.id for job in site.jobs.values()}
+
+    def cancel(ids: set[str]) -> None:
+        if not site.cancelled:
+            submissions.write(site.root, "toy", Submit("later", time.time(), "2", "", "", COMMAND, [], {}))
+            site.take(Path(), places.job("later", 0), 2, {})
+        site.cancelled.extend(ids)
+
+    monkeypatch.setattr(slurm, "cancel", cancel)
+    assert ending.cancel_jobs(site.root, "toy") == len(site.cancelled) == len(set(site.cancelled))
+    assert before < set(site.cancelled) == {job.id for job in site.jobs.values()}
+
+
+def test_a_command_of_another_host_that_holds_the_sweep_is_named(site: Site) -> None:
+    assert not ending.held_elsewhere(site.root, "toy")
+    lock = places.lock(site.root, "toy")
+    with lease.hold(lock):
+        assert not ending.held_elsewhere(site.root, "toy")
+    lock.write_text(json.dumps({"host": "login2", "pid": 17, "birth": "1", "since": 0}))
+    assert "process 17 on login2" in ending.held_elsewhere(site.root, "toy")

@@ -214,5 +214,13 @@ def _collect(sweep: Sweep, console: Console, partial: bool = False) -> int:
         total = len(sweep.plan.tasks)
         raise TesseraError(f"{len(missing)} of {total} tasks are missing; submit again, or collect with --partial")
     collection.run(sweep.root, sweep.plan, console)
-    printing.print_drops(drops.of_plan(sweep.root, sweep.plan), console)
+    _drop_weights(sweep, console)
     return 1 if missing else 0
+
+
+def _drop_weights(sweep: Sweep, console: Console) -> None:
+    """Drop weights that nobody needs any more. The tables stand, whether that can be told or not."""
+    try:
+        printing.print_drops(drops.of_plan(sweep.root, sweep.plan), console)
+    except Damaged as error:  # a submit file, of whatever sweep
+        console.print(f"no weights are dropped: {error}; move it away", highlight=False, markup=False)

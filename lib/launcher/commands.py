@@ -13,7 +13,7 @@ from lib.launcher import costs, printing
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
 from lib.plans import finished
-from lib.running import drops, ending, local, login_node, slurm, snapshot, submissions, survey
+from lib.running import drops, ending, local, login_node, snapshot, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
 from lib.running.survey import FAILED
@@ -148,10 +148,10 @@ def cancel(arguments: Namespace, console: Console) -> int:
         return 0
     if ending.is_held_here(sweep.root, sweep.plan.name):
         console.print(ending.cancel(sweep.root, sweep.plan.name), highlight=False)
-    ids = {file.stem for file in submissions.files(sweep.root, sweep.plan.name)}  # a damaged file has its name
-    jobs = {job.id for (name, _), job in slurm.queue().items() if places.submit_of_job(name) in ids}
-    slurm.cancel(jobs)
-    console.print(f"cancelled {len(jobs)} jobs" if jobs else "nothing is running or waiting")
+    count = ending.cancel_jobs(sweep.root, sweep.plan.name)
+    console.print(f"cancelled {count} jobs" if count else "nothing is running or waiting")
+    if held := ending.held_elsewhere(sweep.root, sweep.plan.name):
+        console.print(f"[yellow]{held}[/]", highlight=False)
     return 0
 
 
@@ -214,5 +214,13 @@ def _collect(sweep: Sweep, console: Console, partial: bool = False) -> int:
         total = len(sweep.plan.tasks)
         raise TesseraError(f"{len(missing)} of {total} tasks are missing; submit again, or collect with --partial")
     collection.run(sweep.root, sweep.plan, console)
-    printing.print_drops(drops.of_plan(sweep.root, sweep.plan), console)
+    _drop_weights(sweep, console)
     return 1 if missing else 0
+
+
+def _drop_weights(sweep: Sweep, console: Console) -> None:
+    """Drop weights that nobody needs any more. The tables stand, whether that can be told or not."""
+    try:
+        printing.print_drops(drops.of_plan(sweep.root, sweep.plan), console)
+    except Damaged as error:  # a submit file, of whatever sweep
+        console.print(f"no weights are dropped: {error}; move it away", highlight=False, markup=False)

@@ -183,11 +183,11 @@ def print_logs(files: Sequence[Path], lines: int, console: Console) -> None:
 def print_outcome(outcome: submit.Outcome, console: Console) -> None:
     """Print what a submission did."""
     what = f"{outcome.done} of {outcome.total} tasks done, {outcome.live} were running or queued, "
-    what += f"{outcome.submitted} submitted now; "
-    if outcome.stays:
-        what += f"{escape(outcome.stays)}: this command stays and submits the rest itself. Leave it running"
-    else:
-        what += "a controller job submits the rest when their inputs are done"
+    what += f"{outcome.submitted} submitted now"
+    if outcome.stays and not outcome.waits_for_login_node:
+        what += f"; {escape(outcome.stays)}: this command stays and submits the rest itself. Leave it running"
+    elif not outcome.waits_for_login_node:
+        what += "; a controller job submits the rest when their inputs are done"
     console.print(what, highlight=False)
     if outcome.for_login_node:
         console.print(

@@ -23,9 +23,13 @@ class Controller:
         return self.submit.controller or ""
 
     def will_act(self) -> bool:
-        """Whether it will still look at the sweep: it has not done so, and nothing keeps it from starting."""
-        acted = places.submit_acted(self.file).exists()
-        return not acted and self.job.state not in ENDING and not self.job.is_stuck()
+        """Whether it will still look at the sweep: it has not done so, and nothing keeps it from starting.
+
+        One that waits has been put back into the queue if it has acted before, and acts again.
+        """
+        if self.job.is_waiting():
+            return not self.job.is_stuck()
+        return self.job.state not in ENDING and not places.submit_acted(self.file).exists()
 
     def stands_for(self, plan: Plan, snapshot: Path) -> bool:
         """Whether it works on the same tasks with the same code."""
@@ -35,3 +39,8 @@ class Controller:
 def record_acted(submit_file: Path) -> None:
     """Note that the controller of a submission has done all that it will do."""
     files.write_bytes(places.submit_acted(submit_file), b"")
+
+
+def forget_acted(submit_file: Path) -> None:
+    """Note that the controller of a submission acts again: SLURM has put its job back into the queue."""
+    places.submit_acted(submit_file).unlink(missing_ok=True)

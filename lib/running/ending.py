@@ -1,4 +1,4 @@
-"""The end of a local run: nothing that it has started lives on, and `cancel` ends it from any shell."""
+"""The end of a sweep: nothing that a local run has started lives on; `cancel` ends it, or its jobs, from any shell."""
 
 import contextlib
 import os
@@ -10,6 +10,7 @@ from typing import Any
 
 from lib.base import interrupts, lease, places, processes
 from lib.base.errors import TesseraError
+from lib.running import slurm, submissions
 
 CANCEL_SECONDS = 30.0  # for a launcher to end its runners
 POLL_SECONDS = 0.1
@@ -48,6 +49,33 @@ def cancel(root: Path, sweep: str) -> str:
     if not said and lock.exists():
         said.append(f"{lock} is damaged; `submit` takes the sweep over if nothing renews it")
     return "; ".join(said) or "nothing is running"
+
+
+def cancel_jobs(root: Path, sweep: str) -> int:
+    """Cancel every job of a sweep. Returns how many. A controller may submit more before it ends, so SLURM is asked
+    until it knows no others."""
+    cancelled: set[str] = set()
+    while left := _jobs(root, sweep) - cancelled:
+        slurm.cancel(left)
+        cancelled |= left
+    return len(cancelled)
+
+
+def _jobs(root: Path, sweep: str) -> set[str]:
+    queued = slurm.queue()
+    ids = {file.stem for file in submissions.files(root, sweep)}  # a damaged file has its name
+    return {job.id for (name, _), job in queued.items() if places.submit_of_job(name) in ids}
+
+
+def held_elsewhere(root: Path, sweep: str) -> str:
+    """What to do about a command on another host that holds the sweep; empty if there is none."""
+    found = lease.holder(places.lock(root, sweep))
+    if found is None or lease.is_here(found):
+        return ""
+    return (
+        f"process {found['pid']} on {found['host']} holds the sweep: if it is a command that stays, "
+        "and no job that was just cancelled, end it there, or it submits again"
+    )
 
 
 def is_held_here(root: Path, sweep: str) -> bool:

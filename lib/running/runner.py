@@ -19,7 +19,7 @@ from lib.base.interrupts import Interrupted
 from lib.plans import finished
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import drops, environment, snapshot, submissions, warm_process
+from lib.running import controllers, drops, environment, snapshot, submissions, warm_process
 from lib.running.submissions import Submit
 
 LAUNCHER_GONE = signal.SIGHUP  # what the kernel sends to a runner of a local run; the launcher itself sends SIGTERM
@@ -152,11 +152,14 @@ def _start(submit: Submit, task: Task, line: list[str], log: Path) -> int:
 
 def run_controller(submit_file: str, _: str) -> None:
     """Repeat the launcher's command from the snapshot. Raises TesseraError if it fails."""
-    submit = submissions.read(Path(submit_file))
+    file = Path(submit_file)
+    controllers.forget_acted(file)
+    submit = submissions.read(file)
     line = [sys.executable, "launch.py", *submit.command, f"--campaign={submit.campaign}"]
     line += [f"--controller={submit.controller}"]
     with interrupts.raised(even_if_ignored=True):
         code = processes.run_alone(line, os.environ, cwd=submit.snapshot)
+    controllers.record_acted(file)  # it may have failed before it could do so itself
     if code != 0:
         raise TesseraError(f"{shlex.join(line)} {processes.exit_reason(code)}")
 

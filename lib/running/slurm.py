@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from lib.base.errors import TesseraError
@@ -24,13 +24,18 @@ TERMINAL = {
     "REVOKED",
     "TIMEOUT",
 }
+HELD = {"REQUEUE_HOLD", "SPECIAL_EXIT"}  # put back into the queue, and held there
+WAITING = {"PENDING", "REQUEUED", *HELD}
 ENDING = {"COMPLETING", "STAGE_OUT"}  # the job's process has ended; SLURM still cleans up
 DEFAULT_MAX_ARRAY_SIZE = 1001  # SLURM's own default
 ANSWER_SECONDS = 60.0
+ASKED_AT_ONCE = 1000  # jobs
 WINDOW_SECONDS = 7 * 24 * 3600.0  # how far back a job is looked for whose id is not known, for clocks that differ
 
 # Why a waiting job will not start by itself, as squeue says it, with or without blanks.
-STUCK = re.compile(r"held|never\s*satisfied|badconstraints|invalid(account|qos)", re.IGNORECASE)
+STUCK = re.compile(
+    r"held|never\s*satisfied|badconstraints|invalid(account|qos)|partition(time|node)limit|perjob", re.IGNORECASE
+)
 RELEASED = re.compile(r"launch failed|requeued held", re.IGNORECASE)  # held by SLURM after a failure of the node
 ORDINARY = {"", "None", "Resources", "Priority", "Dependency", "JobArrayTaskLimit", "BeginTime", "Cleaning"}
 
@@ -46,9 +51,13 @@ class Job(NamedTuple):
     state: str
     reason: str = ""
 
+    def is_waiting(self) -> bool:
+        """Whether it has not begun, or waits to begin again."""
+        return self.state in WAITING
+
     def is_stuck(self) -> bool:
         """Whether it waits for something that will not happen by itself."""
-        return self.state == "PENDING" and bool(STUCK.search(self.reason))
+        return self.state in HELD or (self.is_waiting() and bool(STUCK.search(self.reason)))
 
     def was_held_by_slurm(self) -> bool:
         """Whether SLURM itself held it, after its launch had failed on a node."""
@@ -103,10 +112,18 @@ def history(ids: Sequence[str], names: Sequence[str] = (), since: float = 0.0) -
 
     since: when the named ones were submitted, by any clock. Raises SchedulerUnavailable if sacct fails.
     """
-    found = _accounted([f"--jobs={','.join(ids)}"]) if ids else {}
-    if names:
-        found |= _accounted([_window(since), f"--name={','.join(names)}"])
+    found: dict[Element, str] = {}
+    for several in _parts(ids):
+        found |= _accounted([f"--jobs={','.join(several)}"])
+    for several in _parts(names):
+        found |= _accounted([_window(since), f"--name={','.join(several)}"])
     return found
+
+
+def _parts(words: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The words in parts that a command line has room for: the kernel allows 128 kB a word of it."""
+    for start in range(0, len(words), ASKED_AT_ONCE):
+        yield words[start : start + ASKED_AT_ONCE]
 
 
 def _window(since: float) -> str:
@@ -157,8 +174,8 @@ def max_array_size(cluster: Cluster) -> int:
 
 def cancel(job_ids: Iterable[str]) -> None:
     """Cancel jobs."""
-    if job_ids := sorted(job_ids):
-        _ask(["scancel", *job_ids])
+    for several in _parts(sorted(job_ids)):
+        _ask(["scancel", *several])
 
 
 def release(job_ids: Iterable[str]) -> None:

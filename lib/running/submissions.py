@@ -7,6 +7,7 @@ question to SLURM, not the sweep: names of jobs hold the id of their submission,
 
 import json
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -64,6 +65,13 @@ def write(root: Path, sweep: str, submit: Submit) -> Path:
         raise TesseraError(f"{file} exists, and a submit file is never rewritten; run the command again")
     store.write_json(file, asdict(submit))
     return file
+
+
+def remove(file: Path) -> None:
+    """Remove a submit file of which SLURM has taken nothing, and what is beside it: of a large plan it is large."""
+    shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+    for path in (file, places.submit_jobs(file)):
+        path.unlink(missing_ok=True)
 
 
 def read(file: Path) -> Submit:

@@ -8,6 +8,7 @@ never began.
 """
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -60,24 +61,44 @@ class Outcome:
     for_login_node: int = 0
     stays: str = ""
 
+    @property
+    def waits_for_login_node(self) -> bool:
+        """Whether nothing goes on but on the login node."""
+        return bool(self.for_login_node) and not (self.submitted or self.live or self.without_room)
+
 
 def run(request: Request, plan: Plan, cluster: Cluster, report: Callable[[Outcome], None]) -> Outcome:
     """Submit everything that is ready, and a controller for the rest; without one, go on until all is done.
 
     Raises SchedulerUnavailable if SLURM cannot be asked, and TesseraError if the state of submitted tasks is unknown
-    or a task has failed in the same way too often. Then nothing is submitted.
+    or a task has failed in the same way too often. Then nothing is submitted. A controller whose time ends while it
+    waits, for whatever, goes back into the queue.
     """
-    began = time.monotonic()
-    wait = _controller_seconds(cluster) if request.controller else LOCK_WAIT_SECONDS
-    with lease.hold(places.lock(request.root, plan.name), wait), _noting_its_end(request, plan):
-        stays = _no_chain(cluster)
-        while True:
-            outcome = _wave(request, plan, cluster, stays)
-            report(outcome)
-            stays = outcome.stays  # to the end: a controller would take the place of a task
-            if not stays:
-                return outcome
-            _pause(request, plan, cluster, began)
+    seconds = _controller_seconds(cluster)
+    ends = time.monotonic() + (seconds if request.controller else math.inf)
+    wait = seconds if request.controller else LOCK_WAIT_SECONDS
+    try:
+        with lease.hold(places.lock(request.root, plan.name), wait), _noting_its_end(request, plan):
+            return _waves(request, plan, cluster, report, ends)
+    except TesseraError as error:
+        if time.monotonic() > ends:
+            print(f"{error}; this controller goes back into the queue, and tries again", file=sys.stderr, flush=True)
+            _requeue(cluster)
+        raise
+
+
+def _waves(request: Request, plan: Plan, cluster: Cluster, report: Callable[[Outcome], None], ends: float) -> Outcome:
+    """Waves until a controller goes on, or everything is done, or only the login node can."""
+    stays = _no_chain(cluster)
+    while True:
+        outcome = _wave(request, plan, cluster, stays, ends)
+        report(outcome)
+        stays = outcome.stays  # to the end: a controller would take the place of a task
+        if not stays or outcome.waits_for_login_node:
+            return outcome
+        if time.monotonic() > ends:
+            _requeue(cluster)
+        time.sleep(cluster.poll_seconds)
 
 
 @contextlib.contextmanager
@@ -91,26 +112,31 @@ def _noting_its_end(request: Request, plan: Plan) -> Iterator[None]:
             controllers.record_acted(places.submit_file(request.root, plan.name, identity))
 
 
-def _pause(request: Request, plan: Plan, cluster: Cluster, began: float) -> None:
-    """Wait before the next wave. A controller whose time ends goes back into the queue, which ends this process."""
-    job = os.environ.get("SLURM_JOB_ID")
-    if request.controller and job and time.monotonic() - began > _controller_seconds(cluster):
-        slurm.requeue(job)
-    time.sleep(cluster.poll_seconds)
+def _requeue(cluster: Cluster) -> None:
+    """Put this controller's job back into the queue, which ends this process.
+
+    SLURM is asked until it does so: a job that reaches its time limit does not come back.
+    """
+    while job := os.environ.get("SLURM_JOB_ID"):
+        try:
+            slurm.requeue(job)
+        except slurm.SchedulerUnavailable as error:
+            print(error, file=sys.stderr, flush=True)
+        time.sleep(cluster.poll_seconds)
 
 
 def _controller_seconds(cluster: Cluster) -> float:
     return CONTROLLER_SHARE * 3600 * min(CONTROLLER.hours, cluster.max_hours or CONTROLLER.hours)
 
 
-def _wave(request: Request, plan: Plan, cluster: Cluster, stays: str) -> Outcome:
+def _wave(request: Request, plan: Plan, cluster: Cluster, stays: str, ends: float) -> Outcome:
     """One wave, once the state of every task is known.
 
     The accounting and listings of shared folders lag behind, and so may SLURM. A user waits for `silence_seconds` at
-    most, and not for a SLURM that does not answer; a controller waits as long as it has time.
+    most, and not for a SLURM that does not answer; a controller waits until its time `ends`.
     """
     start = time.monotonic()
-    patience = _controller_seconds(cluster) if request.controller else cluster.silence_seconds
+    patience = ends - start if request.controller else cluster.silence_seconds
     while True:
         waited = time.monotonic() - start
         try:
@@ -216,8 +242,7 @@ def _stop_if_failed_for_good(request: Request, plan: Plan, found: survey.Survey)
 
 def _stop_if_jobs_die(request: Request, plan: Plan, found: survey.Survey) -> None:
     """Raise TesseraError if jobs of this campaign end repeatedly before their task begins."""
-    every = submissions.all_of(request.root, plan.name)
-    mine = [(file, submit) for file, submit in every if submit.campaign == request.campaign]
+    mine = [(file, submit) for file, submit in found.sent if submit.campaign == request.campaign]
     times = Counter(digest for file, submit in mine for digest in _sent(file, submit))
     for digest in found.having(FAILED, WAITING):
         task = plan.tasks[digest]
@@ -266,10 +291,12 @@ def _send_what_fits(
             plan.tasks,
             controller,
         )
+        file = submissions.write(request.root, plan.name, submit)
         try:
-            sent, refused = _send(submissions.write(request.root, plan.name, submit), submit, cluster, found)
+            sent, refused = _send(file, submit, cluster, found)
             return sent, stays or refused
         except batch.LimitReached as error:
+            submissions.remove(file)  # SLURM has taken nothing of it
             several, limit = several // 2, str(error)
 
 
@@ -287,6 +314,7 @@ def _controller_needed(request: Request, plan: Plan, found: Survey, code: Path) 
     """Whether no other controller of this command will act on this plan with this code.
 
     Controllers of the same command that would not, or with other code or tasks, are cancelled.
+    Raises TesseraError in a controller if one of them was sent by a later command: that one goes on.
     """
     same = [
         one for one in found.controllers if one.submit.command == request.command and one.name != request.controller
@@ -294,6 +322,9 @@ def _controller_needed(request: Request, plan: Plan, found: Survey, code: Path) 
     acting = [one for one in same if one.will_act()]
     fit = [one for one in acting if one.stands_for(plan, code)]
     unfit = [one for one in same if one not in fit and (one in acting or one.job.is_stuck())]
+    later = [one.name for one in unfit if one in acting and one.submit.campaign > request.campaign]
+    if request.controller and later:
+        raise TesseraError(f"{later[0]} of a later command goes on, with other code or tasks; this controller ends")
     for one in unfit:
         print(f"cancelled {one.name} of an earlier command: it would not continue this one", file=sys.stderr)
     slurm.cancel(one.job.id for one in unfit)
@@ -341,7 +372,7 @@ def _send(file: Path, submit: Submit, cluster: Cluster, found: Survey) -> tuple[
     """Submit every array, then the controller. Returns how many tasks, and why no controller could be sent.
 
     Raises LimitReached if not even the first array is taken. After another refusal, or without an answer, the
-    controller is sent for the arrays before it, so that the sweep continues with these; then the error is raised.
+    controller is sent for what is live, so that the sweep continues with that; then the error is raised.
     """
     jobs: dict[str, str] = {}
     for array in submit.arrays:
@@ -351,14 +382,15 @@ def _send(file: Path, submit: Submit, cluster: Cluster, found: Survey) -> tuple[
         try:
             jobs[array.name] = batch.submit(file, array.name, len(array.digests), parameters)
             submissions.record_jobs(file, jobs)
-        except batch.Refused as error:
+        except batch.LimitReached:
             submissions.record_jobs(file, {**jobs, array.name: REFUSED})
-            if not isinstance(error, batch.LimitReached) or not jobs:
-                _send_controller(file, submit, cluster, set(jobs.values()))
+            if not jobs:
                 raise
             break
-        except batch.Unanswered:
-            _send_controller(file, submit, cluster, set(jobs.values()))
+        except (batch.Refused, batch.Unanswered) as error:
+            if isinstance(error, batch.Refused):
+                submissions.record_jobs(file, {**jobs, array.name: REFUSED})
+            _send_controller(file, submit, cluster, {*jobs.values(), *found.jobs})
             raise
     refused = _send_controller(file, submit, cluster, {*jobs.values(), *found.jobs})
     return sum(len(array.digests) for array in submit.arrays if array.name in jobs), refused

@@ -30,6 +30,7 @@ class Survey:
     controllers: of this sweep, in the queue
     remarks: digest -> what the user should know of a job that waits or runs
     stuck: ids of jobs that SLURM holds after a failure of a node
+    sent: submissions of whatever sweep with tasks of the plan that are not done, the last one last; without `tasks`
     damaged: submit files that cannot be understood, and the ids of their live jobs
     trouble: why SLURM, or its accounting, could not be asked
     """
@@ -39,6 +40,7 @@ class Survey:
     controllers: list[Controller] = field(default_factory=list)
     remarks: dict[str, str] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
+    sent: list[tuple[Path, Submit]] = field(default_factory=list)
     damaged: dict[Path, set[str]] = field(default_factory=dict)
     queued: int = 0  # all jobs of the user; asked only if max_submit_jobs is set
     trouble: str = ""
@@ -70,16 +72,16 @@ def cluster(root: Path, plan: Plan, silence_seconds: float, waited: float = 0.0)
     result = local(root, plan)
     damaged: list[Path] = []
     queued = slurm.queue()
-    sent = []
     for file, submit in submissions.all_of(root, damaged=damaged):
         job = queued.get((submit.controller, 0)) if submit.controller else None
         if job and file == places.submit_file(root, plan.name, submit.id):
             result.controllers.append(Controller(file, submit, job))
         if _concerns(submit, result.states):
-            sent.append((file, replace(submit, tasks={})))  # of a large plan they take much memory
+            result.sent.append((file, replace(submit, tasks={})))  # of a large plan they take much memory
+    result.sent.sort(key=lambda pair: submissions.sent_at(pair[0]))  # files come sweep by sweep
     result.damaged = {file: _jobs_of(file.stem, queued) for file in damaged}
     result.jobs |= set().union(*result.damaged.values())
-    _judge(root, plan, result, _evidence(root, plan, result, sent, queued, waited), silence_seconds)
+    _judge(root, plan, result, _evidence(root, plan, result, queued, waited), silence_seconds)
     _mark_newly_done(root, plan, result)
     return result
 
@@ -157,13 +159,13 @@ def _concerns(submit: Submit, states: dict[str, str]) -> bool:
 
 
 def _evidence(
-    root: Path, plan: Plan, result: Survey, sent: list[tuple[Path, Submit]], queued: dict[Element, Job], waited: float
+    root: Path, plan: Plan, result: Survey, queued: dict[Element, Job], waited: float
 ) -> Iterator[tuple[str, Evidence]]:
     """Digest and evidence of every element whose task is not done, oldest first."""
-    now = heartbeat.clock(root) if sent else 0.0
-    numbers = {file: submissions.jobs(file, [array.name for array in submit.arrays]) for file, submit in sent}
-    accounted = _accounted(result, sent, numbers, queued)
-    for file, submit in sent:
+    now = heartbeat.clock(root) if result.sent else 0.0
+    numbers = {file: submissions.jobs(file, [array.name for array in submit.arrays]) for file, submit in result.sent}
+    accounted = _accounted(result, numbers, queued)
+    for file, submit in result.sent:
         age = abs(now - submissions.sent_at(file))  # a clock that was ahead leaves a time to come
         for array in submit.arrays:
             for index, digest in enumerate(array.digests):
@@ -184,12 +186,10 @@ def _evidence(
                 )
 
 
-def _accounted(
-    result: Survey, sent: list[tuple[Path, Submit]], numbers: dict[Path, dict[str, str]], queued: dict[Element, Job]
-) -> dict[Element, str]:
+def _accounted(result: Survey, numbers: dict[Path, dict[str, str]], queued: dict[Element, Job]) -> dict[Element, str]:
     """What the accounting says of arrays with elements that are not in the queue; nothing where there is none."""
     ids, names = [], []
-    for file, submit in sent:
+    for file, submit in result.sent:
         for array in submit.arrays:
             number = numbers[file].get(array.name)
             gone = any(
@@ -199,7 +199,7 @@ def _accounted(
             if gone and number not in (None, submissions.REFUSED):
                 names.append(array.name) if number == submissions.SENDING else ids.append(number)
     try:
-        return slurm.history(ids, names, min((submit.created for _, submit in sent), default=0.0))
+        return slurm.history(ids, names, min((submit.created for _, submit in result.sent), default=0.0))
     except slurm.SchedulerUnavailable as error:
         result.trouble = f"no accounting ({error}); the queue and the tasks' own records are used"
         return {}
@@ -233,7 +233,7 @@ def _runs_without_job(root: Path, task: Task, silence_seconds: float) -> bool:
 
 
 def _note_live(result: Survey, digest: str, job: Job) -> None:
-    result.states[digest] = QUEUED if job.state == "PENDING" else RUNNING
+    result.states[digest] = QUEUED if job.is_waiting() else RUNNING
     result.jobs.add(job.id)
     if job.remark():
         result.remarks[digest] = job.remark()

@@ -75,6 +75,19 @@ def test_the_weights_go_and_nothing_is_made_anew(toy: Toy) -> None:
     assert toy.launch("status", *ALONE).returncode == 0
 
 
+def test_a_damaged_submit_file_keeps_weights_and_does_not_spoil_the_command(toy: Toy) -> None:
+    toy.submit(*ALONE)
+    toy.table.unlink()
+    (count,) = (toy.outputs / "store" / "count").iterdir()
+    damaged = places.submit_file(toy.outputs, "other", "0000")
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text(f'{{"{count.name.rpartition("-")[2]}"')
+    again = toy.submit(*ALONE)
+    assert "0000.json: the submit file is damaged" in again.stdout.replace("\n", " ")
+    assert "no weights are dropped" in again.stdout.replace("\n", " ")
+    assert toy.totals() == expected(1)
+
+
 def test_without_the_key_they_stay(toy: Toy) -> None:
     toy.submit("--cluster=local")
     assert weights_left(toy) == 1

@@ -104,6 +104,7 @@ def test_what_still_needs_the_login_node_is_said(toy: Toy) -> None:
     done = toy.submit()
     assert "3 tasks need the network and run on this login node" in done.stdout
     assert "3 tasks need the network and run on the login node: type the same command there again" in done.stdout
+    assert "a controller job" not in done.stdout
     assert not jobs(toy)
     assert len(toy.attempts("count")) == 3
     toy.submit()

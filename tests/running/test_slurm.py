@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 
 from lib.plans.resources import Resources
@@ -26,12 +28,18 @@ def test_indices(job, expected) -> None:
         ("DependencyNeverSatisfied", True, False),
         ("BadConstraints", True, False),
         ("InvalidQOS", True, False),
+        ("PartitionTimeLimit", True, False),
+        ("QOSMaxWallDurationPerJobLimit", True, False),
+        ("AssocMaxCpuPerJobLimit", True, False),
+        ("QOSMaxJobsPerUserLimit", False, False),
     ],
 )
 def test_a_reason_to_wait_says_whether_the_job_will_start(reason, stuck, released) -> None:
     job = slurm.Job("7", "PENDING", reason)
     assert (job.is_stuck(), job.was_held_by_slurm()) == (stuck, released)
     assert not slurm.Job("7", "RUNNING", reason).is_stuck()
+    assert slurm.Job("7", "REQUEUED", reason).is_stuck() == stuck
+    assert slurm.Job("7", "SPECIAL_EXIT", reason).is_stuck()
     assert bool(job.remark()) == (reason not in slurm.ORDINARY)
 
 
@@ -83,3 +91,21 @@ def test_the_script_is_what_the_cluster_file_says(tmp_path) -> None:
 )
 def test_what_sbatch_says_tells_a_limit_a_refusal_and_no_answer_apart(message, kind) -> None:
     assert batch._kind(f"sbatch: error: {message}") is kind
+
+
+def test_more_jobs_than_a_command_line_has_room_for_are_asked_for_in_parts(monkeypatch) -> None:
+    """The kernel refuses a word of more than 128 kB: 15,000 ids of eight digits are one. `true` stands for sacct."""
+    asked = []
+
+    def answer(command: list[str], **options) -> subprocess.CompletedProcess:
+        asked.append(command)
+        real(["true", *command[1:]], check=True)
+        return subprocess.CompletedProcess(command, 0, "JobID|JobName|State\n", "")
+
+    real = subprocess.run
+    monkeypatch.setattr(slurm.subprocess, "run", answer)
+    ids, names = [str(10**7 + job) for job in range(15000)], [f"tessera-{'x' * 30}-{job}" for job in range(5000)]
+    assert slurm.history(ids, names) == {}
+    words = [word.partition("=") for command in asked for word in command]
+    assert [job for key, _, word in words if key == "--jobs" for job in word.split(",")] == ids
+    assert [name for key, _, word in words if key == "--name" for name in word.split(",")] == names

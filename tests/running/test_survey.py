@@ -1,5 +1,10 @@
-"""How often a task failed in the same way: an attempt that was cut off but got further is not a failure."""
+"""How often a task failed in the same way: an attempt that was cut off but got further is not a failure.
 
+And what several submissions of a task say together.
+"""
+
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -7,9 +12,10 @@ import pytest
 from lib.artifacts import attempts, checkpoints
 from lib.base import places
 from lib.plans import finished
-from lib.plans.plan import Task
+from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import survey
+from lib.running import slurm, submissions, survey
+from lib.running.submissions import Array, Submit
 
 CAMPAIGN = "one"
 TASK = Task("0123456789ab", "count", 1, "n1", "count", {}, {}, Resources())
@@ -135,3 +141,23 @@ def test_failures_of_many_kinds_end_all_the_same(artifact) -> None:
         artifact.attempt(blocks=1)
     artifact.attempt("another")
     assert artifact.failures()[0] > survey.MAX_ATTEMPTS
+
+
+@pytest.mark.parametrize("sweep", ["toy", "twin"])
+def test_the_last_submission_says_whether_a_task_has_ended_whatever_sweep_sent_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sweep: str
+) -> None:
+    """One sweep's job failed an hour ago; whether SLURM has taken the one that the other sent just now is not known."""
+    other = {"toy": "twin", "twin": "toy"}[sweep]
+    for name, seconds, answer in ((sweep, 3600, "17"), (other, 0, submissions.SENDING)):
+        array = Array(places.job(name, 0), [TASK.digest], TASK.resources)
+        submit = Submit(name, time.time() - seconds, CAMPAIGN, str(tmp_path), "", [], [array], {TASK.digest: TASK})
+        file = submissions.write(tmp_path, name, submit)
+        submissions.record_jobs(file, {array.name: answer})
+        os.utime(places.submit_jobs(file), (time.time() - seconds,) * 2)
+    monkeypatch.setattr(slurm, "queue", dict)
+    monkeypatch.setattr(slurm, "history", lambda *asked: {(places.job(sweep, 0), 0): "FAILED"})
+    plan = Plan("toy", "toy", "", "toy", {TASK.digest: TASK}, [])
+    found = survey.cluster(tmp_path, plan, silence_seconds=180.0)
+    assert found.states == {TASK.digest: survey.UNKNOWN}
+    assert [submit.id for _, submit in found.sent] == [sweep, other]

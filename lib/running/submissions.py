@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,9 @@ class Submit:
     controller: str | None = None
 
 
+FIELDS = {field.name for field in fields(Submit)}
+
+
 def new_id() -> str:
     """A new id. Ids sort by time."""
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(3)
@@ -82,7 +85,8 @@ def read(file: Path) -> Submit:
         arrays = [
             Array(entry["name"], entry["digests"], Resources(**entry["resources"])) for entry in values.pop("arrays")
         ]
-        return Submit(arrays=arrays, tasks=tasks, **values)
+        known = {key: values[key] for key in values.keys() & FIELDS}  # newer code may have written others
+        return Submit(arrays=arrays, tasks=tasks, **known)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Damaged(file, f"the submit file is damaged ({type(error).__name__}: {error})") from error
 

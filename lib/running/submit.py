@@ -29,6 +29,7 @@ from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING, Survey
 
 CONTROLLER = Resources(cpus=1, memory_gb=4, hours=1)
 CONTROLLER_SHARE = 0.8  # of its time, after which a controller goes back into the queue
+RESTARTS = 3  # of a controller, after errors of the system
 LOCK_WAIT_SECONDS = 60.0  # of a user's command, for another one or a controller that submits the sweep
 CHAIN = 3  # jobs that a chain of controllers takes at least: a task, the controller that submits it, and the next one
 
@@ -80,11 +81,16 @@ def run(request: Request, plan: Plan, cluster: Cluster, report: Callable[[Outcom
     try:
         with lease.hold(places.lock(request.root, plan.name), wait), _noting_its_end(request, plan):
             return _waves(request, plan, cluster, report, ends)
-    except TesseraError as error:
-        if time.monotonic() > ends:
+    except (TesseraError, OSError) as error:
+        if time.monotonic() > ends or (isinstance(error, OSError) and _may_restart(request)):
             print(f"{error}; this controller goes back into the queue, and tries again", file=sys.stderr, flush=True)
             _requeue(cluster)
         raise
+
+
+def _may_restart(request: Request) -> bool:
+    """Whether a controller tries again after an error of the system: of a disk, it may pass."""
+    return request.controller is not None and int(os.environ.get("SLURM_RESTART_COUNT", "0")) < RESTARTS
 
 
 def _waves(request: Request, plan: Plan, cluster: Cluster, report: Callable[[Outcome], None], ends: float) -> Outcome:

@@ -184,3 +184,27 @@ def test_a_command_of_another_host_that_holds_the_sweep_is_named(site: Site) -> 
         assert not ending.held_elsewhere(site.root, "toy")
     lock.write_text(json.dumps({"host": "login2", "pid": 17, "birth": "1", "since": 0}))
     assert "process 17 on login2" in ending.held_elsewhere(site.root, "toy")
+
+
+@pytest.mark.parametrize(("restarts", "again"), [("0", True), ("2", True), ("3", False)])
+def test_a_controller_tries_again_after_an_error_of_the_disk(
+    site: Site, monkeypatch: pytest.MonkeyPatch, restarts: str, again: bool
+) -> None:
+    """It goes back into the queue, three times at most; a user is told at once."""
+    monkeypatch.setattr(submit.survey, "cluster", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    monkeypatch.setenv("SLURM_JOB_ID", "99")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
+    plan = Plan("toy", "p", "", "t", {}, [])
+    name = places.job("20260101-000000-aaaaaa", "controller")
+    with pytest.raises(KeyboardInterrupt if again else OSError):
+        submit.run(submit.Request(site.root, COMMAND, "c", name), plan, CLUSTER, lambda _: None)
+    assert site.requeued == (["99"] if again else [])
+    with pytest.raises(OSError, match="Input/output"):
+        submit.run(submit.Request(site.root, COMMAND, "c"), plan, CLUSTER, lambda _: None)
+
+
+def test_a_submit_file_of_newer_code_is_read(tmp_path: Path) -> None:
+    made = Submit("1", 0.0, "c", str(tmp_path), "/snapshots/a", COMMAND, [], {}, None)
+    file = submissions.write(tmp_path, "toy", made)
+    file.write_text(json.dumps({**json.loads(file.read_bytes()), "newer": 1}))
+    assert submissions.read(file) == made

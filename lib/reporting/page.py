@@ -116,13 +116,14 @@ def write(path: Path, report: Report) -> None:
 
 
 def read(path: Path) -> Report:
-    """The report that `write` wrote as `path` (report.json). Raises TesseraError for any other file."""
+    """The report that `write` wrote as `path` (report.json). Raises TesseraError for any other file, OSError for
+    one that cannot be read."""
     try:
         content = json.loads(path.read_bytes())
         figures = [ReportFigure(**{**item, "png": base64.b64decode(item["png"])}) for item in content.pop("figures")]
         tables = [ReportTable(**{**item, "csv": item["csv"].encode()}) for item in content.pop("tables")]
         return Report(**content, figures=figures, tables=tables)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TesseraError(f"{path}: not a report ({error}); collect its sweep again") from error
 
 

@@ -173,7 +173,7 @@ def _submit_to_slurm(arguments: Namespace, sweep: Sweep, console: Console) -> in
     )
     if not arguments.controller:
         login_node.run(sweep.root, sweep.plan, sweep.site, request, console)
-    outcome = submission.run(request, sweep.plan, sweep.site, lambda outcome: printing.print_outcome(outcome, console))
+    outcome = submission.run(request, sweep.plan, sweep.site, printing.outcome_printer(console))
     return _collect(sweep, console) if outcome.done == outcome.total else 0
 
 

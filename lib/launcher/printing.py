@@ -1,7 +1,8 @@
 """What the launcher's commands print: tables of a plan and of a status, failures, logs, batch scripts."""
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -180,8 +181,24 @@ def print_logs(files: Sequence[Path], lines: int, console: Console) -> None:
         console.print("\n".join(text), highlight=False, markup=False)
 
 
-def print_outcome(outcome: submit.Outcome, console: Console) -> None:
-    """Print what a submission did."""
+def outcome_printer(console: Console) -> Callable[[submit.Outcome], None]:
+    """A function that prints what a submission did; of a command that stays, once whole and then what has changed."""
+    shown: list[submit.Outcome] = []
+
+    def show(outcome: submit.Outcome) -> None:
+        if outcome.done == outcome.total or outcome in shown[-1:]:
+            return
+        if shown:
+            now = f"{outcome.done} of {outcome.total} done, {outcome.live} running or queued"
+            console.print(f"{time.strftime('%H:%M:%S')} {now}, {outcome.submitted} submitted", highlight=False)
+        else:
+            _print_outcome(outcome, console)
+        shown.append(outcome)
+
+    return show
+
+
+def _print_outcome(outcome: submit.Outcome, console: Console) -> None:
     what = f"{outcome.done} of {outcome.total} tasks done, {outcome.live} were running or queued, "
     what += f"{outcome.submitted} submitted now"
     if outcome.stays and not outcome.waits_for_login_node:

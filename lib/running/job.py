@@ -12,7 +12,7 @@ from pathlib import Path
 from lib.base.errors import TesseraError
 from lib.running import runner, submissions
 
-PATIENCE_SECONDS = 120.0  # a node may see a new file late: listings of a shared file system are cached
+PATIENCE_SECONDS = 60.0  # a node may see a new file late: listings of a shared file system are cached
 
 
 def main(submit_file: str, name: str) -> int:

@@ -22,6 +22,13 @@ DATA_SWEEPS = ("near_dupls", "slimpajama", "prefix_sizes")
 NUMBERS = "--set=numbers=[1,2]"
 TOY_FLAGS = ("--profile=toy", NUMBERS)
 
+# For how long a command waits for what does not come, and for how long in a trial.
+WAITS = {
+    "running/slurm.py": {"ANSWER_SECONDS": (60.0, 4.0)},
+    "running/job.py": {"PATIENCE_SECONDS": (60.0, 6.0)},
+    "base/lease.py": {"RENEW_SECONDS": (15.0, 2.0), "DEAD_SECONDS": (120.0, 12.0)},
+}
+
 
 @dataclass(eq=False)
 class Base:
@@ -95,7 +102,9 @@ def toy(folder: Path, layer: str) -> Base:
 
 def _make_toy(place: Path, layer: str, made: Path | None) -> None:
     checkout = toys.make(place / "checkout")
-    _edit(checkout.root / "lib" / "running" / "slurm.py", "ANSWER_SECONDS = 60.0", "ANSWER_SECONDS = 4.0")
+    for file, waits in WAITS.items():
+        for name, (usual, short) in waits.items():
+            _edit(checkout.root / "lib" / file, f"{name} = {usual}", f"{name} = {short}")
     counts = shim.counting(made, place / "counts", checkout.outputs) if made else {}
     checkout.environment |= counts
     if layer == "slurm":

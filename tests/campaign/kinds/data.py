@@ -89,10 +89,12 @@ def replaced(scene: Scene) -> None:
 @kind("data", "two files of a store damaged")
 def two(scene: Scene) -> None:
     """Files of two artifacts are damaged at once: both are made again by the same command."""
-    files = {_choose(scene, "*.*")}
-    there = [artifact for artifact in scene.parts() if scene.base.seconds(artifact.name) < 2.0]
-    files |= set(_results(scene.rng.choice(there), "*.*"))
-    for file in scene.rng.sample(sorted(files), 2):
+    first = _choose(scene, "*.*")
+    cheap = [artifact for artifact in scene.parts() if scene.base.seconds(artifact.name) < 2.0]
+    others = [file for artifact in cheap for file in _results(artifact, "*.*") if artifact not in first.parents]
+    if not others:
+        raise Missed("no file of another artifact")
+    for file in (first, scene.rng.choice(others)):
         scene.excuse(scene.artifact_of(file))
         scene.note(damage.some(file, scene.rng))
     scene.type()

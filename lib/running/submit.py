@@ -281,22 +281,11 @@ def _send_what_fits(
     several = len(ready) if room is None else min(room, len(ready))
     limit = f"cluster '{cluster.name}': max_submit_jobs {cluster.max_submit_jobs}"
     while True:
-        identity = submissions.new_id()
-        chunks = list(arrays(identity, cluster, ready[:several]))
-        controller = places.job(identity, "controller") if needs_controller and (chunks or found.jobs) else None
-        if not chunks and not controller:
+        submit = _composed(request, plan, cluster, ready[:several], code)
+        if not needs_controller or not (submit.arrays or found.jobs):
+            submit = replace(submit, controller=None)
+        if not submit.arrays and not submit.controller:
             return 0, stays or _waiting_for(request, ready, found, limit)
-        submit = Submit(
-            identity,
-            time.time(),
-            request.campaign,
-            str(request.root),
-            str(code),
-            request.command,
-            chunks,
-            plan.tasks,
-            controller,
-        )
         file = submissions.write(request.root, plan.name, submit)
         try:
             sent, refused = _send(file, submit, cluster, found)
@@ -304,6 +293,23 @@ def _send_what_fits(
         except batch.LimitReached as error:
             submissions.remove(file)  # SLURM has taken nothing of it
             several, limit = several // 2, str(error)
+
+
+def _composed(request: Request, plan: Plan, cluster: Cluster, ready: list[Task], code: Path) -> Submit:
+    """A submission of these tasks and a controller, with an id of its own."""
+    identity = submissions.new_id()
+    chunks = list(arrays(identity, cluster, ready))
+    return Submit(
+        id=identity,
+        created=time.time(),
+        campaign=request.campaign,
+        root=str(request.root),
+        snapshot=str(code),
+        command=request.command,
+        arrays=chunks,
+        tasks=plan.tasks,
+        controller=places.job(identity, "controller"),
+    )
 
 
 def _no_chain(cluster: Cluster) -> str:

@@ -29,7 +29,7 @@ class Survey:
     jobs: ids of the live jobs that run tasks of the plan, of whatever sweep, and of those of a damaged submit file
     controllers: of this sweep, in the queue
     remarks: digest -> what the user should know of a job that waits or runs
-    stuck: ids of jobs that SLURM holds after a failure of a node
+    stuck: ids of jobs, of tasks or controllers, that SLURM holds after a failure of a node
     sent: submissions of whatever sweep with tasks of the plan that are not done, the last one last; without `tasks`
     damaged: submit files that cannot be understood, and the ids of their live jobs
     trouble: why SLURM, or its accounting, could not be asked
@@ -76,6 +76,7 @@ def cluster(root: Path, plan: Plan, silence_seconds: float, waited: float = 0.0)
         job = queued.get((submit.controller, 0)) if submit.controller else None
         if job and file == places.submit_file(root, plan.name, submit.id):
             result.controllers.append(Controller(file, submit, job))
+            result.stuck |= {job.id} if job.was_held_by_slurm() else set()
         if _concerns(submit, result.states):
             result.sent.append((file, replace(submit, tasks={})))  # of a large plan they take much memory
     result.sent.sort(key=lambda pair: submissions.sent_at(pair[0]))  # files come sweep by sweep

@@ -208,3 +208,16 @@ def test_a_submit_file_of_newer_code_is_read(tmp_path: Path) -> None:
     file = submissions.write(tmp_path, "toy", made)
     file.write_text(json.dumps({**json.loads(file.read_bytes()), "newer": 1}))
     assert submissions.read(file) == made
+
+
+def test_a_controller_that_slurm_holds_is_released_whatever_command_it_is_of(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same command another one takes its place; one of other settings would be held for ever."""
+    released: list[str] = []
+    monkeypatch.setattr(slurm, "release", released.extend)
+    name = site.add_controller("20260101-000000-aaaaaa", {}, "/code")
+    site.jobs[name, 0] = Job("99", "PENDING", "launch failed requeued held")
+    submit.run(submit.Request(site.root, [*COMMAND, "--set=x=1"], "c"), plan(), CLUSTER, lambda _: None)
+    assert released == ["99"]
+    assert "99" not in site.cancelled

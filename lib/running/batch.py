@@ -76,8 +76,11 @@ def _sbatch(written: Path, name: str) -> str:
     found = re.search(r"Submitted batch job (\d+)", answer.stdout)
     if answer.returncode == 0 and found:
         return found.group(1)
-    said = " ".join((answer.stderr + " " + answer.stdout).split()) or "it said nothing"
-    raise (_kind(said) if answer.returncode else Unanswered)(f"sbatch {name}: {said}")
+    said = " ".join((answer.stderr + " " + answer.stdout).split())
+    refused = answer.returncode > 0 and said  # one that was killed, or says nothing, may have been heard
+    raise (_kind(said) if refused else Unanswered)(
+        f"sbatch {name}: {said or f'ended with {answer.returncode}, silent'}"
+    )
 
 
 def _kind(message: str) -> type[TesseraError]:

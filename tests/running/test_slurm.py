@@ -109,3 +109,22 @@ def test_more_jobs_than_a_command_line_has_room_for_are_asked_for_in_parts(monke
     words = [word.partition("=") for command in asked for word in command]
     assert [job for key, _, word in words if key == "--jobs" for job in word.split(",")] == ids
     assert [name for key, _, word in words if key == "--name" for name in word.split(",")] == names
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        ("kill -9 $$", batch.Unanswered),
+        ("exit 1", batch.Unanswered),
+        ("exit 0", batch.Unanswered),
+        ("echo a banner", batch.Unanswered),
+        ("echo sbatch: error: Invalid account >&2; exit 1", batch.Refused),
+    ],
+)
+def test_an_sbatch_that_was_killed_or_says_nothing_has_not_refused(tmp_path, monkeypatch, script, kind) -> None:
+    (tmp_path / "sbatch").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(kind) as raised:
+        batch._sbatch(tmp_path / "script", "name")
+    assert type(raised.value) is kind

@@ -21,10 +21,10 @@ def main(submit_file: str, name: str) -> int:
         file = _awaited(Path(submit_file))
         submit = submissions.read(file)
         if name == submit.controller:
-            runner.run_controller(submit_file, "")
+            runner.run_controller(file, submit)
         else:
             (array,) = (array for array in submit.arrays if array.name == name)
-            runner.run_task(submit_file, array.digests[int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))])
+            runner.run_task(submit, array.digests[int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))])
     except (TesseraError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,8 +1,8 @@
 """What SLURM or the local loop starts for a task: one stage in a process of its own, with its log beside the
 artifact; and what the controller job runs.
 
-Only two strings are passed, the submit file and the digest: by submitit, or by the local loop as
-`python -m lib.running.runner FILE DIGEST`. The code is that of the snapshot. Nothing that a runner starts outlives it.
+A batch job comes here by lib/running/job.py, the local loop by `python -m lib.running.runner FILE DIGEST`. The code is
+that of the snapshot. Nothing that a runner starts outlives it.
 """
 
 import os
@@ -25,20 +25,18 @@ from lib.running.submissions import Submit
 LAUNCHER_GONE = signal.SIGHUP  # what the kernel sends to a runner of a local run; the launcher itself sends SIGTERM
 
 
-def run_task(submit_file: str, digest: str) -> None:
+def run_task(submit: Submit, digest: str) -> None:
     """Run a task unless it is done. Raises TesseraError naming the log if its stage fails, and ends as by convention
     if a signal asks for it."""
     with interrupts.raised(even_if_ignored=True):
         try:
-            _run_task(submit_file, digest)
+            _run_task(submit, submit.tasks[digest])
         except Interrupted as asked:
             print(f"ended by {asked}", file=sys.stderr)
             sys.exit(asked.exit_code)
 
 
-def _run_task(submit_file: str, digest: str) -> None:
-    submit = submissions.read(Path(submit_file))
-    task = submit.tasks[digest]
+def _run_task(submit: Submit, task: Task) -> None:
     directory = finished.directory(Path(submit.root), task)
     directory.mkdir(parents=True, exist_ok=True)
     with exclusive(directory), heartbeat.kept(directory / places.ALIVE):
@@ -150,11 +148,9 @@ def _start(submit: Submit, task: Task, line: list[str], log: Path) -> int:
         return processes.run(line, variables, stdout=output, stderr=output, cwd=submit.snapshot)
 
 
-def run_controller(submit_file: str, _: str) -> None:
-    """Repeat the launcher's command from the snapshot. Raises TesseraError if it fails."""
-    file = Path(submit_file)
+def run_controller(file: Path, submit: Submit) -> None:
+    """Repeat the launcher's command from the snapshot. Raises TesseraError if it fails. file: that of `submit`."""
     controllers.forget_acted(file)
-    submit = submissions.read(file)
     line = [sys.executable, "launch.py", *submit.command, f"--campaign={submit.campaign}"]
     line += [f"--controller={submit.controller}"]
     with interrupts.raised(even_if_ignored=True):
@@ -169,7 +165,7 @@ def main(submit_file: str, digest: str) -> int:
     with interrupts.raised(even_if_ignored=True):
         try:
             processes.die_with(environment.launcher(), LAUNCHER_GONE)
-            run_task(submit_file, digest)
+            run_task(submissions.read(Path(submit_file)), digest)
             return 0
         except (TesseraError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)

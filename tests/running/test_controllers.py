@@ -53,7 +53,7 @@ def test_its_second_life_takes_back_the_note_of_the_first_and_its_end_is_noted_w
     script = f"import pathlib, sys\nsys.exit(4 if pathlib.Path({str(acted)!r}).exists() else 3)\n"
     (tmp_path / "launch.py").write_text(script)
     with pytest.raises(TesseraError, match="exit code 3"):
-        runner.run_controller(str(file), "")
+        runner.run_controller(file, submissions.read(file))
     assert acted.exists()
 
 

@@ -248,7 +248,7 @@ def test_a_queued_training_that_nobody_needs_any_more_does_not_run(tmp_path: Pat
         finish(tmp_path, reader)
     assert drops.of_plan(tmp_path, PLAN).tasks == 1
     (file,) = submissions.files(tmp_path, "s")
-    runner.run_task(str(file), "aaa")
+    runner.run_task(submissions.read(file), "aaa")
     assert "already done" in capsys.readouterr().out
     assert survey.local(tmp_path, PLAN).all_done()
     submitted(tmp_path, "t", TRAIN, task("score", "ddd", model="aaa"))

@@ -252,7 +252,8 @@ def test_a_runner_of_a_job_that_is_asked_to_end_ends_its_ranks_and_was_cut_off(t
     """As SLURM asks at a time limit, a preemption and scancel; without a launcher on this machine."""
     submit = max(toy.outputs.glob("sweeps/toy/submits/*.json"))
     (digest,) = [folder.name.split("-")[-1] for folder in (toy.outputs / "store" / "ranks").iterdir()]
-    code = f"from lib.running import runner; runner.run_task({str(submit)!r}, {digest!r})"
+    code = "from pathlib import Path; from lib.running import runner, submissions; "
+    code += f"runner.run_task(submissions.read(Path({str(submit)!r})), {digest!r})"
     runner = subprocess.Popen([sys.executable, "-c", code], cwd=toy.root, env=toy.environment)
     wait_for(lambda: "ranks" in working(toy), "the ranks", poll=0.2)
     runner.send_signal(signal.SIGTERM)

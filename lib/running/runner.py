@@ -120,7 +120,8 @@ def _run(submit: Submit, task: Task, directory: Path) -> None:
     try:
         code = _start(submit, task, line, log)
     except Interrupted as asked:
-        _close_interrupted(directory, number, asked)
+        with interrupts.delayed():  # a second signal must not cut the record off
+            _close_interrupted(directory, number, asked)
         raise
     if code != 0:
         reason = processes.exit_reason(code)

@@ -16,7 +16,7 @@ from lib.plans import finished
 from lib.running import drops, ending, local, login_node, snapshot, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
-from lib.running.survey import FAILED
+from lib.running.survey import DONE, FAILED
 from lib.studies import collect as collection
 
 
@@ -26,7 +26,7 @@ def plan(arguments: Namespace, console: Console) -> int:
     done = sweep.done()
     printing.print_plan(sweep.plan, sweep.site, done, console)
     costs.show(sweep, done, console)
-    for line in finished.spoilt(sweep.root, sweep.plan):
+    for line in finished.spoilt(sweep.root, sweep.plan, done):
         console.print(line, highlight=False)
     if arguments.power:
         printing.print_power(sweep.plan, console)
@@ -70,7 +70,7 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
     done = sweep.done()
     if not arguments.controller:
         console.print(printing.plan_table(sweep.plan, done))
-        for line in (*costs.dropped(sweep.root, sweep.plan, done), *finished.spoilt(sweep.root, sweep.plan)):
+        for line in (*costs.dropped(sweep.root, sweep.plan, done), *finished.spoilt(sweep.root, sweep.plan, done)):
             console.print(line, highlight=False)
         printing.print_foreseen(sweep.plan, console)
     hub_needs.check(sweep.plan, done, fetch_command(arguments, sweep))
@@ -88,7 +88,7 @@ def status(arguments: Namespace, console: Console) -> int:
     sweep = load(arguments)
     found = sweep.survey()
     printing.print_status(sweep.plan, sweep.site, found, console)
-    for line in finished.spoilt(sweep.root, sweep.plan):
+    for line in finished.spoilt(sweep.root, sweep.plan, set(found.having(DONE))):
         console.print(line, highlight=False)
     printing.print_failures(sweep.root, sweep.plan, found, console)
     return 0 if found.all_done() else 1

@@ -1,6 +1,6 @@
 """Which tasks of a plan are done: those whose artifacts on disk are complete, and made from what lies there now."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lib.artifacts import store
@@ -15,10 +15,13 @@ def directory(root: Path, task: Task) -> Path:
 
 def missing_reason(root: Path, tasks: Mapping[str, Task], task: Task) -> str:
     """Why a task is not done; empty if it is done. tasks: those whose results it reads among them."""
+    record = store.look(directory(root, task))
+    if isinstance(record, str):
+        return record
     read = (tasks[digest] for digest in task.needs() if digest in tasks)
     found = {one.digest: store.contents_of(directory(root, one)) for one in read}
     known = {digest: contents for digest, contents in found.items() if contents}
-    return store.missing_reason(directory(root, task), task.digest, known)
+    return store.reason(directory(root, task), record, task.digest, known)
 
 
 def is_done(root: Path, tasks: Mapping[str, Task], task: Task) -> bool:
@@ -26,7 +29,7 @@ def is_done(root: Path, tasks: Mapping[str, Task], task: Task) -> bool:
     return not missing_reason(root, tasks, task)
 
 
-def missing_reasons(root: Path, plan: Plan) -> dict[str, str]:
+def _missing_reasons(root: Path, plan: Plan) -> dict[str, str]:
     """`missing_reason` of every task of a plan."""
     records = {digest: store.look(directory(root, task)) for digest, task in plan.tasks.items()}
     known = {digest: store.contents(record) for digest, record in records.items() if isinstance(record, dict)}
@@ -41,7 +44,7 @@ def done(root: Path, plan: Plan) -> set[str]:
 
     Where weights were dropped, the task is done as long as every task of the plan that reads them is.
     """
-    reasons = missing_reasons(root, plan)
+    reasons = _missing_reasons(root, plan)
     found = {digest for digest, reason in reasons.items() if not reason}
     readers = plan.readers()
     for digest in reversed(plan.tasks):  # readers come after what they read
@@ -50,11 +53,15 @@ def done(root: Path, plan: Plan) -> set[str]:
     return found
 
 
-def spoilt(root: Path, plan: Plan) -> list[str]:
-    """A line for each task that was done and has to be made again, because something was damaged, lost or changed."""
-    reasons = missing_reasons(root, plan)
+def spoilt(root: Path, plan: Plan, finished: Collection[str]) -> list[str]:
+    """A line for each task that was done and has to be made again, because something was damaged, lost or changed.
+
+    finished: the tasks that are done, of which none is asked again.
+    """
+    left = [task for digest, task in plan.tasks.items() if digest not in finished]
+    reasons = [missing_reason(root, plan.tasks, task) for task in left]
     unsaid = ("", store.NOT_THERE, store.WEIGHTS_DROPPED)
-    return [spelled(task, reasons[digest]) for digest, task in plan.tasks.items() if reasons[digest] not in unsaid]
+    return [spelled(task, reason) for task, reason in zip(left, reasons) if reason not in unsaid]
 
 
 def spelled(task: Task, reason: str) -> str:

@@ -63,8 +63,7 @@ def cancel_jobs(root: Path, sweep: str) -> int:
 
 def _jobs(root: Path, sweep: str) -> set[str]:
     queued = slurm.queue()
-    ids = {file.stem for file in submissions.files(root, sweep)}  # a damaged file has its name
-    return {job.id for (name, _), job in queued.items() if places.submit_of_job(name) in ids}
+    return slurm.jobs_of(queued, {file.stem for file in submissions.files(root, sweep)})  # a damaged file has its name
 
 
 def held_elsewhere(root: Path, sweep: str) -> str:

@@ -4,9 +4,10 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from lib.base import places
 from lib.base.errors import TesseraError
 from lib.running import environment
 from lib.running.site import Cluster
@@ -77,6 +78,11 @@ def queue() -> dict[Element, Job]:
         job, index, name, state, reason = _fields(line, 5, "squeue")
         jobs[(name, int(index) if index.isdigit() else 0)] = Job(job, state, reason.replace("_", " ").strip("()"))
     return jobs
+
+
+def jobs_of(queued: dict[Element, Job], submissions: Collection[str]) -> set[str]:
+    """The ids of the jobs in the queue that belong to submissions with these ids."""
+    return {job.id for (name, _), job in queued.items() if places.submit_of_job(name) in submissions}
 
 
 def find(name: str) -> str | None:

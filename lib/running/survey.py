@@ -80,15 +80,11 @@ def cluster(root: Path, plan: Plan, silence_seconds: float, waited: float = 0.0)
         if _concerns(submit, result.states):
             result.sent.append((file, replace(submit, tasks={})))  # of a large plan they take much memory
     result.sent.sort(key=lambda pair: submissions.sent_at(pair[0]))  # files come sweep by sweep
-    result.damaged = {file: _jobs_of(file.stem, queued) for file in damaged}
+    result.damaged = {file: slurm.jobs_of(queued, {file.stem}) for file in damaged}
     result.jobs |= set().union(*result.damaged.values())
     _judge(root, plan, result, _evidence(root, plan, result, queued, waited), silence_seconds)
     _mark_newly_done(root, plan, result)
     return result
-
-
-def _jobs_of(submit_id: str, queued: dict[Element, Job]) -> set[str]:
-    return {job.id for (name, _), job in queued.items() if places.submit_of_job(name) == submit_id}
 
 
 def failures(root: Path, task: Task, campaign: str) -> tuple[int, str]:

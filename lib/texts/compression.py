@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from io import BufferedReader
 from typing import BinaryIO
 
+from lib.base.errors import let_refusals_through
+
 READ_BYTES = 1 << 17
 LONGEST_WINDOW = 1 << 31  # archives written by `zstd --long` need it
 END = b"\0the end of the archive\0"
@@ -47,7 +49,7 @@ def lines(blocks: Iterator[bytes], longest: int) -> Iterator[bytes | None]:
 def _gzip(file: BufferedReader) -> Iterator[bytes]:
     _check_kind(file, "gzip", b"\x1f\x8b")
     with gzip.open(file) as opened:
-        yield from _unpacked(opened, zlib.error, gzip.BadGzipFile)
+        yield from _unpacked(opened, zlib.error)
 
 
 def _bzip2(file: BufferedReader) -> Iterator[bytes]:
@@ -65,11 +67,8 @@ def _xz(file: BufferedReader) -> Iterator[bytes]:
 def _unpacked(opened: BinaryIO, *damage: type[Exception]) -> Iterator[bytes]:
     try:
         yield from plain(opened)
-    except damage as error:
-        raise ValueError(error) from error
-    except OSError as error:
-        if error.errno:  # the disk, not what is on it
-            raise
+    except (OSError, *damage) as error:
+        let_refusals_through(error)
         raise ValueError(error) from error
 
 

@@ -10,7 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, let_refusals_through
 from lib.texts import bad_documents
 from lib.texts.bad_documents import Bad, Skipped
 from lib.texts.compression import UNPACKED, OtherKind, lines
@@ -185,8 +185,7 @@ def _parquet(path: Path, text_key: str) -> Items:
                     yield _of_arrow(value, text_key, f"{path}: row {row}")
                     row += 1
     except (arrow.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno:  # the disk, not what is on it
-            raise
+        let_refusals_through(error)
         raise TesseraError(_damaged(path, f"at row {row}", error)) from error
 
 

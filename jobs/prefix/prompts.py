@@ -19,7 +19,7 @@ prompts. Where bad documents are skipped, the attributes `bad_documents`, `bad_d
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -135,9 +135,7 @@ def hub(config: Config) -> "list[HubItem]":
 
 def pin(config: Config, root: Path | None = None) -> Config:
     """`config` with the fingerprint of a local `repo` as it is now."""
-    if config.source != "hub" or not Path(config.repo).is_dir():
-        return config
-    return replace(config, fingerprint=data_sets.fingerprint(Path(config.repo).resolve()))
+    return data_sets.pinned(config)
 
 
 def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -182,8 +180,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     from lib.models import loading
     from lib.tokens.tokenization import encode  # imports transformers
 
-    if config.fingerprint and pin(config) != config:
-        raise TesseraError(f"{config.repo}: the files changed since this run was planned; submit the sweep again")
+    data_sets.check_pinned(config)
     tokenizer = loading.load_tokenizer(inputs["tokenizer"])
     skipped = bad_documents.skipping(config.on_bad_document, config.max_bad_documents)
     documents = _chosen(config, documents_of(config, inputs, skipped))

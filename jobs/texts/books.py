@@ -101,7 +101,7 @@ def pin(config: Config, root: Path | None = None) -> Config:
 
     Raises UsageError for a file that tasks would not see.
     """
-    config = _pinned_folder(config)
+    config = data_sets.pinned(config)
     if not config.titles:
         return config
     file = places.ROOT / config.titles
@@ -113,12 +113,6 @@ def pin(config: Config, root: Path | None = None) -> Config:
     return replace(config, titles_sha256=books.digest(file))
 
 
-def _pinned_folder(config: Config) -> Config:
-    if config.source != "hub" or not Path(config.repo).is_dir():
-        return config
-    return replace(config, fingerprint=data_sets.fingerprint(Path(config.repo).resolve()))
-
-
 def facts(config: Config, given: Given) -> Facts:
     """How many books; how long they are only if they are cut (else a sweep gives an estimate)."""
     return Facts(texts=config.n_books, tokens_a_text=config.first_tokens or None, held_out=config.n_held_out)
@@ -126,8 +120,7 @@ def facts(config: Config, given: Given) -> Facts:
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Draw the documents and write them. Raises TesseraError for too few of them, and titles that are not there."""
-    if config.fingerprint and _pinned_folder(config) != config:
-        raise TesseraError(f"{config.repo}: the files changed since this run was planned; submit the sweep again")
+    data_sets.check_pinned(config)
     tokenizer = _tokenizer(config, inputs)
     with _library(config, inputs, out) as (titles, text_of):
         chosen = _choose(config, tokenizer, titles, text_of)

@@ -10,6 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,19 @@ def fingerprint(folder: Path) -> str:
         for file, state in sorted(found.items())
     ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def pinned(config: Any) -> Any:
+    """`config` of a stage (`source`, `repo`, `fingerprint`) with the fingerprint of a local `repo` as it is now."""
+    if config.source != "hub" or not Path(config.repo).is_dir():
+        return config
+    return replace(config, fingerprint=fingerprint(Path(config.repo).resolve()))
+
+
+def check_pinned(config: Any) -> None:
+    """Raise TesseraError if a local `repo` is not what it was when it was pinned."""
+    if config.fingerprint and pinned(config) != config:
+        raise TesseraError(f"{config.repo}: the files changed since this run was planned; submit the sweep again")
 
 
 @functools.lru_cache(maxsize=10_000)  # a plan asks for one folder once a seed

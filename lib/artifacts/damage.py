@@ -20,14 +20,15 @@ def mend(damaged: Damaged, out: Path | None = None) -> bool:
     """
     file = damaged.file
     if out and file.is_relative_to(out) and file.relative_to(out).parts[0] in (places.BLOCKS, places.CHECKPOINTS):
-        return _moved(file)
+        _move(file)
+        return True
     artifact = next((folder for folder in file.parents if (folder / places.DONE).is_file()), None)
     if artifact is None:
         return False
     entry = _entry(artifact, str(file.relative_to(artifact)))
     if entry is None or (file.is_file() and store.sha256(file) == entry["sha256"]):
         return False
-    _moved(file)
+    _move(file)
     _stop_if_too_many(artifact)
     return True
 
@@ -35,12 +36,12 @@ def mend(damaged: Damaged, out: Path | None = None) -> bool:
 def clear(artifact: Path) -> None:
     """Before an artifact is made again: move a damaged DONE.json and files that were cut off aside."""
     if store.missing_reason(artifact, "") == store.DAMAGED_MARKER:
-        _moved(artifact / places.DONE)
+        _move(artifact / places.DONE)
         return
     record = store.read_done(artifact) if (artifact / places.DONE).is_file() else {"files": {}}
     for name, entry in record["files"].items():
         if (artifact / name).is_file() and (artifact / name).stat().st_size != entry["size"]:
-            _moved(artifact / name)
+            _move(artifact / name)
     _stop_if_too_many(artifact)
 
 
@@ -51,11 +52,10 @@ def _entry(artifact: Path, name: str) -> dict | None:
         return {"sha256": ""}
 
 
-def _moved(file: Path) -> bool:
+def _move(file: Path) -> None:
     if file.is_file():
         kept = files.set_aside(file)
         print(f"{file}: damaged; moved aside as {kept.name}", flush=True)
-    return True
 
 
 def _stop_if_too_many(artifact: Path) -> None:

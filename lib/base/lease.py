@@ -162,9 +162,7 @@ def _link(own: Path, file: Path, content: str) -> None:
     except OSError as error:
         if error.errno not in NO_HARD_LINKS:
             raise
-        with open(
-            file, "x", encoding="utf-8"
-        ) as made:  # somebody may see it half-written; then they wait for a renewal
+        with open(file, "x", encoding="utf-8") as made:  # who sees it half-written waits for a renewal
             made.write(content)
 
 

@@ -77,10 +77,10 @@ def _sbatch(written: Path, name: str) -> str:
     if answer.returncode == 0 and found:
         return found.group(1)
     said = " ".join((answer.stderr + " " + answer.stdout).split())
-    refused = answer.returncode > 0 and said  # one that was killed, or says nothing, may have been heard
-    raise (_kind(said) if refused else Unanswered)(
-        f"sbatch {name}: {said or f'ended with {answer.returncode}, silent'}"
-    )
+    if answer.returncode > 0 and said:
+        raise _kind(said)(f"sbatch {name}: {said}")
+    # one that was killed, or says nothing, may have been heard
+    raise Unanswered(f"sbatch {name}: {said or f'ended with {answer.returncode}, silent'}")
 
 
 def _kind(message: str) -> type[TesseraError]:

@@ -64,13 +64,11 @@ def of_runner(snapshot: str, launcher: str, lock: Path) -> dict[str, str]:
 
     It carries the mark of the run: the identity of the launcher, and the lock that it holds.
     """
-    return {
-        **surroundings(),
-        processes.RUN: f"{launcher}:{lock}",
-        "PYTHONPATH": snapshot,
-        "PYTHONUTF8": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
+    return {**surroundings(), processes.RUN: f"{launcher}:{lock}", **_of_python(snapshot)}
+
+
+def _of_python(snapshot: str) -> dict[str, str]:
+    return {"PYTHONPATH": snapshot, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def launcher() -> str | None:
@@ -95,9 +93,7 @@ def of_stage(submit: Submit, resources: Resources, around: Mapping[str, str] = o
         **as_root(),
         **hidden,
         mpi.RANKS: str(resources.ranks),
-        "PYTHONPATH": submit.snapshot,
-        "PYTHONUTF8": "1",
-        "PYTHONUNBUFFERED": "1",
+        **_of_python(submit.snapshot),
         "TESSERA_CAMPAIGN": submit.campaign,
         "TESSERA_SUBMIT": submit.id,
         "OMP_NUM_THREADS": threads,

@@ -104,7 +104,7 @@ def _make_toy(place: Path, layer: str, made: Path | None) -> None:
     checkout = toys.make(place / "checkout")
     for file, waits in WAITS.items():
         for name, (usual, short) in waits.items():
-            _edit(checkout.root / "lib" / file, f"{name} = {usual}", f"{name} = {short}")
+            toys.edit(checkout.root / "lib" / file, f"{name} = {usual}", f"{name} = {short}")
     counts = shim.counting(made, place / "counts", checkout.outputs) if made else {}
     checkout.environment |= counts
     if layer == "slurm":
@@ -124,11 +124,6 @@ def _living(place: Path) -> bool:
     from tests.campaign import processes
 
     return bool(processes.of(place))
-
-
-def _edit(file: Path, old: str, new: str) -> None:
-    """Shorten a time that trials would only wait for. It is no error if the code has changed."""
-    file.write_text(file.read_text().replace(old, new))
 
 
 def data(folder: Path, ready: Path | None) -> Base:

@@ -1,6 +1,6 @@
 """The kinds of faults: each is a function, registered with a name, the layer it belongs to, and what is promised."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,14 +41,34 @@ def kind(layer: str, name: str, promise: str = "", **others) -> Callable[[Callab
     """Register the function below as a kind of fault. promise: its docstring, unless given."""
 
     def register(act: Callable[["Scene"], None]) -> Callable[["Scene"], None]:
-        add(layer, name, act, promise or (act.__doc__ or "").strip().splitlines()[0], **others)
+        _add(layer, name, act, promise or (act.__doc__ or "").strip().splitlines()[0], **others)
         return act
 
     return register
 
 
-def add(layer: str, name: str, act: Callable[["Scene"], None], promise: str, **others) -> None:
-    """Register a kind. Raises ValueError for a name that is taken."""
+def kinds(
+    layer: str, name: str, values: Iterable[str] | dict, promise: str, twice: str = "", **others
+) -> Callable[[Callable], Callable]:
+    """Register the function below once for every value, which it is given after the scene.
+
+    name: {} in it stands for the value, or for its key if values is a dict. twice: which is drawn twice as often.
+    """
+    named = values if isinstance(values, dict) else {value: value for value in values}
+
+    def register(act: Callable) -> Callable:
+        for key, value in named.items():
+            weight = 2 if key == twice else 1
+            _add(
+                layer, name.format(key), lambda scene, value=value: act(scene, value), promise, weight=weight, **others
+            )
+        return act
+
+    return register
+
+
+def _add(layer: str, name: str, act: Callable[["Scene"], None], promise: str, **others) -> None:
+    """Raises ValueError for a name that is taken."""
     full = f"{layer}: {name}"
     if full in KINDS or layer not in LAYERS:
         raise ValueError(f"{full}: taken, or no layer of {LAYERS}")

@@ -150,7 +150,7 @@ def test_weights_that_go_as_a_reader_starts_are_made_again(toy: Toy) -> None:
         once.touch()
         weights.drop(inputs["count"], store.finished_digest(inputs["count"]), "another sweep")
 """
-    total.write_text(total.read_text().replace("def run(config, inputs, out):\n", drops_them))
+    toys.edit(total, toys.RUN, drops_them)
     answer = toy.submit("--cluster=local")
     assert (toy.totals(), outcomes(toy, "count")) == (expected(1), [["done", "done"]])
     assert [kinds[-1] for kinds in outcomes(toy, "total")] == ["done"]
@@ -199,7 +199,7 @@ def test_a_small_quota_makes_waves_and_the_sweep_ends(toy: Toy, tmp_path: Path) 
         assert toy.finish() == expected(1, 2)
         wait_for(lambda: not site.live(), "the end of the last controller")
         assert (weights_left(toy), outcomes(toy, "count")) == (0, [["done"]] * 2)
-        cluster.write_text(cluster.read_text().replace("1.5", "0.5"))
+        toys.edit(cluster, "1.5", "0.5")
         answer = toy.launch("submit", "--set=numbers=[4]")
         assert (answer.returncode, "the disk has no room for any of the 1 tasks" in answer.stderr) == (1, True)
     finally:

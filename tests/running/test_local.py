@@ -43,7 +43,7 @@ def test_it_runs_to_the_table_and_again_does_nothing(toy: Toy) -> None:
 def test_the_longest_ready_task_starts_first(toy: Toy) -> None:
     sweep = toy.root / "sweeps" / "toy.yaml"
     alone = '{stage: count, resources: {expected_hours: "${number}", cpus: 4096}, '
-    sweep.write_text(sweep.read_text().replace("{stage: count, ", alone))
+    toys.edit(sweep, "{stage: count, ", alone)
     toy.submit("--cluster=local")
     files = toy.outputs.glob("store/count/*/attempts/[0-9]*.json")
     started = sorted((json.loads(file.read_text())["started"], file.parent.parent) for file in files)
@@ -87,9 +87,7 @@ def test_the_checkout_broken_after_the_start_changes_nothing(toy: Toy) -> None:
 
 def test_a_runner_that_fails_before_the_stage_says_why_and_where(toy: Toy) -> None:
     runner = toy.root / "lib/running/runner.py"
-    runner.write_text(
-        runner.read_text().replace("    task = submit", "    raise OSError('no such disk')\n    task = submit")
-    )
+    toys.edit(runner, "    number, log = attempts.reserve(", "    raise OSError('no such disk')\n    number, log = (")
     found = toy.launch("submit", "--cluster=local", "--set=numbers=[1]")
     assert found.returncode == 1
     line, log = found.stdout[found.stdout.index("failed") :].splitlines()[:2]
@@ -102,9 +100,7 @@ def test_of_an_enclosing_job_and_the_users_shell_a_task_sees_what_is_documented(
     toy.environment |= {**around, "HF_HOME": "/models", "PYTHONPATH": str(toy.root / "nowhere")}
     count = toy.root / "jobs/toy/count.py"
     line = 'import os, pathlib; pathlib.Path(out / "seen.txt").write_text(repr(dict(os.environ)))'
-    count.write_text(
-        count.read_text().replace("def run(config, inputs, out):", f"def run(config, inputs, out):\n    {line}")
-    )
+    toys.edit(count, toys.RUN, f"{toys.RUN}    {line}\n")
     toy.submit("--cluster=local", "--set=numbers=[1]")
     (file,) = toy.outputs.glob("store/count/*/seen.txt")
     seen = ast.literal_eval(file.read_text())
@@ -116,3 +112,13 @@ def test_of_an_enclosing_job_and_the_users_shell_a_task_sees_what_is_documented(
     )
     (record,) = toy.outputs.glob("store/count/*/attempts/[0-9]*.json")
     assert json.loads(record.read_text())["job"] is None
+
+
+def test_an_edit_that_finds_nothing_to_replace_is_an_error(tmp_path: Path) -> None:
+    """Else a test that breaks code on purpose would run unbroken code once the code has changed."""
+    file = tmp_path / "code.py"
+    file.write_text("a = 1\n")
+    toys.edit(file, "a = 1", "a = 2")
+    assert file.read_text() == "a = 2\n"
+    with pytest.raises(ValueError, match="has no 'a = 1' to replace"):
+        toys.edit(file, "a = 1", "a = 3")

@@ -32,7 +32,7 @@ def toy(tmp_path: Path):
 
 def need_network(toy: Toy, stage: str) -> None:
     file = toy.root / "jobs" / "toy" / f"{stage}.py"
-    file.write_text(file.read_text().replace("def run(", NEEDED, 1))
+    toys.edit(file, "def run(", NEEDED)
 
 
 def cluster(toy: Toy, line: str) -> None:
@@ -91,7 +91,7 @@ def test_their_inputs_may_have_inputs_of_their_own(toy: Toy) -> None:
     same = toys.TOTAL.replace("    total =", "    rows =").replace(".sum()", "").replace("total.h5", "count.h5")
     (stages / "same.py").write_text(same.replace('"total", total', '"rows", rows'))
     nodes = "  same: {stage: same, inputs: {count: count}}\n  total: {stage: total, inputs: {count: same}}\n"
-    sweep.write_text(sweep.read_text().replace("  total: {stage: total, inputs: {count: count}}\n", nodes))
+    toys.edit(sweep, "  total: {stage: total, inputs: {count: count}}\n", nodes)
     toy.submit()
     wait_for(lambda: not live(toy), "the end of the controllers")
     toy.submit()
@@ -117,7 +117,7 @@ def test_the_login_node_is_used_within_the_stated_cpus(toy: Toy) -> None:
     need_network(toy, "count")
     file = toy.root / "jobs" / "toy" / "count.py"
     shown = "    import os\n    print('cpus', len(os.sched_getaffinity(0)))\n    with hdf5.create("
-    file.write_text(file.read_text().replace("    with hdf5.create(", shown, 1))
+    toys.edit(file, "    with hdf5.create(", shown)
     toy.submit()
     logs = [log.read_text() for log in toy.outputs.glob("store/count/*/attempts/*.log")]
     assert len(logs) == 3
@@ -128,9 +128,7 @@ def test_a_failure_on_the_login_node_submits_nothing(toy: Toy) -> None:
     cluster(toy, "login_node: {cpus: 1, memory_gb: 2}")
     need_network(toy, "count")
     file = toy.root / "jobs" / "toy" / "count.py"
-    file.write_text(
-        file.read_text().replace("    with hdf5.create(", "    raise OSError('no answer')\n    with hdf5.create(", 1)
-    )
+    toys.edit(file, "    with hdf5.create(", "    raise OSError('no answer')\n    with hdf5.create(")
     answer = toy.launch("submit", "--set=numbers=[1]")
     assert answer.returncode == 1
     assert "1 tasks failed on the login node; nothing was submitted" in answer.stderr

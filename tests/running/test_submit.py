@@ -183,7 +183,7 @@ def test_cancelled_then_submitted_again(toy: Toy, site: FakeSite) -> None:
 def test_a_task_that_always_fails_stops_the_sweep_with_its_error(toy: Toy, site: FakeSite) -> None:
     file = toy.root / "jobs" / "toy" / "count.py"
     broken = 'def run(config, inputs, out):\n    raise ValueError("no such luck")\n'
-    file.write_text(file.read_text().replace("def run(config, inputs, out):\n", broken, 1))
+    toys.edit(file, toys.RUN, broken)
     toy.submit("--set=numbers=[1]", "--max-failures=2")
     wait_for(lambda: not site.live(), "the end of all jobs")
     assert list(toy.attempts("count").values()) == [["failed", "failed"]]
@@ -312,7 +312,8 @@ def test_code_edited_before_the_command_is_typed_again(toy: Toy, site: FakeSite)
     site.hold()
     toy.submit("--set=numbers=[1]")
     total = toy.root / "jobs" / "toy" / "total.py"
-    total.write_text(total.read_text().replace(".sum()", ".sum() + 1").replace("VERSION = 1", "VERSION = 2"))
+    toys.edit(total, ".sum()", ".sum() + 1")
+    toys.edit(total, "VERSION = 1", "VERSION = 2")
     assert "cancelled tessera-" in toy.submit("--set=numbers=[1]").stderr
     assert len(site.arrays()) == 1
     site.release()

@@ -89,6 +89,7 @@ def run(root, plan, console):
     table = places.tables(root, plan.name) / "toy.csv"
     files.write_bytes(table, ("\\n".join(lines) + "\\n").encode())  # a file that exists is complete
 '''
+RUN = "def run(config, inputs, out):\n"
 SWEEP = """
 name: toy
 vars: {numbers: [1, 2, 3], seconds: 0}
@@ -103,6 +104,15 @@ array_parallelism: 4
 poll_seconds: 0.5
 silence_seconds: 3
 """
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Replace a text wherever it stands in a file of code. Raises ValueError if it stands nowhere: a test that edits
+    code must notice that the code has changed."""
+    text = file.read_text()
+    if old not in text:
+        raise ValueError(f"{file} has no {old!r} to replace")
+    file.write_text(text.replace(old, new))
 
 
 @dataclass

@@ -10,7 +10,7 @@ from lib.base import places
 from lib.kernels import cache
 from tests.campaign import damage
 from tests.campaign.base import DATA_SWEEPS
-from tests.campaign.registry import DAMAGED, FULL, PERMISSION, READ_ERROR, add, kind
+from tests.campaign.registry import DAMAGED, FULL, PERMISSION, READ_ERROR, kind, kinds
 from tests.campaign.scene import Missed, Scene
 
 OTHER_CAUSES = r"damaged|truncated|no HDF5 file|not what was written"
@@ -53,6 +53,13 @@ def _choose(scene: Scene, pattern: str) -> Path:
     return file
 
 
+@kinds(
+    "data",
+    "{} damaged",
+    FILES,
+    "cut, flipped, zeroed, emptied or lost, and what reads it made again: named, moved aside, made again",
+    twice="an HDF5 file",
+)
 def _damaged(scene: Scene, pattern: str) -> None:
     file = _choose(scene, pattern)
     scene.note(damage.some(file, scene.rng))
@@ -60,16 +67,6 @@ def _damaged(scene: Scene, pattern: str) -> None:
     if file.exists() and file.name not in UNREAD:
         scene.said.append(DAMAGED)
     scene.type()
-
-
-for _name, _pattern in FILES.items():
-    add(
-        "data",
-        f"{_name} damaged",
-        lambda scene, pattern=_pattern: _damaged(scene, pattern),
-        "cut, flipped, zeroed, emptied or lost, and what reads it made again: named, moved aside, made again",
-        weight=2 if _name == "an HDF5 file" else 1,
-    )
 
 
 @kind("data", "a result replaced by another's")
@@ -178,7 +175,24 @@ def _scratch(scene: Scene, artifact: Path, command) -> Path:
     raise Missed("the stage stored nothing before its end")
 
 
-def _failing(scene: Scene, operations: tuple[str, ...], number: int, says: str) -> None:
+# Name -> the operations that may fail, with which error, and what the message must say.
+FAILURES = {
+    "the disk is full": (WRITES, errno.ENOSPC, FULL),
+    "the disk fails at a write": (WRITES, errno.EIO, READ_ERROR),
+    "the disk fails at a read": (("read", "open"), errno.EIO, READ_ERROR),
+    "a file may not be read": (("open",), errno.EACCES, PERMISSION),
+}
+
+
+@kinds(
+    "data",
+    "{}",
+    FAILURES,
+    "at a random operation of a real stage, once or from there on: said so, in that word; then it goes on",
+    needs_shim=True,
+)
+def _failing(scene: Scene, failure: tuple[tuple[str, ...], int, str]) -> None:
+    operations, number, says = failure
     scene.remake(lambda stage: True)
     role, operation = scene.rng.choice(("stage", "stage", "launcher")), scene.rng.choice(operations)
     rule = scene.rule(role, operation, str(number), lasting=scene.rng.random() < 0.5, many=OPERATIONS)
@@ -187,21 +201,6 @@ def _failing(scene: Scene, operations: tuple[str, ...], number: int, says: str) 
     scene.logs_are_read = True
     if scene.met() and command.code != 0:
         scene.said.append(says)
-
-
-for _name, (_operations, _number, _says) in {
-    "the disk is full": (WRITES, errno.ENOSPC, FULL),
-    "the disk fails at a write": (WRITES, errno.EIO, READ_ERROR),
-    "the disk fails at a read": (("read", "open"), errno.EIO, READ_ERROR),
-    "a file may not be read": (("open",), errno.EACCES, PERMISSION),
-}.items():
-    add(
-        "data",
-        _name,
-        lambda scene, given=(_operations, _number, _says): _failing(scene, *given),
-        "at a random operation of a real stage, once or from there on: said so, in that word; then it goes on",
-        needs_shim=True,
-    )
 
 
 @kind("data", "a stage killed at a file operation", needs_shim=True)

@@ -3,16 +3,34 @@
 import errno
 
 from tests.campaign import scenes, shim
-from tests.campaign.registry import FULL, PERMISSION, READ_ERROR, READ_ONLY, add, kind
+from tests.campaign.registry import FULL, PERMISSION, READ_ERROR, READ_ONLY, kind, kinds
 from tests.campaign.scene import Scene
 
 ROLES = ("launcher", "runner", "stage")
 OTHER_CAUSES = r"damaged|truncated|no HDF5 file"
 WRITES = ("create", "write", "rename", "sync")
 
+# Name -> the operations that may fail, with which error, and what the message must say.
+FAILURES = {
+    "the disk is full": (WRITES, errno.ENOSPC, FULL),
+    "the quota is used up": (WRITES, errno.EDQUOT, r"[Qq]uota"),
+    "the disk fails at a write": (WRITES, errno.EIO, READ_ERROR),
+    "the disk fails at a read": (("read", "open"), errno.EIO, READ_ERROR),
+    "outputs may not be written": (("create", "rename"), errno.EROFS, READ_ONLY),
+    "a file may not be read": (("open",), errno.EACCES, PERMISSION),
+}
 
-def _failing(scene: Scene, operations: tuple[str, ...], number: int, says: str) -> None:
+
+@kinds(
+    "local",
+    "{}",
+    FAILURES,
+    "at a random operation, once or from there on: said so in that word, no other cause; then the command goes on",
+    needs_shim=True,
+)
+def _failing(scene: Scene, failure: tuple[tuple[str, ...], int, str]) -> None:
     """One operation fails, or all from there on, until the command ends; then the disk is well again."""
+    operations, number, says = failure
     role, operation = scene.rng.choice(ROLES), scene.rng.choice(operations)
     lasting = scene.rng.random() < 0.5
     if operation in ("read", "open"):
@@ -24,24 +42,6 @@ def _failing(scene: Scene, operations: tuple[str, ...], number: int, says: str) 
     scene.logs_are_read = True
     if scene.met() and scene.typed[0].code != 0:
         scene.said.append(says)
-
-
-def _kind(name: str, operations: tuple[str, ...], number: int, says: str) -> None:
-    add(
-        "local",
-        name,
-        lambda scene: _failing(scene, operations, number, says),
-        "at a random operation, once or from there on: said so in that word, no other cause; then the command goes on",
-        needs_shim=True,
-    )
-
-
-_kind("the disk is full", WRITES, errno.ENOSPC, FULL)
-_kind("the quota is used up", WRITES, errno.EDQUOT, r"[Qq]uota")
-_kind("the disk fails at a write", WRITES, errno.EIO, READ_ERROR)
-_kind("the disk fails at a read", ("read", "open"), errno.EIO, READ_ERROR)
-_kind("outputs may not be written", ("create", "rename"), errno.EROFS, READ_ONLY)
-_kind("a file may not be read", ("open",), errno.EACCES, PERMISSION)
 
 
 @kind("local", "short reads and writes", needs_shim=True)

@@ -3,9 +3,10 @@
 import signal
 
 from tests.campaign.commands import LIMIT_SECONDS
-from tests.campaign.registry import add, kind
+from tests.campaign.registry import kind, kinds
 from tests.campaign.scene import Scene
 
+ROLES = ("launcher", "runner", "stage")
 RUN_SECONDS = 2.0  # about as long as the toy sweep takes
 SLOW = "--set=seconds=0.4"
 LONG = "--set=seconds=40"  # longer than a command may take to end
@@ -14,6 +15,13 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.
 NOTHING_LIVES_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
+@kinds(
+    "local",
+    "{} gets a signal",
+    ROLES,
+    "KILL, TERM, HUP, INT or STOP and KILL: the same command goes on; after TERM, HUP, INT nothing lives on",
+    twice="launcher",
+)
 def _killed(scene: Scene, role: str) -> None:
     """A signal to one process, and then the end of the command."""
     number = scene.rng.choice(SIGNALS)
@@ -30,16 +38,6 @@ def _killed(scene: Scene, role: str) -> None:
         scene.expect_end()
 
 
-for _role in ("launcher", "runner", "stage"):
-    add(
-        "local",
-        f"{_role} gets a signal",
-        lambda scene, role=_role: _killed(scene, role),
-        "KILL, TERM, HUP, INT or STOP and KILL: the same command goes on; after TERM, HUP, INT nothing lives on",
-        weight=2 if _role == "launcher" else 1,
-    )
-
-
 @kind("local", "all processes killed at once")
 def power(scene: Scene) -> None:
     """Power is cut: the same command goes on."""
@@ -52,22 +50,19 @@ def power(scene: Scene) -> None:
     command.wait()
 
 
+@kinds(
+    "local",
+    "{} killed at a file operation",
+    ROLES,
+    "killed before its n-th create, write, sync, rename, open or read below outputs: the same command goes on",
+    needs_shim=True,
+)
 def _cut_off(scene: Scene, role: str) -> None:
     operation = scene.rng.choice(("create", "write", "sync", "rename", "open", "read"))
     command = scene.start(environment=scene.rule(role, operation, "kill"))
     command.cut_off = role == "launcher"
     command.wait()
     scene.met()
-
-
-for _role in ("launcher", "runner", "stage"):
-    add(
-        "local",
-        f"{_role} killed at a file operation",
-        lambda scene, role=_role: _cut_off(scene, role),
-        "killed before its n-th create, write, sync, rename, open or read below outputs: the same command goes on",
-        needs_shim=True,
-    )
 
 
 @kind("local", "terminal closed")

@@ -6,7 +6,7 @@ import time
 
 from lib.base import places
 from tests.campaign import damage, scenes
-from tests.campaign.registry import DAMAGED, add, kind
+from tests.campaign.registry import DAMAGED, kind, kinds
 from tests.campaign.scene import Missed, Scene
 
 # Name -> pattern below outputs.
@@ -28,6 +28,12 @@ def _begin(scene: Scene) -> None:
         scene.forget(artifact)
 
 
+@kinds(
+    "local",
+    "{} damaged",
+    OF_ARTIFACTS,
+    "cut, flipped, zeroed, emptied or lost: noticed before it is used, made again if it is needed",
+)
 def _damaged(scene: Scene, pattern: str) -> None:
     _begin(scene)
     files = sorted(scene.outputs.glob(pattern))
@@ -39,15 +45,6 @@ def _damaged(scene: Scene, pattern: str) -> None:
     scene.note(damage.some(file, scene.rng))
     if file.suffix == ".h5" and file.exists() and scene.is_read(artifact):
         scene.said.append(DAMAGED)
-
-
-for _name, _pattern in OF_ARTIFACTS.items():
-    add(
-        "local",
-        f"{_name} damaged",
-        lambda scene, pattern=_pattern: _damaged(scene, pattern),
-        "cut, flipped, zeroed, emptied or lost: noticed before it is used, made again if it is needed",
-    )
 
 
 @kind("local", "a result replaced by another's")

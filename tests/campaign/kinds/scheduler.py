@@ -3,10 +3,12 @@
 import signal
 
 from tests.campaign import damage, processes, scenes, shim
-from tests.campaign.registry import add, kind
+from tests.campaign.registry import kind, kinds
 from tests.campaign.scene import Missed
 from tests.campaign.scenes import SlurmScene
+from tests.support import toys
 
+ROLES = ("launcher", "controller", "job", "stage")
 SLOW = "--set=seconds=0.4"
 COMMON = ("fail", "silent", "garbage", "killed", "slow", "hang", "latin")
 WORDS = {"sbatch": (*COMMON, "refuse", "mute", "no_id"), "squeue": COMMON, "sacct": COMMON, "scontrol": COMMON}
@@ -15,6 +17,13 @@ CALLS = {"sbatch": 4, "squeue": 4, "sacct": 2, "scontrol": 2}  # in an undisturb
 WISHES = ("node_fail", "requeue", "cancel", "launch_fail", "lose")
 
 
+@kinds(
+    "slurm",
+    "{} answers wrongly",
+    WORDS.keys(),
+    "fails, is silent, garbled, killed, slow, in another encoding, loses its answer: nothing is sent twice",
+    twice="sbatch",
+)
 def _answers(scene: SlurmScene, command: str) -> None:
     word = scene.rng.choice(WORDS[command])
     first = scene.rng.randint(1, CALLS[command])
@@ -27,16 +36,6 @@ def _answers(scene: SlurmScene, command: str) -> None:
         scene.expect_alone()
     scene.settle()
     scene.mend()
-
-
-for _command in WORDS:
-    add(
-        "slurm",
-        f"{_command} answers wrongly",
-        lambda scene, command=_command: _answers(scene, command),
-        "fails, is silent, garbled, killed, slow, in another encoding, loses its answer: nothing is sent twice",
-        weight=2 if _command == "sbatch" else 1,
-    )
 
 
 @kind("slurm", "tasks are ended by SLURM", weight=2)
@@ -56,6 +55,13 @@ def ended(scene: SlurmScene) -> None:
         scene.expect_alone()
 
 
+@kinds(
+    "slurm",
+    "{} gets a signal",
+    ROLES,
+    "KILL, TERM, HUP or INT: the same command goes on, nothing is sent twice",
+    twice="controller",
+)
 def _signalled(scene: SlurmScene, role: str) -> None:
     scene.start("submit", SLOW)
     process = scene.see(role)
@@ -65,16 +71,13 @@ def _signalled(scene: SlurmScene, role: str) -> None:
     scene.typed[0].wait()
 
 
-for _role in ("launcher", "controller", "job", "stage"):
-    add(
-        "slurm",
-        f"{_role} gets a signal",
-        lambda scene, role=_role: _signalled(scene, role),
-        "KILL, TERM, HUP or INT: the same command goes on, nothing is sent twice",
-        weight=2 if _role == "controller" else 1,
-    )
-
-
+@kinds(
+    "slurm",
+    "{} killed at a file operation",
+    ROLES,
+    "killed before its n-th create, write, sync, rename, open or read: the same command goes on",
+    needs_shim=True,
+)
 def _cut_off(scene: SlurmScene, role: str) -> None:
     operation = scene.rng.choice(("create", "write", "sync", "rename", "open", "read"))
     command = scene.start("submit", environment=scene.rule(role, operation, "kill"))
@@ -84,32 +87,19 @@ def _cut_off(scene: SlurmScene, role: str) -> None:
     scene.met()
 
 
-for _role in ("launcher", "controller", "job", "stage"):
-    add(
-        "slurm",
-        f"{_role} killed at a file operation",
-        lambda scene, role=_role: _cut_off(scene, role),
-        "killed before its n-th create, write, sync, rename, open or read: the same command goes on",
-        needs_shim=True,
-    )
-
-
+@kinds(
+    "slurm",
+    "{}",
+    {"the disk is full": 28, "the disk fails at a write": 5},
+    "at one operation of launcher, controller, runner or stage: the same command goes on",
+    needs_shim=True,
+)
 def _full(scene: SlurmScene, number: int) -> None:
-    role = scene.rng.choice(("launcher", "controller", "job", "stage"))
+    role = scene.rng.choice(ROLES)
     operation = scene.rng.choice(("create", "write", "rename", "sync"))
     scene.type("submit", environment=scene.rule(role, operation, str(number), lasting=False))
     scene.settle()
     scene.met()
-
-
-for _name, _number in {"the disk is full": 28, "the disk fails at a write": 5}.items():
-    add(
-        "slurm",
-        _name,
-        lambda scene, number=_number: _full(scene, number),
-        "at one operation of launcher, controller, runner or stage: the same command goes on",
-        needs_shim=True,
-    )
 
 
 @kind("slurm", "the cluster loses power")
@@ -291,8 +281,7 @@ def variables(scene: SlurmScene) -> None:
 def no_locks(scene: SlurmScene) -> None:
     """flock is not there (ENOLCK), and an element is ended by SLURM: leases stand in."""
     file = scene.cwd / "lib" / "artifacts" / "lock.py"
-    call = "fcntl.flock(file, operation)"
-    file.write_text(file.read_text().replace(call, "raise OSError(errno.ENOLCK, 'No locks available')"))
+    toys.edit(file, "fcntl.flock(file, operation)", "raise OSError(errno.ENOLCK, 'No locks available')")
     scene.type("submit", SLOW)
     scene.pause(1.5)
     if live := scene.elements():

@@ -1,4 +1,6 @@
-"""Who may import whom: the packages of lib/, the stages, the command line. A package uses its own modules freely."""
+"""Who may import whom: the packages of lib/, the stages, the command line. A package uses its own modules freely.
+
+And what no file may do with an error of the system."""
 
 import ast
 from collections.abc import Iterator
@@ -97,3 +99,25 @@ def _heads(file: Path) -> Iterator[str]:
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from (name for alias in node.names for name in (node.module, f"{node.module}.{alias.name}"))
+
+
+# Handlers that say in another way what the system said: by the error's text, or by words of their own for each cause.
+TELLS_THE_CAUSE = "cause let_refusals_through explain unreadable _refused _TryAgainError SchedulerUnavailable".split()
+
+
+def test_no_handler_takes_a_refusal_of_the_system_for_something_else() -> None:
+    """Who catches OSError with other errors must not call a full disk or a permission a damaged file."""
+    found = [f"{file.relative_to(ROOT)}:{node.lineno}" for file in _code() for node in _renaming_handlers(file)]
+    assert not found, "call let_refusals_through(error) of lib/base/errors.py first: " + ", ".join(found)
+
+
+def _renaming_handlers(file: Path) -> Iterator[ast.ExceptHandler]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Tuple | ast.Name):
+            inside = [part for line in node.body for part in ast.walk(line)]
+            caught = {ast.unparse(part) for part in getattr(node.type, "elts", [node.type])}
+            called = {ast.unparse(part.func).split(".")[-1] for part in inside if isinstance(part, ast.Call)}
+            mixed = "Exception" in caught or ("OSError" in caught and not caught <= {"OSError", "TesseraError"})
+            raises = any(isinstance(part, ast.Raise) and part.exc for part in inside)
+            if mixed and raises and called.isdisjoint(TELLS_THE_CAUSE):
+                yield node

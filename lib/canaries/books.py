@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, cause
 
 TITLE = "book_title"
 
@@ -81,7 +81,7 @@ def digest(file: Path) -> str:
 
 
 def _unreadable(file: Path, error: OSError) -> str:
-    return f"{file}: cannot be read ({error.strerror}); give a CSV file of titles"
+    return f"{file}: {cause(error)}; give a CSV file of titles that can be read"
 
 
 def _token_ends(tokenizer: Any, text: str) -> np.ndarray:

@@ -195,6 +195,7 @@ def check_code(folder: Path) -> None:
         for name in (own[auto] for auto in ("AutoConfig", "AutoModelForCausalLM") if auto in own):
             get_class_from_dynamic_module(name, folder, local_files_only=True)
     except Exception as error:  # whatever the code of others may raise
+        let_refusals_through(error)
         raise TesseraError(
             f"{folder}: its code ({name}) does not run with transformers {transformers.__version__}: {error}; choose a "
             "revision whose code does, or another model"

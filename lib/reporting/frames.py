@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib.base import files, hdf5
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, cause
 
 # The type of every column of every table, by name. A column that is not listed holds floats.
 TEXT = (
@@ -59,7 +59,9 @@ def read_csv(path: Path, text: Sequence[str] = ()) -> pd.DataFrame:
     """
     try:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise TesseraError(f"{path}: {cause(error)}") from error
+    except ValueError as error:
         raise TesseraError(f"{path}: cannot be read as a table: {error}") from error
     texts = [name for name in (*TEXT, *text) if name in table]
     return _typed(table.assign(**table[texts].astype(object).fillna("")), text)

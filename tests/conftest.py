@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support import signals
+
+signals.let_commands_be_interrupted()
+
 # The same examples in every run, and no verdict on how fast the machine is.
 settings.register_profile("tessera", derandomize=True, deadline=None, database=None)
 settings.load_profile("tessera")

@@ -22,6 +22,7 @@ from tests.campaign import commands, processes, real_slurm, results, trial
 from tests.campaign.base import Base
 from tests.campaign.registry import KINDS
 from tests.campaign.trial import Result
+from tests.support import signals
 
 for file in sorted(Path(__file__).with_name("kinds").glob("*.py")):
     importlib.import_module(f"tests.campaign.kinds.{file.stem}")
@@ -30,6 +31,7 @@ for file in sorted(Path(__file__).with_name("kinds").glob("*.py")):
 def main(argv: list[str] | None = None) -> int:
     """Run what is missing of a campaign. Returns 0 if every trial has ended as promised, else 1."""
     chosen = parser().parse_args(argv)
+    signals.let_commands_be_interrupted()
     names = sorted(name for name in KINDS if any(fnmatch.fnmatch(name, pattern) for pattern in chosen.kinds))
     if chosen.list:
         print("\n".join(f"{name}: {KINDS[name].promise}" for name in names))

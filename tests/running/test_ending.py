@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.base import processes
+from lib.base import places, processes
 from lib.base.errors import TesseraError
 from lib.running import ending
 from tests.support import toys
@@ -269,3 +269,13 @@ def test_the_same_command_ends_with_the_same_table(toy: Toy) -> None:
     assert toy.totals() == toys.expected(1, 2, 3)
     assert all(found[-1] == "done" for stage in STAGES for found in toy.attempts(stage).values())
     assert not family(toy)
+
+
+def test_commands_of_tests_that_run_in_a_background_can_be_interrupted() -> None:
+    code = "from tests.support import signals; import subprocess, sys; signals.let_commands_be_interrupted()\n"
+    code += "print(subprocess.run(['grep', 'SigIgn', '/proc/self/status'], capture_output=True, text=True).stdout)"
+    shell = f"trap '' INT HUP; exec {sys.executable} -c \"$0\""
+    line = ["bash", "-c", shell, code]
+    said = subprocess.run(line, cwd=places.ROOT, capture_output=True, text=True, check=True).stdout
+    ignored = int(said.split()[1], 16)
+    assert not ignored & (1 << signal.SIGINT - 1 | 1 << signal.SIGHUP - 1)

@@ -1,9 +1,13 @@
 """The scene on a real two-node cluster (make slurm-up), in place of the fake one: --real, one trial at a time."""
 
+import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from tests.campaign.base import Base
 from tests.campaign.scenes import SlurmScene
 
 NODES = "n1,n2"
+ANSWER_SECONDS = 60.0
 
 
 def scene(folder: Path, base: Base, rng: random.Random) -> "RealScene":
@@ -31,6 +36,11 @@ def ask(*command: str) -> list[str]:
     """The lines that a SLURM command prints; none if it fails, as setting a state that a node has already does."""
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return answer.stdout.splitlines()
+
+
+def _words(pid: str, name: str) -> list[str]:
+    """The command line, or the environment, of a process."""
+    return Path(f"/proc/{pid}/{name}").read_text().split("\0")[:-1]
 
 
 @dataclass
@@ -75,6 +85,28 @@ class RealScene(SlurmScene):
         """Bring both nodes back."""
         for node in NODES.split(","):
             self._nodes(node, "resume")
+
+    @contextlib.contextmanager
+    def without(self, daemon: str) -> Iterator[None]:
+        """The block with one daemon killed. After it the daemon is started as it was before, and answers."""
+        pid = self.rng.choice(ask("pgrep", "-x", daemon))
+        line = _words(pid, "cmdline")
+        environment = dict(word.split("=", 1) for word in _words(pid, "environ"))
+        self.note(f"kill {' '.join(line)}")
+        os.kill(int(pid), signal.SIGKILL)
+        try:
+            yield
+        finally:
+            subprocess.run(line, env=environment, cwd="/", check=True, timeout=60)
+            self._await_answer()
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while not (ask("sinfo", "-h") and ask("sacctmgr", "-n", "list", "cluster")):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the cluster does not answer within {ANSWER_SECONDS:.0f} s")
+            time.sleep(0.5)
+        self.release()
 
     def lose_jobs(self) -> None:
         """What waited or ran is cancelled."""

@@ -22,7 +22,7 @@ class Kind:
     """One kind of fault.
 
     act: commits the fault. weight: how often it is drawn beside the others. promise: in words.
-    needs_shim: shim.c must be compiled. needs_fake: a real SLURM cannot do it.
+    needs_shim: shim.c must be compiled. needs_fake: a real SLURM cannot do it. needs_real: the fake one cannot.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Kind:
     weight: int = 1
     needs_shim: bool = False
     needs_fake: bool = False
+    needs_real: bool = False
 
 
 KINDS: dict[str, Kind] = {}

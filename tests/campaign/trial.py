@@ -33,10 +33,15 @@ class Result:
 
 def kind_of(seed: int, number: int) -> Kind:
     """The kind of a trial: shuffled decks of all kinds, each as often as its weight."""
-    deck = sorted(name for name, kind in KINDS.items() for _ in range(kind.weight))
+    possible = {name: kind for name, kind in KINDS.items() if not kind.needs_real or _on_a_real_cluster()}
+    deck = sorted(name for name, kind in possible.items() for _ in range(kind.weight))
     block, place = divmod(number, len(deck))
     random.Random(f"{seed}:deck:{block}").shuffle(deck)
     return KINDS[deck[place]]
+
+
+def _on_a_real_cluster() -> bool:
+    return SCENES["slurm"] is not scenes.slurm
 
 
 def run(seed: int, number: int, kind: Kind, base: Base, folder: Path) -> Result:
@@ -44,7 +49,7 @@ def run(seed: int, number: int, kind: Kind, base: Base, folder: Path) -> Result:
     result = Result(seed, number, kind.name)
     if kind.needs_shim and base.shim is None:
         result.skipped = "no C compiler"
-    elif kind.needs_fake and SCENES["slurm"] is not scenes.slurm:
+    elif kind.needs_fake and _on_a_real_cluster():
         result.skipped = "the real cluster has no such policy"
     if result.skipped:
         return result

@@ -234,6 +234,8 @@ def held(scene: SlurmScene) -> None:
     scene.release()
     if wish == "hold":
         scene.ask(job, element, "release")
+    else:
+        scene.type("submit", SLOW)  # releases it
 
 
 @kind("slurm", "the clock is off", needs_shim=True)

@@ -4,6 +4,8 @@ A stage with MPI = True runs on any number of ranks: `mpirun -n 4 python -m mpi4
 """
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 import time
@@ -15,7 +17,7 @@ from typing import NoReturn
 from lib.artifacts import execution, manual
 from lib.artifacts.stage import Stage, load
 from lib.base import mpi
-from lib.base.errors import TesseraError, UsageError
+from lib.base.errors import TesseraError, UsageError, exit_code
 from lib.base.processes import die_with_parent
 
 FOLLOWER_SECONDS = 5.0  # ranks on a busy machine start so far apart
@@ -29,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the stage that the first argument names, or list the stages. Returns 0 done, 1 failed, 2 usage."""
+    """Run the stage that the first argument names, or list the stages. Returns as `main`."""
     if not argv or argv[0] in ("-h", "--help"):
         print(manual.overview())
         return 0
@@ -37,10 +39,13 @@ def run(argv: Sequence[str]) -> int:
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> int:
-    """Run one stage as the command line says. Returns 0 done, 1 failed, 2 usage, 130 interrupted."""
+    """Run one stage as the command line says.
+
+    Returns 0 done, 1 failed, 73 or 74 failed by a disk (see errors.exit_code), 2 usage, 130 interrupted.
+    """
     if mpi.is_rank():
         die_with_parent()
-    code = _guarded(name, argv)
+    code = _flushed(_guarded(name, argv))
     if code:
         mpi.abort(code)
     return code
@@ -55,13 +60,24 @@ def _guarded(name: str, argv: Sequence[str] | None) -> int:
     except UsageError as error:
         return _report(error, 2)
     except (TesseraError, OSError) as error:
-        return _report(error, 1)
+        return _report(error, exit_code(error))
     except KeyboardInterrupt:
         print("interrupted; the same command continues from there", file=sys.stderr)
         return 128 + signal.SIGINT
-    except Exception:
-        traceback.print_exc()
-        return 1
+    except Exception as error:
+        with contextlib.suppress(OSError):  # a log on a disk that takes nothing: the exit code says so
+            traceback.print_exc()
+        return exit_code(error)
+
+
+def _flushed(code: int) -> int:
+    """The code, once the output is written; that of a disk which does not take it, where Python would end with 120."""
+    try:
+        sys.stdout.flush()
+        return code
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or exit_code(error)
 
 
 def _stage(name: str) -> Stage:
@@ -73,7 +89,8 @@ def _stage(name: str) -> Stage:
 def _report(error: Exception, code: int) -> int:
     if not mpi.leading():  # if every rank has the same error, the leading one prints it first and ends all
         time.sleep(FOLLOWER_SECONDS)
-    print(f"error: {error}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # as above
+        print(f"error: {error}", file=sys.stderr)
     return code
 
 

@@ -2,7 +2,8 @@
 
 import difflib
 import errno
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,24 @@ class Damaged(TesseraError):
 def cause(error: OSError) -> str:
     """Why the system refused, in plain words; what it says itself where there are none."""
     return CAUSES.get(error.errno or 0) or error.strerror or str(error)
+
+
+def exit_code(error: BaseException) -> int:
+    """1, or that of sysexits.h if a disk is to blame: a process that can write nothing says it by its exit code.
+
+    os.EX_CANTCREAT for a disk that takes no more, os.EX_IOERR for one that reports an error (EIO).
+    """
+    numbers = {one.errno for one in _chain(error) if isinstance(one, OSError)}
+    if numbers & {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        return os.EX_CANTCREAT
+    return os.EX_IOERR if errno.EIO in numbers else 1
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that it came from."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def let_refusals_through(error: Exception) -> None:

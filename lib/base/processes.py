@@ -22,6 +22,10 @@ from lib.base import interrupts
 RUN = "TESSERA_RUN"  # the mark of everything that one local run has started
 RUNNER = "TESSERA_RUNNER"  # the mark of everything that one runner has started: the runner's identity
 GRACE_SECONDS = 2.0  # for mpirun and torchrun to end their ranks and remove their own files
+EXIT_CODES = {
+    os.EX_CANTCREAT: " (a disk is full, or may not be written)",
+    os.EX_IOERR: " (Input/output error: a disk fails)",
+}
 PATIENCE_SECONDS = 10.0  # a killed process may take so long to go, if its disk is slow
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)  # loaded here, because between fork and exec it is too late
@@ -114,7 +118,9 @@ def _end(child: subprocess.Popen) -> None:
 
 def exit_reason(code: int) -> str:
     """An exit code in words; a negative one is the signal that ended the process."""
-    return f"ended with signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    if code < 0:
+        return f"ended with signal {signal.Signals(-code).name}"
+    return f"ended with exit code {code}{EXIT_CODES.get(code, '')}"
 
 
 def end_marked(variable: str, suits: Callable[[str], bool]) -> set[int]:

@@ -132,8 +132,9 @@ def _work(channel: socket.socket) -> None:
     except BaseException:
         traceback.print_exc()  # no frame above would
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # the log's disk takes nothing: the exit code says so
+            sys.stdout.flush()
+            sys.stderr.flush()
         channel.sendall(f"{code}\n".encode())
         os._exit(code)
 

@@ -59,6 +59,7 @@ LOCK = ".lock"  # of an artifact, held by its runner
 ALIVE = ".alive"  # renewed by the runner while the task runs
 LEASE = ".lease"  # the same, on a file system without locks
 TABLES = "tables"  # the folder of a sweep's tables
+FIGURES = "figures"  # the folder of a sweep's figures
 
 JOBS_SUFFIX = ".jobs.json"
 PUBLISHED_CURVES = "published.csv"  # in a sweep's tables, for the report over all sweeps
@@ -112,7 +113,7 @@ def tables(root: Path, name: str) -> Path:
 
 def figures(root: Path, name: str) -> Path:
     """The folder of a sweep's figures."""
-    return sweep(root, name) / "figures"
+    return sweep(root, name) / FIGURES
 
 
 def report(root: Path, name: str) -> Path:

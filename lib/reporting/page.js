@@ -1,4 +1,5 @@
-// Tables that sort and filter, texts that copy. Buttons and fields are made here: without the script there are none.
+// Tables that sort and filter, texts that copy, areas that show that they scroll. Buttons and fields are made here:
+// without the script there are none.
 "use strict";
 const collator = new Intl.Collator("en", { numeric: true });
 const make = (tag, properties = {}, ...children) => {
@@ -70,6 +71,14 @@ const copyable = block => {
   block.before(make("div", { className: "tools" }, button, said));
 };
 
+// Marks an area while more of it lies to the right.
+const marked = area => {
+  const mark = () => area.classList.toggle("more", area.scrollLeft + area.clientWidth < area.scrollWidth - 2);
+  area.addEventListener("scroll", mark, { passive: true });
+  new ResizeObserver(mark).observe(area);
+};
+
+document.querySelectorAll(".scroll, .card, pre").forEach(marked);
 document.querySelectorAll(".scroll > table").forEach(table => {
   sortable(table);
   if (table.tBodies[0].rows.length > 7) filterable(table, table.parentElement);

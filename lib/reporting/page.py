@@ -90,7 +90,7 @@ class Report:
     methods: Mapping[str, str] = field(default_factory=lambda: dict(METHODS))
     provenance: Mapping[str, str] = field(default_factory=dict)
     paragraph: str = ""
-    run: TextTable = ((), ())
+    run: TextTable = field(default_factory=lambda: ([], []))
     bibtex: str = ""
     files: Sequence[str] = ()
 

@@ -37,7 +37,7 @@ def read(figure: Figure) -> list[Series]:
 
 def _of(axes: Axes) -> Iterator[Series]:
     for container in axes.containers:
-        if isinstance(container, ErrorbarContainer):
+        if isinstance(container, ErrorbarContainer) and container.lines[0] is not None:  # bars alone have no points
             line, _, bars = container.lines
             yield Series(axes, container.get_label(), line, _points(line), _bars(bars[0]) if bars else np.empty((0, 2)))
     for line in axes.get_lines():
@@ -91,7 +91,7 @@ def finding(figure: Figure) -> str:
 
 
 def reading(figure: Figure, x: float) -> str:
-    """`At FPR = 0.1, TPR is 0.24 (ReCaLL) to 0.98 (loss).`: the least and the largest value of the lines at `x`, each
+    """`At FPR = 0.1, TPR: 0.24 (ReCaLL) to 0.98 (loss).`: the least and the largest value of the lines at `x`, each
     taken at its last point up to there."""
     lines = [one for one in read(figure) if (one.points[:, 0] <= x).any()]
     cut = [one._replace(points=np.array([[x, one.points[one.points[:, 0] <= x][-1, 1]]])) for one in lines]
@@ -99,7 +99,7 @@ def reading(figure: Figure, x: float) -> str:
 
 
 def _sentence(x: str, y: str, group: Sequence[Series]) -> str:
-    """`AUC rises in all 8 lines, from 0.555–0.703 to 0.879–0.994, between exact copies ν = 1 and 10.`"""
+    """`AUC: rising in all 8 lines, from 0.555–0.703 to 0.879–0.994, between exact copies ν = 1 and 10.`"""
     if _in_words(group[0].axes.yaxis):
         return _extremes(x, group)
     group = [series for series in group if series.line.get_linestyle() != "None"]
@@ -112,18 +112,20 @@ def _sentence(x: str, y: str, group: Sequence[Series]) -> str:
     axes = group[0].axes
     begin, end = (_range(axes.yaxis, values) for values in (before, after))
     where = f"between {_is(axes, x, left.min())} and {spelled(axes.xaxis, right.max())}"
-    return f"{_capital(y)} {_direction(after - before)}, from {begin} to {end}, {where}."
+    return f"{_capital(y)}: {_direction(after - before)}, from {begin} to {end}, {where}."
 
 
 def _at_one_place(x: str, y: str, group: Sequence[Series]) -> str:
-    """`At replaced tokens R = 25, AUC is 0.56 (EZ) to 0.98 (loss).`, of lines that have only points at one place."""
+    """`At replaced tokens R = 25, AUC: 0.56 (EZ) to 0.98 (loss).`, of lines with one point each; without the place
+    where they have several."""
     points = np.array([(*point, place) for place, one in enumerate(group) for point in one.points])
     points = points[np.isfinite(points).all(axis=1)] if len(points) else points
-    if not len(points) or len(set(points[:, 0])) > 1:
+    if not len(points):
         return ""
     axes, ends = group[0].axes, points[[points[:, 1].argmin(), points[:, 1].argmax()]]
     texts = [f"{spelled(axes.yaxis, value)} ({group[int(place)].label})" for _, value, place in ends]
-    return f"At {_is(axes, x, ends[0, 0])}, {y} is {' to '.join(dict.fromkeys(texts))}."
+    what = f"At {_is(axes, x, points[0, 0])}, {y}" if np.ptp(points[:, 0]) == 0 else _capital(y)
+    return f"{what}: {' to '.join(dict.fromkeys(texts))}."
 
 
 def _is(axes: Axes, x: str, value: float) -> str:
@@ -132,11 +134,11 @@ def _is(axes: Axes, x: str, value: float) -> str:
 
 
 def _extremes(x: str, group: Sequence[Series]) -> str:
-    """`Share memorized is from 0.021 (prose, mamba_1.3M) to 0.41 (code, gpt_neox_1.3M).`"""
+    """`Share memorized: 0.021 (prose, mamba_1.3M) to 0.41 (code, gpt_neox_1.3M).`"""
     marks = [(*point, one) for one in group for point in one.points if np.isfinite(point).all()]
     ends = [least(marks, key=lambda mark: mark[0]) for least in (min, max)] if marks else []
     texts = [f"{spelled(one.axes.xaxis, x)} ({spelled(one.axes.yaxis, y)}, {one.label})" for x, y, one in ends]
-    return f"{_capital(x)} is from {' to '.join(texts)}." if texts else ""
+    return f"{_capital(x)}: {' to '.join(texts)}." if texts else ""
 
 
 def _ends(points: np.ndarray) -> np.ndarray:
@@ -147,11 +149,11 @@ def _ends(points: np.ndarray) -> np.ndarray:
 
 
 def _direction(changes: np.ndarray) -> str:
-    """`rises`, `falls in 5 of 6 lines`: what most lines do."""
+    """`rising`, `falling in 5 of 6 lines`: what most lines do."""
     rise, fall = int((changes > 0).sum()), int((changes < 0).sum())
-    verb, agree = ("rises", rise) if rise >= fall else ("falls", fall)
+    verb, agree = ("rising", rise) if rise >= fall else ("falling", fall)
     if len(changes) == 1:
-        return verb if agree else "stays"
+        return verb if agree else "steady"
     if agree == len(changes):
         return f"{verb} in {'both' if agree == 2 else f'all {agree}'} lines"
     return f"{verb} in {agree} of {len(changes)} lines"

@@ -27,7 +27,7 @@ class Description:
     provenance: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     paragraph: str = ""
-    run: TextTable = ((), ())
+    run: TextTable = field(default_factory=lambda: ([], []))
     cites: Sequence[str] = ()
 
 
@@ -100,7 +100,7 @@ def _files(results: Results) -> list[str]:
     tables = [f"{places.TABLES}/{name}{suffix}" for name in results.tables for suffix in (".csv", ".h5")]
     shown = [f"{places.TABLES}/{one.name}{suffix}" for one in results.shown if one.rows for suffix in (".md", ".tex")]
     drawn = [f"{places.FIGURES}/{one.name}{suffix}" for one in results.figures for suffix in drawing.SUFFIXES]
-    return [*tables, *shown, *drawn]
+    return [places.REPORT_DATA, *tables, *shown, *drawn]
 
 
 def write_table(stem: Path, table: pd.DataFrame) -> None:

@@ -38,7 +38,7 @@ def test_the_sentence_counts_the_lines_that_go_its_way(lines):
     rise, fall = (sum(f * (p[-1] - p[0]) > 0 for p in lines) for f in (1, -1))
     agree = max(rise, fall)
     if len(lines) > 1:
-        assert ("rises" if rise >= fall else "falls") in text
+        assert ("rising" if rise >= fall else "falling") in text
         words = "both lines" if agree == len(lines) == 2 else f"all {agree}" if agree == len(lines) else f"{agree} of"
         assert words in text
     assert text.endswith(f"between copies = 1 and {max(map(len, lines))}.")
@@ -47,13 +47,20 @@ def test_the_sentence_counts_the_lines_that_go_its_way(lines):
 def test_sentences_by_hand():
     two = (("loss", [0.5, 0.7, 0.9]), ("ratio", [0.6, 0.5, 0.8]))
     assert (
-        series.finding(figure_of(*two)) == "AUC rises in both lines, from 0.5–0.6 to 0.8–0.9, between copies = 1 and 3."
+        series.finding(figure_of(*two))
+        == "AUC: rising in both lines, from 0.5–0.6 to 0.8–0.9, between copies = 1 and 3."
     )
-    assert series.finding(figure_of(two[0], x="d ≤")) == "AUC rises, from 0.5 to 0.9, between d ≤ 1 and 3."
-    assert series.finding(figure_of(("a", [0.2]), ("b", [0.3]))) == "At copies = 1, AUC is 0.2 (a) to 0.3 (b)."
+    assert series.finding(figure_of(two[0], x="d ≤")) == "AUC: rising, from 0.5 to 0.9, between d ≤ 1 and 3."
+    assert series.finding(figure_of(("a", [0.2]), ("b", [0.3]))) == "At copies = 1, AUC: 0.2 (a) to 0.3 (b)."
     assert series.finding(figure_of(two[0], linestyle="none")) == ""
+    figure = Figure()
+    axes = figure.subplots()
+    for place, label in enumerate("ab"):
+        axes.plot([place], [place / 2], label=label)
+    axes.set_ylabel("AUC")
+    assert series.finding(figure) == "AUC: 0 (a) to 0.5 (b)."
     assert series.finding(figure_of(two[0], gid=series.REFERENCE)) == ""
-    assert series.reading(figure_of(*two), x=2.5) == "At copies = 2.5, AUC is 0.5 (ratio) to 0.7 (loss)."
+    assert series.reading(figure_of(*two), x=2.5) == "At copies = 2.5, AUC: 0.5 (ratio) to 0.7 (loss)."
 
 
 def test_of_marks_beside_words_the_least_and_the_largest_are_named():
@@ -63,7 +70,7 @@ def test_of_marks_beside_words_the_least_and_the_largest_are_named():
     axes.plot([0.75, 0.1], [-0.1, 0.9], "o", label="large")
     axes.set_yticks([0, 1], ["prose", "code"])
     axes.set_xlabel("share")
-    assert series.finding(figure) == "Share is from 0.1 (code, large) to 0.75 (prose, large)."
+    assert series.finding(figure) == "Share: 0.1 (code, large) to 0.75 (prose, large)."
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.12345, "0.123"), (1234.0, "1,234"), (75.0, "75"), (1.5e-7, "1.5e-07")])

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from lib.reporting import drawing
 from lib.studies.prefix.tables import ALL
@@ -28,10 +28,11 @@ SPREAD = 0.6  # share of the room between two types of text that the models of o
 def size_figure(memorized: pd.DataFrame) -> Figure:
     """Share memorized against parameters, one line per family, one panel per prompt length."""
     rows, colours = named(all_prompts(memorized)), _colours(memorized)
+    narrow = rows["n_parameters"].max() < 4 * rows["n_parameters"].min()  # as many ticks as there is room for
 
     def panel(axes: Axes, title: str) -> None:
         _logarithmic(axes, rows["n_parameters"], least=SIZE_ROOM)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+        axes.xaxis.set_major_locator(MaxNLocator(4) if narrow else LogLocator(subs=(1, 2, 5), numticks=12))
         axes.xaxis.set_major_formatter(lambda n, _: millions(n))
         axes.xaxis.set_minor_locator(NullLocator())
         for family, mine in _titled(rows, title).groupby("family"):

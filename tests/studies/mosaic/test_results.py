@@ -101,9 +101,7 @@ def test_the_report_needs_no_network_and_embeds_the_tables(written):
     page = Links()
     page.feed(html)
     beside = [link for link in page.found if not re.match(r"(data:|#)", link)]
-    assert set(beside) == {str(path) for path in files_of(root, "one") if path.parts[0] in ("tables", "figures")} - {
-        "tables/published.csv"
-    }
+    assert set(beside) == {str(path) for path in files_of(root, "one")} - {"report.html", "tables/published.csv"}
     assert not re.search(r"url\((?!#)", html)
     assert page.tags.count("svg") == 6
     tables_ = [

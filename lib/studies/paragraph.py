@@ -79,7 +79,7 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
 
 def write(plan: Plan) -> str:
     """The paragraph of a plan; empty where no stage has a sentence."""
-    from lib.studies.mosaic import words
+    from lib.studies.mosaic import words  # loads every kind of duplicate, which planning does not
 
     texts = [sentence.format_map(_Values(tasks)) for tasks, sentence in _given(plan)]
     levels: dict[str, set[Any]] = {}

@@ -1,6 +1,7 @@
 """The report over all sweeps: its long table, and that it needs nothing but itself."""
 
 import base64
+import hashlib
 import io
 import re
 from html.parser import HTMLParser
@@ -158,6 +159,10 @@ def test_nothing_outside_the_file_is_needed(root, which):
     parser = Links()
     parser.feed(page)
     assert parser.tags.count("script") == 1
+    (script,), (allowed,) = (
+        re.findall(pattern, page, re.S) for pattern in ("<script>(.*?)</script>", r"script-src '([^']+)'")
+    )
+    assert allowed == f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
     assert not {"iframe", "object", "embed", "base"} & set(parser.tags)
     outside = [link for link in parser.links if not link.startswith(("data:", "#"))]
     assert outside == []

@@ -46,7 +46,7 @@ demo: env
 	@$(RUN) demo --outputs "$(OUTPUTS)"
 
 test: env
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q . && .venv/bin/python -m pytest tests -m "not slurm" -n 2 --dist worksteal
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q . && .venv/bin/python -m pytest tests -m "not slurm and not browser" -n 2 --dist worksteal
 bench: env
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r env/bench.txt
 	@.venv/bin/python -m tests.benchmarks

@@ -59,6 +59,8 @@ LOCK = ".lock"  # of an artifact, held by its runner
 ALIVE = ".alive"  # renewed by the runner while the task runs
 LEASE = ".lease"  # the same, on a file system without locks
 TABLES = "tables"  # the folder of a sweep's tables
+FIGURES = "figures"  # the folder of a sweep's figures
+REPORT_DATA = "report.json"  # beside a sweep's report: the same as data
 
 JOBS_SUFFIX = ".jobs.json"
 PUBLISHED_CURVES = "published.csv"  # in a sweep's tables, for the report over all sweeps
@@ -112,7 +114,7 @@ def tables(root: Path, name: str) -> Path:
 
 def figures(root: Path, name: str) -> Path:
     """The folder of a sweep's figures."""
-    return sweep(root, name) / "figures"
+    return sweep(root, name) / FIGURES
 
 
 def report(root: Path, name: str) -> Path:
@@ -122,7 +124,7 @@ def report(root: Path, name: str) -> Path:
 
 def report_data(root: Path, name: str = "*") -> Path:
     """The data of a sweep's report, read by the report over all sweeps."""
-    return report(root, name).with_suffix(".json")
+    return sweep(root, name) / REPORT_DATA
 
 
 def overview(root: Path) -> Path:

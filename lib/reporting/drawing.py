@@ -10,15 +10,19 @@ from io import BytesIO
 from pathlib import Path
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from lib.base import files
+from lib.reporting import vector
 
 # Inches. Two panels are narrower than two columns, so that they are still readable at the width of one (or a phone).
 COLUMN_WIDTH, TWO_PANELS_WIDTH = 3.35, 5.2
 PANEL_HEIGHT = 2.0
 DPI = 200
+SUFFIXES = (".svg", ".pdf", ".png")  # of the files of a figure
 LEGEND_CHARACTERS = 17  # about as many fit into an inch
 GREY = "#6b6b6b"
 
@@ -42,12 +46,13 @@ def png(figure: Figure) -> bytes:
     return _render(figure, "png", {"Software": None})
 
 
-def save(figure: Figure, folder: Path, name: str) -> bytes:
-    """Write `<name>.png` and `<name>.pdf`; the same figure gives the same bytes. Returns those of the PNG."""
-    image = png(figure)
-    files.write_bytes(folder / f"{name}.png", image)
+def save(figure: Figure, folder: Path, name: str) -> str:
+    """Write `<name>.png`, `.pdf` and `.svg`; the same figure gives the same bytes. Returns the SVG."""
+    text = vector.svg(figure, STYLE)
+    files.write_bytes(folder / f"{name}.png", png(figure))
     files.write_bytes(folder / f"{name}.pdf", _render(figure, "pdf", {"CreationDate": None}))
-    return image
+    files.write_bytes(folder / f"{name}.svg", text.encode())
+    return text
 
 
 def settled(figure: Figure) -> Figure:
@@ -96,6 +101,14 @@ def legend(figure: Figure, panels: Iterable[Axes]) -> None:
     across = max(1, LEGEND_CHARACTERS * figure.get_figwidth() // (max(map(len, entries)) + 6))
     rows = math.ceil(len(entries) / across)
     figure.legend(handles, entries.keys(), loc="outside lower center", ncols=math.ceil(len(entries) / rows))
+
+
+def beside(artists: Iterable[Artist], points: float) -> None:
+    """Move what was drawn `points` to the right (1/72 inch), so that lines do not hide one another. Values and limits
+    of the axes stay as they are."""
+    for artist in artists:
+        moved = ScaledTranslation(points / 72, 0, artist.figure.dpi_scale_trans)
+        artist.set_transform(artist.get_transform() + moved)
 
 
 def widen(axes: Axes, low: float, high: float, highest: float = math.inf) -> None:

@@ -1,11 +1,15 @@
-"""One self-contained HTML report that needs no network: figures as base64 PNG, tables with their CSV embedded.
+"""One self-contained HTML report that needs no network: figures as SVG, tables with their CSV embedded.
+
+Its script sorts and filters tables and copies texts; without it the page reads the same.
 
 Beside the HTML are `report.json`, the same content for the report over all sweeps (lib.studies.overview), and every
 shown table as Markdown and LaTeX.
 """
 
 import base64
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +17,11 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from lib.base import files, places
 from lib.base.errors import TesseraError
-from lib.reporting import frames, paper_tables
+from lib.reporting import frames, paper_tables, vector
 from lib.reporting.cells import TextTable
 
 FOLDER = Path(__file__).parent
@@ -47,11 +52,13 @@ METHODS = {
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """A figure (PNG bytes) with the title and the caption that explain it."""
+    """A figure (one <svg> element) with its title, what it shows in a sentence (may be empty), and the caption that
+    explains it."""
 
     title: str
     caption: str
-    png: bytes
+    svg: str
+    finding: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,11 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a report says. methods and provenance: name -> text; exact settings are among the methods."""
+    """Everything a report says. methods and provenance: name -> text; exact settings are among the methods.
+
+    paragraph: the methods in prose, to copy. run: the map of the run, a row for each stage. bibtex: entries to cite.
+    files: what lies beside the report, relative to it.
+    """
 
     title: str
     summary: Sequence[str]
@@ -78,6 +89,10 @@ class Report:
     warnings: Sequence[str] = ()
     methods: Mapping[str, str] = field(default_factory=lambda: dict(METHODS))
     provenance: Mapping[str, str] = field(default_factory=dict)
+    paragraph: str = ""
+    run: TextTable = field(default_factory=lambda: ([], []))
+    bibtex: str = ""
+    files: Sequence[str] = ()
 
 
 def report_table(name: str, caption: str, shown: TextTable, whole: pd.DataFrame) -> ReportTable:
@@ -100,7 +115,10 @@ def environment(folder: Path = FOLDER) -> Environment:
         lstrip_blocks=True,
     )
     found.filters["base64"] = lambda data: base64.b64encode(data).decode()
-    found.filters["pixels"] = lambda image: int.from_bytes(image[16:20], "big")  # the width, in a PNG's header
+    found.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    found.filters["own_ids"] = lambda svg, prefix: Markup(vector.own_ids(svg, prefix))
+    found.filters["width"] = lambda svg: re.search(r'viewBox="0 0 ([\d.]+)', svg)[1]  # in points
+    found.filters["numeric_columns"] = lambda table: paper_tables.numeric_columns(*table)
     found.filters["numeric"] = lambda table: paper_tables.numeric_columns(table.header, table.rows)
     return found
 
@@ -120,7 +138,7 @@ def read(path: Path) -> Report:
     one that cannot be read."""
     try:
         content = json.loads(path.read_bytes())
-        figures = [ReportFigure(**{**item, "png": base64.b64decode(item["png"])}) for item in content.pop("figures")]
+        figures = [ReportFigure(**item) for item in content.pop("figures")]
         tables = [ReportTable(**{**item, "csv": item["csv"].encode()}) for item in content.pop("tables")]
         return Report(**content, figures=figures, tables=tables)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -128,12 +146,6 @@ def read(path: Path) -> Report:
 
 
 def _content(report: Report) -> dict[str, Any]:
-    texts = {name: list(getattr(report, name)) for name in ("summary", "warnings")}
-    pairs = {name: dict(getattr(report, name)) for name in ("methods", "provenance")}
-    return {
-        "title": report.title,
-        **texts,
-        **pairs,
-        "figures": [{**vars(item), "png": base64.b64encode(item.png).decode()} for item in report.figures],
-        "tables": [{**vars(item), "csv": item.csv.decode()} for item in report.tables],
-    }
+    figures = [vars(item) for item in report.figures]
+    tables = [{**vars(item), "csv": item.csv.decode()} for item in report.tables]
+    return {**vars(report), "figures": figures, "tables": tables}

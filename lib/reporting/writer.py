@@ -1,4 +1,4 @@
-"""The one writer of results for all studies: tables (CSV, HDF5), figures (PNG, PDF) and the report of a sweep."""
+"""The one writer of results for all studies: tables (CSV, HDF5), figures (SVG, PDF, PNG) and the report of a sweep."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.base import places
-from lib.reporting import drawing, frames, page
+from lib.reporting import citations, drawing, frames, page, series
+from lib.reporting.cells import TextTable
 from lib.reporting.page import ReportFigure, ReportTable
 
 
@@ -17,7 +18,7 @@ class Description:
     """What a report says beside the numbers.
 
     settings: exact settings that results depend on, shown with the methods. warnings: of the caller, such as missing
-    tasks.
+    tasks. paragraph: the methods in prose. run: the map of the run. cites: the study, for the BibTeX.
     """
 
     title: str
@@ -25,16 +26,23 @@ class Description:
     settings: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    paragraph: str = ""
+    run: TextTable = field(default_factory=lambda: ([], []))
+    cites: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure, the name of its files, and what the report says of it."""
+    """A figure, the name of its files, and what the report says of it.
+
+    finding: what it shows in a sentence; by default what its lines say (lib.reporting.series).
+    """
 
     name: str
     title: str
     caption: str
     figure: Figure
+    finding: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,10 +68,7 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
     for table_name, table in results.tables.items():
         write_table(places.tables(root, name) / table_name, table)
     folder = places.figures(root, name)
-    figures = [
-        ReportFigure(drawn.title, drawn.caption, drawing.save(drawn.figure, folder, drawn.name))
-        for drawn in results.figures
-    ]
+    figures = [_figure(folder, drawn) for drawn in results.figures]
     report = page.Report(
         title=description.title,
         summary=[*description.summary, *results.findings],
@@ -72,8 +77,30 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
         warnings=[*description.warnings, *results.warnings],
         methods={**results.methods, **description.settings},
         provenance=description.provenance,
+        paragraph=description.paragraph,
+        run=description.run,
+        bibtex=citations.bibtex({*description.cites, *_attacks(results)}),
+        files=_files(results),
     )
     page.write(places.report(root, name), report)
+
+
+def _figure(folder: Path, drawn: Drawn) -> ReportFigure:
+    svg = drawing.save(drawn.figure, folder, drawn.name)
+    return ReportFigure(drawn.title, drawn.caption, svg, drawn.finding or series.finding(drawn.figure))
+
+
+def _attacks(results: Results) -> set[str]:
+    """The attacks that any table names."""
+    return {str(name) for table in results.tables.values() if "attack" in table for name in table["attack"].unique()}
+
+
+def _files(results: Results) -> list[str]:
+    """What lies beside the report, relative to it."""
+    tables = [f"{places.TABLES}/{name}{suffix}" for name in results.tables for suffix in (".csv", ".h5")]
+    shown = [f"{places.TABLES}/{one.name}{suffix}" for one in results.shown if one.rows for suffix in (".md", ".tex")]
+    drawn = [f"{places.FIGURES}/{one.name}{suffix}" for one in results.figures for suffix in drawing.SUFFIXES]
+    return [places.REPORT_DATA, *tables, *shown, *drawn]
 
 
 def write_table(stem: Path, table: pd.DataFrame) -> None:

@@ -21,6 +21,7 @@ from lib.base.config import canonical
 from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.plans.finished import directory
 from lib.plans.plan import Leaf, Plan
+from lib.studies import paragraph
 
 if TYPE_CHECKING:
     from lib.reporting.writer import Description
@@ -82,10 +83,14 @@ def description(
 ) -> "Description":
     """What every report says beside its numbers: exact settings, where the numbers come from, what is missing."""
     from lib.reporting.writer import Description
+    from lib.studies import run_map
 
     return Description(
         title=plan.title,
         settings=settings(plan),
+        paragraph=paragraph.write(plan),
+        run=run_map.make(root, plan),
+        cites=(plan.tables,),
         provenance=dict(provenance(root, plan, leaves)),
         warnings=[*missing_warning(plan, missing), *warnings],
     )

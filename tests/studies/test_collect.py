@@ -13,7 +13,7 @@ from lib.base import hdf5, places
 from lib.base.errors import TesseraError
 from lib.plans import documents, expansion, finished
 from lib.plans.plan import Leaf, Plan
-from lib.studies import collect
+from lib.studies import collect, run_map
 from lib.studies.mosaic import collect as mosaic_collect
 
 ROWS = 20
@@ -220,3 +220,19 @@ def test_published_curves_stand_beside_what_was_made_alike(name, settings, expec
     found = mosaic_collect.published_curves(plan, [leaf for leaf in leaves if leaf.labels["model"] == "gpt_neox_1M"])
     assert {key[1:] for key in found} == expected
     assert {reference.label for reference in found.values()} <= {"published, gptneo1B"}
+
+
+def test_the_map_of_the_run_adds_up_the_attempts(root, plan) -> None:
+    header, rows = run_map.make(root, plan)
+    task = next(task for task in plan.tasks.values() if task.stage == "membership")
+    place = finished.directory(root, task)
+    attempts.end(place, attempts.begin(place, None), 20.0, None)
+    again = run_map.make(root, plan)[1]
+    assert [row[0] for row in rows] == list(dict.fromkeys(task.stage for task in plan.tasks.values()))
+    for row, later in zip(rows, again, strict=True):
+        count = sum(task.stage == row[0] for task in plan.tasks.values())
+        more = 20 if row[0] == "membership" else 0
+        assert [float(cell.replace(",", "")) for cell in row[2:5]] == [count, count, count]
+        assert float(later[header.index("all together, s")]) == count + more
+        assert float(later[header.index("longest, s")]) == 1 + more
+    assert "finetune" in dict(zip((row[0] for row in rows), (row[1].split(", ") for row in rows)))["membership"]

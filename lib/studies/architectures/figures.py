@@ -11,7 +11,7 @@ from lib.reporting import drawing
 from lib.studies.mosaic.figures import RHO_TOP
 from lib.studies.mosaic.words import EXACT, kind_name, level_name, ordered_settings, setting_name
 
-DODGE = 0.015  # share of the axis between two lines, so that their bars do not hide one another
+DODGE = 2.3  # points between two lines, so that their bars do not hide one another
 
 
 def rho_figure(rho: pd.DataFrame, models: Sequence[str]) -> Figure:
@@ -49,7 +49,7 @@ def exposure_figure(auc: pd.DataFrame, rates: pd.DataFrame, models: Sequence[str
         copies.set(xlabel=level_name(EXACT), ylabel="AUC")
         for (colour, marker, dash), model in zip(drawing.LINES, models):
             mine = rates[rates["model"] == model]
-            tried.plot(mine["learning_rate"], mine["auc"], color=colour, marker=marker, linestyle=dash)
+            tried.plot(mine["learning_rate"], mine["auc"], color=colour, marker=marker, linestyle=dash, label=model)
             tried.plot(mine["matched_rate"], mine["target_auc"], color=colour, marker="*", markersize=8, linestyle="")
         for target in sorted(set(rates["target_auc"])):
             tried.axhline(target, color=drawing.LINES[0][0], linewidth=0.7, linestyle=":")
@@ -81,19 +81,18 @@ def _finished(figure: Figure, grid: Sequence[Axes]) -> Figure:
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, value: str, models: Sequence[str]) -> None:
-    width = float(rows["level"].max() - rows["level"].min()) or 1.0
     for i, (model, (colour, marker, dash)) in enumerate(zip(models, drawing.LINES)):
         mine = rows[rows["model"] == model].sort_values("level")
-        shift = DODGE * width * (i - (len(models) - 1) / 2)
         means, seeds = mine[mine["seed"].isna()], mine[mine["seed"].notna()]
         centre = means[value].to_numpy(float)
         low, high = (means[f"{value}_{side}"].to_numpy(float) for side in ("low", "high"))
-        axes.errorbar(
-            means["level"].to_numpy(float) + shift, centre,
-            [(centre - low).clip(0), (high - centre).clip(0)], color=colour, marker=marker, linestyle=dash,
-            elinewidth=0.6, label=model,
+        drawn = axes.errorbar(
+            means["level"].to_numpy(float), centre, [(centre - low).clip(0), (high - centre).clip(0)],
+            color=colour, marker=marker, linestyle=dash, elinewidth=0.6, label=model,
         )  # fmt: skip
-        axes.plot(seeds["level"] + shift, seeds[value], color=colour, marker="_", markersize=4, alpha=0.5, linestyle="")
+        marks = {"marker": "_", "markersize": 4, "alpha": 0.5, "linestyle": ""}
+        single = axes.plot(seeds["level"], seeds[value], color=colour, **marks)
+        drawing.beside([*drawn.get_children(), *single], DODGE * (i - (len(models) - 1) / 2))
 
 
 def _with_means(auc: pd.DataFrame) -> pd.DataFrame:

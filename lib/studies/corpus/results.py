@@ -61,8 +61,14 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
         figure = figures.survival_figure(found["survival"])
         drawn.append(Drawn("survival", "What n-gram deduplication leaves", SURVIVAL, figure))
     if "exact" in found and len(found["exact"]):
-        drawn.append(Drawn("exact", "Exact duplicates", EXACT, figures.exact_figure(found["exact"])))
+        figure = figures.exact_figure(found["exact"])
+        drawn.append(Drawn("exact", "Exact duplicates", EXACT, figure, _groups(found["exact"])))
     return drawn
+
+
+def _groups(exact: pd.DataFrame) -> str:
+    """How many groups of exact duplicates there are, and the largest, in a sentence."""
+    return f"{exact['groups'].sum():,} groups of equal windows; the largest has {exact['count'].max():,} members."
 
 
 def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:

@@ -52,7 +52,7 @@ def write(
 
 def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     """One figure for each model, with its title and caption."""
-    distances, attack = found["distances"], _main_attack(found)
+    distances, predictors, attack = found["distances"], found["predictors"], _main_attack(found)
     caption = (
         f"ρ ({ESTIMATOR} estimator, {label_of(attack)} attack, mean over seeds) of every perturbation against each "
         "mean distance to the canary."
@@ -64,6 +64,7 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
             f"ρ against distance, {model}",
             caption,
             figures.rho_figure(distances, model, attack, ESTIMATOR),
+            " ".join(findings.in_words(predictors[predictors["model"] == model], attack, ESTIMATOR)),
         )
         for model in dict.fromkeys(rows["model"])
     ]

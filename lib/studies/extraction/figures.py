@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.reporting import drawing
+from lib.reporting import drawing, series
 from lib.studies.mosaic import words
 
 LINES = {"edit_similarity": "edit similarity", "bleu": "BLEU", "word_bleu": "word BLEU", "exact": "exact"}
@@ -41,6 +41,7 @@ def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
 def _published(axes: Axes, rows: pd.DataFrame, measure: str) -> None:
     for source, mine in rows.drop_duplicates("level").sort_values("level").groupby("published_source"):
         style = {"color": "#9a9a9a", "linewidth": 3, "alpha": 0.6, "marker": PUBLISHED_MARKERS[measure]}
+        style["gid"] = series.REFERENCE
         axes.plot(mine["level"], mine["published_value"], label=f"{LINES[measure]}, {source}", **style)
 
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from lib.attacks.scores import NAMES
-from lib.reporting import drawing
+from lib.reporting import drawing, series
 from lib.statistics import roc
 from lib.studies.mosaic.measurements import Record
 from lib.studies.mosaic.published import Key, Reference
@@ -35,7 +35,7 @@ from lib.studies.mosaic.words import (
 )
 
 RHO_TOP = 2.0  # of the axis: extrapolated values have no bound
-DODGE = 0.004  # share of the axis between two lines, so that their bars do not hide one another
+DODGE = 0.6  # points between two lines, so that their bars do not hide one another
 
 
 class Line(NamedTuple):
@@ -152,7 +152,7 @@ def _training_row(
     for level, curve in curves.items():
         share = np.asarray(curve.steps) / max(1, np.max(curve.steps, initial=0))
         loss.plot(share, curve.held_out_loss, color=colours[level], marker="o", label=f"ν = {level}")
-        auc.plot(share, curve.auc, color=colours[level], marker="o")
+        auc.plot(share, curve.auc, color=colours[level], marker="o", label=f"ν = {level}")
     loss.set(ylabel="held-out loss (nats)", title=model)
     auc.set(ylabel="AUC of the loss attack", title=model)
     drawing.widen(auc, 0.4, 1.02)
@@ -193,15 +193,14 @@ def _draw(axes: Axes, lines: Sequence[Line]) -> None:
     levels = sorted({level for line in lines for level in line.points["level"]})
     whole = all(level == round(level) for level in levels)
     axes.xaxis.set_major_locator(MaxNLocator(integer=whole) if len(levels) > 1 else FixedLocator(levels))
-    width = levels[-1] - (levels[0] if len(levels) > 1 else 0) if levels else 0
-    step = DODGE * (width or 1)
     for i, line in enumerate(lines):
         colour, marker, dash = line.style
         level, centre, below, above = line.points[["level", "centre", "below", "above"]].to_numpy().T
-        axes.errorbar(
-            level + step * (i - (len(lines) - 1) / 2), centre, [below, above], color=colour, marker=marker,
-            linestyle=dash, elinewidth=0.5, label=line.label,
+        drawn = axes.errorbar(
+            level, centre, [below, above], color=colour, marker=marker, linestyle=dash, elinewidth=0.5,
+            label=line.label,
         )  # fmt: skip
+        drawing.beside(drawn.get_children(), DODGE * (i - (len(lines) - 1) / 2))
 
 
 def _published(axes: Axes, references: Mapping[str, Reference | None], markers: Mapping[str, str]) -> None:
@@ -215,6 +214,7 @@ def _published(axes: Axes, references: Mapping[str, Reference | None], markers: 
         axes.errorbar(
             table["value"], table["rho_mean"], table["rho_std"], color="#9a9a9a", alpha=0.6, capsize=0, elinewidth=2,
             linewidth=2 if markers[setting] else 4, marker=markers[setting], markersize=5, label=reference.label,
+            gid=series.REFERENCE,
         )  # fmt: skip
 
 

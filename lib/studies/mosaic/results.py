@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base import places
-from lib.reporting import frames, page, writer
+from lib.reporting import frames, page, series, writer
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.mosaic import (
@@ -147,7 +147,7 @@ def _roc(records: Sequence[Record], description: MosaicDescription) -> Drawn:
     level = figures.roc_level(records)
     caption = "Mean TPR over seeds at each FPR, on log axes. The dotted line is chance."
     figure = figures.roc_figure(records, EXACT, level, description.variant)
-    return Drawn("roc", f"ROC after {level} exact copies", caption, figure)
+    return Drawn("roc", f"ROC after {level} exact copies", caption, figure, series.reading(figure, x=0.1))
 
 
 def _training(training: Training) -> Drawn:

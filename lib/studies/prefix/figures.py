@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from lib.reporting import drawing
 from lib.studies.prefix.tables import ALL
@@ -21,17 +21,18 @@ SHARE = "share memorized"
 LEAST_TOP = 0.05  # of the axis of shares, so that a difference of single prompts does not look large
 SIZE_ROOM = 1.6  # factor beyond the smallest and the largest model, so that the axis shows a round number
 MARGIN = 0.06  # share of a logarithmic axis on each side
-DODGE = 1.1  # factor from the first to the last model's line on a logarithmic axis
+DODGE = 4.0  # points from the first to the last model's line
 SPREAD = 0.6  # share of the room between two types of text that the models of one take
 
 
 def size_figure(memorized: pd.DataFrame) -> Figure:
     """Share memorized against parameters, one line per family, one panel per prompt length."""
     rows, colours = named(all_prompts(memorized)), _colours(memorized)
+    narrow = rows["n_parameters"].max() < 4 * rows["n_parameters"].min()  # as many ticks as there is room for
 
     def panel(axes: Axes, title: str) -> None:
         _logarithmic(axes, rows["n_parameters"], least=SIZE_ROOM)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+        axes.xaxis.set_major_locator(MaxNLocator(4) if narrow else LogLocator(subs=(1, 2, 5), numticks=12))
         axes.xaxis.set_major_formatter(lambda n, _: millions(n))
         axes.xaxis.set_minor_locator(NullLocator())
         for family, mine in _titled(rows, title).groupby("family"):
@@ -106,20 +107,21 @@ def extraction_figure(extraction: pd.DataFrame) -> Figure:
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, x: str, styles: Mapping[str, tuple[str, tuple]]) -> None:
-    """One line per model, slightly shifted on a logarithmic axis."""
+    """One line per model, slightly beside one another."""
     models = list(dict.fromkeys(rows["model"]))
     for i, model in enumerate(models):
-        aside = DODGE ** ((i + 0.5) / len(models) - 0.5)
+        aside = DODGE * ((i + 0.5) / len(models) - 0.5)
         _line(axes, rows[rows["model"] == model], x, *styles[model], model, aside)
 
 
-def _line(axes: Axes, rows: pd.DataFrame, x: str, colour: str, marker: tuple, label: str, aside: float = 1.0) -> None:
+def _line(axes: Axes, rows: pd.DataFrame, x: str, colour: str, marker: tuple, label: str, aside: float = 0.0) -> None:
     rows = rows.sort_values(x)
     share, (below, above) = _numbers(rows, "share"), _bars(rows)
-    axes.errorbar(
-        aside * _numbers(rows, x), share, [below, above], color=colour, marker=marker[0], linestyle=marker[1],
+    drawn = axes.errorbar(
+        _numbers(rows, x), share, [below, above], color=colour, marker=marker[0], linestyle=marker[1],
         elinewidth=0.5, label=label,
     )  # fmt: skip
+    drawing.beside(drawn.get_children(), aside)
 
 
 def _marks(

@@ -57,7 +57,9 @@ def test_the_demo_covers_every_attack_seed_and_estimator(folder):
 
 def test_the_demo_writes_figures_and_a_report(folder):
     stems = {"auc_exact", "auc_replace", "rho_replace_paper", "rho_replace_isotonic"}
-    assert {file.name for file in (folder / "figures").iterdir()} == {f"{s}.{x}" for s in stems for x in ("png", "pdf")}
+    assert {file.name for file in (folder / "figures").iterdir()} == {
+        f"{s}.{x}" for s in stems for x in ("png", "pdf", "svg")
+    }
     report = (folder / "report.html").read_text()
     assert "clamped" in report
     assert "extrapolated" in report

@@ -1,0 +1,127 @@
+"""The methods of a sweep as one paragraph of prose, made from its settings: to copy into a paper and go on from there.
+
+A stage gives a sentence if the plan has it. Settings that no sentence names are in the report's list of settings.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lib.plans.plan import Plan, Task
+
+FEW = 8  # values of a setting that are spelled one by one
+
+# (stage, keys that a task must have with this value, sentence). A key in braces is the setting's values in the plan.
+SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
+    ("hub_model", {}, "We used {repo} from the Hugging Face hub."),
+    ("gguf_model", {}, "We used the weights {file} from the package {package}."),
+    (
+        "repeated_text",
+        {},
+        "We planted passages of {passage_characters} characters {repetitions} times in a training "
+        "text made of the files of Python packages.",
+    ),
+    (
+        "pretrain",
+        {"objective": "causal"},
+        "We trained causal language models ({architecture}; layers {layers}, width "
+        "{width}, vocabulary {vocab_size}) from scratch for {steps} steps on batches of {batch_size} sequences of "
+        "{context} tokens, at a learning rate of {learning_rate}.",
+    ),
+    (
+        "canaries",
+        {"role": "member"},
+        "Member canaries were sampled from the reference model: {n} of {length} tokens, temperature {temperature}, "
+        "top-k {top_k} (0: every token), top-p {top_p}. As many non-member canaries were made in the same way and stay "
+        "out of training.",
+    ),
+    (
+        "corpus_canaries",
+        {"role": "member"},
+        "Canaries with near-duplicates were also taken from a corpus: {n} of {length} tokens.",
+    ),
+    ("books", {"source": "hub"}, "The training text is {n_books} books of {repo}."),
+    ("books", {"source": "text"}, "The training text is {n_books} documents of the documentation of Python packages."),
+    ("inject", {}, "Each member was planted in a document, {copies} times in all."),
+    ("duplicates", {}, "A fuzzy setting plants the canary once, and {variations} altered copies of it."),
+    (
+        "finetune",
+        {},
+        "The target was then fine-tuned: epochs {epochs}, learning rate {learning_rate} ({schedule} schedule), weight "
+        "decay {weight_decay}, batches of {batch_size} sequences of {context} tokens, precision {precision}.",
+    ),
+    (
+        "membership",
+        {},
+        "Membership inference attacks scored members and non-members under each target, and the AUC of an attack is "
+        "computed from these scores.",
+    ),
+    (
+        "extraction",
+        {},
+        "Each target was prompted with the first {prompt_tokens} tokens of every canary, and the next "
+        "{suffix_tokens} tokens were compared.",
+    ),
+    ("prompts", {"source": "hub"}, "Prompts are passages of {repo}; each has a true suffix of {suffix_tokens} tokens."),
+    ("prompts", {}, "Prompts have up to {prompt_tokens} tokens, and a true suffix of {suffix_tokens} tokens."),
+    ("generate", {}, "Each model continued every prompt by {continuation_tokens} tokens."),
+    ("corpus", {}, "The corpus is {repo}{path}."),
+    ("tokenize", {}, "The corpus was cut into {chunks} chunks of token ids."),
+    ("exact_duplicates", {}, "Groups of equal windows of {length} tokens were found with a suffix array."),
+    (
+        "targets",
+        {},
+        "From groups with about {buckets} copies (tolerance {tolerance}) {n_per_bucket} targets each were "
+        "drawn, and {n_random} windows at random.",
+    ),
+    ("near_duplicates", {}, "Near-duplicates are windows within a distance of {max_distance} of a target."),
+)
+
+
+def write(plan: Plan) -> str:
+    """The paragraph of a plan; empty where no stage has a sentence."""
+    from lib.studies.mosaic import words  # loads every kind of duplicate, which planning does not
+
+    texts = [sentence.format_map(_Values(tasks)) for tasks, sentence in _given(plan)]
+    levels: dict[str, set[Any]] = {}
+    for leaf in plan.leaves:
+        if "kind" in leaf.labels and "level" in leaf.labels:
+            levels.setdefault(leaf.labels["kind"], set()).add(leaf.labels["level"])
+    made = [f"{words.kind_name(kind)}, {words.level_name(kind)} = {_spelled(found)}" for kind, found in levels.items()]
+    texts += [f"The settings compared: {'; '.join(made)}."] if made else []
+    seeds = {leaf.labels["seed"] for leaf in plan.leaves if "seed" in leaf.labels}
+    return " ".join([*texts, *([f"Seeds: {_spelled(seeds)}."] if seeds else [])])
+
+
+def _given(plan: Plan) -> Iterator[tuple[list[Task], str]]:
+    """The sentences of the plan's stages with the tasks that each speaks of, which no earlier one has spoken of."""
+    said: set[str] = set()
+    for stage, wanted, sentence in SENTENCES:
+        mine = [task for digest, task in plan.tasks.items() if task.stage == stage and digest not in said]
+        mine = [task for task in mine if wanted.items() <= task.config.items()]
+        said |= {task.digest for task in mine}
+        if mine:
+            yield mine, sentence
+
+
+class _Values(dict):
+    """key -> the values of that setting over some tasks, in words."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = tasks
+
+    def __missing__(self, key: str) -> str:
+        found = [task.config[key] for task in self.tasks]
+        flat = [one for value in found for one in (value if isinstance(value, list | tuple) else [value])]
+        return _spelled([one for one in flat if one is not None])
+
+
+def _spelled(values: Any) -> str:
+    """Each value once, in order: `1, 3 and 5`; of many numbers the ends: `1 to 75 (12 values)`."""
+    try:
+        found = sorted(set(values))
+    except TypeError:  # numbers beside texts
+        found = sorted(set(values), key=str)
+    texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in found]
+    if len(texts) > FEW and not isinstance(found[0], str):
+        return f"{texts[0]} to {texts[-1]} ({len(texts)} values)"
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))

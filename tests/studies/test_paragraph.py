@@ -1,0 +1,34 @@
+"""The methods in prose: of every study, with the numbers of the plan."""
+
+import re
+
+import pytest
+
+from lib.plans import documents, expansion
+from lib.studies import paragraph
+
+
+def text_of(name, profile, *changed):
+    return paragraph.write(expansion.expand(documents.read(name, profile, list(changed)), profile))
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "parts"),
+    [
+        ("near_dupls", "laptop", ("50 of 100 tokens", "Seeds: 1, 2 and 3.", "replaced tokens R = 1, 5, 10, 15")),
+        ("prefix_sizes", "paper", ("EleutherAI/pythia-160m", "monology/pile-uncopyrighted", "50 tokens")),
+        ("slimpajama", "paper", ("cerebras/SlimPajama-627B", "about 100, 1000 and 10000 copies", "distance of 50")),
+    ],
+)
+def test_it_has_the_settings_of_the_plan_and_no_gaps(name, profile, parts):
+    text = text_of(name, profile)
+    for part in parts:
+        assert part in text, part
+    assert not re.search(r"[{}]|  |\(\)| [.,;)]|None|\[", text)
+
+
+def test_another_setting_is_another_number():
+    text = text_of("near_dupls", "laptop", "canaries=7", "replaced=[1,2,3,4,5,6,7,8,9,10]", "seeds=[4]")
+    assert "7 of 100 tokens" in text
+    assert "R = 1 to 10 (10 values)" in text
+    assert text.endswith("Seeds: 4.")

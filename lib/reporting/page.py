@@ -16,8 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lib.base import files, places
 from lib.base.errors import TesseraError
-from lib.reporting import frames, paper_tables
+from lib.reporting import excerpts, frames, paper_tables
 from lib.reporting.cells import TextTable
+from lib.reporting.excerpts import Excerpt
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"
@@ -75,6 +76,7 @@ class Report:
     summary: Sequence[str]
     figures: Sequence[ReportFigure] = ()
     tables: Sequence[ReportTable] = ()
+    excerpts: Sequence[Excerpt] = ()
     warnings: Sequence[str] = ()
     methods: Mapping[str, str] = field(default_factory=lambda: dict(METHODS))
     provenance: Mapping[str, str] = field(default_factory=dict)
@@ -101,6 +103,7 @@ def environment(folder: Path = FOLDER) -> Environment:
     )
     found.filters["base64"] = lambda data: base64.b64encode(data).decode()
     found.filters["pixels"] = lambda image: int.from_bytes(image[16:20], "big")  # the width, in a PNG's header
+    found.filters["legend"], found.filters["visible"] = excerpts.legend, excerpts.visible
     found.filters["numeric"] = lambda table: paper_tables.numeric_columns(table.header, table.rows)
     return found
 
@@ -122,7 +125,8 @@ def read(path: Path) -> Report:
         content = json.loads(path.read_bytes())
         figures = [ReportFigure(**{**item, "png": base64.b64decode(item["png"])}) for item in content.pop("figures")]
         tables = [ReportTable(**{**item, "csv": item["csv"].encode()}) for item in content.pop("tables")]
-        return Report(**content, figures=figures, tables=tables)
+        texts = [excerpts.from_plain(item) for item in content.pop("excerpts", [])]
+        return Report(**content, figures=figures, tables=tables, excerpts=texts)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TesseraError(f"{path}: not a report ({error}); collect its sweep again") from error
 
@@ -136,4 +140,5 @@ def _content(report: Report) -> dict[str, Any]:
         **pairs,
         "figures": [{**vars(item), "png": base64.b64encode(item.png).decode()} for item in report.figures],
         "tables": [{**vars(item), "csv": item.csv.decode()} for item in report.tables],
+        "excerpts": [excerpts.plain(item) for item in report.excerpts],
     }

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from lib.base import places
 from lib.reporting import drawing, frames, page
+from lib.reporting.excerpts import Excerpt
 from lib.reporting.page import ReportFigure, ReportTable
 
 
@@ -16,8 +17,8 @@ from lib.reporting.page import ReportFigure, ReportTable
 class Description:
     """What a report says beside the numbers.
 
-    settings: exact settings that results depend on, shown with the methods. warnings: of the caller, such as missing
-    tasks.
+    settings: exact settings that results depend on, shown with the methods. excerpts: texts that results rest on.
+    warnings: of the caller, such as missing tasks.
     """
 
     title: str
@@ -25,6 +26,7 @@ class Description:
     settings: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    excerpts: Sequence[Excerpt] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
         summary=[*description.summary, *results.findings],
         figures=figures,
         tables=results.shown,
+        excerpts=description.excerpts,
         warnings=[*description.warnings, *results.warnings],
         methods={**results.methods, **description.settings},
         provenance=description.provenance,

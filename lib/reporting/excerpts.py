@@ -9,10 +9,11 @@ SAME, CHANGED, LACKING, SHARED, AROUND = "", "ins", "del", "mark", "i"  # marks:
 LEGEND = {
     CHANGED: "tokens that the original does not have",
     LACKING: "tokens of the original that are not there",
-    SHARED: "the longest run of characters that both texts have",
+    SHARED: "the longest run of characters that both texts have, from 3 on",
     AROUND: "what stands around a text",
 }
 LONGEST = 1500  # characters of a passage, so that no report grows with its texts
+LEAST = 3  # characters that two texts share by more than chance
 CUT = "…"
 
 Segment = tuple[str, str]  # text and mark
@@ -48,8 +49,13 @@ def passage(label: str, segments: Iterable[Segment]) -> Passage:
 
 
 def shared(one: str, other: str) -> tuple[list[Segment], list[Segment]]:
-    """The segments of two texts, with the longest run of characters that both have marked (the first of equal ones)."""
+    """The segments of two texts, with the longest run of characters that both have marked (the first of equal ones).
+
+    Runs of less than LEAST characters are not marked.
+    """
     found = SequenceMatcher(None, one, other, autojunk=False).find_longest_match()
+    if found.size < LEAST:
+        return [(one, SAME)], [(other, SAME)]
     return _around(one, found.a, found.size), _around(other, found.b, found.size)
 
 

@@ -26,8 +26,8 @@ SHOWN = Excerpt(
 def test_the_longest_shared_run_is_marked_in_both(one: str, other: str) -> None:
     segments = excerpts.shared(one, other)
     assert ["".join(text for text, _ in side) for side in segments] == [one, other]
-    (mine,), (theirs,) = ([text for text, mark in side if mark == SHARED] for side in segments)
-    runs = (one[start:stop] for start in range(len(one)) for stop in range(start + 1, len(one) + 1))
+    mine, theirs = ("".join(text for text, mark in side if mark == SHARED) for side in segments)
+    runs = (one[start:stop] for start in range(len(one)) for stop in range(start + 3, len(one) + 1))
     assert mine == theirs
     assert len(mine) == max((len(run) for run in runs if run in other), default=0)
 

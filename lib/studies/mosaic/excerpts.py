@@ -14,6 +14,7 @@ from lib.studies.texts import Decode, Ids
 
 WORDS = 8  # of the book, before and behind a copy
 CHARACTERS = 80  # that they have at most
+WORD = r"^\s*\S+\s*|\S+\s*"  # with the blanks around it
 PIECES = 3  # that are shown of a copy in pieces
 
 
@@ -71,12 +72,16 @@ def _in_book(copy: Copy, piece: int, middle: Sequence[Segment]) -> list[Segment]
     span, text = copy.spans[piece], copy.book.text
     body, inside = _inside(copy.book, span), "".join(part for part, mark in middle if mark != LACKING)
     lead, found, trail = body.partition(inside) if inside else ("", "", "")
-    before = _words(text[max(0, span[0] - CHARACTERS) : span[0]])[-WORDS:]
-    behind = _words(text[span[1] : span[1] + CHARACTERS])[:WORDS]
-    around = (lead, trail) if found else ("", "")
-    return [("".join([CUT, *before, around[0]]), AROUND), *middle, ("".join([around[1], *behind, CUT]), AROUND)]
+    lead, trail = (lead, trail) if found else ("", "")
+    before, behind = _last_words(text[: span[0]]), _first_words(text[span[1] :])
+    return [(before + lead, AROUND), *middle, (trail + behind, AROUND)]
 
 
-def _words(text: str) -> list[str]:
-    """The words of a text, each with the blanks around it."""
-    return re.findall(r"^\s*\S+\s*|\S+\s*", text)
+def _last_words(text: str) -> str:
+    found = "".join(re.findall(WORD, text[-CHARACTERS:])[-WORDS:])
+    return found if found == text else CUT + found
+
+
+def _first_words(text: str) -> str:
+    found = "".join(re.findall(WORD, text[:CHARACTERS])[:WORDS])
+    return found if found == text else found + CUT

@@ -25,6 +25,8 @@ def make(root: Path, plan: Plan, leaves: Sequence[Leaf]) -> Iterator[Excerpt]:
 
     leaves: finished ones whose models were scored, in their order. With exact copies alone it is the canary.
     """
+    if not leaves:
+        return
     model, seed = (leaves[0].labels[name] for name in ("model", "seed"))
     same = [leaf for leaf in leaves if (leaf.labels["model"], leaf.labels["seed"]) == (model, seed)]
     groups: dict[Group, list[Leaf]] = {}

@@ -64,7 +64,7 @@ def test_each_model_shows_texts_of_its_longest_prompts(written: Path) -> None:
     ]  # fmt: skip
     assert [len(row) for row in shown[0].rows] == [1, 2] * 3
     most = shown[0].rows[0][0]
-    assert (most.label, most.segments) == ("The most remembered (document 20, code): the prompt", [("line\nend", "")])
+    assert (most.label, most.segments) == ("The most remembered (document 0, code): the prompt", [("a,b", "")])
     prefix = [(attack(f"m{number}"), Excerpt("t", "c")) for number in range(13)]
     assert [one.caption for one in excerpts.shown(prefix)] == ["c 12 of 13 models are shown."] * 12
 

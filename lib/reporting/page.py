@@ -76,10 +76,10 @@ class Report:
     summary: Sequence[str]
     figures: Sequence[ReportFigure] = ()
     tables: Sequence[ReportTable] = ()
-    excerpts: Sequence[Excerpt] = ()
     warnings: Sequence[str] = ()
     methods: Mapping[str, str] = field(default_factory=lambda: dict(METHODS))
     provenance: Mapping[str, str] = field(default_factory=dict)
+    excerpts: Sequence[Excerpt] = ()
 
 
 def report_table(name: str, caption: str, shown: TextTable, whole: pd.DataFrame) -> ReportTable:

@@ -57,7 +57,8 @@ def _excerpt(root: Path, plan: Plan, group: Group, leaves: Sequence[Leaf], more:
     levels = [] if kind == EXACT else texts.three(leaves)
     labels = leaves[0].labels
     caption = f"The first canary of {labels['model']}, seed {labels['seed']}"
-    caption += f", and its first duplicate at {len(levels)} of {len(leaves)} levels" if levels else ""
+    which = "each level" if len(levels) == len(leaves) else f"{len(levels)} of {len(leaves)} levels"
+    caption += f", and its first duplicate at {which}" if levels else ""
     rows = [[one] for one in _passages(root, plan, leaves[-1], levels)]
     return Excerpt(name[0].upper() + name[1:], f"{caption}, as they stand in the training text.{more}", rows)
 

@@ -40,7 +40,8 @@ def shown(root: Path, plan: Plan, make: Callable[[], Iterable[Excerpt]]) -> list
 
 
 def decoder(root: Path, plan: Plan, digest: str) -> Decode:
-    """What turns ids of the tokenizer in the artifact of a task into text. Imports neither torch nor any model.
+    """What turns ids of the tokenizer in the artifact of a task into text. torch is imported only for a tokenizer whose
+    class transformers has to look up.
 
     Every file but weights is compared first; they may have been dropped. Raises Damaged naming one that differs,
     TesseraError for an artifact without a tokenizer.

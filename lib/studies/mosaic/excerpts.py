@@ -58,7 +58,7 @@ def duplicate(decode: Decode, canary: Ids, copy: Copy, level: str) -> Iterator[P
             label = f"{level}; piece {number + 1} of {len(copy.spans)}; {copy.book.place(span)}"
             yield passage(label, _in_book(copy, number, [(_inside(copy.book, span), SAME)]))
         return
-    edits = f"edit distance {levenshtein(canary, copy.ids):.0f}"
+    edits = f"edit distance {levenshtein(canary, copy.ids):.0f} in tokens of the model"
     found = texts.differences(decode, canary, copy.ids)
     yield passage(f"{level}; {edits}; {copy.book.place(copy.spans[0])}", _in_book(copy, 0, found))
 

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "attacks": "base tokens models canaries",
     "prefix": "base tokens models generation",
     "jobs": "base artifacts costs texts tokens models generation training corpus canaries perturbations attacks prefix",
-    "studies": "base artifacts plans statistics reporting perturbations attacks prefix",
+    "studies": "base artifacts plans statistics reporting tokens models corpus perturbations attacks prefix",
     "launcher": "base artifacts costs plans running models statistics studies",
     "launch": "base plans running launcher",
 }

@@ -47,7 +47,16 @@ def expand(
     leaves = list(expander.leaves())
     if not leaves:
         raise UsageError(f"sweep {name}: no leaves: the grid is empty")
-    return Plan(name, profile, title, document.get("tables", ""), expander.tasks, leaves, expander.costs)
+    study, show_texts = document.get("tables", ""), _show_texts(document)
+    return Plan(name, profile, title, study, expander.tasks, leaves, expander.costs, show_texts=show_texts)
+
+
+def _show_texts(document: Mapping[str, Any]) -> bool:
+    """Whether the report may show texts of the data: the variable `show_texts`, true where there is none."""
+    value = (document.get("vars") or {}).get("show_texts", True)
+    if not isinstance(value, bool):
+        raise UsageError(f"sweep {document.get('name', '')}: vars: show_texts: must be true or false, found {value!r}")
+    return value
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,10 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Plan:
-    """An expanded sweep: its tasks, inputs before their users, and its leaves."""
+    """An expanded sweep: its tasks, inputs before their users, and its leaves.
+
+    show_texts: whether its report may show texts of the data.
+    """
 
     name: str
     profile: str
@@ -61,6 +64,7 @@ class Plan:
     leaves: list[Leaf]
     costs: dict[str, Cost] = field(default_factory=dict)  # digest -> what the task costs
     parts: tuple["Plan", ...] = ()  # the plans of a sweep of sweeps, each with its own tables
+    show_texts: bool = True
 
     def droppable(self) -> set[str]:
         """The tasks whose weights are dropped when everything that reads them is done."""

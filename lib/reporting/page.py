@@ -21,8 +21,9 @@ from markupsafe import Markup
 
 from lib.base import files, places
 from lib.base.errors import TesseraError
-from lib.reporting import frames, paper_tables, vector
+from lib.reporting import excerpts, frames, paper_tables, vector
 from lib.reporting.cells import TextTable
+from lib.reporting.excerpts import Excerpt
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"
@@ -93,6 +94,7 @@ class Report:
     run: TextTable = field(default_factory=lambda: ([], []))
     bibtex: str = ""
     files: Sequence[str] = ()
+    excerpts: Sequence[Excerpt] = ()
 
 
 def report_table(name: str, caption: str, shown: TextTable, whole: pd.DataFrame) -> ReportTable:
@@ -119,6 +121,7 @@ def environment(folder: Path = FOLDER) -> Environment:
     found.filters["own_ids"] = lambda svg, prefix: Markup(vector.own_ids(svg, prefix))
     found.filters["width"] = lambda svg: re.search(r'viewBox="0 0 ([\d.]+)', svg)[1]  # in points
     found.filters["numeric_columns"] = lambda table: paper_tables.numeric_columns(*table)
+    found.filters["legend"], found.filters["visible"] = excerpts.legend, excerpts.visible
     found.filters["numeric"] = lambda table: paper_tables.numeric_columns(table.header, table.rows)
     return found
 
@@ -140,7 +143,8 @@ def read(path: Path) -> Report:
         content = json.loads(path.read_bytes())
         figures = [ReportFigure(**item) for item in content.pop("figures")]
         tables = [ReportTable(**{**item, "csv": item["csv"].encode()}) for item in content.pop("tables")]
-        return Report(**content, figures=figures, tables=tables)
+        texts = [excerpts.from_plain(item) for item in content.pop("excerpts", [])]
+        return Report(**content, figures=figures, tables=tables, excerpts=texts)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TesseraError(f"{path}: not a report ({error}); collect its sweep again") from error
 
@@ -148,4 +152,5 @@ def read(path: Path) -> Report:
 def _content(report: Report) -> dict[str, Any]:
     figures = [vars(item) for item in report.figures]
     tables = [{**vars(item), "csv": item.csv.decode()} for item in report.tables]
-    return {**vars(report), "figures": figures, "tables": tables}
+    texts = [excerpts.plain(item) for item in report.excerpts]
+    return {**vars(report), "figures": figures, "tables": tables, "excerpts": texts}

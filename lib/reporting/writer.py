@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from lib.base import places
 from lib.reporting import citations, drawing, frames, page, series
 from lib.reporting.cells import TextTable
+from lib.reporting.excerpts import Excerpt
 from lib.reporting.page import ReportFigure, ReportTable
 
 
@@ -17,8 +18,9 @@ from lib.reporting.page import ReportFigure, ReportTable
 class Description:
     """What a report says beside the numbers.
 
-    settings: exact settings that results depend on, shown with the methods. warnings: of the caller, such as missing
-    tasks. paragraph: the methods in prose. run: the map of the run. cites: the study, for the BibTeX.
+    settings: exact settings that results depend on, shown with the methods. excerpts: texts that results rest on.
+    warnings: of the caller, such as missing tasks. paragraph: the methods in prose. run: the map of the run. cites: the
+    study, for the BibTeX.
     """
 
     title: str
@@ -29,6 +31,7 @@ class Description:
     paragraph: str = ""
     run: TextTable = field(default_factory=lambda: ([], []))
     cites: Sequence[str] = ()
+    excerpts: Sequence[Excerpt] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
         summary=[*description.summary, *results.findings],
         figures=figures,
         tables=results.shown,
+        excerpts=description.excerpts,
         warnings=[*description.warnings, *results.warnings],
         methods={**results.methods, **description.settings},
         provenance=description.provenance,

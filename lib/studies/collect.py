@@ -24,6 +24,7 @@ from lib.plans.plan import Leaf, Plan
 from lib.studies import paragraph
 
 if TYPE_CHECKING:
+    from lib.reporting.excerpts import Excerpt
     from lib.reporting.writer import Description
 
 STUDIES = Path(__file__).parent
@@ -79,7 +80,12 @@ def split(plan: Plan, finished: set[str], read: Iterable[str]) -> tuple[list[Lea
 
 
 def description(
-    root: Path, plan: Plan, leaves: Iterable[Leaf], missing: list[Leaf], warnings: Iterable[str] = ()
+    root: Path,
+    plan: Plan,
+    leaves: Iterable[Leaf],
+    missing: list[Leaf],
+    warnings: Iterable[str] = (),
+    excerpts: "Sequence[Excerpt]" = (),
 ) -> "Description":
     """What every report says beside its numbers: exact settings, where the numbers come from, what is missing."""
     from lib.reporting.writer import Description
@@ -93,6 +99,7 @@ def description(
         cites=(plan.tables,),
         provenance=dict(provenance(root, plan, leaves)),
         warnings=[*missing_warning(plan, missing), *warnings],
+        excerpts=excerpts,
     )
 
 

@@ -90,6 +90,14 @@ def test_variables_keep_their_type_and_nest() -> None:
     assert {task.config["rate"] for task in plan.tasks.values() if task.stage == "use"} == {0.1, 2.0}
 
 
+def test_whether_texts_are_shown_is_a_variable_that_moves_no_digest() -> None:
+    shown, hidden = (expansion.expand(document(**more), "p") for more in ({}, {"vars": {"show_texts": False}}))
+    assert (shown.show_texts, hidden.show_texts) == (True, False)
+    assert list(shown.tasks) == list(hidden.tasks)
+    with pytest.raises(UsageError, match="show_texts: must be true or false, found 'no'"):
+        expansion.expand(document(vars={"show_texts": "no"}), "p")
+
+
 def test_a_leaf_knows_its_point_and_every_task_below() -> None:
     leaf = expansion.expand(document(), "p").leaves[0]
     assert leaf.labels == {"model": "small", "seed": 1, "kind": "a"}

@@ -1,6 +1,7 @@
 """Collection from artifacts made by hand: every byte that it reads is checked, and what is missing is said."""
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +11,18 @@ from rich.console import Console
 
 from lib.artifacts import attempts, store
 from lib.base import hdf5, places
-from lib.base.errors import TesseraError
+from lib.base.errors import Damaged, TesseraError
 from lib.plans import documents, expansion, finished
 from lib.plans.plan import Leaf, Plan
-from lib.studies import collect, run_map
+from lib.reporting.excerpts import AROUND
+from lib.studies import collect, run_map, texts
 from lib.studies.mosaic import collect as mosaic_collect
+from lib.studies.mosaic import shown
 
 ROWS = 20
 FILES = {
     "membership": places.SCORES, "inject": places.INJECTED, "canaries": places.CANARIES, "finetune": places.METRICS,
+    "duplicates": places.DUPLICATES,
 }  # fmt: skip
 
 
@@ -28,12 +32,14 @@ def plan() -> Plan:
 
 
 @pytest.fixture
-def root(tmp_path: Path, plan: Plan) -> Path:
+def root(tmp_path: Path, plan: Plan, tiny_tokenizer: Path) -> Path:
     """Every task of the plan done."""
     for number, (digest, task) in enumerate(plan.tasks.items()):
         place = finished.directory(tmp_path, task)
         place.mkdir(parents=True)
         write(place, task.stage, np.random.default_rng(number))
+        if task.stage == "tokenizer":
+            shutil.copytree(tiny_tokenizer, place, dirs_exist_ok=True)
         attempts.end(place, attempts.begin(place, None), 1.0, None)
         store.write_done(place, digest, task.stage, task.version)
     return tmp_path
@@ -50,6 +56,12 @@ def write(place: Path, stage: str, stream: np.random.Generator) -> None:
         elif stage == "inject":
             hdf5.write(file, "effective_copies", np.arange(ROWS))
             hdf5.write(file, "nominal_copies", np.arange(ROWS) + 1)
+            hdf5.write_texts(file, "text", ["It was so. <&> And then it was not."] * ROWS)
+            hdf5.write(file, "spans", np.tile([[11, 14], [15, 18]], (ROWS, 1, 1)))
+            hdf5.write(file, "copy", np.arange(2))
+        elif stage == "duplicates":
+            hdf5.write_ragged(file, "tokens", stream.integers(0, 50, (2 * ROWS, 8)))
+            hdf5.write(file, "canary", np.repeat(np.arange(ROWS), 2))
         elif stage == "canaries":
             hdf5.write(file, "tokens", stream.integers(0, 50, (ROWS, 9)))
         else:
@@ -125,7 +137,30 @@ def test_a_finetuned_model_that_is_gone_costs_its_training_curve_only(root, plan
     (artifact(root, plan, plan.leaves[0], "finetune") / places.METRICS).unlink()
     collect.run(root, plan, Console(quiet=True))
     assert not (places.tables(root, plan.name) / "missing.csv").exists()
-    assert "no training curve for" in places.report(root, plan.name).read_text()
+    html = places.report(root, plan.name).read_text()
+    assert "no training curve for" in html
+    assert "It was so. &lt;&amp;&gt;" in html  # a text of the training data
+
+
+def test_a_canary_and_its_duplicate_are_shown_as_they_stand_in_their_book(root, plan) -> None:
+    (excerpt,) = texts.shown(root, plan, lambda: shown.make(root, plan, plan.leaves))
+    around = ["".join(text for text, mark in row[0].segments if mark == AROUND) for row in excerpt.rows]
+    assert around == ["It was so.  And then it was not.", "It was so. <&>  then it was not."]
+    for stage, file in (("duplicates", places.DUPLICATES), ("tokenizer", "tokenizer.json")):
+        _compared_and_its_loss_said(root, plan, stage, file)
+
+
+def _compared_and_its_loss_said(root, plan, stage, file) -> None:
+    place = finished.directory(root, next(task for task in plan.tasks.values() if task.stage == stage))
+    content, record = (place / file).read_bytes(), (place / places.DONE).read_bytes()
+    flip(place / file, 0.5)
+    with pytest.raises(Damaged, match=rf"{file}: not what was written"):
+        texts.shown(root, plan, lambda: shown.make(root, plan, plan.leaves))
+    (place / file).write_bytes(content)
+    (place / places.DONE).unlink()
+    (said,) = texts.shown(root, plan, lambda: shown.make(root, plan, plan.leaves))
+    assert f"cannot be shown: store/{stage}/" in said.caption
+    (place / places.DONE).write_bytes(record)
 
 
 def test_a_sweep_of_sweeps_collects_each_of_them(plan, tmp_path, monkeypatch) -> None:

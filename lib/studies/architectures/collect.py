@@ -7,19 +7,20 @@ from rich.console import Console
 
 from lib.plans.finished import done
 from lib.plans.plan import Leaf, Plan
-from lib.studies import collect
+from lib.studies import collect, texts
 from lib.studies.mosaic import collect as mosaic_collect
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report of every finished leaf, and print rho by model and perturbation."""
     from lib.studies.architectures import results
-    from lib.studies.mosaic import measurements
+    from lib.studies.mosaic import measurements, shown
 
     leaves, missing = collect.split(plan, done(root, plan), mosaic_collect.READ)
     records = mosaic_collect.read_records(root, plan, leaves)
     measured = measurements.measure(records, mosaic_collect.BOOTSTRAP_SEED)
-    description = collect.description(root, plan, leaves, missing)
+    excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, leaves))
+    description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
     planned = mosaic_collect.planned_curves(plan)
     trained = trained_rates(plan, plan.leaves)
     found = results.write(root, plan.name, measured, description, planned, trained)

@@ -10,7 +10,7 @@ from lib.base import hdf5, places
 from lib.base.errors import TesseraError
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan
-from lib.studies import collect
+from lib.studies import collect, texts
 
 FILES = {
     "targets": places.TARGETS,
@@ -24,20 +24,23 @@ READ = ("targets", "near_duplicates", "deduplication", "exact_duplicates", "coun
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report, and print the mean number of near-duplicates by bucket and distance."""
-    from lib.studies.corpus import reading, results
+    from lib.studies.corpus import reading, results, shown
 
     finished = done(root, plan)
     leaves, missing = collect.split(plan, finished, READ)
     scan = next((leaf for leaf in leaves if "deduplication" in leaf.nodes), None)
     if scan is None:
         raise TesseraError(f"{plan.name}: the scan for near-duplicates is not finished; submit the sweep")
+    made = [_verified(root, plan, scan, node) for node in ("targets", "near_duplicates", "deduplication")]
     data = reading.read(
-        *(_verified(root, plan, scan, node) for node in ("targets", "near_duplicates", "deduplication")),
+        *made,
         groups=_groups(root, plan, leaves),
         scanned_fraction=_scanned_fraction(plan, scan),
     )
     _compare_counts(root, plan, leaves, data.count)
-    description = collect.description(root, plan, leaves, missing)
+    task = plan.tasks[scan.nodes["near_duplicates"]]
+    excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, task, *made[:2]))
+    description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
     found = results.write(root, plan.name, data, description)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "mean near-duplicates of a target by distance", *results.summary(found))

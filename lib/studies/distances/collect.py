@@ -8,7 +8,7 @@ from rich.console import Console
 from lib.base import places
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan
-from lib.studies import collect
+from lib.studies import collect, texts
 from lib.studies.mosaic import collect as mosaic_collect
 
 READ = (*mosaic_collect.READ, "corpus_canaries", "distances")
@@ -18,13 +18,14 @@ SEED = 0  # of the bootstrap over perturbations
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report of every finished leaf, and print which distance predicts rho best."""
     from lib.studies.distances import results
-    from lib.studies.mosaic import auc_table, measurements, rho_table
+    from lib.studies.mosaic import auc_table, measurements, rho_table, shown
 
     finished = done(root, plan)
     leaves, missing = collect.split(plan, finished, READ)
     scored = [leaf for leaf in leaves if _stage(plan, leaf) == "membership"]
     measured = measurements.measure(mosaic_collect.read_records(root, plan, scored), mosaic_collect.BOOTSTRAP_SEED)
-    description = collect.description(root, plan, leaves, missing)
+    excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, scored))
+    description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
     means = _means(root, plan, [leaf for leaf in leaves if _stage(plan, leaf) == "distances"])
     auc, rho = auc_table.make(measured), rho_table.make(measured, mosaic_collect.planned_curves(plan))
     theirs = mosaic_collect.published_curves(plan, scored)

@@ -9,7 +9,7 @@ from rich.console import Console
 from lib.base import places
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan
-from lib.studies import collect
+from lib.studies import collect, texts
 from lib.studies.mosaic import collect as mosaic_collect
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ READ = ("extraction", "inject")
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write table, figures and report of every finished leaf, and print the measures by kind, setting and level."""
-    from lib.studies.extraction import results
+    from lib.studies.extraction import results, shown
 
     leaves, missing = collect.split(plan, done(root, plan), READ)
-    description = collect.description(root, plan, leaves, missing)
+    excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, leaves))
+    description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
     found = results.write(root, plan.name, list(read_records(root, plan, leaves)), description)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "extraction of members, means over seeds", *results.summary(found))

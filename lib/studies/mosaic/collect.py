@@ -9,7 +9,7 @@ from rich.console import Console
 from lib.base import places
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan
-from lib.studies import collect
+from lib.studies import collect, texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +24,13 @@ READ = ("membership", "inject", "canaries")  # the stages whose artifacts are re
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report of every finished leaf, and print rho by kind, setting and level."""
-    from lib.studies.mosaic import measurements, results
+    from lib.studies.mosaic import measurements, results, shown
 
     finished = done(root, plan)
     leaves, missing = collect.split(plan, finished, READ)
     records = list(read_records(root, plan, leaves))
-    common = collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished))
+    excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, leaves))
+    common = collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished), excerpts)
     description = results.MosaicDescription(**vars(common), published=published_curves(plan, leaves))
     measured = measurements.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
     training = _training(root, plan, leaves, finished)

@@ -11,6 +11,7 @@ from lib.artifacts import store
 from lib.base import hdf5
 from lib.studies import collect
 from lib.studies.mosaic import bag_of_words
+from lib.studies.mosaic.excerpts import Book, Copy
 from lib.studies.mosaic.figures import TrainingCurve
 from lib.studies.mosaic.measurements import Record
 
@@ -38,3 +39,24 @@ def training_curve(metrics: Path) -> TrainingCurve:
     """Held-out loss and AUC during one fine-tuning. Checks the file's checksum."""
     store.verify_file(metrics)
     return TrainingCurve(*(hdf5.read(metrics, name) for name in ("evaluation_step", "held_out_loss", "auc")))
+
+
+def canary(canaries: Path, row: int) -> np.ndarray:
+    """The ids of one canary (length,). Checks every checksum."""
+    return collect.verified_columns(canaries, "tokens")["tokens"][row]
+
+
+def copies(injected: Path, row: int) -> list[Copy]:
+    """The copies of one canary in its book, in the order in which they were injected. Checks every checksum."""
+    found = collect.verified_columns(injected, "text", "text_offsets", "spans", "copy")
+    start, stop = found["text_offsets"][row : row + 2]
+    text, spans, owner = found["text"][start:stop].tobytes().decode(), found["spans"][row], found["copy"]
+    book = Book(row + 1, len(found["text_offsets"]) - 1, text, spans)
+    return [Copy(book, spans[owner == one].tolist()) for one in np.unique(owner)]
+
+
+def variation(duplicates: Path, row: int) -> np.ndarray:
+    """The ids of the first variation of one canary (any length,). Checks every checksum."""
+    found = collect.verified_columns(duplicates, "tokens", "offsets", "canary")
+    first = int(np.flatnonzero(found["canary"] == row)[0])
+    return found["tokens"][slice(*found["offsets"][first : first + 2].tolist())]

@@ -10,7 +10,7 @@ from lib.artifacts import store
 from lib.base import places
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan, Task
-from lib.studies import collect
+from lib.studies import collect, texts
 
 if TYPE_CHECKING:
     from lib.studies.prefix.tables import Attack
@@ -24,8 +24,10 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     from lib.studies.prefix import results
 
     leaves, missing = collect.split(plan, whole(plan, done(root, plan)), READ)
-    description = collect.description(root, plan, leaves, missing)
-    found = results.write(root, plan.name, read_attacks(root, plan, leaves), description)
+    left_out = texts.shown(root, plan, list)  # what is shown is chosen while each model's texts are at hand
+    description = collect.description(root, plan, leaves, missing, excerpts=left_out)
+    attacks = read_attacks(root, plan, leaves)
+    found = results.write(root, plan.name, attacks, description, plan.show_texts)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "share of suffixes repeated whole, by prompt length", *results.summary(found))
 

@@ -13,7 +13,7 @@ from lib.reporting import frames, writer
 from lib.reporting.cells import TextTable, number, p_value, percent
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
-from lib.studies.prefix import figures, findings, tables, words
+from lib.studies.prefix import excerpts, figures, findings, tables, words
 from lib.studies.prefix.tables import ALL, OWN, Attack
 from lib.studies.prefix.words import millions
 
@@ -43,21 +43,26 @@ SHOWN_RANKS, SHOWN_CHARACTERS = 3, 60
 SHOWN_SAMPLES = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 
 
-def write(root: Path, name: str, attacks: Iterable[Attack], description: Description) -> dict[str, pd.DataFrame]:
+def write(
+    root: Path, name: str, attacks: Iterable[Attack], description: Description, show_texts: bool = True
+) -> dict[str, pd.DataFrame]:
     """Write the results of sweep `name` under `root`; returns its tables by name.
 
-    attacks are taken one by one, so that only the texts of one model are in memory.
+    attacks are taken one by one, so that only the texts of one model are in memory. show_texts: whether the report
+    shows some of them; the tables beside it have all.
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
-    folder, bare, rankings = places.tables(root, name), [], []
+    folder, bare, rankings, texts = places.tables(root, name), [], [], []
     for attack in attacks:
         rankings.append(_write_texts(folder, attack))
         bare.append(replace(attack, texts=None))
+        texts += [(bare[-1], excerpts.make(attack))] if show_texts else []
     made = tables.make(bare)
     found = {**made, "rankings": pd.concat(rankings, ignore_index=True)}
     _write_csv(folder / "rankings.csv", found["rankings"])
-    results = Results(made, draw(found), shown(found), findings.in_words(found), findings.warnings(found), METHODS)
-    writer.write(root, name, results, description)
+    sentences, warnings = findings.in_words(found), findings.warnings(found)
+    results = Results(made, draw(found), shown(found, show_texts), sentences, warnings, METHODS)
+    writer.write(root, name, results, replace(description, excerpts=[*description.excerpts, *excerpts.shown(texts)]))
     return found
 
 
@@ -108,8 +113,8 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
     files.write_bytes(path, text.encode())
 
 
-def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
-    """What the report shows of the tables."""
+def shown(found: Mapping[str, pd.DataFrame], texts: bool = True) -> list[ReportTable]:
+    """What the report shows of the tables. texts: whether the rankings may show what was ranked."""
     memorized, scores = found["memorized"], found["scores"]
     listed = [report_table("memorized", "Share memorized by prompt length. All rows:", summary(found), memorized)]
     drawn = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].isna() & memorized["draw"].notna()]
@@ -131,7 +136,8 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     listed.append(report_table("extraction", caption, _extraction(found["extraction"]), found["extraction"]))
     top = found["rankings"][found["rankings"]["rank"] <= SHOWN_RANKS]
     caption = f"The first {SHOWN_RANKS} texts by each ranking, shortened. rankings.csv beside the tables has more:"
-    listed.append(report_table("rankings", caption, _rankings(top), top.drop(columns=["prompt", "suffix"])))
+    whole = top.drop(columns=["prompt", "suffix", *([] if texts else ["continuation"])])
+    listed.append(report_table("rankings", caption, _rankings(top, texts), whole))
     return listed
 
 
@@ -185,11 +191,11 @@ def _of(row: Any) -> str:
     return f"{row.n_prompts}" if pd.isna(row.asked) or row.asked == row.n_prompts else f"{row.n_prompts} of {row.asked}"
 
 
-def _rankings(table: pd.DataFrame) -> TextTable:
-    header = ["model", "continuation", "prompt tokens", "ranking", "rank", "score", "memorized"]
+def _rankings(table: pd.DataFrame, texts: bool) -> TextTable:
+    header = ["model", *(["continuation"] if texts else []), "prompt tokens", "ranking", "rank", "score", "memorized"]
     return header, [
-        [row.who, _short(row.continuation), str(row.prompt_tokens), row.ranking, str(row.rank), f"{row.score:.4g}",
-         "yes" if row.memorized else "no"]
+        [row.who, *([_short(row.continuation)] if texts else []), str(row.prompt_tokens), row.ranking, str(row.rank),
+         f"{row.score:.4g}", "yes" if row.memorized else "no"]
         for row in words.named(table).itertuples()
     ]  # fmt: skip
 

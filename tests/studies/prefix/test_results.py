@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from lib.base import places
-from lib.reporting import writer
-from lib.studies.prefix import results, tables
+from lib.reporting import page, writer
+from lib.reporting.excerpts import Excerpt
+from lib.studies.prefix import excerpts, results, tables
 from lib.studies.prefix.tables import Texts
 from tests.studies.prefix.toy import NASTY, attack, two_lengths, two_sizes
 
@@ -54,6 +55,28 @@ def test_the_report_is_whole(written: Path) -> None:
     text = places.report(written, "toy").read_text()
     for said in ("Wilson", "McNemar", "memorized_by_repetition", "Suffix in the prompt", "extraction", "by hand"):
         assert said in text
+
+
+def test_each_model_shows_texts_of_its_longest_prompts(written: Path) -> None:
+    shown = page.read(places.report_data(written, "toy")).excerpts
+    assert [excerpt.title.split(",")[:2] for excerpt in shown] == [
+        ["rival", " prompts of 16 tokens"], ["small", " prompts of 16 tokens"], ["large", " prompts of 8 tokens"],
+    ]  # fmt: skip
+    assert [len(row) for row in shown[0].rows] == [1, 2] * 3
+    most = shown[0].rows[0][0]
+    assert (most.label, most.segments) == ("The most remembered (document 0, code): the prompt", [("a,b", "")])
+    prefix = [(attack(f"m{number}"), Excerpt("t", "c")) for number in range(13)]
+    assert [one.caption for one in excerpts.shown(prefix)] == ["c 12 of 13 models are shown."] * 12
+
+
+def test_texts_are_left_out_of_the_tables_of_a_report() -> None:
+    rankings = tables.rankings_table(attack())
+    (whole, bare) = (
+        results.shown({**tables.make([attack()]), "rankings": rankings}, texts)[-1] for texts in (True, False)
+    )
+    assert "carriage" in str(whole.rows) + whole.csv.decode()
+    assert "carriage" not in str(bare.rows) + bare.csv.decode()
+    assert len(bare.rows) == len(whole.rows)
 
 
 def test_the_closing_table_has_models_by_size_and_prompt_lengths_across() -> None:

@@ -26,7 +26,7 @@ def work(name):
         os.abort()
     return {"square": np.array([int(name) ** 2])}
 
-blocks.run(folder, [str(n) for n in range(10)], work, world)
+blocks.run(folder, {str(n): n + 1 for n in range(10)}, work, world, "units")
 if world.rank == 0:
     print(sum(int(blocks.read(folder, str(n))["square"][0]) for n in range(10)))
 """

@@ -30,6 +30,11 @@ def unheard(count: float) -> None:
     """What is called if nobody asks how far the work has got."""
 
 
+def divided(advance: Advance, passes: int) -> Advance:
+    """For work that goes `passes` times over the same things: each pass counts for its part."""
+    return lambda count: advance(count / passes)
+
+
 @dataclass(frozen=True)
 class Report:
     """How far the work has got: `done` of `total`, in `unit`.
@@ -93,6 +98,9 @@ class Meter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
         """Remove the file. A line says how fast it was, if anything was done."""
         self.file.unlink(missing_ok=True)
         if self.done > self.begun:

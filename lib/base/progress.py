@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
 LINE_SECONDS = 30.0  # between two lines in the log
+SETTLED_SECONDS = 1.0  # before which a rate says nothing
+ROUNDING = 1e-6  # what a sum of shares may lack of the whole, in per cent
 FILE_SECONDS = 5.0  # between two writes of the file: they are not synced, but a shared file system notices each
 
 Advance = Callable[[float], Any]  # called with how much has been done since it was called last
@@ -55,7 +57,7 @@ class Report:
     @property
     def share(self) -> str:
         """Per cent, rounded down: 100 % is the end."""
-        return f"{math.floor(100 * min(1.0, self.done / self.total))} %"
+        return f"{math.floor(100 * min(1.0, self.done / self.total) + ROUNDING)} %"
 
     def short(self) -> str:
         """Share and time left."""
@@ -65,7 +67,8 @@ class Report:
         """Everything, on one line."""
         about = "about " if self.ranks > 1 else ""
         parts = [f"{about}{_number(self.done)} of {_number(self.total)} {self.unit} ({self.share})"]
-        parts += [f"{_number(self.rate)} {self.rated}/s, {spelled(self.left)} left"] if self.rate else []
+        parts += [f"{_number(self.rate)} {self.rated}/s"] if self.rate else []
+        parts += [f"{spelled(self.left)} left"] if round(self.left) else []
         parts += [f"by rank 0 of {self.ranks}"] if self.ranks > 1 else []
         return ", ".join([*parts, *filter(None, [self.note])])
 
@@ -101,10 +104,10 @@ class Meter:
         self.end()
 
     def end(self) -> None:
-        """Remove the file. A line says how fast it was, if anything was done."""
+        """Remove the file. A line says how long it took, if anything was done."""
         self.file.unlink(missing_ok=True)
         if self.done > self.begun:
-            print(self._report().words(), flush=True)
+            print(f"{self._report().words()}, after {spelled(self.clock() - self.started)}", flush=True)
 
     def advance(self, count: float = 1, note: str = "") -> None:
         """Add what has been done since the last call."""
@@ -120,7 +123,7 @@ class Meter:
 
     def _report(self) -> Report:
         seconds, new = self.clock() - self.started, self.done - self.begun
-        speed = new / seconds if seconds > 0 else 0.0
+        speed = new / seconds if seconds >= SETTLED_SECONDS else 0.0
         left = (self.total - self.done) / speed if speed else 0.0
         return Report(
             self.done, self.total, self.unit, speed * self.each, self.rated, max(0.0, left), self.note, self.ranks

@@ -81,6 +81,7 @@ def likely_candidates(
     masked = mask_each(tokens, replaceable, target, tokenizer, context_limit(model, tokenizer))
     if masked.cut:
         logger.warning("%d of %d masked inputs exceed what the masked LM reads: context cut", masked.cut, len(rows))
+    advance(tokens.size - len(rows))  # positions that are never replaced
     best = predict(model, masked, pool.ids, original.ravel()[rows], top_k, batch_size, advance)
     options = [np.zeros(0, dtype=np.int64)] * tokens.size
     for row, choice in zip(rows, best):

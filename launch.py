@@ -97,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     submit.add_argument("--no-fetch", action="store_true", help="do not download hub models and data first")
     submit.add_argument("--force", action="store_true", help="treat submitted tasks whose state is unknown as lost")
     submit.add_argument("--max-failures", type=int, help="stop when a task has failed this often with the same error")
+    submit.add_argument("--notify", metavar="COMMAND", help="run this at the end; env/README.md says what it is told")
     submit.add_argument("--campaign", default=submissions.new_id(), help=argparse.SUPPRESS)
     submit.add_argument("--controller", help=argparse.SUPPRESS)
 

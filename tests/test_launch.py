@@ -16,7 +16,7 @@ COMMON = {"--profile", "--cluster", "--outputs", "--set", "--help", "-h"}
 FLAGS = {
     "plan": {"--scripts", "--power"},
     "fetch": set(),
-    "submit": {"--no-fetch", "--force", "--max-failures", "--campaign", "--controller"},
+    "submit": {"--no-fetch", "--force", "--max-failures", "--notify", "--campaign", "--controller"},
     "status": set(),
     "logs": {"--stage", "--lines"},
     "collect": {"--partial"},

@@ -73,7 +73,8 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     for metric in METRICS:
         place = (rows[metric]["chunk"], rows[metric]["position"], targets.shape[1])
         chunks.check_windows(corpus, *place, comm.rank, comm.size)
-    blocks.run(out / places.BLOCKS, list(ranges), work, comm)
+    sizes = {name: stop - start for name, (_, start, stop) in ranges.items()}
+    blocks.run(out / places.BLOCKS, sizes, work, comm, "near-duplicates")
     if comm.rank == 0:
         _write(out, ranges)
 

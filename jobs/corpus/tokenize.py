@@ -115,7 +115,8 @@ def _encode_files(config: Config, files: Listing, chosen: list[int], encoder: "E
         _encode_file(config, files, int(name), encoder, blocks.file(out / places.BLOCKS, name))
 
     largest_first = sorted(chosen, key=lambda index: -files.sizes[index])  # so that ranks end together
-    blocks.make_all(out / places.BLOCKS, list(map(_block, largest_first)), make, comm, "files")
+    sizes = {_block(index): files.sizes[index] for index in largest_first}
+    blocks.make_all(out / places.BLOCKS, sizes, make, comm, "bytes")
 
 
 def _encode_file(config: Config, files: Listing, index: int, encoder: "Encoder", block: Path) -> None:

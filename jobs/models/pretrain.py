@@ -22,6 +22,7 @@ from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.config import at_least
 from lib.base.errors import TesseraError
+from lib.base.progress import Meter
 from lib.costs.facts import Facts, Given, Model
 from lib.costs.work import Work
 from lib.texts.documents import leading, read_shuffled
@@ -115,7 +116,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     texts = read_shuffled(store.find(inputs["text"], places.TEXT), config.seed)
     tokenizer = _tokenizer(config, inputs, texts)
     with pretraining.threads(config.threads):
-        model, loss = _train(config, tokenizer, texts)
+        model, loss = _train(config, tokenizer, texts, out)
     loading.save(model, tokenizer, out)
     with hdf5.create(out / places.METRICS) as file:
         hdf5.write(file, "loss", loss)
@@ -139,7 +140,7 @@ def _tokenizer(config: Config, inputs: dict[str, Path], texts: list[str]) -> Any
     return tokenizer
 
 
-def _train(config: Config, tokenizer: Any, texts: list[str]) -> tuple[Any, Any]:
+def _train(config: Config, tokenizer: Any, texts: list[str], out: Path) -> tuple[Any, Any]:
     from lib.training import pretraining
 
     precision = pretraining.choose_precision(config.precision)
@@ -152,7 +153,12 @@ def _train(config: Config, tokenizer: Any, texts: list[str]) -> tuple[Any, Any]:
     model, losses = prepare(config, pretraining, size, tokenizer, texts)
     print(f"pretrain: {model.config.model_type} of {model.num_parameters()} parameters", flush=True)
     optimisation = pretraining.Optimisation(config.learning_rate, config.steps, precision=precision)
-    return model, pretraining.train(model, losses, optimisation, _report(config.steps))
+    with Meter(out, config.steps, "steps", each=config.batch_size * config.context, rated="tokens") as meter:
+
+        def report(step: int, loss: float) -> None:
+            meter.advance(1, f"loss {loss:.3f}")
+
+        return model, pretraining.train(model, losses, optimisation, report)
 
 
 def _causal(config: Config, pretraining: Any, size: Any, tokenizer: Any, texts: list[str]) -> tuple[Any, Any]:
@@ -169,13 +175,3 @@ def _masked(config: Config, pretraining: Any, size: Any, tokenizer: Any, texts: 
     model = pretraining.masked_model(size, tokenizer, config.seed)
     data = pretraining.framed(pretraining.rows(stream, length), tokenizer.cls_token_id, tokenizer.sep_token_id)
     return model, pretraining.masked_losses(model, data, tokenizer, config.batch_size, config.seed)
-
-
-def _report(steps: int):
-    every = max(1, steps // 20)
-
-    def report(step: int, loss: float) -> None:
-        if (step + 1) % every == 0 or step + 1 == steps:
-            print(f"pretrain: step {step + 1}/{steps} loss {loss:.3f}", flush=True)
-
-    return report

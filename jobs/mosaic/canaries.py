@@ -26,6 +26,7 @@ import numpy as np
 from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.config import added, at_least, execution
+from lib.base.progress import Meter
 from lib.base.seeds import key
 from lib.canaries import canaries_file
 from lib.costs import language_models as costs
@@ -124,11 +125,12 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     target = loading.load_tokenizer(inputs["target"])
     exclude = inputs.get("exclude") and store.find(inputs["exclude"], places.CANARIES)
     rules = Rules(config.length, config.max_jaccard, config.separator)
-    selection = select(
-        _sampler(config, inputs["reference"], target), config.n, target, rules,
-        excluded=canaries_file.read_excluded(exclude, len(target)),
-        max_draws=config.max_draws, batch_size=config.batch_size,
-    )  # fmt: skip
+    with Meter(out, config.n, "canaries") as meter:
+        selection = select(
+            _sampler(config, inputs["reference"], target), config.n, target, rules,
+            excluded=canaries_file.read_excluded(exclude, len(target)),
+            max_draws=config.max_draws, batch_size=config.batch_size, advance=meter.advance,
+        )  # fmt: skip
     print(f"{config.n} canaries from {selection.drawn} draws; rejected: {selection.rejections}")
     _write(out / places.CANARIES, selection, target, asdict(config))
 

@@ -19,6 +19,7 @@ from typing import Literal
 from lib.artifacts import store
 from lib.base import places
 from lib.base.config import at_least, execution
+from lib.base.progress import Meter
 from lib.canaries import canaries_file
 from lib.costs import language_models as costs
 from lib.costs.facts import Given
@@ -75,6 +76,8 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     tokenizer = loading.load_tokenizer(inputs["target_tokenizer"])
     tokens = canaries_file.read_ids(store.find(inputs["canaries"], places.CANARIES), len(tokenizer))
     settings = candidates_file.Settings(**asdict(config))
-    found = candidates_file.compute(tokens, inputs["target_tokenizer"], inputs.get("masked_lm"), settings)
+    given = (inputs["target_tokenizer"], inputs.get("masked_lm"))
+    with Meter(out, tokens.size, "positions") as meter:
+        found = candidates_file.compute(tokens, *given, settings, meter.advance)
     print(f"{found.replaceable.sum()} of {found.replaceable.size} positions are replaceable")
     candidates_file.write(out / places.CANDIDATES, tokens, found, settings)

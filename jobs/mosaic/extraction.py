@@ -25,6 +25,7 @@ from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError, UsageError
+from lib.base.progress import Advance, Meter
 from lib.canaries import canaries_file
 from lib.costs import language_models as costs
 from lib.costs.facts import Given
@@ -97,7 +98,8 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     for texts in sides.values():
         _check_length(config, texts)
     model = loading.load_causal_lm(inputs["target"], config.dtype, loading.device(config.device))
-    found = {side: _side(config, model, tokenizer, first, texts) for side, texts in sides.items()}
+    with Meter(out, sum(len(texts.ids) for texts in sides.values()), "prompts") as meter:
+        found = {side: _side(config, model, tokenizer, first, texts, meter.advance) for side, texts in sides.items()}
     _write(out / places.EXTRACTED, config, found)
 
 
@@ -111,13 +113,13 @@ def _check_length(config: Config, texts: canaries_file.CanaryTexts) -> None:
 
 
 def _side(
-    config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: canaries_file.CanaryTexts
+    config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: canaries_file.CanaryTexts, advance: Advance
 ) -> dict[str, np.ndarray]:
     from lib.prefix import matching
 
     prompts = texts.ids[:, : config.prompt_tokens].astype(np.int64)
     suffixes = texts.ids[:, config.prompt_tokens :][:, : config.suffix_tokens].astype(np.int64)
-    made = _continued(config, model, tokenizer, first, texts, prompts, suffixes)
+    made = _continued(config, model, tokenizer, first, texts, prompts, suffixes, advance)
     return {
         "continuation": made.ids,
         **matching.columns(made.ids, prompts, suffixes),
@@ -140,7 +142,7 @@ def _word_bleu(tokenizer: Any, continuations: np.ndarray, suffixes: np.ndarray) 
 
 def _continued(
     config: Config, model: Any, tokenizer: Any, first: np.ndarray, texts: canaries_file.CanaryTexts,
-    prompts: np.ndarray, suffixes: np.ndarray,
+    prompts: np.ndarray, suffixes: np.ndarray, advance: Advance,
 ) -> "Continued":  # fmt: skip
     from lib.generation import continuations
 
@@ -149,7 +151,7 @@ def _continued(
     try:
         return continuations.continue_prompts(
             model, opened, suffixes, config.suffix_tokens, Decoding("greedy"), keys,
-            continuations.end_ids(model, tokenizer), config.batch_size,
+            continuations.end_ids(model, tokenizer), config.batch_size, advance,
         )  # fmt: skip
     except ValueError as error:
         raise TesseraError(f"{texts.file}: {error}") from error

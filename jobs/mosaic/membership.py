@@ -31,6 +31,7 @@ from lib.artifacts import store
 from lib.attacks import evidence, references, scores
 from lib.base import hdf5, places
 from lib.base.config import added, at_least, execution
+from lib.base.progress import Advance, Meter, divided
 from lib.canaries import canaries_file
 from lib.costs import language_models as costs
 from lib.costs.facts import Given
@@ -99,13 +100,13 @@ def work(config: Config, given: Given) -> Work:
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Collect the evidence of both sides, compute every score, write both."""
     sides = {side: canaries_file.read_texts(store.find(inputs[side], places.CANARIES)) for side in canaries_file.SIDES}
-    collected, policy = _under_target(config, inputs["target"], sides)  # frees its model before the next is loaded
-    _add_references(config, inputs, sides, collected)
+    collected, policy = _under_target(config, inputs["target"], sides, out)  # frees its model before the next is loaded
+    _add_references(config, inputs, sides, collected, out)
     _warn_without_padding(collected)
     _write(out / places.SCORES, collected, policy)
 
 
-def _under_target(config: Config, target: Path, sides: Sides) -> tuple[dict, dict[str, Any]]:
+def _under_target(config: Config, target: Path, sides: Sides, out: Path) -> tuple[dict, dict[str, Any]]:
     """The evidence that the target gives, by side, and what it rests on."""
     from lib.models import likelihoods, loading
 
@@ -114,25 +115,35 @@ def _under_target(config: Config, target: Path, sides: Sides) -> tuple[dict, dic
     if config.trained_bos == "same":
         check_training(target, first)
     model = loading.load_causal_lm(target, config.dtype, loading.device(config.device))
-    collected = {side: _plain(model, tokenizer, given, first, config.batch_size) for side, given in sides.items()}
-    prefix_tokens = _add_recall(config, model, sides, first, collected)
+    with _meter(out, sides, "texts under the target") as meter:
+        passed = divided(meter.advance, 2)
+        collected = {
+            side: _plain(model, tokenizer, given, first, config.batch_size, passed) for side, given in sides.items()
+        }
+    prefix_tokens = _add_recall(config, model, sides, first, collected, out)
     policy = {"bos": int(first[0]) if len(first) else -1, "recall_prefix_tokens": prefix_tokens, "dtype": config.dtype}
     return collected, policy
 
 
-def _plain(model, tokenizer, texts: canaries_file.CanaryTexts, first: np.ndarray, batch_size: int) -> dict[str, Any]:
+def _meter(out: Path, sides: Sides, unit: str) -> Meter:
+    return Meter(out, sum(len(given.ids) for given in sides.values()), unit, rated="texts")
+
+
+def _plain(
+    model, tokenizer, texts: canaries_file.CanaryTexts, first: np.ndarray, batch_size: int, advance: Advance
+) -> dict[str, Any]:
     from lib.models import likelihoods
 
     with canaries_file.naming(texts.file):  # checks the ids as well, before anything decodes them
         padding = likelihoods.padding_id(tokenizer)
-        rows = likelihoods.under_target(model, texts.ids, first, batch_size, padding)
+        rows = likelihoods.under_target(model, texts.ids, first, batch_size, padding, advance)
     strings = references.strings(texts, tokenizer)
     with canaries_file.naming(texts.file, " (lowercased)"):
-        lower = likelihoods.lowercased(model, tokenizer, strings, first, batch_size)
+        lower = likelihoods.lowercased(model, tokenizer, strings, first, batch_size, advance)
     return {**rows, **lower, "texts": strings}
 
 
-def _add_recall(config: Config, model, sides: Sides, first: np.ndarray, collected: dict) -> int:
+def _add_recall(config: Config, model, sides: Sides, first: np.ndarray, collected: dict, out: Path) -> int:
     """Add the rows after a prefix of non-members. Returns the tokens of the prefix, 0 where it is left out."""
     from lib.models import likelihoods
 
@@ -141,10 +152,11 @@ def _add_recall(config: Config, model, sides: Sides, first: np.ndarray, collecte
         return 0
     common, own = likelihoods.recall_prefixes(sides["non_members"].ids, config.recall_shots)
     prefixes = {"members": [common] * len(sides["members"].ids), "non_members": own}
-    for side, given in sides.items():
-        cut = [prefix[max(0, len(prefix) - room) :] for prefix in prefixes[side]]
-        rows = likelihoods.after_prefix(model, given.ids, cut, first, config.batch_size)
-        collected[side]["prefixed_log_probs"] = rows
+    with _meter(out, sides, "texts after a prefix") as meter:
+        for side, given in sides.items():
+            cut = [prefix[max(0, len(prefix) - room) :] for prefix in prefixes[side]]
+            rows = likelihoods.after_prefix(model, given.ids, cut, first, config.batch_size, meter.advance)
+            collected[side]["prefixed_log_probs"] = rows
     return min(room, len(common))
 
 
@@ -156,9 +168,9 @@ def _no_recall(shots: int, n_non_members: int, room: int) -> bool:
     return shots == 0 or n_non_members <= shots or room == 0
 
 
-def _add_references(config: Config, inputs: dict[str, Path], sides: Sides, collected: dict) -> None:
+def _add_references(config: Config, inputs: dict[str, Path], sides: Sides, collected: dict, out: Path) -> None:
     """Add the means of the reference model and, where a model has them, rows of the stored ids (see above)."""
-    under = partial(_under_reference, config, inputs["target"], sides, collected)
+    under = partial(_under_reference, config, inputs["target"], sides, collected, out)
     scored = under(inputs["reference"], config.reference_bos, "document")
     for side, given in scored.items():
         collected[side].update(given.means)
@@ -181,7 +193,14 @@ def _warn_without_padding(collected: dict) -> None:
 
 
 def _under_reference(
-    config: Config, target: Path, sides: Sides, collected: dict, reference: Path, bos: str | None, policy: str
+    config: Config,
+    target: Path,
+    sides: Sides,
+    collected: dict,
+    out: Path,
+    reference: Path,
+    bos: str | None,
+    policy: str,
 ) -> dict[str, references.Scored]:
     from lib.models import loading
 
@@ -189,7 +208,8 @@ def _under_reference(
     if reference.is_file() or (reference / places.REFERENCE).is_file():
         return references.read(store.find(reference, places.REFERENCE), texts)
     settings = references.Settings(bos, config.dtype, config.batch_size, config.device, policy)
-    return references.compute(settings, reference, loading.load_tokenizer(target), sides, texts)
+    with _meter(out, sides, "texts under a reference") as meter:
+        return references.compute(settings, reference, loading.load_tokenizer(target), sides, texts, meter.advance)
 
 
 def _comparable(scored: dict[str, references.Scored], collected: dict) -> bool:

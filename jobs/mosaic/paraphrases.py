@@ -36,6 +36,7 @@ from lib.artifacts import store
 from lib.base import blocks, hdf5, places
 from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError, UsageError
+from lib.base.progress import Meter
 from lib.base.seeds import generator, key
 from lib.canaries import canaries_file
 from lib.costs import language_models as costs
@@ -202,15 +203,16 @@ def _ask_missing(
         long = len(ids) >= max(1, config.min_share * tokens.shape[1])
         return long and not spells_any(text, special) and REPLACEMENT_CHARACTER not in text
 
-    for name in missing:
-        row = int(name)
-        text = decode(tokenizer, tokens[row])
-        found = paraphrase.collect(
-            lambda number, row=row, text=text: ask(row, text, number),
-            config.rephrasings, config.per_answer, config.attempts, usable, text,
-        )  # fmt: skip
-        blocks.write(blocks.file(folder, name), _block(found))
-        print(f"canary {row}: {len(found.rephrasings)} rephrasings in {found.answers} answers", flush=True)
+    with Meter(folder.parent, len(rows), "canaries", begun=len(rows) - len(missing)) as meter:
+        for name in missing:
+            row = int(name)
+            text = decode(tokenizer, tokens[row])
+            found = paraphrase.collect(
+                lambda number, row=row, text=text: ask(row, text, number),
+                config.rephrasings, config.per_answer, config.attempts, usable, text,
+            )  # fmt: skip
+            blocks.write(blocks.file(folder, name), _block(found))
+            meter.advance(1, f"{len(found.rephrasings)} rephrasings of the last in {found.answers} answers")
 
 
 def _messages(config: Config, text: str) -> list[dict[str, str]]:

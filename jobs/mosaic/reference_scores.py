@@ -22,6 +22,7 @@ from lib.artifacts import store
 from lib.attacks import references
 from lib.base import hdf5, places
 from lib.base.config import added, execution
+from lib.base.progress import Meter
 from lib.canaries import canaries_file
 from lib.costs import language_models as costs
 from lib.costs.facts import Given
@@ -71,8 +72,10 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     sides = {side: canaries_file.read_texts(store.find(inputs[side], places.CANARIES)) for side in canaries_file.SIDES}
     texts = {side: references.strings(given, target) for side, given in sides.items()}
     settings = references.Settings(**asdict(config))
+    with Meter(out, sum(map(len, texts.values())), "texts") as meter:
+        found = references.compute(settings, inputs["reference"], target, sides, texts, meter.advance)
     with hdf5.create(out / places.REFERENCE) as file:
-        for side, scored in references.compute(settings, inputs["reference"], target, sides, texts).items():
+        for side, scored in found.items():
             group = file.create_group(side)
             references.write(group, scored)
             group.attrs["texts_sha256"] = canaries_file.digest(texts[side])

@@ -31,6 +31,7 @@ from lib.artifacts import store
 from lib.base import blocks, hdf5, places
 from lib.base.config import at_least, execution, plain
 from lib.base.errors import TesseraError
+from lib.base.progress import Advance, Meter
 from lib.base.seeds import key
 from lib.costs import language_models as costs
 from lib.costs.facts import Facts, Given
@@ -144,9 +145,11 @@ def _make(config: Config, model: Path, prompts: Prompts, folder: Path, shards: d
     if not missing:
         return
     worker = _Worker(config, model, prompts)
-    for count, name in enumerate(missing, start=len(shards) - len(missing) + 1):
-        blocks.write(blocks.file(folder, name), worker.shard(shards[name]))
-        print(f"generate: shard {count} of {len(shards)}", flush=True)
+    sizes = {name: rows.stop - rows.start for name, rows in shards.items()}
+    begun = sum(size for name, size in sizes.items() if name not in missing)
+    with Meter(folder.parent, sum(sizes.values()), "prompts", begun=begun) as meter:
+        for name in missing:
+            blocks.write(blocks.file(folder, name), worker.shard(shards[name], meter.advance))
 
 
 class _Worker:
@@ -163,7 +166,7 @@ class _Worker:
         self.model = loading.load_causal_lm(directory, config.dtype, loading.device(config.device))
         self.ends = end_ids(self.model, tokenizer)
 
-    def shard(self, rows: slice) -> dict[str, np.ndarray]:
+    def shard(self, rows: slice, advance: Advance) -> dict[str, np.ndarray]:
         """The datasets of one range of rows."""
         from lib.generation.continuations import continue_prompts
         from lib.prefix import matching
@@ -173,7 +176,7 @@ class _Worker:
         try:
             made = continue_prompts(
                 self.model, opened, suffix, self.config.continuation_tokens, self.config.decoding,
-                keys(self.config.decoding.seed, self.prompts, rows), self.ends, self.config.batch_size,
+                keys(self.config.decoding.seed, self.prompts, rows), self.ends, self.config.batch_size, advance,
             )  # fmt: skip
         except ValueError as error:
             raise TesseraError(f"{self.prompts.file}: rows from {rows.start}: {error}") from error

@@ -29,6 +29,7 @@ from lib.attacks.zlib import compressed_bytes
 from lib.base import hdf5, places, ragged
 from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError, UsageError
+from lib.base.progress import Meter, divided
 from lib.canaries import canaries_file
 from lib.costs import language_models as costs
 from lib.costs.facts import Given
@@ -96,9 +97,9 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     continuations = together(files, prompts)
     tokenizer = loading.load_tokenizer(inputs["large"])
     prompts_file.check_tokenizer(prompts, tokenizer)
-    given, columns = _under_large(config, inputs["large"], tokenizer, prompts, continuations, files)
+    given, columns = _under_large(config, inputs["large"], tokenizer, prompts, continuations, files, out)
     if "small" in inputs:
-        columns |= _under_small(config, inputs["small"], tokenizer, given)
+        columns |= _under_small(config, inputs["small"], tokenizer, given, out)
     _write(out / places.PREFIX_SCORES, config, prompts, tokenizer, given, columns)
 
 
@@ -149,7 +150,7 @@ def _check_models(inputs: dict[str, Any]) -> None:
 
 def _under_large(
     config: Config, directory: Path, tokenizer: Any, prompts: Prompts, continuations: np.ndarray,
-    files: Sequence[Path],
+    files: Sequence[Path], out: Path,
 ) -> tuple["Generated", dict[str, np.ndarray]]:  # fmt: skip
     from lib.generation.continuations import check_ids, end_ids
     from lib.models import likelihoods, loading
@@ -161,11 +162,13 @@ def _under_large(
         check_ids(model, prompts.prompt, continuations)
         given = generated.decoded(prompts.prompt, continuations, end_ids(model, tokenizer), tokenizer)
         made = measured(files, store.input_digest(directory), config.dtype, first)
-        if made:
-            own = generated.as_made(given, config.scored, made)
-        else:
-            own = generated.by_ids(model, given, config.scored, first, config.batch_size, moments=True)
-        lower = generated.by_text(model, tokenizer, given, config.scored, first, config.batch_size, change=str.lower)
+        with Meter(out, len(continuations), "texts") as meter:
+            advance, how = divided(meter.advance, 1 if made else 2), (config.scored, first, config.batch_size)
+            if made:
+                own = generated.as_made(given, config.scored, made)
+            else:
+                own = generated.by_ids(model, given, *how, moments=True, advance=advance)
+            lower = generated.by_text(model, tokenizer, given, *how, change=str.lower, advance=advance)
     columns = summed("large", own.log_probs) | summed("lower", lower.log_probs)
     texts = given.texts if config.scored == "all" else given.continuation_texts
     columns["zlib_bytes"] = compressed_bytes(texts).astype("<u4")
@@ -187,7 +190,7 @@ def _min_k(rows: Any) -> dict[str, np.ndarray]:
     return columns
 
 
-def _under_small(config: Config, directory: Path, large: Any, given: "Generated") -> dict[str, np.ndarray]:
+def _under_small(config: Config, directory: Path, large: Any, given: "Generated", out: Path) -> dict[str, np.ndarray]:
     """The same ids where they mean the same to the small model, else the texts in its own tokens."""
     from lib.models import likelihoods, loading
     from lib.prefix import generated
@@ -196,11 +199,12 @@ def _under_small(config: Config, directory: Path, large: Any, given: "Generated"
     model = loading.load_causal_lm(directory, config.dtype, loading.device(config.device))
     first = likelihoods.opening(tokenizer, None if config.bos == "document" else "")
     used = [*given.prompts, *given.continuations]
-    with canaries_file.naming(directory, " (small model)"):
+    how = (config.scored, first, config.batch_size)
+    with canaries_file.naming(directory, " (small model)"), Meter(out, len(given.prompts), "texts") as meter:
         if prompts_file.spelling(tokenizer, *used) == prompts_file.spelling(large, *used):
-            rows = generated.by_ids(model, given, config.scored, first, config.batch_size)
+            rows = generated.by_ids(model, given, *how, advance=meter.advance)
         else:
-            rows = generated.by_text(model, tokenizer, given, config.scored, first, config.batch_size)
+            rows = generated.by_text(model, tokenizer, given, *how, advance=meter.advance)
     return summed("small", rows.log_probs)
 
 

@@ -17,7 +17,7 @@ from lib.artifacts import attempts, checkpoints, damage, store
 from lib.artifacts import inputs as given_inputs
 from lib.artifacts.inputs import Inputs
 from lib.artifacts.stage import Stage, check_inputs, task_digest
-from lib.base import blocks, config, mpi, places, yamls
+from lib.base import blocks, config, mpi, places, progress, yamls
 from lib.base.errors import Damaged, TesseraError, UsageError
 
 
@@ -184,6 +184,7 @@ def _refuse_other_result(out: Path, digest: str) -> None:
 def _begin_attempt(out: Path, number: int | None) -> dict[str, Any]:
     if number is None:  # started by hand: no runner has closed the records of earlier attempts
         attempts.close_running(out, attempts.KILLED)
+    progress.forget(out)
     return attempts.begin(out, number)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from lib.attacks import padding
 from lib.base import hdf5
 from lib.base.errors import TesseraError
+from lib.base.progress import Advance, divided, unheard
 from lib.canaries import canaries_file
 from lib.canaries.canaries_file import CanaryTexts
 
@@ -58,20 +59,31 @@ def strings(texts: CanaryTexts, tokenizer) -> list[str]:
 
 
 def compute(
-    settings: Settings, reference: Path, target, sides: Mapping[str, CanaryTexts], texts: dict[str, list[str]]
+    settings: Settings,
+    reference: Path,
+    target,
+    sides: Mapping[str, CanaryTexts],
+    texts: dict[str, list[str]],
+    advance: Advance = unheard,
 ) -> dict[str, Scored]:
-    """Both sides under the model of the directory `reference`; `target`: the tokenizer of the stored ids."""
+    """Both sides under the model of the directory `reference`; `target`: the tokenizer of the stored ids.
+
+    advance: called with the texts that are done; half a text where its stored ids are scored as well.
+    """
     from lib.models import likelihoods, loading
     from lib.tokens.tokenization import same_ids
 
     tokenizer = loading.load_tokenizer(reference)
     model = loading.load_causal_lm(reference, settings.dtype, loading.device(settings.device))
     comparable, scored = same_ids(tokenizer, target), {}
+    passed = divided(advance, 1 + comparable)
     for side, given in sides.items():
         with canaries_file.naming(given.file, " (reference model)"):
             first = likelihoods.opening(tokenizer, settings.bos, settings.bos_policy)
-            sums = likelihoods.under_reference(model, tokenizer, texts[side], settings.batch_size, first)
-            rows = likelihoods.of_ids(model, given.ids, first, settings.batch_size) if comparable else None
+            sums = likelihoods.under_reference(model, tokenizer, texts[side], settings.batch_size, first, passed)
+            rows = None
+            if comparable:
+                rows = likelihoods.of_ids(model, given.ids, first, settings.batch_size, passed)
             scored[side] = Scored(*sums, rows)
     return scored
 

@@ -6,7 +6,6 @@ to another task, is found by it and made again.
 """
 
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,16 +14,16 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from lib.base import files, hdf5, mpi, seals
+from lib.base import files, hdf5, mpi, progress, seals
 from lib.base.errors import Damaged, TesseraError
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
 OWNER = "owner"
-PROGRESS_SECONDS = 10.0  # between two lines of progress
 
 Arrays = Mapping[str, np.ndarray]
+Sizes = Mapping[str, int]  # how much work each block is
 
 
 def claim(folder: Path, digest: str) -> None:
@@ -69,32 +68,32 @@ def _label(folder: Path, name: str) -> str:
     return f"{owner.read_text(encoding='utf-8') if owner.is_file() else ''} {name}"
 
 
-def run(
-    folder: Path, wanted: Sequence[str], work: Callable[[str], Arrays], comm: "Intracomm", what: str = "blocks"
-) -> None:
-    """Compute the missing blocks on all ranks and wait for them. `work` returns the datasets of one block."""
-    make_all(folder, wanted, lambda name: write(file(folder, name), work(name)), comm, what)
+def run(folder: Path, sizes: Sizes, work: Callable[[str], Arrays], comm: "Intracomm", unit: str) -> None:
+    """Compute the missing blocks on all ranks and wait for them. `work` returns the datasets of one block.
+
+    sizes: the name of every block -> how much work it is, in `unit`.
+    """
+    make_all(folder, sizes, lambda name: write(file(folder, name), work(name)), comm, unit)
 
 
-def make_all(
-    folder: Path, wanted: Sequence[str], make: Callable[[str], None], comm: "Intracomm", what: str = "blocks"
-) -> None:
+def make_all(folder: Path, sizes: Sizes, make: Callable[[str], None], comm: "Intracomm", unit: str) -> None:
     """Like `run`, for blocks that do not fit in memory: `make` writes one as `file(folder, name)` with `create`.
 
-    Every rank prints a line of progress from time to time.
+    The first rank says from time to time how far it is, and every rank how many blocks it has made.
     Raises TesseraError when another rank's block is missing at the end (its node may have lost the file system).
     """
     _sift(folder, mpi.share(comm.bcast(names(folder)), comm))
     comm.barrier()
-    todo = mpi.share(comm.bcast(_absent(folder, wanted)), comm)
-    reported = time.monotonic()
-    for count, name in enumerate(todo):
-        make(name)
-        if time.monotonic() - reported >= PROGRESS_SECONDS or count + 1 == len(todo):
-            reported = time.monotonic()
-            print(f"rank {comm.rank}: {count + 1} of {len(todo)} {what}", flush=True)
+    absent = comm.bcast(_absent(folder, list(sizes)))
+    todo = mpi.share(absent, comm)
+    amounts = [sum(sizes[name] for name in some) for some in (sizes, absent, todo)]
+    with progress.of_ranks(folder.parent, unit, *amounts, comm) as advance:
+        for name in todo:
+            make(name)
+            advance(sizes[name])
+    print(f"rank {comm.rank}: {len(todo)} blocks made", flush=True)
     comm.barrier()
-    if comm.rank == 0 and (lost := _absent(folder, wanted)):
+    if comm.rank == 0 and (lost := _absent(folder, list(sizes))):
         raise TesseraError(f"{file(folder, lost[0])}: missing although its rank has ended; run the command again")
 
 

@@ -57,6 +57,7 @@ BLOCKS = ".blocks"
 
 LOCK = ".lock"  # of an artifact, held by its runner
 ALIVE = ".alive"  # renewed by the runner while the task runs
+PROGRESS = ".progress"  # how far the task has got, while it runs
 LEASE = ".lease"  # the same, on a file system without locks
 TABLES = "tables"  # the folder of a sweep's tables
 FIGURES = "figures"  # the folder of a sweep's figures

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from transformers import PreTrainedTokenizerBase
 
 from lib.base.errors import TesseraError
+from lib.base.progress import Advance, unheard
 from lib.tokens import occurrences
 from lib.tokens.tokenization import (
     REPLACEMENT_CHARACTER,
@@ -62,13 +63,15 @@ def select(
     max_draws: int,
     batch_size: int,
     remedies: Mapping[str, str] = REMEDIES,
+    advance: Advance = unheard,
 ) -> Selection:
     """Keep the first `n` drawn texts that obey the rules, in the order of their index.
 
     draw: the texts of the indices asked for; text i must not depend on how the indices are batched. None is a text that
     was thrown away.
     excluded: sequences of target ids that no canary may resemble either. remedies: what to do about each cause of
-    rejection. `tokens` of the result is n rows of `length` ids, `draws` their indices.
+    rejection. advance: called with how many were kept of each batch. `tokens` of the result is n rows of `length` ids,
+    `draws` their indices.
     Raises TesseraError, with the rejections by cause, when `max_draws` texts do not hold `n` canaries.
     """
     selection, known = Selection(), [frozenset(map(int, ids)) for ids in excluded]
@@ -76,9 +79,11 @@ def select(
         stop = min(max_draws, selection.drawn + _batch(selection, n, batch_size))
         if stop == selection.drawn:
             raise TesseraError(_exhausted(selection, n, remedies))
+        before = len(selection.tokens)
         for text in draw(range(selection.drawn, stop)):
             if len(selection.tokens) < n:  # what the last batch holds beyond n is not looked at
                 _offer(selection, text, tokenizer, rules, known)
+        advance(len(selection.tokens) - before)
     return selection
 
 

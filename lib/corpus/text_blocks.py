@@ -15,6 +15,11 @@ def text_ranges(corpus: Sequence[Chunk], size: int = BLOCK_TOKENS, prefix: str =
     return named_ranges(((row, chunk.n_tokens) for row, chunk in enumerate(corpus)), size, prefix)
 
 
+def sizes(ranges: TextRanges) -> dict[str, int]:
+    """How many tokens (or other items) each block has."""
+    return {name: stop - start for name, (_, start, stop) in ranges.items()}
+
+
 def named_ranges(totals: Iterable[tuple[int, int]], size: int, prefix: str) -> TextRanges:
     """Blocks of `size` items of each (index of the chunk, number of items); names begin with `prefix`."""
     return {

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lib.base.progress import Advance, unheard
 from lib.generation import next_token
 from lib.generation.decode_loop import ENDED, grow
 from lib.generation.decoder_state import DecoderState, rows_together
@@ -49,10 +50,12 @@ def continue_prompts(
     keys: NDArray[np.int64],
     ends: Sequence[int] = (),
     batch_size: int = 64,
+    advance: Advance = unheard,
 ) -> Continued:
     """Continue every prompt by up to `n_tokens` ids, each row until an id of `ends`.
 
-    prompts: (n, P); suffixes: (n, S), the true next ids; keys: (n,), the secret that all draws of a row come from.
+    prompts: (n, P); suffixes: (n, S), the true next ids; keys: (n,), the secret that all draws of a row come from;
+    advance: called with the prompts of every batch.
     No result depends on batch size or batch mates, but for ties to rounding. Raises ValueError naming the row for ids
     beyond the model's vocabulary or more ids than it has positions for.
     """
@@ -66,10 +69,11 @@ def continue_prompts(
     _check_room(model, prompts.shape[1] + max(n_tokens, suffixes.shape[1]))
     step = rows_together(model, batch_size)
     splits = _splits_off(model, texts)
-    parts = [
-        _batch(model, splits, texts[low : low + step], prompts.shape[1], n_tokens, how, keys[low : low + step], ends)
-        for low in range(0, len(texts), step)
-    ]
+    parts = []
+    for low in range(0, len(texts), step):
+        some = slice(low, low + step)
+        parts.append(_batch(model, splits, texts[some], prompts.shape[1], n_tokens, how, keys[some], ends))
+        advance(len(texts[some]))
     return Continued(*(np.concatenate(column) for column in zip(*parts)))
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from lib.artifacts import damage
 from lib.base import places, processes
 from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
-from lib.launcher import costs, printing
+from lib.launcher import costs, notices, printing, times
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
 from lib.plans import finished
@@ -26,7 +26,7 @@ def plan(arguments: Namespace, console: Console) -> int:
     done = sweep.done()
     printing.print_plan(sweep.plan, sweep.site, done, console)
     costs.show(sweep, done, console)
-    for line in finished.spoilt(sweep.root, sweep.plan, done):
+    for line in (*times.expected(sweep, done), *finished.spoilt(sweep.root, sweep.plan, done)):
         console.print(line, highlight=False)
     if arguments.power:
         printing.print_power(sweep.plan, console)
@@ -47,6 +47,10 @@ def submit(arguments: Namespace, console: Console) -> int:
     Raises TesseraError if the files of an artifact are damaged again and again.
     """
     sweep = _prepared(arguments, console)
+    return notices.told(arguments, sweep, lambda: _run(arguments, sweep, console))
+
+
+def _run(arguments: Namespace, sweep: Sweep, console: Console) -> int:
     while True:
         try:
             return _submit_to_slurm(arguments, sweep, console) if sweep.site else _run_here(arguments, sweep, console)
@@ -70,7 +74,8 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
     done = sweep.done()
     if not arguments.controller:
         console.print(printing.plan_table(sweep.plan, done))
-        for line in (*costs.dropped(sweep.root, sweep.plan, done), *finished.spoilt(sweep.root, sweep.plan, done)):
+        said = (costs.dropped(sweep.root, sweep.plan, done), finished.spoilt(sweep.root, sweep.plan, done))
+        for line in (*times.expected(sweep, done), *said[0], *said[1]):
             console.print(line, highlight=False)
         printing.print_foreseen(sweep.plan, console)
     hub_needs.check(sweep.plan, done, fetch_command(arguments, sweep))
@@ -88,6 +93,8 @@ def status(arguments: Namespace, console: Console) -> int:
     sweep = load(arguments)
     found = sweep.survey()
     printing.print_status(sweep.plan, sweep.site, found, console)
+    for line in times.running(sweep.root, sweep.plan, found):
+        console.print(line, highlight=False, markup=False)
     for line in finished.spoilt(sweep.root, sweep.plan, set(found.having(DONE))):
         console.print(line, highlight=False)
     printing.print_failures(sweep.root, sweep.plan, found, console)
@@ -174,13 +181,17 @@ def _submit_to_slurm(arguments: Namespace, sweep: Sweep, console: Console) -> in
     if not arguments.controller:
         login_node.run(sweep.root, sweep.plan, sweep.site, request, console)
     outcome = submission.run(request, sweep.plan, sweep.site, printing.outcome_printer(console))
-    return _collect(sweep, console) if outcome.done == outcome.total else 0
+    if outcome.done < outcome.total:
+        return 0
+    _print_times(arguments, sweep, console)
+    return _collect(sweep, console)
 
 
 def _run_here(arguments: Namespace, sweep: Sweep, console: Console) -> int:
     command = submit_command(arguments, sweep.plan.profile)
     code = snapshot.target(sweep.root)
     failed = local.run(sweep.root, sweep.plan, arguments.campaign, command, arguments.max_failures or 1, console)
+    _print_times(arguments, sweep, console)
     if failed:
         missing = len(sweep.plan.tasks) - len(sweep.done())
         console.print(f"[red]{len(failed)} tasks failed[/], {missing} are missing")
@@ -190,6 +201,11 @@ def _run_here(arguments: Namespace, sweep: Sweep, console: Console) -> int:
         line = [sys.executable, "launch.py", *collect_command(arguments, sweep.plan.profile)]
         return processes.run_alone(line, os.environ, cwd=code)
     return _collect(sweep, console)
+
+
+def _print_times(arguments: Namespace, sweep: Sweep, console: Console) -> None:
+    for line in times.took(sweep.root, sweep.plan, arguments.campaign):
+        console.print(line, highlight=False)
 
 
 def _fetch(arguments: Namespace, sweep: Sweep, console: Console) -> Sweep:

@@ -79,7 +79,8 @@ def _check_room(plan: Plan, site: Cluster, device: Device) -> None:
 def submit_command(arguments: Namespace, profile: str) -> list[str]:
     """The launcher's arguments that a controller repeats."""
     line = [*_again("submit", arguments, profile), "--no-fetch"]
-    return line + ([f"--max-failures={arguments.max_failures}"] if arguments.max_failures else [])
+    line += [f"--max-failures={arguments.max_failures}"] if arguments.max_failures else []
+    return line + ([f"--notify={arguments.notify}"] if arguments.notify is not None else [])
 
 
 def collect_command(arguments: Namespace, profile: str) -> list[str]:

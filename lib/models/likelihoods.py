@@ -19,6 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.base import ragged
 from lib.base.errors import TesseraError
+from lib.base.progress import Advance, unheard
 from lib.models.limits import trained_length
 from lib.models.token_scores import TokenScores, score_tokens
 from lib.tokens.tokenization import BosPolicy, bos_id, encode_all
@@ -48,18 +49,25 @@ def padding_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
 
 
 def under_target(
-    model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int, padding: int | None
+    model: PreTrainedModel,
+    ids: IdRows,
+    first: NDArray[np.int64],
+    batch_size: int,
+    padding: int | None,
+    advance: Advance = unheard,
 ) -> dict[str, Any]:
     """Rows log_probs, mu, sigma, top_log_probs of stored ids, each after `first` (`opening`), and, unless `padding` is
     None, padding_log_probs (see `lib.attacks.scores`)."""
-    scores, after = _padded_scores(model, ids, first, batch_size, padding, moments=True)
+    scores, after = _padded_scores(model, ids, first, batch_size, padding, moments=True, advance=advance)
     rows = {"log_probs": scores.log_probs, "mu": scores.mu, "sigma": scores.sigma, "top_log_probs": scores.top}
     return rows if after is None else {**rows, "padding_log_probs": after}
 
 
-def of_ids(model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int) -> list[NDArray[np.float32]]:
+def of_ids(
+    model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int, advance: Advance = unheard
+) -> list[NDArray[np.float32]]:
     """Rows of l of stored ids under another model with the same tokenizer, each after `first`."""
-    return score_tokens(model, ids, [first] * len(ids), batch_size).log_probs
+    return score_tokens(model, ids, [first] * len(ids), batch_size, advance=advance).log_probs
 
 
 def lowercased(
@@ -68,11 +76,12 @@ def lowercased(
     texts: Sequence[str],
     first: NDArray[np.int64],
     batch_size: int,
+    advance: Advance = unheard,
 ) -> dict[str, Any]:
     """lower_log_probs, rows of l of the lowercased texts over the tokens that the target's own tokenizer cuts them
     into; and, where it has an EOS, lower_padding_log_probs (see `lib.attacks.scores`)."""
     lowered = encode_all(tokenizer, [text.lower() for text in texts])
-    scores, after = _padded_scores(model, lowered, first, batch_size, padding_id(tokenizer))
+    scores, after = _padded_scores(model, lowered, first, batch_size, padding_id(tokenizer), advance=advance)
     rows = {"lower_log_probs": scores.log_probs}
     return rows if after is None else {**rows, "lower_padding_log_probs": after}
 
@@ -83,20 +92,26 @@ def under_reference(
     texts: Sequence[str],
     batch_size: int,
     first: NDArray[np.int64],
+    advance: Advance = unheard,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64] | None]:
     """Sum of l over the reference model's own scored tokens, their number, and l of the padding token after them (NaN
     after the longest texts; None without an EOS), for each text after `first` (`opening`); shapes (n,)."""
     ids = encode_all(tokenizer, texts)
-    scores, after = _padded_scores(model, ids, first, batch_size, padding_id(tokenizer))
+    scores, after = _padded_scores(model, ids, first, batch_size, padding_id(tokenizer), advance=advance)
     return ragged.sums(scores.log_probs), ragged.lengths(scores.log_probs), after
 
 
 def after_prefix(
-    model: PreTrainedModel, ids: IdRows, prefixes: IdRows, first: NDArray[np.int64], batch_size: int
+    model: PreTrainedModel,
+    ids: IdRows,
+    prefixes: IdRows,
+    first: NDArray[np.int64],
+    batch_size: int,
+    advance: Advance = unheard,
 ) -> list[NDArray[np.float32]]:
     """Rows of l of the tokens that `under_target` scores, each text after `first` and its prefix."""
     contexts = [np.concatenate([first, prefix]).astype(np.int64) for prefix in prefixes]
-    rows = score_tokens(model, ids, contexts, batch_size).log_probs
+    rows = score_tokens(model, ids, contexts, batch_size, advance=advance).log_probs
     return rows if len(first) else [row[1:] for row in rows]
 
 
@@ -120,7 +135,7 @@ def prefix_room(model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64]) -
 
 def _padded_scores(
     model: PreTrainedModel, ids: IdRows, first: NDArray[np.int64], batch_size: int, padding: int | None,
-    moments: bool = False,
+    moments: bool = False, advance: Advance = unheard,
 ) -> tuple[TokenScores, NDArray[np.float64] | None]:  # fmt: skip
     """The scores of all texts of a side, and l of the padding token after each (see above); None without one.
 
@@ -133,7 +148,7 @@ def _padded_scores(
         raise ValueError(f"row {short[0]}: {found}")
     padded = [padding is not None and length < max(lengths) for length in lengths]
     given = [np.append(row, padding) if more else row for row, more in zip(ids, padded)]
-    scores = score_tokens(model, given, [first] * len(ids), batch_size, moments)
+    scores = score_tokens(model, given, [first] * len(ids), batch_size, moments, advance)
     after = [row[-1] if more else np.nan for row, more in zip(scores.log_probs, padded)]
     found = TokenScores(*(_without_last(rows, padded) for rows in vars(scores).values()))
     return found, None if padding is None else np.array(after, dtype=np.float64)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from lib.base.progress import Advance, unheard
 from lib.models import output_head
 from lib.models.limits import positions, trained_length, vocabulary
 from lib.models.output_head import Reduced
@@ -43,13 +44,14 @@ def score_tokens(
     contexts: Sequence[ArrayLike] | None = None,
     batch_size: int = 32,
     moments: bool = False,
+    advance: Advance = unheard,
 ) -> TokenScores:
     """l_t = ln p(x_t | context, x_<t) of every text, and mu, sigma of ln p(. | context, x_<t) under p itself.
 
     sequences: token ids of the texts (1-D integers, any lengths); contexts: ids that precede each text and are not
     scored themselves (a BOS token, a prefix). With a context every token of the text is scored, without one all but
     the first: a position counts when it and the one before it are real, `mask[:, 1:] & mask[:, :-1]`.
-    The model is put in evaluation mode meanwhile.
+    The model is put in evaluation mode meanwhile. advance: called with the texts of every batch.
 
     Raises ValueError naming the row for ids beyond the vocabulary, a wrong type or shape, a text too short to be
     scored or too long for the model.
@@ -63,6 +65,7 @@ def score_tokens(
         for rows in _batches(texts, batch_size):
             for row, result in zip(rows, score([texts[row] for row in rows], [skips[row] for row in rows])):
                 results[row] = result
+            advance(len(rows))
     return _collected(results, moments)
 
 

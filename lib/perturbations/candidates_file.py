@@ -7,6 +7,7 @@ import numpy as np
 
 from lib.base import hdf5
 from lib.base.errors import TesseraError, UsageError
+from lib.base.progress import Advance, unheard
 from lib.canaries import canaries_file
 from lib.models import loading
 from lib.perturbations import masked_lm
@@ -25,7 +26,9 @@ class Settings:
     batch_size: int = 128
 
 
-def compute(tokens: np.ndarray, target: Path, masked: Path | None, settings: Settings) -> ReplacementCandidates:
+def compute(
+    tokens: np.ndarray, target: Path, masked: Path | None, settings: Settings, advance: Advance = unheard
+) -> ReplacementCandidates:
     """The candidates of n x L target ids. target, masked: directories of the target's tokenizer and the masked LM.
 
     Raises UsageError when the strategy needs a masked LM and none is given.
@@ -41,7 +44,7 @@ def compute(tokens: np.ndarray, target: Path, masked: Path | None, settings: Set
         return masked_lm.random_candidates(tokens, pool, tokenizer)
     model = loading.load_masked_lm(masked, settings.dtype, settings.device)
     return masked_lm.likely_candidates(
-        tokens, pool, tokenizer, model, source, top_k=settings.top_k, batch_size=settings.batch_size
+        tokens, pool, tokenizer, model, source, top_k=settings.top_k, batch_size=settings.batch_size, advance=advance
     )
 
 

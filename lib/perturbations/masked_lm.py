@@ -14,6 +14,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.base.errors import TesseraError, UsageError
+from lib.base.progress import Advance, unheard
 from lib.perturbations.candidates import ReplacementCandidates
 from lib.tokens.tokenization import decode, encode_all, special_ids
 from lib.tokens.vocabulary import fragments, spans, spell
@@ -66,11 +67,12 @@ def likely_candidates(
     *,
     top_k: int,
     batch_size: int,
+    advance: Advance = unheard,
 ) -> ReplacementCandidates:
     """The `top_k` likeliest of a pool for each position, masked alone; the original is not among them.
 
-    tokens: n x L target ids; model and tokenizer: the masked LM that the pool comes from. Raises UsageError
-    when the pool is smaller than `top_k` + 1.
+    tokens: n x L target ids; model and tokenizer: the masked LM that the pool comes from; advance: called with
+    the positions of every batch. Raises UsageError when the pool is smaller than `top_k` + 1.
     """
     if not 1 <= top_k < len(pool.sequences):
         raise UsageError(f"top_k is {top_k}; the masked LM has {len(pool.sequences)} usable tokens; lower top_k")
@@ -79,7 +81,8 @@ def likely_candidates(
     masked = mask_each(tokens, replaceable, target, tokenizer, context_limit(model, tokenizer))
     if masked.cut:
         logger.warning("%d of %d masked inputs exceed what the masked LM reads: context cut", masked.cut, len(rows))
-    best = predict(model, masked, pool.ids, original.ravel()[rows], top_k, batch_size)
+    advance(tokens.size - len(rows))  # positions that are never replaced
+    best = predict(model, masked, pool.ids, original.ravel()[rows], top_k, batch_size, advance)
     options = [np.zeros(0, dtype=np.int64)] * tokens.size
     for row, choice in zip(rows, best):
         options[row] = choice
@@ -130,7 +133,13 @@ def fit(left: list[int], right: list[int], room: int) -> tuple[list[int], list[i
 
 @torch.inference_mode()
 def predict(
-    model: PreTrainedModel, masked: Masked, ids: np.ndarray, original: np.ndarray, top_k: int, batch_size: int
+    model: PreTrainedModel,
+    masked: Masked,
+    ids: np.ndarray,
+    original: np.ndarray,
+    top_k: int,
+    batch_size: int,
+    advance: Advance = unheard,
 ) -> np.ndarray:
     """The likeliest `top_k` of the vocabulary entries `ids` at each mask: int64 indices into `ids`, rows x top_k.
 
@@ -145,6 +154,7 @@ def predict(
         known = np.flatnonzero(original[rows] >= 0)
         logits[known, original[rows][known]] = -torch.inf
         best[rows] = logits.topk(top_k, dim=1).indices.cpu().numpy()
+        advance(len(rows))
     return best
 
 

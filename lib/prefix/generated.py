@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.base.progress import Advance, unheard
 from lib.generation.decode_loop import ENDED
 from lib.models.token_scores import TokenScores, score_tokens
 from lib.tokens.tokenization import decode_all, encode_all
@@ -46,14 +47,20 @@ def decoded(
 
 
 def by_ids(
-    model: Any, given: Generated, scored: ScoredPart, first: NDArray[np.int64], batch_size: int, moments: bool = False
+    model: Any,
+    given: Generated,
+    scored: ScoredPart,
+    first: NDArray[np.int64],
+    batch_size: int,
+    moments: bool = False,
+    advance: Advance = unheard,
 ) -> TokenScores:
     """Rows of l (and mu, sigma) over the ids as they were generated.
 
     scored: all tokens of a text (after `first`, none or one opening id), or those of the continuation alone, given
     the prompt. A text without a scored token has an empty row.
     """
-    return _score(model, given.prompts, given.continuations, scored, first, batch_size, moments)
+    return _score(model, given.prompts, given.continuations, scored, first, batch_size, moments, advance)
 
 
 def as_made(given: Generated, scored: ScoredPart, columns: Mapping[str, NDArray[np.float32]]) -> TokenScores:
@@ -69,19 +76,19 @@ def as_made(given: Generated, scored: ScoredPart, columns: Mapping[str, NDArray[
 
 def by_text(
     model: Any, tokenizer: Any, given: Generated, scored: ScoredPart, first: NDArray[np.int64], batch_size: int,
-    change: Callable[[str], str] = str,
+    change: Callable[[str], str] = str, advance: Advance = unheard,
 ) -> TokenScores:  # fmt: skip
     """The same over the ids that `tokenizer` makes of the texts, after `change` (of the continuation alone, where only
     that is scored). Whole texts are cut into tokens in one piece."""
     if scored == "all":
         ids = [np.asarray(row, np.int64) for row in encode_all(tokenizer, [change(text) for text in given.texts])]
         nothing = [np.zeros(0, np.int64)] * len(ids)
-        return _score(model, nothing, ids, scored, first, batch_size, False)
+        return _score(model, nothing, ids, scored, first, batch_size, False, advance)
     prompts, continuations = (
         [np.asarray(row, np.int64) for row in encode_all(tokenizer, texts)]
         for texts in (given.prompt_texts, [change(text) for text in given.continuation_texts])
     )
-    return _score(model, prompts, continuations, scored, first, batch_size, False)
+    return _score(model, prompts, continuations, scored, first, batch_size, False, advance)
 
 
 def _score(
@@ -92,6 +99,7 @@ def _score(
     first: NDArray[np.int64],
     batch_size: int,
     moments: bool,
+    advance: Advance,
 ) -> TokenScores:
     if scored == "all":
         texts = [np.concatenate(pair) for pair in zip(prompts, continuations)]
@@ -99,7 +107,9 @@ def _score(
     else:
         texts, contexts = list(continuations), [np.concatenate([first, prompt]) for prompt in prompts]
     there = [row for row, text in enumerate(texts) if len(text) and len(text) + len(contexts[row]) > 1]
-    found = score_tokens(model, [texts[row] for row in there], [contexts[row] for row in there], batch_size, moments)
+    chosen = [[rows[row] for row in there] for rows in (texts, contexts)]
+    found = score_tokens(model, *chosen, batch_size, moments, advance)
+    advance(len(texts) - len(there))  # there is nothing to score in them
     return TokenScores(*(_spread(rows, there, len(texts)) for rows in (found.log_probs, found.mu, found.sigma)))
 
 

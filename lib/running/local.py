@@ -19,17 +19,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lib.artifacts import attempts, store
-from lib.base import interrupts, lease, places, processes
-from lib.plans import finished
+from lib.base import interrupts, lease, places, processes, progress
+from lib.plans import finished, schedule
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
+from lib.plans.schedule import Room
 from lib.running import ending, environment, snapshot, submissions, survey, warm_process
 from lib.running.site import LoginNode
 from lib.running.submissions import Submit
 from lib.running.survey import DONE, WAITING, Survey
 
 POLL_SECONDS = 0.1
-DEFAULT_MEMORY_GB = 1.0  # for a task without memory_gb
+LOOK_SECONDS = 1.0  # between two looks at how far tasks are
 INTERRUPT_SECONDS = 10.0  # for the runners to end their stages and write why
 
 
@@ -92,11 +93,11 @@ def _freeze(root: Path, plan: Plan, campaign: str, command: list[str]) -> tuple[
 
 
 def _loop(state: _Run, console: Console) -> None:
-    with _progress(state, console) as progress, _interruptible(state):
+    with _bars(state, console) as update, _interruptible(state):
         while True:
             for task in list(_startable(state)):
                 state.running[task.digest] = _start(state, task)
-            progress()
+            update()
             if not state.running:
                 return
             time.sleep(POLL_SECONDS)
@@ -138,33 +139,14 @@ def _close(state: _Run, digest: str, error: str, outcome: str) -> None:
 
 
 def _startable(state: _Run) -> Iterator[Task]:
-    """The ready tasks for which cores and memory are free.
-
-    First those after which weights can be dropped, then the longest, so that no long task is left to the end.
-
-    A task that needs more than the machine has runs alone.
-    """
+    """The ready tasks for which there is room now."""
+    ready = (
+        task
+        for task in survey.ready(state.plan, state.found)
+        if task.digest not in state.running and task.digest not in state.failed_for_good
+    )
     running = [state.plan.tasks[digest].resources for digest in state.running]
-    busy = sum(resources.cores for resources in running)
-    memory = sum(map(_memory_gb, running))
-    for task in sorted(survey.ready(state.plan, state.found), key=lambda task: _precedence(state.plan, task)):
-        if task.digest in state.running or task.digest in state.failed_for_good:
-            continue
-        needed = _memory_gb(task.resources)
-        if busy and (busy + task.resources.cores > state.cores or memory + needed > state.memory_gb):
-            continue
-        busy += task.resources.cores
-        memory += needed
-        yield task
-
-
-def _precedence(plan: Plan, task: Task) -> tuple[bool, float]:
-    frees_disk = any(not plan.tasks[digest].keeps_weights for digest in task.needs())
-    return not frees_disk, -task.resources.expected_hours
-
-
-def _memory_gb(resources: Resources) -> float:
-    return (resources.memory_gb or DEFAULT_MEMORY_GB) * (resources.ranks if resources.mpi else 1)
+    yield from schedule.startable(state.plan, ready, running, Room(state.cores, state.memory_gb))
 
 
 def _finish(state: _Run, digest: str, console: Console) -> None:
@@ -237,7 +219,7 @@ def _await(running: Iterable[subprocess.Popen], seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def _progress(state: _Run, console: Console) -> Iterator[Any]:
+def _bars(state: _Run, console: Console) -> Iterator[Any]:
     """A progress bar for each stage. Without a terminal, a line whenever a task of a stage is done."""
     columns = (
         TextColumn("{task.description:<18}"),
@@ -248,14 +230,15 @@ def _progress(state: _Run, console: Console) -> Iterator[Any]:
     )
     bars: dict[str, Any] = {}
     shown: dict[str, int] = {}
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    working = _Working(state)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown_bars:
 
         def update() -> None:
             for stage, counts in survey.count_by_stage(state.plan, state.found.states).items():
-                now = ", ".join(_running_labels(state, stage))
+                now = working.labels(stage) if console.is_terminal else ""
                 if stage not in bars:
-                    bars[stage] = progress.add_task(stage, total=sum(counts.values()), now=now)
-                progress.update(bars[stage], completed=counts[DONE], now=now)
+                    bars[stage] = shown_bars.add_task(stage, total=sum(counts.values()), now=now)
+                shown_bars.update(bars[stage], completed=counts[DONE], now=now)
                 if not console.is_terminal and shown.get(stage, 0) != counts[DONE]:
                     shown[stage] = counts[DONE]
                     console.print(f"{time.strftime('%H:%M:%S')} {stage}: {counts[DONE]} of {sum(counts.values())} done")
@@ -263,9 +246,26 @@ def _progress(state: _Run, console: Console) -> Iterator[Any]:
         yield update
 
 
-def _running_labels(state: _Run, stage: str) -> list[str]:
-    tasks = [state.plan.tasks[digest] for digest in state.running]
-    return [task.label or task.node for task in tasks if task.stage == stage]
+class _Working:
+    """What runs now, and how far it is."""
+
+    def __init__(self, state: _Run) -> None:
+        self.state = state
+        self.reports: dict[str, str] = {}
+        self.due = 0.0
+
+    def labels(self, stage: str) -> str:
+        """The running tasks of a stage: `s1 30 %, 2 min left; s2`. Their files are read once a second."""
+        if time.monotonic() >= self.due:
+            self.due = time.monotonic() + LOOK_SECONDS
+            self.reports = {digest: self._far(self.state.plan.tasks[digest]) for digest in self.state.running}
+        tasks = [self.state.plan.tasks[digest] for digest in self.state.running]
+        own = [task for task in tasks if task.stage == stage]
+        return "; ".join(f"{task.label or task.node} {self.reports.get(task.digest, '')}".rstrip() for task in own)
+
+    def _far(self, task: Task) -> str:
+        report = progress.read(finished.directory(self.state.root, task))
+        return report.short() if report else ""
 
 
 def available_gb() -> float:

@@ -62,6 +62,7 @@ class Cluster:
     silence_seconds: float = 180.0
     network_partition: str | None = None
     login_node: LoginNode | None = None
+    notify: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError naming a key whose value no cluster can have."""

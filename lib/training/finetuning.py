@@ -23,6 +23,7 @@ from transformers.trainer_callback import PrinterCallback
 from lib.artifacts import checkpoints
 from lib.base import config
 from lib.base.errors import TesseraError
+from lib.base.progress import Meter
 from lib.base.seeds import generator
 from lib.models import limits
 from lib.statistics.roc import auc
@@ -141,6 +142,27 @@ class Cadence(TrainerCallback):
             print(f"step {state.global_step}/{state.max_steps}: held-out loss {loss:.4f}, AUC {area:.3f}", flush=True)
 
 
+class Progress(TrainerCallback):
+    """How far the training is, in the log of the first rank and beside its result."""
+
+    def __init__(self, out: Path, tokens_a_step: float):
+        self.out, self.tokens_a_step = out, tokens_a_step
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Begin with the step of the checkpoint."""
+        steps = (state.max_steps, "steps")
+        self.meter = Meter(self.out, *steps, begun=state.global_step, each=self.tokens_a_step, rated="tokens")
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        """Each step is logged; evaluations and the summary at the end have no `loss`."""
+        if "loss" in logs:
+            self.meter.advance(1, f"loss {logs['loss']:.3f}")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The last line."""
+        self.meter.end()
+
+
 def train(
     model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any], folder: Path, reports: Path
 ) -> History:
@@ -157,6 +179,9 @@ def train(
     trainer = _trainer(model, data, recipe, order, _arguments(recipe, deepspeed_config, folder, resumed is None))
     evaluations = sequences.evaluation_steps(len(order), recipe.evaluations, recipe.evaluate_every)
     trainer.add_callback(Cadence(evaluations, recipe.checkpoint_steps, folder, origin))
+    if torch_ranks.rank() == 0:
+        tokens = recipe.epochs * sum(map(len, data.sequences))
+        trainer.add_callback(Progress(folder.parent, tokens / len(order)))
     torch.manual_seed(int(generator(recipe.seed, "dropout", torch_ranks.rank()).integers(2**32)))
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     return _history(trainer.state.log_history)

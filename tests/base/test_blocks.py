@@ -26,7 +26,7 @@ def work(name):
         os.abort()
     return {"square": np.array([int(name) ** 2])}
 
-blocks.run(folder, [str(n) for n in range(10)], work, world)
+blocks.run(folder, {str(n): n + 1 for n in range(10)}, work, world, "units")
 if world.rank == 0:
     print(sum(int(blocks.read(folder, str(n))["square"][0]) for n in range(10)))
 """
@@ -43,6 +43,7 @@ def _run(folder: Path, count: int, crash: str = "none") -> subprocess.CompletedP
 def test_every_block_is_done_once_by_some_rank(tmp_path: Path, count: int) -> None:
     answer = _run(tmp_path, count)
     assert "285" in answer.stdout.split(), answer.stderr
+    assert answer.stdout.count("55 of 55 units (100 %)") == 1  # the first rank says it for all
     assert sorted((tmp_path / "worked").read_text().split()) == [str(n) for n in range(10)]
 
 

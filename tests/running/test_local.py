@@ -32,7 +32,10 @@ def running_counts(toy: Toy) -> list[int]:
 
 
 def test_it_runs_to_the_table_and_again_does_nothing(toy: Toy) -> None:
-    toy.submit("--cluster=local")
+    told = toy.root / "told"
+    first = toy.submit("--cluster=local", f"--notify=sh -c 'echo $TESSERA_MESSAGE >> {told}'")
+    assert "6 tasks took " in first.stdout
+    assert told.read_text() == "toy: done, 6 of 6 tasks done\n"
     assert toy.totals() == expected(1, 2, 3)
     before = {stage: toy.attempts(stage) for stage in ("count", "total")}
     toy.submit("--cluster=local")

@@ -29,6 +29,8 @@ def toy(tmp_path: Path, site: FakeSite) -> Toy:
 
 
 def test_a_sweep_runs_to_its_table_in_arrays_and_once(toy: Toy, site: FakeSite) -> None:
+    told, cluster = toy.root / "told", toy.root / "env" / "clusters" / "toy.yaml"
+    toys.edit(cluster, "name: toy\n", f"name: toy\nnotify: [sh, -c, 'echo $TESSERA_OUTCOME $TESSERA_DONE >> {told}']\n")
     toy.submit()
     assert toy.finish() == expected(1, 2, 3)
     wait_for(lambda: not site.live(), "the end of the controller")
@@ -37,6 +39,7 @@ def test_a_sweep_runs_to_its_table_in_arrays_and_once(toy: Toy, site: FakeSite) 
     toy.submit()
     assert len(site.jobs()) == before
     assert {site.runs(job["id"], element) for job in site.jobs() for element in job["elements"]} == {1}
+    assert told.read_text() == "done 6\n"  # by the last controller; a command with nothing to do tells nobody
 
 
 def test_a_scheduler_that_cannot_be_asked_never_causes_a_second_submission(toy: Toy, site: FakeSite) -> None:

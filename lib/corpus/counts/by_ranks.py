@@ -12,7 +12,7 @@ from lib.corpus import chunks
 from lib.corpus.chunks import Chunk
 from lib.corpus.counts import scan
 from lib.corpus.suffixes.opened import SuffixArray, check_array
-from lib.corpus.text_blocks import TextRanges, named_ranges
+from lib.corpus.text_blocks import TextRanges, named_ranges, sizes
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -50,7 +50,7 @@ def count_by_scan(
             counts += scan.scan(indices[corpus[row].tokens.dtype], corpus[row].tokens, corpus[row].offsets, low, high)
         return _sparse(counts, 0)
 
-    blocks.run(folder, list(ranges), work, comm, "blocks of text")
+    blocks.run(folder, sizes(ranges), work, comm, "tokens")
     return _sum(folder, ranges, (len(queries), len(corpus))) if comm.rank == 0 else None
 
 
@@ -76,7 +76,7 @@ def count_by_search(
             raise TesseraError(f"{array.path}: {error}") from error
         return _sparse(counts, start)
 
-    blocks.run(folder, list(ranges), work, comm, "blocks of queries")
+    blocks.run(folder, sizes(ranges), work, comm, "queries")
     return _sum(folder, ranges, (len(queries), len(corpus))) if comm.rank == 0 else None
 
 
@@ -95,7 +95,7 @@ def verify(
             check_array(arrays[row], corpus[row], low, high)
         return {"checked": np.array([stop - start])}
 
-    blocks.run(folder, list(ranges), work, comm, "blocks checked")
+    blocks.run(folder, sizes(ranges), work, comm, "tokens checked")
 
 
 def _sparse(counts: np.ndarray, start: int) -> dict[str, np.ndarray]:

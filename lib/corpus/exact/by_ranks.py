@@ -53,7 +53,8 @@ def find(
         found = groups.groups(*_classes(text, chunk, array, *ranges[name], length), chunk.offsets, length)
         return {"positions": found.positions, "counts": found.counts.astype("<u8")}
 
-    blocks.run(folder, list(ranges), work, comm, "blocks of the suffix array")
+    sizes = {name: stop - start for name, (start, stop) in ranges.items()}
+    blocks.run(folder, sizes, work, comm, "suffixes")
     if comm.rank == 0:
         _write(path, folder, list(ranges), array.positions.dtype, length, chunk)
 

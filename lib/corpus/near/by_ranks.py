@@ -16,7 +16,7 @@ from lib.corpus.chunks import Chunk
 from lib.corpus.near import scan
 from lib.corpus.near.non_overlapping import choose
 from lib.corpus.near.scan import METRICS, Hits, HitsByMetric, Targets
-from lib.corpus.text_blocks import TextRanges
+from lib.corpus.text_blocks import TextRanges, sizes
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -61,7 +61,7 @@ def find(
         found = _scan_block(corpus[row], targets, start, stop)
         return {f"{metric}_{column}": getattr(hits, column) for metric, hits in found.items() for column in COLUMNS}
 
-    blocks.run(folder, list(ranges), work, comm, "blocks of text")
+    blocks.run(folder, sizes(ranges), work, comm, "windows")
     if comm.rank:
         return None
     return {metric: _chosen(folder, ranges, len(corpus), metric, targets.length) for metric in METRICS}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 
-from lib.base import blocks, files, hdf5, mpi
+from lib.base import blocks, files, hdf5, mpi, progress
 from lib.base.errors import Damaged, TesseraError
 from lib.corpus import chunks
 from lib.corpus.chunks import Chunk
@@ -150,13 +150,23 @@ def _missing(folder: Path, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def _fill(file: int, place: int, folder: Path, exchange: Exchange, memory_bytes: int) -> None:
-    finder, comm = exchange.finder, exchange.comm
+    comm = exchange.comm
     starts = np.cumsum(exchange.sizes) - exchange.sizes
     todo = comm.bcast(_missing(folder, starts, exchange.sizes) if comm.rank == 0 else None)
     shares = np.full(len(starts), -1, np.int64)
     shares[todo] = share(exchange.sizes[todo], comm.size)
-    record = _Record(file, folder, comm.rank, int((shares == comm.rank).sum()))
-    room = memory_bytes // position_dtype(finder.text.n_tokens).itemsize
+    room = memory_bytes // position_dtype(exchange.finder.text.n_tokens).itemsize
+    total, missing, mine = (int(exchange.sizes[which].sum()) for which in (shares >= -1, shares >= 0, shares == 0))
+    with progress.of_ranks(folder.parent, "suffixes", total, missing, mine, comm) as advance:
+        record = _Record(file, folder, comm.rank, int((shares == comm.rank).sum()), advance)
+        _sort(file, place, exchange, shares, room, record)
+        record.write()
+
+
+def _sort(file: int, place: int, exchange: Exchange, shares: np.ndarray, room: int, record: "_Record") -> None:
+    """Sort and write this rank's ranges, pass by pass. shares: the rank of each range; room: suffixes of one pass."""
+    finder, comm = exchange.finder, exchange.comm
+    starts = np.cumsum(exchange.sizes) - exchange.sizes
     for owners in _passes(exchange.sizes, shares, comm.size, room):
         positions = exchange.deliver(owners)
         begin = 0
@@ -167,7 +177,6 @@ def _fill(file: int, place: int, folder: Path, exchange: Exchange, memory_bytes:
             put(file, positions[begin:end], place + start * positions.itemsize)
             record.add(start, positions[begin:end])
             begin = end
-    record.write()
 
 
 def _passes(sizes: np.ndarray, owners: np.ndarray, ranks: int, room: int) -> Iterator[np.ndarray]:
@@ -184,8 +193,8 @@ def _passes(sizes: np.ndarray, owners: np.ndarray, ranks: int, room: int) -> Ite
 class _Record:
     """Records from time to time what this rank has written."""
 
-    def __init__(self, file: int, folder: Path, rank: int, total: int) -> None:
-        self.file, self.folder, self.rank, self.total = file, folder, rank, total
+    def __init__(self, file: int, folder: Path, rank: int, total: int, advance: progress.Advance) -> None:
+        self.file, self.folder, self.rank, self.total, self.advance = file, folder, rank, total, advance
         self.count, self.recorded_at = 0, time.monotonic()
         self.pending: list[tuple[int, int]] = []
         self.sums: list[int] = []
@@ -195,6 +204,7 @@ class _Record:
         self.pending.append((start, start + len(positions)))
         self.sums.append(xxhash.xxh3_64_intdigest(positions))
         self.count += 1
+        self.advance(len(positions))
         if time.monotonic() - self.recorded_at >= RECORD_SECONDS:
             self.write()
 

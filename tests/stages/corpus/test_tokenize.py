@@ -107,7 +107,7 @@ def test_killed_and_resumed_by_another_number_of_ranks(inputs: dict[str, Path], 
     assert 4 <= done < 60
     ended = ranks.run_ranks("tokenize", config, out, 2)
     assert ended.returncode == 0, ended.stderr
-    totals = dict(re.findall(r"rank (\d): \d+ of (\d+) files", ended.stdout))
+    totals = dict(re.findall(r"rank (\d): (\d+) blocks made", ended.stdout))
     assert sum(map(int, totals.values())) == 60 - done
     assert digests(out) == digests(tmp_path / "whole")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -295,6 +296,8 @@ def test_killed_and_resumed_equals_undisturbed(inputs, undisturbed, server, tmp_
     assert server.run(config, out) == 0, log(out).read_text()
     assert "not resumed from" not in log(out).read_text()
     assert log(out).read_text().count("step 0/") == 1
+    assert re.search(r"(\d+) of \1 steps \(100 %\),.* loss \d+\.\d+, after ", log(out).read_text())
+    assert not (out / places.PROGRESS).exists()
     for name in (places.METRICS, "model.safetensors"):
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
     assert not (out / places.CHECKPOINTS).exists()

@@ -14,6 +14,7 @@ from jobs.prefix import generate
 from lib.artifacts import command, store
 from lib.base import blocks, hdf5
 from lib.base.errors import TesseraError
+from lib.base.progress import Advance
 from lib.prefix import discoverable, prompts, prompts_file
 
 N, P, S, C = 11, 9, 4, 12
@@ -131,12 +132,12 @@ def test_a_killed_task_goes_on_at_its_first_missing_shard(
     assert run(tmp_path / "whole", model, prompt_file) == 0
     shard = generate._Worker.shard
 
-    def counted(self, rows: slice) -> dict[str, np.ndarray]:
+    def counted(self, rows: slice, advance: Advance) -> dict[str, np.ndarray]:
         if len(made) == 2:
             made.append("killed")
             raise KeyboardInterrupt
         made.append(rows)
-        return shard(self, rows)
+        return shard(self, rows, advance)
 
     monkeypatch.setattr(generate._Worker, "shard", counted)
     out = tmp_path / "out"

@@ -144,13 +144,13 @@ def cancel(arguments: Namespace, console: Console) -> int:
     """End the running and waiting tasks of a sweep."""
     sweep = load(arguments)
     if sweep.site is None:
-        console.print(ending.cancel(sweep.root, sweep.plan.name), highlight=False)
+        console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
         return 0
-    if ending.is_held_here(sweep.root, sweep.plan.name):
-        console.print(ending.cancel(sweep.root, sweep.plan.name), highlight=False)
-    count = ending.cancel_jobs(sweep.root, sweep.plan.name)
+    if ending.is_held_here(sweep.root, sweep.plan.run):
+        console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
+    count = ending.cancel_jobs(sweep.root, sweep.plan.run)
     console.print(f"cancelled {count} jobs" if count else "nothing is running or waiting")
-    if held := ending.held_elsewhere(sweep.root, sweep.plan.name):
+    if held := ending.held_elsewhere(sweep.root, sweep.plan.run):
         console.print(f"[yellow]{held}[/]", highlight=False)
     return 0
 

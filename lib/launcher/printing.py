@@ -40,11 +40,12 @@ def print_foreseen(plan: Plan, console: Console) -> None:
 
 
 def headline(plan: Plan, site: Cluster | None) -> str:
-    """The sweep, its profile and where it runs."""
+    """The sweep, its profile, where it runs and where its results will be."""
     place = f"this machine, {local.cores()} cores (no SLURM found, or CLUSTER=local)"
     if site:
         place = f"SLURM, cluster '{site.name}'"
-    return f"[bold]{plan.name}[/]: {plan.title}\nprofile '{plan.profile}' on {place}; {len(plan.tasks)} tasks"
+    where = f"{len(plan.tasks)} tasks, results in sweeps/{plan.run}"
+    return f"[bold]{plan.name}[/]: {plan.title}\nprofile '{plan.profile}' on {place}; {where}"
 
 
 def plan_table(plan: Plan, finished_tasks: set[str]) -> Table:
@@ -232,5 +233,5 @@ def print_scripts(plan: Plan, site: Cluster | None, root: Path, finished_tasks: 
     for array in arrays:
         share = site.array_parallelism // len(arrays)
         parameters = batch.parameters(site, array.resources, array.name, str(snapshot.target(root)), share)
-        text = batch.script(places.submit_file(root, plan.name, "PLAN"), array.name, parameters, len(array.digests))
+        text = batch.script(places.submit_file(root, plan.run, "PLAN"), array.name, parameters, len(array.digests))
         console.print(text, highlight=False, markup=False)

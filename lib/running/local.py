@@ -59,7 +59,7 @@ def run(
     room: how much of the machine they may use; without it all that is free.
     An interrupt ends the running tasks. What is done stays done, and the same command continues from there.
     """
-    lock = places.lock(root, plan.name)
+    lock = places.lock(root, plan.run)
     with lease.hold(lock), ending.all_of(lock):
         found = survey.local(root, plan)
         found.states.update({digest: WAITING for digest, state in found.states.items() if state != DONE})
@@ -88,7 +88,7 @@ def _freeze(root: Path, plan: Plan, campaign: str, command: list[str]) -> tuple[
     """The submit file of this run, and its content."""
     identity = submissions.new_id()
     submit = Submit(identity, time.time(), campaign, str(root), str(snapshot.take(root)), command, [], plan.tasks)
-    return submissions.write(root, plan.name, submit), submit
+    return submissions.write(root, plan.run, submit), submit
 
 
 def _loop(state: _Run, console: Console) -> None:
@@ -223,7 +223,7 @@ def _interruptible(state: _Run) -> Iterator[None]:
             for runner in state.running.values():
                 runner.terminate()
             _await(state.running.values(), INTERRUPT_SECONDS)
-            ending.end_all(places.lock(state.root, state.plan.name))
+            ending.end_all(places.lock(state.root, state.plan.run))
             for digest in state.running:
                 _close(state, digest, "its launcher was interrupted", attempts.INTERRUPTED)
         raise

@@ -60,7 +60,7 @@ def _run_one(root: Path, plan: Plan, console: Console) -> None:
         raise UsageError(f"sweep {plan.name}: tables: no study '{plan.tables}'{suggestion(plan.tables, known)}")
     importlib.import_module(f"lib.studies.{plan.tables}.collect").run(root, plan, console)
     for name in ("tables", "figures", "report"):
-        console.print(f"{name:8} {getattr(places, name)(root, plan.name)}", highlight=False)
+        console.print(f"{name:8} {getattr(places, name)(root, plan.run)}", highlight=False)
 
 
 def split(plan: Plan, finished: set[str], read: Iterable[str]) -> tuple[list[Leaf], list[Leaf]]:
@@ -143,7 +143,7 @@ def spell(leaf: Leaf) -> str:
 
 def write_missing(root: Path, plan: Plan, missing: list[Leaf]) -> None:
     """`missing.csv` beside the tables of a partial collection; a complete one has no such file."""
-    file = places.tables(root, plan.name) / places.MISSING
+    file = places.tables(root, plan.run) / places.MISSING
     if not missing:
         file.unlink(missing_ok=True)
         return

@@ -157,7 +157,7 @@ def test_the_last_submission_says_whether_a_task_has_ended_whatever_sweep_sent_i
         os.utime(places.submit_jobs(file), (time.time() - seconds,) * 2)
     monkeypatch.setattr(slurm, "queue", dict)
     monkeypatch.setattr(slurm, "history", lambda *asked: {(places.job(sweep, 0), 0): "FAILED"})
-    plan = Plan("toy", "toy", "", "toy", {TASK.digest: TASK}, [])
+    plan = Plan("toy", "laptop", "", "toy", {TASK.digest: TASK}, [])
     found = survey.cluster(tmp_path, plan, silence_seconds=180.0)
     assert found.states == {TASK.digest: survey.UNKNOWN}
     assert [submit.id for _, submit in found.sent] == [sweep, other]

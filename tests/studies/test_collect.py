@@ -99,13 +99,13 @@ def test_a_setting_without_one_of_its_artifacts_is_missing(root, plan, stage, go
     for leaf in leaves:
         (artifact(root, plan, leaf, stage) / places.DONE).unlink()
     collect.run(root, plan, Console(quiet=True))
-    with open(places.tables(root, plan.name) / "missing.csv", newline="") as file:
+    with open(places.tables(root, plan.run) / "missing.csv", newline="") as file:
         assert [row["task"] for row in csv.DictReader(file)] == [leaf.digest for leaf in leaves]
-    assert f"{len(gone)} of 3 settings are missing" in places.report(root, plan.name).read_text()
+    assert f"{len(gone)} of 3 settings are missing" in places.report(root, plan.run).read_text()
 
 
 def test_a_whole_collection_removes_what_a_partial_one_listed(root, plan) -> None:
-    done, listed = artifact(root, plan, plan.leaves[1], "membership") / places.DONE, places.tables(root, plan.name)
+    done, listed = artifact(root, plan, plan.leaves[1], "membership") / places.DONE, places.tables(root, plan.run)
     record = done.read_bytes()
     done.unlink()
     collect.run(root, plan, Console(quiet=True))
@@ -124,8 +124,8 @@ def test_settings_without_their_canaries_leave_nothing_to_collect(root, plan) ->
 def test_a_finetuned_model_that_is_gone_costs_its_training_curve_only(root, plan) -> None:
     (artifact(root, plan, plan.leaves[0], "finetune") / places.METRICS).unlink()
     collect.run(root, plan, Console(quiet=True))
-    assert not (places.tables(root, plan.name) / "missing.csv").exists()
-    assert "no training curve for" in places.report(root, plan.name).read_text()
+    assert not (places.tables(root, plan.run) / "missing.csv").exists()
+    assert "no training curve for" in places.report(root, plan.run).read_text()
 
 
 def test_a_sweep_of_sweeps_collects_each_of_them(plan, tmp_path, monkeypatch) -> None:
@@ -164,7 +164,7 @@ def test_curves_are_those_of_the_plan_whatever_is_done(plan) -> None:
 def test_what_misses_is_listed_whatever_its_labels(root, plan) -> None:
     more = [Leaf({**plan.leaves[2].labels, "k": 10}, plan.leaves[2].digest, {})]
     collect.write_missing(root, plan, [plan.leaves[0], *more])
-    with open(places.tables(root, plan.name) / "missing.csv", newline="") as file:
+    with open(places.tables(root, plan.run) / "missing.csv", newline="") as file:
         assert [row["k"] for row in csv.DictReader(file)] == ["", "10"]
 
 

@@ -38,7 +38,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     )
     _compare_counts(root, plan, leaves, data.count)
     description = collect.description(root, plan, leaves, missing)
-    found = results.write(root, plan.name, data, description)
+    found = results.write(root, plan.run, data, description)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "mean near-duplicates of a target by distance", *results.summary(found))
 

@@ -25,7 +25,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
 
     leaves, missing = collect.split(plan, whole(plan, done(root, plan)), READ)
     description = collect.description(root, plan, leaves, missing)
-    found = results.write(root, plan.name, read_attacks(root, plan, leaves), description)
+    found = results.write(root, plan.run, read_attacks(root, plan, leaves), description)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "share of suffixes repeated whole, by prompt length", *results.summary(found))
 

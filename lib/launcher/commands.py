@@ -128,7 +128,7 @@ def report(arguments: Namespace, console: Console) -> int:
     """Write one report over all collected sweeps."""
     from lib.studies import overview
 
-    console.print(f"report   {overview.write(arguments.outputs.resolve())}", highlight=False)
+    console.print(f"report   {overview.write(arguments.outputs.resolve(), arguments.runs)}", highlight=False)
     return 0
 
 

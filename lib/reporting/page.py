@@ -69,7 +69,10 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a report says. methods and provenance: name -> text; exact settings are among the methods."""
+    """Everything a report says. methods and provenance: name -> text; exact settings are among the methods.
+
+    identity: label -> text, the head of the page; stamp: the comments at the head of its tables as text.
+    """
 
     title: str
     summary: Sequence[str]
@@ -78,6 +81,8 @@ class Report:
     warnings: Sequence[str] = ()
     methods: Mapping[str, str] = field(default_factory=lambda: dict(METHODS))
     provenance: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, str] = field(default_factory=dict)
+    stamp: Sequence[str] = ()
 
 
 def report_table(name: str, caption: str, shown: TextTable, whole: pd.DataFrame) -> ReportTable:
@@ -110,7 +115,9 @@ def write(path: Path, report: Report) -> None:
     for table in report.tables:
         if table.rows:
             caption = table.caption.removesuffix(" All rows:")  # a link follows it in the HTML
-            paper_tables.write(path.parent / places.TABLES / table.name, table.header, table.rows, caption)
+            paper_tables.write(
+                path.parent / places.TABLES / table.name, table.header, table.rows, caption, report.stamp
+            )
     files.write_bytes(path.with_suffix(".json"), json.dumps(_content(report), ensure_ascii=False).encode())
     files.write_bytes(path, render(report).encode())
 
@@ -128,8 +135,8 @@ def read(path: Path) -> Report:
 
 
 def _content(report: Report) -> dict[str, Any]:
-    texts = {name: list(getattr(report, name)) for name in ("summary", "warnings")}
-    pairs = {name: dict(getattr(report, name)) for name in ("methods", "provenance")}
+    texts = {name: list(getattr(report, name)) for name in ("summary", "warnings", "stamp")}
+    pairs = {name: dict(getattr(report, name)) for name in ("methods", "provenance", "identity")}
     return {
         "title": report.title,
         **texts,

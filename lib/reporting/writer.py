@@ -17,7 +17,7 @@ class Description:
     """What a report says beside the numbers.
 
     settings: exact settings that results depend on, shown with the methods. warnings: of the caller, such as missing
-    tasks.
+    tasks. identity, stamp: see page.Report.
     """
 
     title: str
@@ -25,6 +25,8 @@ class Description:
     settings: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    identity: Mapping[str, str] = field(default_factory=dict)
+    stamp: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
         warnings=[*description.warnings, *results.warnings],
         methods={**results.methods, **description.settings},
         provenance=description.provenance,
+        identity=description.identity,
+        stamp=description.stamp,
     )
     page.write(places.report(root, name), report)
 

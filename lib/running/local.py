@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lib.artifacts import attempts, store
+from lib.artifacts import attempts, code_version, store
 from lib.base import interrupts, lease, places, processes
 from lib.plans import finished
 from lib.plans.plan import Plan, Task
@@ -87,7 +87,10 @@ def _warm(state: _Run) -> contextlib.AbstractContextManager[dict[str, str]]:
 def _freeze(root: Path, plan: Plan, campaign: str, command: list[str]) -> tuple[Path, Submit]:
     """The submit file of this run, and its content."""
     identity = submissions.new_id()
-    submit = Submit(identity, time.time(), campaign, str(root), str(snapshot.take(root)), command, [], plan.tasks)
+    place = str(snapshot.take(root))
+    submit = Submit(
+        identity, time.time(), campaign, str(root), place, command, [], plan.tasks, commit=code_version.commit()
+    )
     return submissions.write(root, plan.run, submit), submit
 
 

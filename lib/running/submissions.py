@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lib.artifacts import store
+from lib.artifacts import code_version, store
 from lib.base import places
 from lib.base.errors import Damaged, TesseraError
 from lib.plans.plan import Task
@@ -39,7 +39,8 @@ class Submit:
     """The content of a submit file.
 
     campaign: the id of the command that the user typed. Its controllers keep it, and failures are counted within it.
-    snapshot: the code that the tasks run. command: the launcher's arguments, which a controller repeats.
+    snapshot: the code that the tasks run; commit: where it comes from (code_version.py). command: the launcher's
+    arguments, which a controller repeats.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Submit:
     arrays: list[Array]
     tasks: dict[str, Task]
     controller: str | None = None
+    commit: str = code_version.UNKNOWN  # of submissions before it was recorded
 
 
 FIELDS = {field.name for field in fields(Submit)}

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lib.artifacts import code_version
 from lib.base import files, lease, places
 from lib.base.errors import TesseraError
 from lib.plans import disk
@@ -309,6 +310,7 @@ def _composed(request: Request, plan: Plan, cluster: Cluster, ready: list[Task],
         arrays=chunks,
         tasks=plan.tasks,
         controller=places.job(identity, "controller"),
+        commit=code_version.commit(),
     )
 
 

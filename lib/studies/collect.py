@@ -7,7 +7,7 @@ artifacts give the same bytes, wherever they were made.
 
 import importlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from lib.base.config import canonical
 from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.plans.finished import directory
 from lib.plans.plan import Leaf, Plan
+from lib.studies import identity
 
 if TYPE_CHECKING:
     from lib.reporting.writer import Description
@@ -59,6 +60,7 @@ def _run_one(root: Path, plan: Plan, console: Console) -> None:
     if plan.tables not in known:
         raise UsageError(f"sweep {plan.name}: tables: no study '{plan.tables}'{suggestion(plan.tables, known)}")
     importlib.import_module(f"lib.studies.{plan.tables}.collect").run(root, plan, console)
+    store.write_json(places.run_record(root, plan.run), identity.record(root, plan))
     for name in ("tables", "figures", "report"):
         console.print(f"{name:8} {getattr(places, name)(root, plan.run)}", highlight=False)
 
@@ -80,14 +82,17 @@ def split(plan: Plan, finished: set[str], read: Iterable[str]) -> tuple[list[Lea
 def description(
     root: Path, plan: Plan, leaves: Iterable[Leaf], missing: list[Leaf], warnings: Iterable[str] = ()
 ) -> "Description":
-    """What every report says beside its numbers: exact settings, where the numbers come from, what is missing."""
+    """What every report says beside its numbers: the run, exact settings, where numbers come from, what is missing."""
     from lib.reporting.writer import Description
 
+    run = identity.record(root, plan)
     return Description(
         title=plan.title,
         settings=settings(plan),
-        provenance=dict(provenance(root, plan, leaves)),
+        provenance=provenance(root, plan, list(leaves)),
         warnings=[*missing_warning(plan, missing), *warnings],
+        identity=identity.shown(run),
+        stamp=identity.stamp(run),
     )
 
 
@@ -120,12 +125,14 @@ def verified_columns(file: Path, *columns: str) -> dict[str, Any]:
     return hdf5.read_columns(file, store.read_verified(file.parent, file.name), *columns)
 
 
-def provenance(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator[tuple[str, str]]:
-    """(setting, task, code, device and host of its last stage) for every leaf."""
+def provenance(root: Path, plan: Plan, leaves: Sequence[Leaf]) -> dict[str, str]:
+    """Code, device and host of the last stage -> the settings that they made, and their tasks."""
+    found: dict[str, list[str]] = {}
     for leaf in leaves:
         record = attempts.read(directory(root, plan.tasks[leaf.digest]))[-1]
-        place = f"{record.get('device')}, host {record.get('host')}"
-        yield spell(leaf), f"task {leaf.digest}, code {record.get('code')}, {place}"
+        where = f"code {record.get('code')}, {record.get('device')}, host {record.get('host')}"
+        found.setdefault(where, []).append(f"{spell(leaf) or 'all'}: task {leaf.digest}")
+    return {where: "; ".join(settings) for where, settings in found.items()}
 
 
 def missing_warning(plan: Plan, missing: list[Leaf]) -> list[str]:

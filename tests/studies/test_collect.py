@@ -1,6 +1,8 @@
 """Collection from artifacts made by hand: every byte that it reads is checked, and what is missing is said."""
 
 import csv
+import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +13,12 @@ from rich.console import Console
 from lib.artifacts import attempts, store
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
+from lib.base.version import VERSION
 from lib.plans import documents, expansion, finished
 from lib.plans.plan import Leaf, Plan
-from lib.studies import collect
+from lib.studies import collect, identity
 from lib.studies.mosaic import collect as mosaic_collect
+from lib.studies.mosaic import results
 
 ROWS = 20
 FILES = {
@@ -159,6 +163,41 @@ def test_curves_are_those_of_the_plan_whatever_is_done(plan) -> None:
         (leaf.labels["model"], ""): max(one.labels["level"] for one in plan.leaves if one.labels["kind"] == "exact")
         for leaf in plan.leaves
     }
+
+
+def test_the_run_is_said_by_the_page_its_record_and_every_table(root, plan, monkeypatch) -> None:
+    monkeypatch.setattr(results, "draw", lambda *arguments: [])  # figures have tests of their own
+    collect.run(root, plan, Console(quiet=True))
+    page = places.report(root, plan.run).read_text()
+    said = json.loads(places.run_record(root, plan.run).read_text())
+    assert (said["run"], said["profile"], said["settings"]) == ("near_dupls--smoke", "smoke", [])
+    assert (said["models"], said["seeds"], said["canaries"]) == (["gpt_neox_tiny"], [1], [16])
+    assert (said["tasks"], said["finished_tasks"], said["task_seconds"]) == (21, 21, 21.0)
+    for text in (socket.gethostname(), said["started"][:10], "make sweep-near-dupls PROFILE=smoke", VERSION):
+        assert text in page
+    for suffix, begin in (("md", ""), ("tex", "% ")):
+        lines = (places.tables(root, plan.run) / f"rho.{suffix}").read_text().splitlines()
+        assert [f"{begin}{line}" for line in identity.stamp(said)] == [line for line in lines if ": " in line][:8]
+
+
+def test_when_where_and_by_which_commit_is_said_by_the_page_and_not_by_the_tables(root, plan) -> None:
+    """The same results made elsewhere have tables of the same bytes."""
+    here = identity.record(root, plan)
+    for file in root.glob("store/*/*/attempts/*.json"):
+        record = json.loads(file.read_text())
+        file.write_text(json.dumps({**record, "started": 1.0, "host": "elsewhere", "commit": "0" * 40}))
+    there = identity.record(root, plan)
+    assert identity.stamp(here) == identity.stamp(there)
+    differing = {label for label, text in identity.shown(there).items() if text != identity.shown(here)[label]}
+    assert differing == {"date", "duration", "machine", "commit"}
+    assert identity.shown(there)["date"] == "1970-01-01 00:00 to 1970-01-01 00:00 UTC"
+    assert identity.shown(there)["commit"] == "0" * 12
+
+
+def test_equal_provenance_is_said_once(root, plan) -> None:
+    (where,) = collect.provenance(root, plan, plan.leaves)
+    assert socket.gethostname() in where
+    assert all(leaf.digest in collect.provenance(root, plan, plan.leaves)[where] for leaf in plan.leaves)
 
 
 def test_what_misses_is_listed_whatever_its_labels(root, plan) -> None:

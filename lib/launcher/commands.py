@@ -91,6 +91,7 @@ def status(arguments: Namespace, console: Console) -> int:
     for line in finished.spoilt(sweep.root, sweep.plan, set(found.having(DONE))):
         console.print(line, highlight=False)
     printing.print_failures(sweep.root, sweep.plan, found, console)
+    printing.print_other_runs(sweep.root, sweep.plan, console)
     return 0 if found.all_done() else 1
 
 
@@ -143,6 +144,7 @@ def demo(arguments: Namespace, console: Console) -> int:
 def cancel(arguments: Namespace, console: Console) -> int:
     """End the running and waiting tasks of a sweep."""
     sweep = load(arguments)
+    printing.print_other_runs(sweep.root, sweep.plan, console)
     if sweep.site is None:
         console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
         return 0

@@ -14,7 +14,7 @@ from lib.base.errors import UsageError
 from lib.launcher import foreseen
 from lib.plans import rates
 from lib.plans.plan import Plan, Task
-from lib.running import batch, local, snapshot, submit, survey
+from lib.running import batch, local, snapshot, submissions, submit, survey
 from lib.running.drops import Outcome as Dropped
 from lib.running.site import Cluster
 from lib.running.survey import DONE, FAILED, STATES, Survey
@@ -166,6 +166,14 @@ def print_failures(root: Path, plan: Plan, found: Survey, console: Console) -> N
         )
     if len(failed) > SHOWN:
         console.print(f"... and {len(failed) - SHOWN} more failed")
+
+
+def print_other_runs(root: Path, plan: Plan, console: Console) -> None:
+    """Print the runs of the same sweep with another profile or other settings, which are not this one."""
+    if others := submissions.other_runs(root, plan.run):
+        console.print(
+            f"this is the run {plan.run}; others of this sweep (by their PROFILE and SET): {', '.join(others)}"
+        )
 
 
 def print_missing(missing: Sequence[Task], console: Console) -> None:

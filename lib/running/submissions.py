@@ -18,6 +18,7 @@ from typing import Any
 from lib.artifacts import code_version, store
 from lib.base import places
 from lib.base.errors import Damaged, TesseraError
+from lib.plans import runs
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
 
@@ -115,6 +116,13 @@ def files(root: Path, sweep: str = "*") -> Iterator[Path]:
     for file in sorted(root.glob(f"{folder}/*.json")):
         if not file.name.endswith(places.JOBS_SUFFIX) and not file.name.startswith("."):
             yield file
+
+
+def other_runs(root: Path, run: str) -> list[str]:
+    """The other runs of the same sweep that were submitted."""
+    folders = root.glob(str(places.submits(Path(), "*")))
+    names = {folder.parent.name for folder in folders} - {run}
+    return sorted(name for name in names if runs.sweep_and_profile(name)[0] == runs.sweep_and_profile(run)[0])
 
 
 def record_jobs(file: Path, jobs: dict[str, str]) -> None:

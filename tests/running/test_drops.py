@@ -255,6 +255,15 @@ def test_a_queued_training_that_nobody_needs_any_more_does_not_run(tmp_path: Pat
     assert not drops.unneeded(tmp_path, TRAIN)
 
 
+def test_weights_stay_for_another_run_of_the_same_sweep(tmp_path: Path) -> None:
+    finish(tmp_path, TRAIN, WEIGHTS)
+    for reader in (FIRST, SECOND):
+        finish(tmp_path, reader)
+    submitted(tmp_path, "s--laptop--x-2-0123abcd", TRAIN, task("score", "ddd", model="aaa"))
+    assert drops.of_plan(tmp_path, PLAN).needed_by == {"s--laptop--x-2-0123abcd"}
+    assert (finished.directory(tmp_path, TRAIN) / WEIGHTS).is_file()
+
+
 def test_a_model_without_readers_is_a_result_itself(tmp_path: Path) -> None:
     finish(tmp_path, TRAIN, WEIGHTS)
     alone = Plan("s", "laptop", "", "", {"aaa": TRAIN}, [Leaf({}, "aaa", {})])

@@ -40,7 +40,7 @@ doctor-%: env
 	@$(RUN) doctor $(subst -,_,$*) $(OPTIONS)
 
 report: env
-	@$(RUN) report --outputs "$(OUTPUTS)"
+	@$(RUN) report --outputs "$(OUTPUTS)" $(FLAGS)
 
 demo: env
 	@$(RUN) demo --outputs "$(OUTPUTS)"

@@ -109,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
     collect = verb("collect", "write tables, figures and report", common)
     collect.add_argument("--partial", action="store_true", help="collect although tasks are missing")
 
-    verb("report", "write one report over all collected sweeps", outputs)
+    report = verb("report", "write one report over all collected sweeps", outputs)
+    help_run = "show this run of its sweep, such as near_dupls--smoke (default: the laptop's, else the newest)"
+    report.add_argument("--run", action="append", default=[], metavar="NAME", dest="runs", help=help_run)
     verb("demo", "rho of the four published models from their published AUCs, in seconds", outputs)
     verb("cancel", "end the running and waiting tasks", common)
     verb("doctor", "check what a run needs, and print what to do", _common(sweep_required=False))

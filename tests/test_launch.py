@@ -20,7 +20,7 @@ FLAGS = {
     "status": set(),
     "logs": {"--stage", "--lines"},
     "collect": {"--partial"},
-    "report": set(),
+    "report": {"--run"},
     "demo": set(),
     "cancel": set(),
     "doctor": set(),

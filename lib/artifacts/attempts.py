@@ -5,7 +5,6 @@ preempted, out of time), and the error is what the runner saw. An attempt that t
 no failure.
 """
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -13,17 +12,15 @@ import platform
 import re
 import resource
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from lib.artifacts import checkpoints, store
+from lib.artifacts import checkpoints, code_version, store
 from lib.base import blocks, places
 
 PACKAGES = ("numpy", "h5py", "torch", "transformers", "deepspeed", "tokenizers", "submitit")
-ROOT = places.ROOT
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"  # the outcomes
 SET_BACK = "set back"  # an outcome that is no failure: something that the task reads has to be made again
 KILLED = "killed: it ended without a message"
@@ -166,7 +163,8 @@ def redact(text: str) -> str:
 def provenance() -> dict[str, Any]:
     """What runs where: code, packages, command, host, job. Of the environment only the ids of job and campaign."""
     return {
-        "code": code_version(),
+        "code": code_version.version(),
+        "commit": code_version.commit(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "argv": [redact(word) for word in sys.argv],
@@ -176,22 +174,6 @@ def provenance() -> dict[str, Any]:
         "campaign": os.environ.get("TESSERA_CAMPAIGN"),
         "submit": os.environ.get("TESSERA_SUBMIT"),
     }
-
-
-def code_version() -> str:
-    """The snapshot's hash, or the commit, with `+<hash of the changes>` if the checkout differs from it."""
-    if ROOT.parent.name == "snapshots":
-        return f"snapshot {ROOT.name}"
-    try:
-        commit = _git("rev-parse", "HEAD").decode().strip()
-        changes = _git("diff", "HEAD", "--", "jobs", "lib", "launch.py")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown (no git checkout)"
-    return commit + (f"+{hashlib.sha256(changes).hexdigest()[:8]}" if changes else "")
-
-
-def _git(*arguments: str) -> bytes:
-    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True).stdout
 
 
 def _version(package: str) -> str | None:

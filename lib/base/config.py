@@ -60,10 +60,16 @@ def science(config: Any) -> dict[str, Any]:
 
     A class whose results outlive a field names it in `FORMER`, with the value that all of them had.
     """
-    values = {name: getattr(config, name) for name in _science_names(type(config))}
+    values = {name: getattr(config, name) for name in science_names(type(config))}
     later = _added(type(config))
     now = {name: _nested(science, value) for name, value in values.items() if name not in later or value != later[name]}
     return {**getattr(config, "FORMER", {}), **now}
+
+
+@functools.cache
+def science_names(cls: type) -> list[str]:
+    """The fields of a config that can change results."""
+    return [field.name for field in dataclasses.fields(cls) if not field.metadata.get("execution")]
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -96,11 +102,6 @@ def _declared(cls: type) -> tuple[dict[str, Any], list[str]]:
     """The type of every field, and the names of those without a default."""
     hints, fields = typing.get_type_hints(cls), dataclasses.fields(cls)
     return {field.name: hints[field.name] for field in fields}, [field.name for field in fields if _required(field)]
-
-
-@functools.cache
-def _science_names(cls: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(cls) if not field.metadata.get("execution")]
 
 
 @functools.cache

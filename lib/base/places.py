@@ -1,7 +1,7 @@
 """The names of all files and folders.
 
 <root>/store/<stage>/<slug>-<digest>/     one artifact
-<root>/sweeps/<name>/{tables,figures,report.html,report.json,submits,submit.lock}
+<root>/sweeps/<run>/{tables,figures,report.html,report.json,run.json,submits,submit.lock}
 <root>/snapshots/<hash>/                  the code that queued tasks run
 """
 
@@ -103,29 +103,34 @@ def attempt(directory: Path, number: int, suffix: str) -> Path:
     return directory / ATTEMPTS / f"{number:04d}.{suffix}"
 
 
-def sweep(root: Path, name: str) -> Path:
-    """The folder of a sweep's results."""
-    return root / "sweeps" / name.replace("-", "_")
+def sweep(root: Path, run: str) -> Path:
+    """The folder of a run's results (lib/plans/runs.py names it)."""
+    return root / "sweeps" / run
 
 
-def tables(root: Path, name: str) -> Path:
-    """The folder of a sweep's tables."""
-    return sweep(root, name) / TABLES
+def tables(root: Path, run: str) -> Path:
+    """The folder of a run's tables."""
+    return sweep(root, run) / TABLES
 
 
-def figures(root: Path, name: str) -> Path:
-    """The folder of a sweep's figures."""
-    return sweep(root, name) / FIGURES
+def figures(root: Path, run: str) -> Path:
+    """The folder of a run's figures."""
+    return sweep(root, run) / FIGURES
 
 
-def report(root: Path, name: str) -> Path:
-    """A sweep's report."""
-    return sweep(root, name) / "report.html"
+def report(root: Path, run: str) -> Path:
+    """A run's report."""
+    return sweep(root, run) / "report.html"
 
 
-def report_data(root: Path, name: str = "*") -> Path:
-    """The data of a sweep's report, read by the report over all sweeps."""
-    return sweep(root, name) / REPORT_DATA
+def report_data(root: Path, run: str = "*") -> Path:
+    """The data of a run's report, read by the report over all sweeps."""
+    return sweep(root, run) / REPORT_DATA
+
+
+def run_record(root: Path, run: str) -> Path:
+    """What a run is, and when, where and by which code its results were made."""
+    return sweep(root, run) / "run.json"
 
 
 def overview(root: Path) -> Path:
@@ -133,14 +138,14 @@ def overview(root: Path) -> Path:
     return root / "report"
 
 
-def submits(root: Path, name: str) -> Path:
-    """The folder of a sweep's submit files."""
-    return sweep(root, name) / "submits"
+def submits(root: Path, run: str) -> Path:
+    """The folder of a run's submit files."""
+    return sweep(root, run) / "submits"
 
 
-def submit_file(root: Path, name: str, submit_id: str) -> Path:
+def submit_file(root: Path, run: str, submit_id: str) -> Path:
     """One frozen submission: its tasks, and index -> digest for every array."""
-    return submits(root, name) / f"{submit_id}.json"
+    return submits(root, run) / f"{submit_id}.json"
 
 
 def submit_jobs(submit_file: Path) -> Path:
@@ -169,9 +174,9 @@ def submit_of_job(name: str) -> str | None:
     return found.group(1) if found else None
 
 
-def lock(root: Path, name: str) -> Path:
-    """The lock file of the process that plans and submits a sweep."""
-    return sweep(root, name) / "submit.lock"
+def lock(root: Path, run: str) -> Path:
+    """The lock file of the process that plans and submits a run."""
+    return sweep(root, run) / "submit.lock"
 
 
 def submission_lock(root: Path) -> Path:

@@ -98,6 +98,7 @@ def status(arguments: Namespace, console: Console) -> int:
     for line in finished.spoilt(sweep.root, sweep.plan, set(found.having(DONE))):
         console.print(line, highlight=False)
     printing.print_failures(sweep.root, sweep.plan, found, console)
+    printing.print_other_runs(sweep.root, sweep.plan, console)
     return 0 if found.all_done() else 1
 
 
@@ -135,7 +136,7 @@ def report(arguments: Namespace, console: Console) -> int:
     """Write one report over all collected sweeps."""
     from lib.studies import overview
 
-    console.print(f"report   {overview.write(arguments.outputs.resolve())}", highlight=False)
+    console.print(f"report   {overview.write(arguments.outputs.resolve(), arguments.runs)}", highlight=False)
     return 0
 
 
@@ -150,14 +151,15 @@ def demo(arguments: Namespace, console: Console) -> int:
 def cancel(arguments: Namespace, console: Console) -> int:
     """End the running and waiting tasks of a sweep."""
     sweep = load(arguments)
+    printing.print_other_runs(sweep.root, sweep.plan, console)
     if sweep.site is None:
-        console.print(ending.cancel(sweep.root, sweep.plan.name), highlight=False)
+        console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
         return 0
-    if ending.is_held_here(sweep.root, sweep.plan.name):
-        console.print(ending.cancel(sweep.root, sweep.plan.name), highlight=False)
-    count = ending.cancel_jobs(sweep.root, sweep.plan.name)
+    if ending.is_held_here(sweep.root, sweep.plan.run):
+        console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
+    count = ending.cancel_jobs(sweep.root, sweep.plan.run)
     console.print(f"cancelled {count} jobs" if count else "nothing is running or waiting")
-    if held := ending.held_elsewhere(sweep.root, sweep.plan.name):
+    if held := ending.held_elsewhere(sweep.root, sweep.plan.run):
         console.print(f"[yellow]{held}[/]", highlight=False)
     return 0
 

@@ -50,4 +50,4 @@ def _send(arguments: Namespace, sweep: Sweep, line: Sequence[str], outcome: str,
         return
     found = survey.local(sweep.root, plan)
     counts = (len(found.having(survey.DONE)), len(found.having(survey.FAILED)), len(plan.tasks))
-    notify.send(line, Notice(plan.name, outcome, *counts, places.sweep(sweep.root, plan.name), error))
+    notify.send(line, Notice(plan.name, outcome, *counts, places.sweep(sweep.root, plan.run), error))

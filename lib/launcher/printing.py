@@ -14,7 +14,7 @@ from lib.base.errors import UsageError
 from lib.launcher import foreseen
 from lib.plans import rates
 from lib.plans.plan import Plan, Task
-from lib.running import batch, local, snapshot, submit, survey
+from lib.running import batch, local, snapshot, submissions, submit, survey
 from lib.running.drops import Outcome as Dropped
 from lib.running.site import Cluster
 from lib.running.survey import DONE, FAILED, STATES, Survey
@@ -40,11 +40,12 @@ def print_foreseen(plan: Plan, console: Console) -> None:
 
 
 def headline(plan: Plan, site: Cluster | None) -> str:
-    """The sweep, its profile and where it runs."""
+    """The sweep, its profile, where it runs and where its results will be."""
     place = f"this machine, {local.cores()} cores (no SLURM found, or CLUSTER=local)"
     if site:
         place = f"SLURM, cluster '{site.name}'"
-    return f"[bold]{plan.name}[/]: {plan.title}\nprofile '{plan.profile}' on {place}; {len(plan.tasks)} tasks"
+    where = f"{len(plan.tasks)} tasks, results in sweeps/{plan.run}"
+    return f"[bold]{plan.name}[/]: {plan.title}\nprofile '{plan.profile}' on {place}; {where}"
 
 
 def plan_table(plan: Plan, finished_tasks: set[str]) -> Table:
@@ -167,6 +168,14 @@ def print_failures(root: Path, plan: Plan, found: Survey, console: Console) -> N
         console.print(f"... and {len(failed) - SHOWN} more failed")
 
 
+def print_other_runs(root: Path, plan: Plan, console: Console) -> None:
+    """Print the runs of the same sweep with another profile or other settings, which are not this one."""
+    if others := submissions.other_runs(root, plan.run):
+        console.print(
+            f"this is the run {plan.run}; others of this sweep (by their PROFILE and SET): {', '.join(others)}"
+        )
+
+
 def print_missing(missing: Sequence[Task], console: Console) -> None:
     """Print the first missing tasks."""
     for task in missing[:SHOWN]:
@@ -232,5 +241,5 @@ def print_scripts(plan: Plan, site: Cluster | None, root: Path, finished_tasks: 
     for array in arrays:
         share = site.array_parallelism // len(arrays)
         parameters = batch.parameters(site, array.resources, array.name, str(snapshot.target(root)), share)
-        text = batch.script(places.submit_file(root, plan.name, "PLAN"), array.name, parameters, len(array.digests))
+        text = batch.script(places.submit_file(root, plan.run, "PLAN"), array.name, parameters, len(array.digests))
         console.print(text, highlight=False, markup=False)

@@ -26,12 +26,13 @@ sweep's own `profiles: {<profile>: ...}` (both of the base first), `--set`.
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from lib.base import places, yamls
 from lib.base.errors import UsageError, suggestion
-from lib.plans import overrides
+from lib.plans import changes, overrides
 
 FOLDER = places.SWEEPS
 KEYS = {"name", "title", "tables", "include", "vars", "nodes", "leaves", "profiles"}
@@ -59,17 +60,22 @@ def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
     """The document of a sweep, with its profile and the `key=value` settings applied.
 
     For a sweep of sweeps, `sweeps` holds the documents of its parts, and a setting goes to every part that knows it.
+    `changed` of a document says what the settings have changed (changes.between).
     """
     file = _sweep_file(name.replace("-", "_"))
     document = yamls.read(file)
     if "sweeps" in document:
         _check_document(document, UNION_KEYS, str(file))
         documents = [_with_profile(_sweep_file(part), profile) for part in _part_names(document, file)]
-        overrides.apply_to_all(documents, settings)
-        return {**document, "sweeps": documents}
-    document = _with_profile(file, profile)
-    overrides.apply_to_all([document], settings)
-    return document
+        return {**document, "sweeps": _changed(documents, settings)}
+    return _changed([_with_profile(file, profile)], settings)[0]
+
+
+def _changed(documents: list[dict[str, Any]], settings: list[str]) -> list[dict[str, Any]]:
+    """The documents with the settings applied."""
+    defaults = deepcopy(documents)
+    overrides.apply_to_all(documents, settings)
+    return [{**one, "changed": changes.between(default, one)} for default, one in zip(defaults, documents, strict=True)]
 
 
 def _part_names(document: Mapping[str, Any], file: Path) -> list[str]:

@@ -12,7 +12,7 @@ from lib.base.errors import UsageError
 from lib.costs import devices
 from lib.costs.devices import Device
 from lib.costs.facts import Facts
-from lib.plans import tasks
+from lib.plans import changes, tasks
 from lib.plans.costing import Cost
 from lib.plans.documents import check_keys
 from lib.plans.nodes import EACH, Nodes
@@ -42,13 +42,16 @@ def expand(
         parts = tuple(expand(part, profile, pins, device, max_hours, root) for part in document["sweeps"])
         shared = {digest: task for part in parts for digest, task in part.tasks.items()}
         costs = {digest: cost for part in parts for digest, cost in part.costs.items()}
-        return Plan(name, profile, title, "", shared, [leaf for part in parts for leaf in part.leaves], costs, parts)
+        settings = {key: value for part in parts for key, value in part.settings.items()}
+        leaves = [leaf for part in parts for leaf in part.leaves]
+        return Plan(name, profile, title, "", shared, leaves, costs, parts, settings)
     expander = _Expander(document, tasks.Setting(pins or {}, device or devices.find(None, name), max_hours, root))
     leaves = list(expander.leaves())
     if not leaves:
         raise UsageError(f"sweep {name}: no leaves: the grid is empty")
     study, show_texts = document.get("tables", ""), _show_texts(document)
-    return Plan(name, profile, title, study, expander.tasks, leaves, expander.costs, show_texts=show_texts)
+    settings = expander.affecting(document.get("changed") or {})
+    return Plan(name, profile, title, study, expander.tasks, leaves, expander.costs, (), settings, show_texts)
 
 
 def _show_texts(document: Mapping[str, Any]) -> bool:
@@ -88,6 +91,11 @@ class _Expander:
         """All leaves, entry by entry: one for each point of an entry's grid."""
         for entry in self._entries:
             yield from self._leaves_of(entry)
+
+    def affecting(self, changed: changes.Changes) -> dict[str, Any]:
+        """Those of the changed values on which results depend, once all leaves are made."""
+        nodes = {key[0]: self._nodes.template(key[0], "leaf") for key in self._made}
+        return changes.affecting(changed, self._entries, nodes, self._variables)
 
     def _leaves_of(self, entry: Mapping[str, Any]) -> Iterator[Leaf]:
         for point in _points(resolve(entry.get("grid") or {}, self._variables, "grid")):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from lib.plans import runs
 from lib.plans.costing import Cost
 from lib.plans.resources import Resources
 
@@ -64,7 +65,13 @@ class Plan:
     leaves: list[Leaf]
     costs: dict[str, Cost] = field(default_factory=dict)  # digest -> what the task costs
     parts: tuple["Plan", ...] = ()  # the plans of a sweep of sweeps, each with its own tables
+    settings: dict[str, Any] = field(default_factory=dict)  # those that differ from the profile's and change results
     show_texts: bool = True
+
+    @property
+    def run(self) -> str:
+        """The name of the run, and of the folder of its results."""
+        return runs.name(self.name, self.profile, self.settings)
 
     def droppable(self) -> set[str]:
         """The tasks whose weights are dropped when everything that reads them is done."""

@@ -81,6 +81,7 @@ class Report:
 
     paragraph: the methods in prose, to copy. run: the map of the run, a row for each stage. bibtex: entries to cite.
     files: what lies beside the report, relative to it.
+    identity: label -> text, the head of the page; stamp: the comments at the head of its tables as text.
     """
 
     title: str
@@ -95,6 +96,8 @@ class Report:
     bibtex: str = ""
     files: Sequence[str] = ()
     excerpts: Sequence[Excerpt] = ()
+    identity: Mapping[str, str] = field(default_factory=dict)
+    stamp: Sequence[str] = ()
 
 
 def report_table(name: str, caption: str, shown: TextTable, whole: pd.DataFrame) -> ReportTable:
@@ -131,7 +134,9 @@ def write(path: Path, report: Report) -> None:
     for table in report.tables:
         if table.rows:
             caption = table.caption.removesuffix(" All rows:")  # a link follows it in the HTML
-            paper_tables.write(path.parent / places.TABLES / table.name, table.header, table.rows, caption)
+            paper_tables.write(
+                path.parent / places.TABLES / table.name, table.header, table.rows, caption, report.stamp
+            )
     files.write_bytes(path.with_suffix(".json"), json.dumps(_content(report), ensure_ascii=False).encode())
     files.write_bytes(path, render(report).encode())
 

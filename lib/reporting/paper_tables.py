@@ -17,10 +17,16 @@ ESCAPED = {
 NUMBER = re.compile(r"\[[-−+\d., ]+\]|[-−+]?[\d.,]+(e[-+]?\d+)?\s*%?([ ±\[\](),\d.-]*)")
 
 
-def write(stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:
-    """Write `<stem>.md` and `<stem>.tex`; the same cells give the same bytes."""
-    files.write_bytes(stem.with_suffix(".md"), markdown(header, rows).encode())
-    files.write_bytes(stem.with_suffix(".tex"), latex(header, rows, caption, f"tab:{stem.name}").encode())
+def write(
+    stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, comments: Sequence[str] = ()
+) -> None:
+    """Write `<stem>.md` and `<stem>.tex`, each with the comments first; the same arguments give the same bytes."""
+    lines = [" ".join(comment.split()) for comment in comments]
+    hidden = "\n".join(["<!--", *(line.replace("-->", "-- >") for line in lines), "-->", ""]) if lines else ""
+    files.write_bytes(stem.with_suffix(".md"), (hidden + markdown(header, rows)).encode())
+    hidden = "".join(f"% {line}\n" for line in lines)
+    table = latex(header, rows, caption, f"tab:{stem.name}")
+    files.write_bytes(stem.with_suffix(".tex"), (hidden + table).encode())
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

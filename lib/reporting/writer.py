@@ -20,7 +20,7 @@ class Description:
 
     settings: exact settings that results depend on, shown with the methods. excerpts: texts that results rest on.
     warnings: of the caller, such as missing tasks. paragraph: the methods in prose. run: the map of the run. cites: the
-    study, for the BibTeX.
+    study, for the BibTeX. identity, stamp: see page.Report.
     """
 
     title: str
@@ -32,6 +32,8 @@ class Description:
     run: TextTable = field(default_factory=lambda: ([], []))
     cites: Sequence[str] = ()
     excerpts: Sequence[Excerpt] = ()
+    identity: Mapping[str, str] = field(default_factory=dict)
+    stamp: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
         run=description.run,
         bibtex=citations.bibtex({*description.cites, *_attacks(results)}),
         files=_files(results),
+        identity=description.identity,
+        stamp=description.stamp,
     )
     page.write(places.report(root, name), report)
 

@@ -45,8 +45,8 @@ def of_plan(root: Path, plan: Plan) -> Outcome:
         return Outcome()
     uses, readers = _submitted(root, droppable), plan.readers()
     for digest, use in uses.items():
-        use.kept[plan.name] = False
-        use.readers |= {reader: (plan.name, plan.tasks[reader]) for reader in readers[digest]}
+        use.kept[plan.run] = False
+        use.readers |= {reader: (plan.run, plan.tasks[reader]) for reader in readers[digest]}
     return _drop(root, droppable, uses)
 
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from lib.artifacts import code_version
 from lib.base import mpi, processes
 from lib.plans.resources import Resources
 from lib.running.submissions import Submit
@@ -27,7 +28,7 @@ RANKS_OF_TORCH = _names(
     "MASTER_ADDR MASTER_PORT"
 )
 # Set by this project for the processes below one of its own.
-OURS = _names("TESSERA_RANKS TESSERA_SRUN_MPI TESSERA_RUN TESSERA_WARM TESSERA_CAMPAIGN TESSERA_SUBMIT")
+OURS = _names("TESSERA_RANKS TESSERA_SRUN_MPI TESSERA_RUN TESSERA_WARM TESSERA_CAMPAIGN TESSERA_SUBMIT TESSERA_COMMIT")
 # The code that Python reads, and how libraries round and order their sums.
 COMPUTING = _names(
     "PYTHON OMP_ GOMP_ KMP_ MKL_ OPENBLAS_ GOTO_ BLIS_ VECLIB_ NUMEXPR_ NUMBA_ RAYON_ ONEDNN_ DNNL_ NVIDIA_TF32 "
@@ -96,6 +97,7 @@ def of_stage(submit: Submit, resources: Resources, around: Mapping[str, str] = o
         **_of_python(submit.snapshot),
         "TESSERA_CAMPAIGN": submit.campaign,
         "TESSERA_SUBMIT": submit.id,
+        code_version.COMMIT: submit.commit,
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "NUMBA_NUM_THREADS": threads,

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lib.artifacts import attempts, store
+from lib.artifacts import attempts, code_version, store
 from lib.base import interrupts, lease, places, processes, progress
 from lib.plans import finished, schedule
 from lib.plans.plan import Plan, Task
@@ -60,7 +60,7 @@ def run(
     room: how much of the machine they may use; without it all that is free.
     An interrupt ends the running tasks. What is done stays done, and the same command continues from there.
     """
-    lock = places.lock(root, plan.name)
+    lock = places.lock(root, plan.run)
     with lease.hold(lock), ending.all_of(lock):
         found = survey.local(root, plan)
         found.states.update({digest: WAITING for digest, state in found.states.items() if state != DONE})
@@ -88,8 +88,11 @@ def _warm(state: _Run) -> contextlib.AbstractContextManager[dict[str, str]]:
 def _freeze(root: Path, plan: Plan, campaign: str, command: list[str]) -> tuple[Path, Submit]:
     """The submit file of this run, and its content."""
     identity = submissions.new_id()
-    submit = Submit(identity, time.time(), campaign, str(root), str(snapshot.take(root)), command, [], plan.tasks)
-    return submissions.write(root, plan.name, submit), submit
+    place = str(snapshot.take(root))
+    submit = Submit(
+        identity, time.time(), campaign, str(root), place, command, [], plan.tasks, commit=code_version.commit()
+    )
+    return submissions.write(root, plan.run, submit), submit
 
 
 def _loop(state: _Run, console: Console) -> None:
@@ -205,7 +208,7 @@ def _interruptible(state: _Run) -> Iterator[None]:
             for runner in state.running.values():
                 runner.terminate()
             _await(state.running.values(), INTERRUPT_SECONDS)
-            ending.end_all(places.lock(state.root, state.plan.name))
+            ending.end_all(places.lock(state.root, state.plan.run))
             for digest in state.running:
                 _close(state, digest, "its launcher was interrupted", attempts.INTERRUPTED)
         raise

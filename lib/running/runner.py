@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from lib.artifacts import attempts, heartbeat, store
+from lib.artifacts import attempts, code_version, heartbeat, store
 from lib.artifacts.lock import exclusive
 from lib.base import interrupts, mpi, places, processes
 from lib.base.errors import TesseraError
@@ -155,7 +155,7 @@ def run_controller(file: Path, submit: Submit) -> None:
     line = [sys.executable, "launch.py", *submit.command, f"--campaign={submit.campaign}"]
     line += [f"--controller={submit.controller}"]
     with interrupts.raised(even_if_ignored=True):
-        code = processes.run_alone(line, os.environ, cwd=submit.snapshot)
+        code = processes.run_alone(line, {**os.environ, code_version.COMMIT: submit.commit}, cwd=submit.snapshot)
     controllers.record_acted(file)  # it may have failed before it could do so itself
     if code != 0:
         raise TesseraError(f"{shlex.join(line)} {processes.exit_reason(code)}")

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lib.artifacts import store
+from lib.artifacts import code_version, store
 from lib.base import places
 from lib.base.errors import Damaged, TesseraError
+from lib.plans import runs
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
 
@@ -39,7 +40,8 @@ class Submit:
     """The content of a submit file.
 
     campaign: the id of the command that the user typed. Its controllers keep it, and failures are counted within it.
-    snapshot: the code that the tasks run. command: the launcher's arguments, which a controller repeats.
+    snapshot: the code that the tasks run; commit: where it comes from (code_version.py). command: the launcher's
+    arguments, which a controller repeats.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Submit:
     arrays: list[Array]
     tasks: dict[str, Task]
     controller: str | None = None
+    commit: str = code_version.UNKNOWN  # of submissions before it was recorded
 
 
 FIELDS = {field.name for field in fields(Submit)}
@@ -113,6 +116,13 @@ def files(root: Path, sweep: str = "*") -> Iterator[Path]:
     for file in sorted(root.glob(f"{folder}/*.json")):
         if not file.name.endswith(places.JOBS_SUFFIX) and not file.name.startswith("."):
             yield file
+
+
+def other_runs(root: Path, run: str) -> list[str]:
+    """The other runs of the same sweep that were submitted."""
+    folders = root.glob(str(places.submits(Path(), "*")))
+    names = {folder.parent.name for folder in folders} - {run}
+    return sorted(name for name in names if runs.sweep_and_profile(name)[0] == runs.sweep_and_profile(run)[0])
 
 
 def record_jobs(file: Path, jobs: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lib.artifacts import code_version
 from lib.base import files, lease, places
 from lib.base.errors import TesseraError
 from lib.plans import disk
@@ -79,7 +80,7 @@ def run(request: Request, plan: Plan, cluster: Cluster, report: Callable[[Outcom
     ends = time.monotonic() + (seconds if request.controller else math.inf)
     wait = seconds if request.controller else LOCK_WAIT_SECONDS
     try:
-        with lease.hold(places.lock(request.root, plan.name), wait), _noting_its_end(request, plan):
+        with lease.hold(places.lock(request.root, plan.run), wait), _noting_its_end(request, plan):
             return _waves(request, plan, cluster, report, ends)
     except (TesseraError, OSError) as error:
         if time.monotonic() > ends or (isinstance(error, OSError) and _may_restart(request)):
@@ -115,7 +116,7 @@ def _noting_its_end(request: Request, plan: Plan) -> Iterator[None]:
     finally:
         identity = places.submit_of_job(request.controller or "")
         if identity:
-            controllers.record_acted(places.submit_file(request.root, plan.name, identity))
+            controllers.record_acted(places.submit_file(request.root, plan.run, identity))
 
 
 def _requeue(cluster: Cluster) -> None:
@@ -286,7 +287,7 @@ def _send_what_fits(
             submit = replace(submit, controller=None)
         if not submit.arrays and not submit.controller:
             return 0, stays or _waiting_for(request, ready, found, limit)
-        file = submissions.write(request.root, plan.name, submit)
+        file = submissions.write(request.root, plan.run, submit)
         try:
             sent, refused = _send(file, submit, cluster, found)
             return sent, stays or refused
@@ -309,6 +310,7 @@ def _composed(request: Request, plan: Plan, cluster: Cluster, ready: list[Task],
         arrays=chunks,
         tasks=plan.tasks,
         controller=places.job(identity, "controller"),
+        commit=code_version.commit(),
     )
 
 

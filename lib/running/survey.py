@@ -74,7 +74,7 @@ def cluster(root: Path, plan: Plan, silence_seconds: float, waited: float = 0.0)
     queued = slurm.queue()
     for file, submit in submissions.all_of(root, damaged=damaged):
         job = queued.get((submit.controller, 0)) if submit.controller else None
-        if job and file == places.submit_file(root, plan.name, submit.id):
+        if job and file == places.submit_file(root, plan.run, submit.id):
             result.controllers.append(Controller(file, submit, job))
             result.stuck |= {job.id} if job.was_held_by_slurm() else set()
         if _concerns(submit, result.states):

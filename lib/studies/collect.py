@@ -7,7 +7,7 @@ artifacts give the same bytes, wherever they were made.
 
 import importlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from lib.base.config import canonical
 from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.plans.finished import directory
 from lib.plans.plan import Leaf, Plan
-from lib.studies import paragraph
+from lib.studies import identity, paragraph
 
 if TYPE_CHECKING:
     from lib.reporting.excerpts import Excerpt
@@ -61,8 +61,9 @@ def _run_one(root: Path, plan: Plan, console: Console) -> None:
     if plan.tables not in known:
         raise UsageError(f"sweep {plan.name}: tables: no study '{plan.tables}'{suggestion(plan.tables, known)}")
     importlib.import_module(f"lib.studies.{plan.tables}.collect").run(root, plan, console)
+    store.write_json(places.run_record(root, plan.run), identity.record(root, plan))
     for name in ("tables", "figures", "report"):
-        console.print(f"{name:8} {getattr(places, name)(root, plan.name)}", highlight=False)
+        console.print(f"{name:8} {getattr(places, name)(root, plan.run)}", highlight=False)
 
 
 def split(plan: Plan, finished: set[str], read: Iterable[str]) -> tuple[list[Leaf], list[Leaf]]:
@@ -87,19 +88,22 @@ def description(
     warnings: Iterable[str] = (),
     excerpts: "Sequence[Excerpt]" = (),
 ) -> "Description":
-    """What every report says beside its numbers: exact settings, where the numbers come from, what is missing."""
+    """What every report says beside its numbers: the run, exact settings, where numbers come from, what is missing."""
     from lib.reporting.writer import Description
     from lib.studies import run_map
 
+    run = identity.record(root, plan)
     return Description(
         title=plan.title,
         settings=settings(plan),
         paragraph=paragraph.write(plan),
         run=run_map.make(root, plan),
         cites=(plan.tables,),
-        provenance=dict(provenance(root, plan, leaves)),
+        provenance=provenance(root, plan, list(leaves)),
         warnings=[*missing_warning(plan, missing), *warnings],
         excerpts=excerpts,
+        identity=identity.shown(run),
+        stamp=identity.stamp(run),
     )
 
 
@@ -132,12 +136,14 @@ def verified_columns(file: Path, *columns: str) -> dict[str, Any]:
     return hdf5.read_columns(file, store.read_verified(file.parent, file.name), *columns)
 
 
-def provenance(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator[tuple[str, str]]:
-    """(setting, task, code, device and host of its last stage) for every leaf."""
+def provenance(root: Path, plan: Plan, leaves: Sequence[Leaf]) -> dict[str, str]:
+    """Code, device and host of the last stage -> the settings that they made, and their tasks."""
+    found: dict[str, list[str]] = {}
     for leaf in leaves:
         record = attempts.read(directory(root, plan.tasks[leaf.digest]))[-1]
-        place = f"{record.get('device')}, host {record.get('host')}"
-        yield spell(leaf), f"task {leaf.digest}, code {record.get('code')}, {place}"
+        where = f"code {record.get('code')}, {record.get('device')}, host {record.get('host')}"
+        found.setdefault(where, []).append(f"{spell(leaf) or 'all'}: task {leaf.digest}")
+    return {where: "; ".join(settings) for where, settings in found.items()}
 
 
 def missing_warning(plan: Plan, missing: list[Leaf]) -> list[str]:
@@ -155,7 +161,7 @@ def spell(leaf: Leaf) -> str:
 
 def write_missing(root: Path, plan: Plan, missing: list[Leaf]) -> None:
     """`missing.csv` beside the tables of a partial collection; a complete one has no such file."""
-    file = places.tables(root, plan.name) / places.MISSING
+    file = places.tables(root, plan.run) / places.MISSING
     if not missing:
         file.unlink(missing_ok=True)
         return

@@ -1,12 +1,12 @@
-"""The report over all sweeps: what each one's collection left under `sweeps/`, in one self-contained HTML.
+"""The report over all sweeps: what a run of each one left under `sweeps/`, in one self-contained HTML.
 
-It computes nothing and collects nothing: a sweep that is finished but not collected is named in its warnings.
+It computes nothing and collects nothing: a run that is finished but not collected is named in its warnings.
 `rho_over_all` is the one long table of rho, with the published mean and standard deviation beside ours where the
 duplicates of a sweep were made like the published ones.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +14,10 @@ import pandas as pd
 
 from lib.base import files, places
 from lib.base.errors import TesseraError
-from lib.plans import documents
 from lib.reporting import frames, page, paper_tables
 from lib.reporting.cells import TextTable, interval, number
 from lib.reporting.page import Report, ReportTable, report_table
+from lib.studies import collected
 from lib.studies.mosaic import published, rho_table, words
 from lib.studies.mosaic.words import CORRECTED, PAPER
 
@@ -39,42 +39,49 @@ HEADER = [
 
 @dataclass(frozen=True)
 class Overview:
-    """What the template shows: for each sweep its report and its own settings; methods and tables of all."""
+    """What the template shows: for each run its report and its own settings; methods and tables of all."""
 
     summary: Sequence[str]
     warnings: Sequence[str]
     sweeps: Mapping[str, Report]
     settings: Mapping[str, Mapping[str, str]]
     methods: Mapping[str, str]
+    runs: ReportTable
     tables: Sequence[ReportTable] = ()
     title: str = field(default=TITLE)
 
 
-def write(root: Path) -> Path:
+def write(root: Path, asked: Sequence[str] = ()) -> Path:
     """Write report.html, rho.csv, rho.md and rho.tex under `<root>/report`; returns the HTML's path.
 
-    The same collected sweeps give the same bytes. Raises TesseraError when no sweep is collected, or a file is damaged.
+    asked: the runs to show; of other sweeps it is the default run, or else the newest. The same collected runs give the
+    same bytes. Raises TesseraError when no sweep is collected, or a file is damaged, and UsageError for a run that is
+    not there.
     """
-    found = {path.parent.name: page.read(path) for path in sorted(root.glob(str(places.report_data(Path()))))}
+    every = collected.find(root)
+    chosen = collected.chosen(every, asked)
+    found = {run.name: page.read(places.report_data(root, run.name)) for run in chosen}
     if not found:
         raise TesseraError(f"{root}: no sweep is collected; run one (`make sweep-<name>`) or `make tables-<name>`")
     long = rho_over_all(root, found)
     folder = places.overview(root)
     if len(long):
         files.write_bytes(folder / "rho.csv", frames.to_csv(long).encode())
-        paper_tables.write(folder / "rho", *shown(long), CAPTION)
-    html = page.environment(FOLDER).get_template(TEMPLATE).render(overview=_overview(root, found, long))
+        paper_tables.write(folder / "rho", *shown(long), CAPTION, [f"runs: {', '.join(found)}"])
+    warnings = collected.warnings(root, every, chosen)
+    overview = _overview(found, long, collected.table(every, chosen), warnings)
+    html = page.environment(FOLDER).get_template(TEMPLATE).render(overview=overview)
     files.write_bytes(folder / "report.html", html.encode())
     return folder / "report.html"
 
 
-def rho_over_all(root: Path, sweeps: Sequence[str]) -> pd.DataFrame:
-    """The rho tables of all sweeps that have one, below each other, those with published figures first.
+def rho_over_all(root: Path, names: Iterable[str]) -> pd.DataFrame:
+    """The rho tables of the runs that have one, below each other, those with published figures first.
 
     Columns: `sweep`, rho_table.COLUMNS and PUBLISHED_COLUMNS, which only means of the ratio attack by the paper
     estimator have. Without any such table it has no rows.
     """
-    having = [name for name in sweeps if (places.tables(root, name) / "rho.csv").is_file()]
+    having = [name for name in names if (places.tables(root, name) / "rho.csv").is_file()]
     having.sort(key=lambda name: not (places.tables(root, name) / places.PUBLISHED_CURVES).is_file())
     parts = [_rho_of(root, name) for name in having]
     columns = ["sweep", *rho_table.COLUMNS, *PUBLISHED_COLUMNS]
@@ -125,13 +132,15 @@ def _cells(estimates: pd.DataFrame) -> list[str]:
     ]  # fmt: skip
 
 
-def _overview(root: Path, found: Mapping[str, Report], long: pd.DataFrame) -> Overview:
+def _overview(
+    found: Mapping[str, Report], long: pd.DataFrame, listed: ReportTable, warnings: Sequence[str]
+) -> Overview:
     common = _common(found)
     own = {
         name: {key: text for key, text in given.methods.items() if key not in common} for name, given in found.items()
     }
     tables = [report_table("rho", CAPTION, shown(long), long)] if len(long) else []
-    return Overview(_summary(found, long), _not_collected(root, found), found, own, common, tables)
+    return Overview(_summary(found, long), warnings, found, own, common, listed, tables)
 
 
 def _common(found: Mapping[str, Report]) -> dict[str, str]:
@@ -165,12 +174,3 @@ def _beside(source: str, settings: int, gaps: pd.Series) -> str:
     text += f"; by the same estimator the mean absolute difference of ρ is {gaps.abs().mean():.3f}"
     text += f" (mean difference {gaps.mean():+.3f})."
     return text if same_model else f"{text} Compare the order of the settings, not the values."
-
-
-def _not_collected(root: Path, found: Mapping[str, Report]) -> list[str]:
-    folders = [path.parent.name for path in root.glob(str(places.submits(Path(), "*")))]
-    submitted = {part for folder in folders for part in documents.parts(folder)}
-    return [
-        f"{name} was submitted but is not collected, and is not in this report (make status-{name.replace('_', '-')})."
-        for name in sorted(submitted.difference(found))
-    ]

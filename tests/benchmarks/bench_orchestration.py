@@ -50,7 +50,7 @@ def _freeze_and_check(root: Path, document: dict) -> tuple[str, str, str]:
 
     def work() -> None:
         fresh = expansion.expand(document, "paper")
-        submissions.write(root, plan.name, _submit(root, fresh))
+        submissions.write(root, plan.run, _submit(root, fresh))
         assert len(finished.done(root, fresh)) == len(fresh.tasks)
 
     _, seconds = _timed(work)

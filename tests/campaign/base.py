@@ -20,7 +20,7 @@ from tests.support import toys
 
 DATA_SWEEPS = ("near_dupls", "slimpajama", "prefix_sizes")
 NUMBERS = "--set=numbers=[1,2]"
-TOY_FLAGS = ("--profile=toy", NUMBERS)
+TOY_FLAGS = ("--profile=laptop", NUMBERS)
 
 # For how long a command waits for what does not come, and for how long in a trial.
 WAITS = {
@@ -49,9 +49,9 @@ class Base:
                     found.setdefault(Path(path).name, set()).add(file.parent.name)
         return found
 
-    def tables(self, sweep: str) -> dict[str, bytes]:
+    def tables(self, run: str) -> dict[str, bytes]:
         """The tables of the undisturbed run."""
-        return tables(self.outputs, sweep)
+        return tables(self.outputs, run)
 
     @functools.cache  # noqa: B019
     def parts(self, sweep: str) -> set[str]:
@@ -66,9 +66,9 @@ class Base:
         return json.loads(file.read_bytes())["seconds"]
 
 
-def tables(outputs: Path, sweep: str) -> dict[str, bytes]:
-    """Name -> bytes of every table of a sweep; what a killed process was writing is hidden, and no table."""
-    return {file.name: file.read_bytes() for file in sorted(places.tables(outputs, sweep).glob("[!.]*"))}
+def tables(outputs: Path, run: str) -> dict[str, bytes]:
+    """Name -> bytes of every table of a run; what a killed process was writing is hidden, and no table."""
+    return {file.name: file.read_bytes() for file in sorted(places.tables(outputs, run).glob("[!.]*"))}
 
 
 @functools.cache

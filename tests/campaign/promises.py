@@ -30,7 +30,7 @@ def _last(scene: Scene) -> str:
 
 
 def _tables(scene: Scene) -> Iterator[str]:
-    expected, found = scene.base.tables(scene.sweep), bases.tables(scene.outputs, scene.sweep)
+    expected, found = scene.base.tables(scene.run), bases.tables(scene.outputs, scene.run)
     other = [name for name in sorted(expected.keys() | found.keys()) if expected.get(name) != found.get(name)]
     if other:
         yield f"tables are not those of the undisturbed run: {', '.join(other)}"

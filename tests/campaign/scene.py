@@ -14,6 +14,7 @@ from tests.campaign import commands, processes, shim
 from tests.campaign.base import Base
 from tests.campaign.commands import Command
 from tests.campaign.processes import Process
+from tests.support import toys
 
 SEEN_SECONDS = 20.0
 
@@ -90,9 +91,14 @@ class Scene:
     # What is there
 
     @property
+    def run(self) -> str:
+        """The name of the run that is typed."""
+        return toys.run_name(self.sweep, *self.flags)
+
+    @property
     def tables_folder(self) -> Path:
         """The folder of the sweep's tables."""
-        return places.tables(self.outputs, self.sweep)
+        return places.tables(self.outputs, self.run)
 
     def artifacts(self) -> list[Path]:
         """The folders of all artifacts, sorted."""

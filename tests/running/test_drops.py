@@ -51,7 +51,7 @@ def toy(tmp_path: Path) -> Toy:
 
 
 def more(toy: Toy, command: str = "submit", *flags: str) -> subprocess.CompletedProcess:
-    line = [sys.executable, "launch.py", command, "more", "--profile=toy", "--cluster=local", *flags]
+    line = [sys.executable, "launch.py", command, "more", "--profile=laptop", "--cluster=local", *flags]
     return subprocess.run(line, cwd=toy.root, env=toy.environment, capture_output=True, text=True, timeout=120)
 
 
@@ -212,7 +212,7 @@ def task(stage: str, digest: str, **inputs: str) -> Task:
 
 
 TRAIN, FIRST, SECOND = task("train", "aaa"), task("score", "bbb", model="aaa"), task("score", "ccc", model="aaa")
-PLAN = Plan("s", "p", "", "", {one.digest: one for one in (TRAIN, FIRST, SECOND)}, [Leaf({}, "bbb", {})])
+PLAN = Plan("s", "laptop", "", "", {one.digest: one for one in (TRAIN, FIRST, SECOND)}, [Leaf({}, "bbb", {})])
 
 
 def finish(root: Path, one: Task, name: str = "scores.txt") -> None:
@@ -255,9 +255,18 @@ def test_a_queued_training_that_nobody_needs_any_more_does_not_run(tmp_path: Pat
     assert not drops.unneeded(tmp_path, TRAIN)
 
 
+def test_weights_stay_for_another_run_of_the_same_sweep(tmp_path: Path) -> None:
+    finish(tmp_path, TRAIN, WEIGHTS)
+    for reader in (FIRST, SECOND):
+        finish(tmp_path, reader)
+    submitted(tmp_path, "s--laptop--x-2-0123abcd", TRAIN, task("score", "ddd", model="aaa"))
+    assert drops.of_plan(tmp_path, PLAN).needed_by == {"s--laptop--x-2-0123abcd"}
+    assert (finished.directory(tmp_path, TRAIN) / WEIGHTS).is_file()
+
+
 def test_a_model_without_readers_is_a_result_itself(tmp_path: Path) -> None:
     finish(tmp_path, TRAIN, WEIGHTS)
-    alone = Plan("s", "p", "", "", {"aaa": TRAIN}, [Leaf({}, "aaa", {})])
+    alone = Plan("s", "laptop", "", "", {"aaa": TRAIN}, [Leaf({}, "aaa", {})])
     assert drops.of_plan(tmp_path, alone).tasks == 0
     finish(tmp_path, FIRST)
     finish(tmp_path, SECOND)

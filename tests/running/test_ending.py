@@ -159,7 +159,7 @@ def working(toy: Toy) -> dict[str, int]:
 
 def start(toy: Toy, shell: str = "", **streams) -> subprocess.Popen:
     """A launcher, after commands of the shell that starts it. Returns when every stage works."""
-    line = [sys.executable, "launch.py", "submit", "toy", "--profile=toy", "--cluster=local", "--max-failures=9"]
+    line = [sys.executable, "launch.py", "submit", "toy", "--profile=laptop", "--cluster=local", "--max-failures=9"]
     line = ["sh", "-c", f'{shell} exec "$@"', "sh", *line]
     streams = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, **streams}
     launcher = subprocess.Popen(line, cwd=toy.root, env=toy.environment, text=True, **streams)
@@ -250,7 +250,7 @@ def test_whoever_is_killed_below_the_launcher_its_own_end_with_it_and_the_task_s
 
 def test_a_runner_of_a_job_that_is_asked_to_end_ends_its_ranks_and_was_cut_off(toy: Toy) -> None:
     """As SLURM asks at a time limit, a preemption and scancel; without a launcher on this machine."""
-    submit = max(toy.outputs.glob("sweeps/toy/submits/*.json"))
+    submit = max(toy.folder.glob("submits/*.json"))
     (digest,) = [folder.name.split("-")[-1] for folder in (toy.outputs / "store" / "ranks").iterdir()]
     code = "from pathlib import Path; from lib.running import runner, submissions; "
     code += f"runner.run_task(submissions.read(Path({str(submit)!r})), {digest!r})"

@@ -15,7 +15,7 @@ RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR TORCHELASTIC_RUN_ID
 OMP_NUM_THREADS MKL_NUM_THREADS MKL_CBWR NUMBA_NUM_THREADS NUMBA_DISABLE_JIT OPENBLAS_NUM_THREADS
 NVIDIA_TF32_OVERRIDE ONEDNN_DEFAULT_FPMATH_MODE
 HF_HUB_OFFLINE HF_DATASETS_OFFLINE TRANSFORMERS_CACHE TRANSFORMERS_OFFLINE HUGGINGFACE_HUB_CACHE
-TESSERA_RANKS TESSERA_CAMPAIGN
+TESSERA_RANKS TESSERA_CAMPAIGN TESSERA_COMMIT
 """
 KEPT = """
 PATH HOME USER LANG TZ TMPDIR LD_LIBRARY_PATH SLURM_CONF SLURM_JWT HF_HOME HF_HUB_CACHE HF_TOKEN HF_ENDPOINT
@@ -45,7 +45,7 @@ def test_surroundings_are_what_passes(monkeypatch) -> None:
 @pytest.mark.parametrize(("gpus", "seen"), [(0, ""), (1, "3")])
 def test_a_stage_sees_gpus_as_given_if_it_asks_for_them(monkeypatch, gpus: int, seen: str) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    submit = type("Submit", (), {"snapshot": "/s", "campaign": "c", "id": "s"})
+    submit = type("Submit", (), {"snapshot": "/s", "campaign": "c", "id": "s", "commit": "abc"})
     found = environment.of_stage(submit, Resources(cpus=2, gpus=gpus))
     assert found["CUDA_VISIBLE_DEVICES"] == seen
     assert (found["OMP_NUM_THREADS"], found[mpi.RANKS], found["PYTHONPATH"]) == ("2", "1", "/s")

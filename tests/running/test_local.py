@@ -20,7 +20,7 @@ def toy(tmp_path: Path) -> Toy:
 
 
 def start(toy: Toy, *flags: str) -> subprocess.Popen:
-    line = [sys.executable, "launch.py", "submit", "toy", "--profile=toy", "--cluster=local", *flags]
+    line = [sys.executable, "launch.py", "submit", "toy", "--profile=laptop", "--cluster=local", *flags]
     return subprocess.Popen(line, cwd=toy.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.base import places
 from tests.support import toys
 from tests.support.fake_site import FakeSite
 from tests.support.toys import Toy, expected, wait_for
@@ -167,7 +168,7 @@ def test_killed_while_writing_requeued_and_lost_with_its_node(toy: Toy, site: Fa
 @pytest.mark.parametrize("kind", ["", "fail"])
 def test_without_a_name_the_cluster_is_taken_where_sbatch_knows_one(toy: Toy, site: FakeSite, kind: str) -> None:
     site.fault("sbatch", kind)
-    command = [sys.executable, "launch.py", "plan", "toy", "--profile=toy"]
+    command = [sys.executable, "launch.py", "plan", "toy", "--profile=laptop"]
     answer = subprocess.run(command, cwd=toy.root, env=toy.environment, capture_output=True, text=True, check=True)
     assert ("on SLURM" in answer.stdout) == (kind == "")
     assert ("not configured for any cluster" in answer.stderr) == (kind == "fail")
@@ -251,7 +252,7 @@ def test_a_task_that_ends_while_slurm_is_asked_is_not_submitted_again(toy: Toy, 
 def test_a_half_written_submit_file_is_ignored(toy: Toy, site: FakeSite) -> None:
     toy.submit()
     toy.finish()
-    (toy.outputs / "sweeps" / "toy" / "submits" / ".tmp-99-x.json").write_text("{")
+    (toy.folder / "submits" / ".tmp-99-x.json").write_text("{")
     toy.submit()
 
 
@@ -333,7 +334,7 @@ def test_sweeps_that_share_tasks_run_them_once(toy: Toy, site: FakeSite) -> None
     answer = toy.launch("submit", "--set=numbers=[1]", "--set=seconds=1", sweep="twin")
     assert answer.returncode == 0, answer.stderr
     site.release()
-    twin = toy.outputs / "sweeps" / "twin" / "tables" / "toy.csv"
+    twin = places.tables(toy.outputs, toys.run_name("twin", *toy.flags)) / "toy.csv"
     wait_for(twin.exists, "the table of the second sweep")
     no_harm(site, toy, 1)
     assert twin.read_bytes() == toy.table.read_bytes()
@@ -357,10 +358,10 @@ def test_a_damaged_submit_file(toy: Toy, site: FakeSite) -> None:
     """Nothing refuses to work for ever: `cancel` finds jobs by name, and the command starts again."""
     site.hold()
     toy.submit("--set=numbers=[1]")
-    (file,) = (toy.outputs / "sweeps" / "toy" / "submits").glob("*[0-9a-f].json")
+    (file,) = (toy.folder / "submits").glob("*[0-9a-f].json")
     file.write_bytes(file.read_bytes()[:40])
     assert "damaged; its live jobs: 1, 2" in toy.launch("status", "--set=numbers=[1]").stdout
-    assert "cancelled 2 jobs" in toy.launch("cancel").stdout
+    assert "cancelled 2 jobs" in toy.launch("cancel", "--set=numbers=[1]").stdout
     wait_for(lambda: not site.live(), "the end of all jobs")
     toy.submit("--set=numbers=[1]")
     site.release()

@@ -71,7 +71,7 @@ def plan(count: int = 4, **asked) -> Plan:
         Task(f"{number:012d}", "count", 1, "", "count", {}, {}, Resources(cpus=1 + number % 2, **asked))
         for number in range(count)
     ]
-    return Plan("toy", "toy", "", "toy", {task.digest: task for task in tasks}, [])
+    return Plan("toy", "laptop", "", "toy", {task.digest: task for task in tasks}, [])
 
 
 def run(site: Site, plan: Plan, cluster: Cluster = CLUSTER, **request) -> submit.Outcome:
@@ -194,7 +194,7 @@ def test_a_controller_tries_again_after_an_error_of_the_disk(
     monkeypatch.setattr(submit.survey, "cluster", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     monkeypatch.setenv("SLURM_JOB_ID", "99")
     monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
-    plan = Plan("toy", "p", "", "t", {}, [])
+    plan = Plan("toy", "laptop", "", "t", {}, [])
     name = places.job("20260101-000000-aaaaaa", "controller")
     with pytest.raises(KeyboardInterrupt if again else OSError):
         submit.run(submit.Request(site.root, COMMAND, "c", name), plan, CLUSTER, lambda _: None)

@@ -157,7 +157,14 @@ def test_the_last_submission_says_whether_a_task_has_ended_whatever_sweep_sent_i
         os.utime(places.submit_jobs(file), (time.time() - seconds,) * 2)
     monkeypatch.setattr(slurm, "queue", dict)
     monkeypatch.setattr(slurm, "history", lambda *asked: {(places.job(sweep, 0), 0): "FAILED"})
-    plan = Plan("toy", "toy", "", "toy", {TASK.digest: TASK}, [])
+    plan = Plan("toy", "laptop", "", "toy", {TASK.digest: TASK}, [])
     found = survey.cluster(tmp_path, plan, silence_seconds=180.0)
     assert found.states == {TASK.digest: survey.UNKNOWN}
     assert [submit.id for _, submit in found.sent] == [sweep, other]
+
+
+def test_the_other_runs_of_a_sweep_are_found_and_no_other_sweep_s(tmp_path: Path) -> None:
+    for run in ("toy", "toy--paper", "toy--smoke--seeds-2-0123abcd", "toys--paper"):
+        places.submits(tmp_path, run).mkdir(parents=True)
+    assert submissions.other_runs(tmp_path, "toy--paper") == ["toy", "toy--smoke--seeds-2-0123abcd"]
+    assert submissions.other_runs(tmp_path, "demo") == []

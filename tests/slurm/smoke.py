@@ -24,6 +24,11 @@ class Smoke:
     settings: str = ""
     root: Path = toys.ROOT
 
+    @property
+    def run(self) -> str:
+        """The name of the run, and of its folder."""
+        return toys.run_name(self.sweep, "--profile=smoke", *(f"--set={setting}" for setting in self.settings.split()))
+
     def make(self, target: str) -> subprocess.CompletedProcess:
         line = ["make", f"{target}-{self.sweep.replace('_', '-')}", "PROFILE=smoke", "CLUSTER=local-slurm"]
         line += [f"OUTPUTS={self.outputs}", f"SET={self.settings}"]
@@ -42,7 +47,7 @@ class Smoke:
 
     def submits(self) -> list[dict]:
         """Every frozen submit."""
-        files = sorted(self.outputs.glob(f"sweeps/{self.sweep}/submits/*.json"))
+        files = sorted(self.outputs.glob(f"sweeps/{self.run}/submits/*.json"))
         return [json.loads(file.read_text()) for file in files if not file.name.endswith(".jobs.json")]
 
     def jobs(self) -> tuple[str, ...]:
@@ -72,7 +77,7 @@ class Smoke:
         return [row for key, row in zip(keys, rows) if stages.get(elements.get(key, "")) == stage]
 
     def tables(self) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in self.outputs.glob(f"sweeps/{self.sweep}/tables/*")}
+        return {file.name: file.read_bytes() for file in self.outputs.glob(f"sweeps/{self.run}/tables/*")}
 
     def attempts(self) -> list[list[str]]:
         """The outcomes of every artifact's attempts, in order."""

@@ -23,6 +23,6 @@ def test_ranks_on_both_nodes_give_the_tables_of_one_machine(cluster: Cluster, tm
     line = ["make", "sweep-slimpajama", "PROFILE=smoke", "CLUSTER=local", f"OUTPUTS={tmp_path / 'here'}", "SET=ranks=1"]
     done = subprocess.run(line, cwd=toys.ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    here = {file.name: file.read_bytes() for file in (tmp_path / "here").glob("sweeps/slimpajama/tables/*")}
+    here = {file.name: file.read_bytes() for file in (tmp_path / "here").glob(f"sweeps/{smoke.run}/tables/*")}
     assert here == smoke.tables()
     assert len(here) >= 4

@@ -70,7 +70,7 @@ def _running_elsewhere(cluster, name: str) -> bool:
 
 
 def _submits(toy: Toy) -> tuple[str, ...]:
-    files = toy.outputs.glob("sweeps/toy/submits/*.json")
+    files = toy.folder.glob("submits/*.json")
     return tuple(f"tessera-{file.stem}-" for file in files if not file.name.endswith(".jobs.json"))
 
 

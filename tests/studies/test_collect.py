@@ -1,7 +1,9 @@
 """Collection from artifacts made by hand: every byte that it reads is checked, and what is missing is said."""
 
 import csv
+import json
 import shutil
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +14,13 @@ from rich.console import Console
 from lib.artifacts import attempts, store
 from lib.base import hdf5, places
 from lib.base.errors import Damaged, TesseraError
+from lib.base.version import VERSION
 from lib.plans import documents, expansion, finished
 from lib.plans.plan import Leaf, Plan
 from lib.reporting.excerpts import AROUND
-from lib.studies import collect, run_map, texts
+from lib.studies import collect, identity, run_map, texts
 from lib.studies.mosaic import collect as mosaic_collect
-from lib.studies.mosaic import shown
+from lib.studies.mosaic import results, shown
 
 ROWS = 20
 FILES = {
@@ -111,13 +114,13 @@ def test_a_setting_without_one_of_its_artifacts_is_missing(root, plan, stage, go
     for leaf in leaves:
         (artifact(root, plan, leaf, stage) / places.DONE).unlink()
     collect.run(root, plan, Console(quiet=True))
-    with open(places.tables(root, plan.name) / "missing.csv", newline="") as file:
+    with open(places.tables(root, plan.run) / "missing.csv", newline="") as file:
         assert [row["task"] for row in csv.DictReader(file)] == [leaf.digest for leaf in leaves]
-    assert f"{len(gone)} of 3 settings are missing" in places.report(root, plan.name).read_text()
+    assert f"{len(gone)} of 3 settings are missing" in places.report(root, plan.run).read_text()
 
 
 def test_a_whole_collection_removes_what_a_partial_one_listed(root, plan) -> None:
-    done, listed = artifact(root, plan, plan.leaves[1], "membership") / places.DONE, places.tables(root, plan.name)
+    done, listed = artifact(root, plan, plan.leaves[1], "membership") / places.DONE, places.tables(root, plan.run)
     record = done.read_bytes()
     done.unlink()
     collect.run(root, plan, Console(quiet=True))
@@ -136,8 +139,8 @@ def test_settings_without_their_canaries_leave_nothing_to_collect(root, plan) ->
 def test_a_finetuned_model_that_is_gone_costs_its_training_curve_only(root, plan) -> None:
     (artifact(root, plan, plan.leaves[0], "finetune") / places.METRICS).unlink()
     collect.run(root, plan, Console(quiet=True))
-    assert not (places.tables(root, plan.name) / "missing.csv").exists()
-    html = places.report(root, plan.name).read_text()
+    assert not (places.tables(root, plan.run) / "missing.csv").exists()
+    html = places.report(root, plan.run).read_text()
     assert "no training curve for" in html
     assert "It was so. &lt;&amp;&gt;" in html  # a text of the training data
 
@@ -196,10 +199,45 @@ def test_curves_are_those_of_the_plan_whatever_is_done(plan) -> None:
     }
 
 
+def test_the_run_is_said_by_the_page_its_record_and_every_table(root, plan, monkeypatch) -> None:
+    monkeypatch.setattr(results, "draw", lambda *arguments: [])  # figures have tests of their own
+    collect.run(root, plan, Console(quiet=True))
+    page = places.report(root, plan.run).read_text()
+    said = json.loads(places.run_record(root, plan.run).read_text())
+    assert (said["run"], said["profile"], said["settings"]) == ("near_dupls--smoke", "smoke", [])
+    assert (said["models"], said["seeds"], said["canaries"]) == (["gpt_neox_tiny"], [1], [16])
+    assert (said["tasks"], said["finished_tasks"], said["task_seconds"]) == (21, 21, 21.0)
+    for text in (socket.gethostname(), said["started"][:10], "make sweep-near-dupls PROFILE=smoke", VERSION):
+        assert text in page
+    for suffix, begin in (("md", ""), ("tex", "% ")):
+        lines = (places.tables(root, plan.run) / f"rho.{suffix}").read_text().splitlines()
+        assert [f"{begin}{line}" for line in identity.stamp(said)] == [line for line in lines if ": " in line][:8]
+
+
+def test_when_where_and_by_which_commit_is_said_by_the_page_and_not_by_the_tables(root, plan) -> None:
+    """The same results made elsewhere have tables of the same bytes."""
+    here = identity.record(root, plan)
+    for file in root.glob("store/*/*/attempts/*.json"):
+        record = json.loads(file.read_text())
+        file.write_text(json.dumps({**record, "started": 1.0, "host": "elsewhere", "commit": "0" * 40}))
+    there = identity.record(root, plan)
+    assert identity.stamp(here) == identity.stamp(there)
+    differing = {label for label, text in identity.shown(there).items() if text != identity.shown(here)[label]}
+    assert differing == {"date", "duration", "machine", "commit"}
+    assert identity.shown(there)["date"] == "1970-01-01 00:00 to 1970-01-01 00:00 UTC"
+    assert identity.shown(there)["commit"] == "0" * 12
+
+
+def test_equal_provenance_is_said_once(root, plan) -> None:
+    (where,) = collect.provenance(root, plan, plan.leaves)
+    assert socket.gethostname() in where
+    assert all(leaf.digest in collect.provenance(root, plan, plan.leaves)[where] for leaf in plan.leaves)
+
+
 def test_what_misses_is_listed_whatever_its_labels(root, plan) -> None:
     more = [Leaf({**plan.leaves[2].labels, "k": 10}, plan.leaves[2].digest, {})]
     collect.write_missing(root, plan, [plan.leaves[0], *more])
-    with open(places.tables(root, plan.name) / "missing.csv", newline="") as file:
+    with open(places.tables(root, plan.run) / "missing.csv", newline="") as file:
         assert [row["k"] for row in csv.DictReader(file)] == ["", "10"]
 
 

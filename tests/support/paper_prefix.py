@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.base import places
 from lib.base.places import ROOT
 from lib.launcher import hub_needs
 from lib.plans import documents, expansion
@@ -60,7 +61,7 @@ class PaperPrefix:
 
     def rows(self, sweep: str) -> list[str]:
         """The table of the sweep: its header and rows."""
-        return (self.outputs / "sweeps" / sweep / "tables" / "memorized.csv").read_text().splitlines()
+        return (places.tables(self.outputs, run_name(sweep)) / "memorized.csv").read_text().splitlines()
 
 
 def settings(sweep: str) -> list[str]:
@@ -70,6 +71,11 @@ def settings(sweep: str) -> list[str]:
     nodes = [node for node, entry in every.items() if node.startswith(NODES) and "resources" in entry]
     resources = [f"nodes.{node}.resources={{cpus: 1, memory_gb: 1}}" for node in nodes]
     return [*small, *(f"nodes.{setting}" for setting in ON_A_CPU), *resources]
+
+
+def run_name(sweep: str) -> str:
+    """The name of a sweep's run with these settings."""
+    return expansion.expand(documents.read(sweep, "paper", settings(sweep)), "paper").run
 
 
 def models(sweep: str) -> list[str]:

@@ -15,10 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.base import places, yamls
 from lib.base.places import ROOT
+from lib.plans import runs
 
 FAKES = ROOT / "tests" / "support" / "fakes"
 TIMEOUT_SECONDS = 120.0
+IDLE = ("seconds", "keep", "ranks")  # settings of the sweeps that tests run which change no result
 
 COUNT = '''"""Multiples of a number, written one by one."""
 
@@ -86,7 +89,7 @@ def run(root, plan, console):
         store.verify(place)
         total = hdf5.read(place / "total.h5", "total")
         lines.append(f"{leaf.labels['number']},{int(total)}")
-    table = places.tables(root, plan.name) / "toy.csv"
+    table = places.tables(root, plan.run) / "toy.csv"
     files.write_bytes(table, ("\\n".join(lines) + "\\n").encode())  # a file that exists is complete
 '''
 RUN = "def run(config, inputs, out):\n"
@@ -121,6 +124,7 @@ class Toy:
 
     root: Path
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    flags: tuple[str, ...] = ()  # of the last command
 
     @property
     def outputs(self) -> Path:
@@ -128,13 +132,19 @@ class Toy:
         return self.root / "outputs"
 
     @property
+    def folder(self) -> Path:
+        """The folder of the run that the last command was about."""
+        return places.sweep(self.outputs, run_name("toy", *self.flags))
+
+    @property
     def table(self) -> Path:
-        """What a finished sweep ends with."""
-        return self.outputs / "sweeps" / "toy" / "tables" / "toy.csv"
+        """What a finished run ends with."""
+        return self.folder / "tables" / "toy.csv"
 
     def launch(self, command: str, *flags: str, sweep: str = "toy") -> subprocess.CompletedProcess:
         """Run `launch.py <command> toy`."""
-        line = [sys.executable, "launch.py", command, sweep, "--profile=toy", "--cluster=toy", *flags]
+        self.flags = flags
+        line = [sys.executable, "launch.py", command, sweep, "--profile=laptop", "--cluster=toy", *flags]
         return subprocess.run(
             line,
             cwd=self.root,
@@ -170,6 +180,14 @@ class Toy:
         return found
 
 
+def run_name(sweep: str, *flags: str) -> str:
+    """The name of the run that a command with these flags is about: most settings of tests change no result."""
+    typed = dict(flag.removeprefix("--").split("=", 1) for flag in flags if flag.startswith("--profile="))
+    settings = (flag.removeprefix("--set=").split("=", 1) for flag in flags if flag.startswith("--set="))
+    changing = {key: yamls.parse(text) for key, text in settings if key not in IDLE}
+    return runs.name(sweep, typed.get("profile", runs.DEFAULT), changing)
+
+
 def expected(*numbers: int) -> dict[int, int]:
     """The totals of an undisturbed run."""
     return {number: number * sum(range(20)) for number in numbers}
@@ -186,7 +204,7 @@ def make(folder: Path) -> Toy:
         "jobs/toy/total.py": TOTAL,
         "jobs/__main__.py": (ROOT / "jobs" / "__main__.py").read_text(),
         "sweeps/toy.yaml": SWEEP,
-        "sweeps/profiles/toy.yaml": "{}\n",
+        "sweeps/profiles/laptop.yaml": "{}\n",
         "env/clusters/toy.yaml": CLUSTER,
     }
     for name, text in texts.items():

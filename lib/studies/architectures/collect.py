@@ -23,7 +23,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
     planned = mosaic_collect.planned_curves(plan)
     trained = trained_rates(plan, plan.leaves)
-    found = results.write(root, plan.name, measured, description, planned, trained)
+    found = results.write(root, plan.run, measured, description, planned, trained)
     collect.write_missing(root, plan, missing)
     title = "rho of families (isotonic estimator)"
     collect.print_table(console, title, *results.summary(found, trained))

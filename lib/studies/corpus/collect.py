@@ -41,7 +41,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     task = plan.tasks[scan.nodes["near_duplicates"]]
     excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, task, *made[:2]))
     description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
-    found = results.write(root, plan.name, data, description)
+    found = results.write(root, plan.run, data, description)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "mean near-duplicates of a target by distance", *results.summary(found))
 

@@ -29,7 +29,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     means = _means(root, plan, [leaf for leaf in leaves if _stage(plan, leaf) == "distances"])
     auc, rho = auc_table.make(measured), rho_table.make(measured, mosaic_collect.planned_curves(plan))
     theirs = mosaic_collect.published_curves(plan, scored)
-    found = results.write(root, plan.name, auc, rho, means, theirs, description, SEED)
+    found = results.write(root, plan.run, auc, rho, means, theirs, description, SEED)
     collect.write_missing(root, plan, missing)
     title = "rank correlation of rho with the mean distance (isotonic estimator)"
     collect.print_table(console, title, *results.summary(found))

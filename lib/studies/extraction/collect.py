@@ -25,7 +25,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     leaves, missing = collect.split(plan, done(root, plan), READ)
     excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, leaves))
     description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
-    found = results.write(root, plan.name, list(read_records(root, plan, leaves)), description)
+    found = results.write(root, plan.run, list(read_records(root, plan, leaves)), description)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "extraction of members, means over seeds", *results.summary(found))
 

@@ -34,7 +34,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     description = results.MosaicDescription(**vars(common), published=published_curves(plan, leaves))
     measured = measurements.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
     training = _training(root, plan, leaves, finished)
-    found = results.write(root, plan.name, measured, description, records, training, planned_curves(plan))
+    found = results.write(root, plan.run, measured, description, records, training, planned_curves(plan))
     collect.write_missing(root, plan, missing)
     _print_summary(found["auc"], found["rho"], console)
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from lib.artifacts import store
 from lib.base import places
+from lib.base.version import VERSION
 
 NAME = "demo"
+DATA = "published AUCs of 4 models and 5 seeds"
+IDENTITY = {"run": NAME, "data": DATA, "Tessera": VERSION, "command": "make demo"}
 
 
 def run(root: Path) -> Path:
@@ -26,6 +29,17 @@ def run(root: Path) -> Path:
         variant="paper",
         estimator="paper",
         published=published.references([(model, "replace", "") for model in published.MODELS]),
+        identity=IDENTITY,
+        stamp=[f"{label}: {text}" for label, text in IDENTITY.items()],
     )
     results.write(root, NAME, published.measurements(), description)
+    record = {
+        "run": NAME,
+        "sweep": NAME,
+        "profile": "",
+        "settings": [],
+        "tessera": VERSION,
+        "command": IDENTITY["command"],
+    }
+    store.write_json(places.run_record(root, NAME), record)
     return places.report(root, NAME)

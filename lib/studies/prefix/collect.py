@@ -27,7 +27,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     left_out = texts.shown(root, plan, list)  # what is shown is chosen while each model's texts are at hand
     description = collect.description(root, plan, leaves, missing, excerpts=left_out)
     attacks = read_attacks(root, plan, leaves)
-    found = results.write(root, plan.name, attacks, description, plan.show_texts)
+    found = results.write(root, plan.run, attacks, description, plan.show_texts)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "share of suffixes repeated whole, by prompt length", *results.summary(found))
 

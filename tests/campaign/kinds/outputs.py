@@ -72,7 +72,7 @@ def submit_file(scene: Scene) -> None:
     command = scene.start("submit", "--set=seconds=0.4")
     scene.see("runner")
     scene.pause(0.5)
-    files = sorted(scene.outputs.glob("sweeps/toy/submits/*.json"))
+    files = sorted(scene.outputs.glob(f"sweeps/{scene.run}/submits/*.json"))
     scene.note(damage.some(scene.rng.choice(files), scene.rng))
     command.wait()
 
@@ -80,7 +80,7 @@ def submit_file(scene: Scene) -> None:
 @kind("local", "a lock left behind")
 def lock(scene: Scene) -> None:
     """submit.lock of a dead process, damaged or empty: the command takes over."""
-    file = places.lock(scene.outputs, "toy")
+    file = places.lock(scene.outputs, scene.run)
     file.parent.mkdir(parents=True)
     dead = f'{{"host": "{socket.gethostname()}", "pid": 999999, "birth": "1", "since": {time.time()}}}'
     text = scene.rng.choice([dead, dead[: scene.rng.randrange(len(dead))], "", "[]", "null", '{"host": 1}'])

@@ -122,7 +122,7 @@ def records(scene: SlurmScene) -> None:
     scene.type("submit", SLOW)
     scene.pause(1.0)
     pattern = scene.rng.choice(("*.json", "*.jobs.json", "*/*.sh", "*.json"))
-    files = [file for file in sorted(scene.outputs.glob(f"sweeps/toy/submits/{pattern}")) if file.is_file()]
+    files = [file for file in sorted(scene.outputs.glob(f"sweeps/{scene.run}/submits/{pattern}")) if file.is_file()]
     if not files:
         raise Missed(f"no {pattern}")
     scene.note(damage.some(scene.rng.choice(files), scene.rng))

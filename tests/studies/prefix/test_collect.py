@@ -98,14 +98,14 @@ def test_tables_say_what_the_artifacts_hold_and_the_console_by_model_and_length(
     printed = console.file.getvalue()
     assert "4 tokens" in printed
     assert "50 %" in printed
-    table = pd.read_csv(places.tables(whole, "prefix_lengths") / "memorized.csv")
+    table = pd.read_csv(places.tables(whole, plan.run) / "memorized.csv")
     assert sorted(set(table["prompt_tokens"])) == [4, 16]
     everything = table[(table["subset"] == "all") & table["repetitions"].isna()]
     assert everything[["model", "prompt_tokens", "n_prompts", "memorized"]].to_numpy().tolist() == [
         ["gpt_neox_tiny", 4, N, 1], ["gpt_neox_tiny", 16, N, 1], ["mamba_tiny", 4, N, 3], ["mamba_tiny", 16, N, 3],
     ]  # fmt: skip
     assert sorted(set(table["repetitions"].dropna())) == [1, 32]
-    assert (places.tables(whole, "prefix_lengths") / "samples_mamba_tiny_4_greedy_0.csv").is_file()
+    assert (places.tables(whole, plan.run) / "samples_mamba_tiny_4_greedy_0.csv").is_file()
 
 
 def test_prompts_that_several_corpora_share_are_counted_once(whole: Path, plan: Plan) -> None:

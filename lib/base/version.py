@@ -1,0 +1,3 @@
+"""The version of Tessera, as in CITATION.cff."""
+
+VERSION = "0.1.0"

@@ -9,7 +9,7 @@ from rich.console import Console
 from lib.artifacts import damage
 from lib.base import places, processes
 from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
-from lib.launcher import costs, printing
+from lib.launcher import catalogue, costs, printing
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
 from lib.plans import finished
@@ -160,6 +160,18 @@ def doctor(arguments: Namespace, console: Console) -> int:
     sweep = load(arguments) if arguments.sweep else None
     site = sweep.site if sweep else clusters.load(arguments.cluster)
     return checks.run(site, sweep, arguments.outputs.resolve(), console)
+
+
+def sweeps(arguments: Namespace, console: Console) -> int:
+    """List the sweeps."""
+    catalogue.print_sweeps(console)
+    return 0
+
+
+def vars(arguments: Namespace, console: Console) -> int:
+    """List the variables of a sweep."""
+    catalogue.print_variables(arguments.sweep, console)
+    return 0
 
 
 def _submit_to_slurm(arguments: Namespace, sweep: Sweep, console: Console) -> int:

@@ -9,7 +9,7 @@ from rich.console import Console
 from lib.artifacts import damage
 from lib.base import places, processes
 from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
-from lib.launcher import catalogue, costs, printing
+from lib.launcher import catalogue, confirm, costs, printing
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
 from lib.plans import finished
@@ -56,7 +56,7 @@ def submit(arguments: Namespace, console: Console) -> int:
 
 
 def _prepared(arguments: Namespace, console: Console) -> Sweep:
-    """The sweep, after all that comes before its first task. A controller prints nothing and fetches nothing."""
+    """The sweep, after all that comes before its first task. A controller prints nothing, asks and fetches nothing."""
     from lib.launcher import hub_needs  # imports huggingface_hub
 
     sweep = load(arguments)
@@ -66,6 +66,8 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
         )
     if not arguments.controller:
         console.print(printing.headline(sweep.plan, sweep.site))
+        if sweep.site and not arguments.yes:
+            confirm.ask(sweep, console)
         sweep = sweep if arguments.no_fetch else _fetch(arguments, sweep, console)
     done = sweep.done()
     if not arguments.controller:

@@ -27,14 +27,14 @@ from lib.running import submissions
 CONSOLE = Console(soft_wrap=True)
 ERRORS = Console(stderr=True, soft_wrap=True)
 SWEEP = f"one of: {', '.join(documents.names())}"
-CODES = "It ends with 0 (all done), 1 (something failed or is missing), 2 (wrong usage) or 128 + n (signal n ended it)."
+CODES = "It ends with 0 (as asked), 1 (something failed or is missing), 2 (wrong usage) or 128 + n (signal n ended it)."
 CONTINUES = "interrupted; what is done stays done, and the same command continues from there"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
-    Returns 0 (all done), 1 (something failed or is missing), 2 (wrong usage), or 128 + n if signal n ended it.
+    Returns 0 (as asked), 1 (something failed or is missing), 2 (wrong usage), or 128 + n if signal n ended it.
     """
     try:
         arguments = parser().parse_args(argv)

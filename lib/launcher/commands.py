@@ -1,5 +1,6 @@
 """The commands of the launcher: each function takes the command line's arguments and returns the exit code."""
 
+import json
 import os
 import sys
 from argparse import Namespace
@@ -16,7 +17,7 @@ from lib.plans import finished
 from lib.running import drops, ending, local, login_node, snapshot, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
-from lib.running.survey import DONE, FAILED
+from lib.running.survey import DONE, FAILED, UNKNOWN, Survey
 from lib.studies import collect as collection
 
 
@@ -86,14 +87,25 @@ def _mend(damaged: Damaged) -> None:
 
 
 def status(arguments: Namespace, console: Console) -> int:
-    """Print the state of every stage. It also works if SLURM does not answer, and says so."""
+    """Print the state of every stage. It also works if SLURM does not answer, and says so.
+
+    Returns 1 if a task has failed, or it is not known what became of it.
+    """
     sweep = load(arguments)
     found = sweep.survey()
+    if arguments.json:
+        data = printing.status_data(sweep.root, sweep.plan, found)
+        console.print(json.dumps(data, indent=1), highlight=False, markup=False)
+    else:
+        _print_status(sweep, found, console)
+    return 1 if found.having(FAILED, UNKNOWN) else 0
+
+
+def _print_status(sweep: Sweep, found: Survey, console: Console) -> None:
     printing.print_status(sweep.plan, sweep.site, found, console)
     for line in finished.spoilt(sweep.root, sweep.plan, set(found.having(DONE))):
         console.print(line, highlight=False)
     printing.print_failures(sweep.root, sweep.plan, found, console)
-    return 0 if found.all_done() else 1
 
 
 def logs(arguments: Namespace, console: Console) -> int:

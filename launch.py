@@ -4,14 +4,19 @@ python launch.py submit near_dupls                      # the paper profile if s
 python launch.py plan near_dupls --profile paper --set seeds=[1,2] --scripts
 """
 
-import argparse
-import contextlib
 import signal
-import sys
-from pathlib import Path
 
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while the rest is imported
+
+import argparse
+import contextlib
+import importlib.util
+import sys
+from pathlib import Path
+
+if not importlib.util.find_spec("rich"):
+    sys.exit(f"error: {sys.executable} has no packages of this project; take .venv/bin/python, which `make env` makes")
 
 from rich.console import Console
 from rich.markup import escape

@@ -18,6 +18,7 @@
 ##
 ##develop
 ##  make env               the Python environment in .venv; every command makes it first
+##  source <(.venv/bin/python launch.py completion bash)            the command tessera, and its completion (or zsh)
 ##  make test, lint, bench, campaign, slurm-up, slurm-down        tests/README.md, env/README.md
 ##
 ##variables

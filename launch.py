@@ -129,6 +129,9 @@ def parser() -> argparse.ArgumentParser:
     verb("sweeps", "list the sweeps, what each answers and how long that takes on a laptop", nothing)
     listed = verb("vars", "the variables of a sweep: meaning, and value in each profile", nothing, "near_dupls")
     listed.add_argument("sweep", help=SWEEP)
+    completion = verb("completion", "print a script that completes commands in your shell", nothing, "bash")
+    completion.add_argument("shell", choices=("bash", "zsh"), help="the shell, such as bash")
+    completion.set_defaults(parser=top)
     return top
 
 

@@ -27,6 +27,7 @@ FLAGS = {
     "doctor": set(),
     "sweeps": set(),
     "vars": set(),
+    "completion": set(),
 }
 
 

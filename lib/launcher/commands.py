@@ -11,6 +11,7 @@ from lib.artifacts import damage
 from lib.base import places, processes
 from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
 from lib.launcher import catalogue, confirm, costs, printing
+from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
 from lib.plans import finished
@@ -185,6 +186,12 @@ def sweeps(arguments: Namespace, console: Console) -> int:
 def vars(arguments: Namespace, console: Console) -> int:
     """List the variables of a sweep."""
     catalogue.print_variables(arguments.sweep, console)
+    return 0
+
+
+def completion(arguments: Namespace, console: Console) -> int:
+    """Print a script that completes commands in a shell."""
+    console.print(completions.script(arguments.parser, arguments.shell), highlight=False, markup=False)
     return 0
 
 

@@ -216,8 +216,10 @@ def _run_here(arguments: Namespace, sweep: Sweep, console: Console) -> int:
     failed = local.run(sweep.root, sweep.plan, arguments.campaign, command, arguments.max_failures or 1, console)
     if failed:
         missing = len(sweep.plan.tasks) - len(sweep.done())
-        console.print(f"[red]{len(failed)} tasks failed[/], {missing} are missing")
-        return 1
+        first, error = next(iter(failed.items()))
+        raise TesseraError(
+            f"{len(failed)} tasks failed, {missing} are missing; the first: {first}: {error}; see `logs`"
+        )
     if code.exists() and code != snapshot.target(sweep.root):
         console.print("the code was edited meanwhile; the code that ran makes the tables")
         line = [sys.executable, "launch.py", *collect_command(arguments, sweep.plan.profile)]

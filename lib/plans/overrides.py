@@ -51,7 +51,11 @@ def apply(document: dict[str, Any], setting: str) -> None:
     path, separator, text = setting.partition("=")
     if not separator:
         raise UsageError(f"{where}: must be key=value; a value with blanks stands in quotes: key='a value'")
-    mapping, key = _find(document, path if path.split(".")[0] in SECTIONS else f"vars.{path}", where)
+    name = path.split(".")[0]
+    mapping, key = _find(document, path if name in SECTIONS else f"vars.{path}", where)
+    used = document.get("about")
+    if used and name not in (*SECTIONS, *used):  # a variable that a profile has for other sweeps
+        raise UsageError(f"{where}: this sweep does not use '{name}'{suggestion(name, used)}")
     try:
         mapping[key] = yamls.parse(text)
     except yaml.YAMLError as error:

@@ -103,6 +103,7 @@ TYPED = [
     ("slimpajama", "chunks=3", "node tokens: chunks is 3; the corpus has 2 files"),
     ("slimpajama", "corpus={folder} chunks=4", "node tokens: chunks is 4; the corpus has 3 files"),
     ("slimpajama", "scanned=[2]", "chunk is 2; it must be 0 to 1 (chunk is set by the variable scanned)"),
+    ("prefix_sizes", "canaries=5", "this sweep does not use 'canaries'"),
     ("prefix_sizes", "n_prompts=-1", "n_prompts is -1; it must be at least 0"),
 ]
 
@@ -112,6 +113,6 @@ def test_a_value_that_cannot_work_is_refused_by_the_name_that_was_typed(sweep, s
     """Before anything runs; the stages refuse the same when they run."""
     for name, text in TEXTS.items():
         (tmp_path / name).write_text(text)
-    document = documents.read(sweep, "smoke", overrides.split(settings.format(folder=tmp_path)))
+    given = overrides.split(settings.format(folder=tmp_path))
     with pytest.raises(UsageError, match=re.escape(message)):
-        expansion.expand(document, "smoke")
+        expansion.expand(documents.read(sweep, "smoke", given), "smoke")

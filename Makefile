@@ -1,27 +1,71 @@
-# make sweep-near-dupls            run the main sweep: on SLURM if sbatch is found, else on this machine
-# make test                        run the tests
-#
-# PROFILE=paper|corrected|laptop|smoke   CLUSTER=<file in env/clusters>|local   OUTPUTS=<folder>   SET="seeds=[1,2] key=value"
-# make campaign N=1000 SEED=1      random faults in real runs (tests/README.md); TRIAL=1:7 repeats one, JOBS=2 at a time
-# PYTHON=<python 3.10-3.12> is used to make the environment.  FLAGS=<other flags of launch.py>
+##run
+##  make sweep-<name>      run a sweep: on SLURM where sbatch is found, else on this machine; again to go on
+##  make cancel-<name>     end its running and waiting tasks
+##  make fetch-<name>      bring its models and data of the hub into the cache; sweep- does it, too
+##  make demo              ρ from published AUCs, in seconds
+##
+##look
+##  make plan-<name>       what would run, what is done, hours, memory, disk
+##  make status-<name>     how many tasks are done, running, queued, failed
+##  make logs-<name>       the last lines of the logs of failed tasks
+##  make sweeps            the sweeps, what each answers, how long that takes
+##  make vars-<name>       the variables of a sweep: meaning, and value in each profile
+##  make doctor[-<name>]   what a run needs, and how to mend what is missing
+##
+##keep
+##  make tables-<name>     write tables, figures and report again
+##  make report            one page over all sweeps that have results
+##
+##develop
+##  make env               the Python environment in .venv; every command makes it first
+##  source <(.venv/bin/python launch.py completion bash)            the command tessera, and its completion (or zsh)
+##  make test, lint, bench, campaign, slurm-up, slurm-down        tests/README.md, env/README.md
+##
+##variables
+##  PROFILE=paper|corrected|laptop|smoke      the scale; default: paper where sbatch is found, else laptop
+##  SET="seeds=[1,2] corpus='/data/my books'" variables of the sweep; quotes around a value with blanks
+##  CLUSTER=<file in env/clusters>|local      where to run
+##  OUTPUTS=<folder>                          where everything is written
+##  YES=1                                     submit without asking
+##  FLAGS="--partial"                         other flags of launch.py, as .venv/bin/python launch.py --help lists them
+##  PYTHON=python3.11                         what .venv is made with
+##
+##make ends with 2 for whatever failed. launch.py ends with 0, 1 (failed or missing), 2 (wrong usage) or 128 + signal.
 
 SHELL := /bin/bash
 PYTHON ?= python3
 OUTPUTS ?= outputs
+export PROFILE CLUSTER OUTPUTS SET YES KINDS  # recipes take values from the environment: any characters may be in them
+
+# A misspelt variable would be ignored, and the default sweep would run.
+KNOWN := PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+UNKNOWN := $(firstword $(filter-out $(KNOWN),$(GIVEN)))
+SUGGEST := from sys import argv; from lib.base.errors import suggestion; print(suggestion(argv[1].upper(), argv[2:]))
+ifneq ($(UNKNOWN),)
+$(error unknown variable $(UNKNOWN)$(shell $(PYTHON) -c '$(SUGGEST)' $(UNKNOWN) $(KNOWN)))
+endif
+
 RUN = .venv/bin/python launch.py
-OPTIONS = --outputs "$(OUTPUTS)" $(if $(PROFILE),--profile "$(PROFILE)") $(if $(CLUSTER),--cluster "$(CLUSTER)") \
-          $(foreach setting,$(SET),--set '$(setting)') $(FLAGS)
+OPTIONS = --outputs "$$OUTPUTS" $(if $(PROFILE),--profile "$$PROFILE") $(if $(CLUSTER),--cluster "$$CLUSTER") \
+          $(if $(SET),--settings "$$SET") $(FLAGS)
 
-.PHONY: help env test bench campaign demo report doctor lint slurm-up slurm-down
+VERBS := sweep plan fetch status logs tables cancel doctor vars
+NAMES := $(subst _,-,$(basename $(notdir $(wildcard sweeps/*.yaml))))
+
+.PHONY: help env test bench campaign demo report sweeps doctor lint slurm-up slurm-down
 help:
-	@sed -n '1,7s/^# \{0,1\}//p' Makefile
-	@echo; echo "also: env plan-<sweep> status-<sweep> logs-<sweep> tables-<sweep> cancel-<sweep> fetch-<sweep> report doctor demo bench campaign lint slurm-up slurm-down"
+	@sed -n 's/^##//p' Makefile
+	@echo; echo "sweeps, and how long they take on a laptop with two cores ('about' is estimated)"
+	@awk 'sub(/^question: /, "") {question = $$0} sub(/^laptop: /, "") {name = FILENAME; gsub(/.*\/|\.yaml/, "", name); \
+	    gsub("_", "-", name); printf "  %-15s %-30s %s\n", name, $$0, question}' sweeps/*.yaml
 
+$(foreach verb,$(VERBS),$(NAMES:%=$(verb)-%)):  # named, so that a shell can complete them; their recipes follow
 env:
 	@env/make_env "$(PYTHON)"
 
 sweep-%: env
-	@$(RUN) submit $(subst -,_,$*) $(OPTIONS)
+	@$(RUN) submit $(subst -,_,$*) $(OPTIONS) $(if $(filter-out 0,$(YES)),--yes)
 plan-%: env
 	@$(RUN) plan $(subst -,_,$*) $(OPTIONS)
 fetch-%: env
@@ -38,12 +82,16 @@ doctor: env
 	@$(RUN) doctor $(OPTIONS)
 doctor-%: env
 	@$(RUN) doctor $(subst -,_,$*) $(OPTIONS)
+vars-%: env
+	@$(RUN) vars $(subst -,_,$*)
 
+sweeps: env
+	@$(RUN) sweeps
 report: env
-	@$(RUN) report --outputs "$(OUTPUTS)" $(FLAGS)
+	@$(RUN) report --outputs "$$OUTPUTS" $(FLAGS)
 
 demo: env
-	@$(RUN) demo --outputs "$(OUTPUTS)"
+	@$(RUN) demo --outputs "$$OUTPUTS"
 
 test: env
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q . && .venv/bin/python -m pytest tests -m "not slurm and not browser" -n 2 --dist worksteal
@@ -51,8 +99,8 @@ bench: env
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r env/bench.txt
 	@.venv/bin/python -m tests.benchmarks
 campaign: env
-	@.venv/bin/python -m tests.campaign --folder "$(OUTPUTS)/campaign" $(if $(TRIAL),--trial $(TRIAL)) $(if $(N),-n $(N)) \
-	    $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KINDS),--kinds "$(KINDS)") $(FLAGS)
+	@.venv/bin/python -m tests.campaign --folder "$$OUTPUTS/campaign" $(if $(TRIAL),--trial $(TRIAL)) $(if $(N),-n $(N)) \
+	    $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KINDS),--kinds "$$KINDS") $(FLAGS)
 lint: env
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 

@@ -1,42 +1,50 @@
-"""Tessera's command line: plan, fetch, submit, status, logs, collect, report, demo, cancel, doctor.
+"""Tessera's command line: plan, fetch, submit, status, logs, collect, report, demo, cancel, doctor, sweeps, vars.
 
 python launch.py submit near_dupls                      # the paper profile if sbatch is found, else laptop
 python launch.py plan near_dupls --profile paper --set seeds=[1,2] --scripts
 """
 
-import argparse
-import contextlib
 import signal
-import sys
-from pathlib import Path
 
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while the rest is imported
 
+import argparse
+import contextlib
+import importlib.util
+import sys
+from pathlib import Path
+
+if not importlib.util.find_spec("rich"):
+    sys.exit(f"error: {sys.executable} has no packages of this project; take .venv/bin/python, which `make env` makes")
+
 from rich.console import Console
 from rich.markup import escape
 
-from lib.base import files, interrupts
+from lib.base import files, interrupts, places
 from lib.base.errors import TesseraError, UsageError
 from lib.base.interrupts import Interrupted
 from lib.launcher import commands, terminal
 from lib.launcher.terminal import OutputError
-from lib.plans import documents
+from lib.plans import documents, overrides
 from lib.running import submissions
 
 CONSOLE = Console(soft_wrap=True)
 ERRORS = Console(stderr=True, soft_wrap=True)
+SWEEP = f"one of: {', '.join(documents.names())}"
+CODES = "It ends with 0 (as asked), 1 (something failed or is missing), 2 (wrong usage) or 128 + n (signal n ended it)."
 CONTINUES = "interrupted; what is done stays done, and the same command continues from there"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
-    Returns 0 (all done), 1 (something failed or is missing), 2 (wrong usage), or 128 + n if signal n ended it.
+    Returns 0 (as asked), 1 (something failed or is missing), 2 (wrong usage), or 128 + n if signal n ended it.
     """
     try:
         arguments = parser().parse_args(argv)
-        _check(sys.argv[1:] if argv is None else argv, arguments.outputs)
+        _check(sys.argv[1:] if argv is None else argv, getattr(arguments, "outputs", places.ROOT))
+        CONSOLE.quiet = arguments.quiet
         with interrupts.raised():
             code = arguments.run(arguments, CONSOLE)
             sys.stdout.flush()
@@ -60,6 +68,7 @@ def _check(words: list[str], outputs: Path) -> None:
         if any("\udc80" <= character <= "\udcff" for character in word):
             raise UsageError(f"{word!r} is no text in this shell's encoding, {sys.getfilesystemencoding()}")
     try:
+        Path.cwd()
         place = files.existing(outputs.resolve())
     except FileNotFoundError as error:
         raise UsageError("the current folder does not exist any more; `cd` to one that does") from error
@@ -79,58 +88,78 @@ def _say(words: str, code: int) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
-    top = argparse.ArgumentParser(prog="launch.py", description=__doc__.splitlines()[0])
+    top = argparse.ArgumentParser(prog="launch.py", description=__doc__.splitlines()[0], epilog=CODES)
+    top.set_defaults(quiet=False)
     verbs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def verb(name: str, about: str, flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, parents=[flags], help=about)
+    def verb(name: str, about: str, flags: argparse.ArgumentParser, example: str = "") -> argparse.ArgumentParser:
+        example = f"example: python launch.py {name} {example}"
+        added = verbs.add_parser(name, parents=[flags], help=about, description=about, epilog=f"{example}. {CODES}")
         added.set_defaults(run=getattr(commands, name))
         return added
 
-    common, outputs = _common(), _outputs()
-    plan = verb("plan", "print what would run: tasks, what is done, expected hours", common)
+    common, outputs, nothing = _common(), _outputs(), argparse.ArgumentParser(add_help=False)
+    plan = verb("plan", "print what would run: tasks, what is done, expected hours", common, "near_dupls")
     plan.add_argument("--scripts", action="store_true", help="print the sbatch scripts of the tasks that are ready")
     plan.add_argument("--power", action="store_true", help="print the differences in rho that this size can show")
 
-    verb("fetch", "download the sweep's hub models and data into the cache", common)
-    submit = verb("submit", "run, or submit, what is not done", common)
+    verb("fetch", "download the sweep's hub models and data into the cache", common, "near_dupls --profile=paper")
+    submit = verb("submit", "run, or submit, what is not done", common, "near_dupls --set='seeds=[1,2]'")
+    submit.add_argument("--yes", action="store_true", help="submit to a cluster without asking")
     submit.add_argument("--no-fetch", action="store_true", help="do not download hub models and data first")
     submit.add_argument("--force", action="store_true", help="treat submitted tasks whose state is unknown as lost")
-    submit.add_argument("--max-failures", type=int, help="stop when a task has failed this often with the same error")
-    submit.add_argument("--notify", metavar="COMMAND", help="run this at the end; env/README.md says what it is told")
+    help_max = "stop when a task has failed this often with the same error, such as 5 (default: 1, on a cluster 3)"
+    submit.add_argument("--max-failures", type=int, metavar="NUMBER", help=help_max)
+    help_notify = "run this at the end, such as '/home/me/bin/tell-me' (env/README.md says what it is told)"
+    submit.add_argument("--notify", metavar="COMMAND", help=help_notify)
     submit.add_argument("--campaign", default=submissions.new_id(), help=argparse.SUPPRESS)
     submit.add_argument("--controller", help=argparse.SUPPRESS)
 
-    verb("status", "how many tasks of each stage are done, running, queued, failed", common)
-    logs = verb("logs", "the last lines of the logs of failed tasks", common)
-    logs.add_argument("--stage", help="of this stage's tasks instead")
-    logs.add_argument("--lines", type=int, default=20, help="how many lines of each log (default: 20)")
+    status = verb("status", "how many tasks of each stage are done, running, queued, failed", common, "near_dupls")
+    status.add_argument("--json", action="store_true", help="print JSON, for programs: states, failed tasks, logs")
+    logs = verb("logs", "the last lines of the logs of failed tasks", common, "near_dupls --stage=finetune --lines=50")
+    logs.add_argument("--stage", help="of this stage's tasks instead, such as finetune")
+    logs.add_argument("--lines", type=int, default=20, metavar="NUMBER", help="lines of each log (default: 20)")
 
-    collect = verb("collect", "write tables, figures and report", common)
+    collect = verb("collect", "write tables, figures and report", common, "near_dupls --partial")
     collect.add_argument("--partial", action="store_true", help="collect although tasks are missing")
 
     report = verb("report", "write one report over all collected sweeps", outputs)
     help_run = "show this run of its sweep, such as near_dupls--smoke (default: the laptop's, else the newest)"
     report.add_argument("--run", action="append", default=[], metavar="NAME", dest="runs", help=help_run)
     verb("demo", "rho of the four published models from their published AUCs, in seconds", outputs)
-    verb("cancel", "end the running and waiting tasks", common)
-    verb("doctor", "check what a run needs, and print what to do", _common(sweep_required=False))
+    verb("cancel", "end the running and waiting tasks", common, "near_dupls")
+    verb("doctor", "check what a run needs, and print what to do", _common(sweep_required=False), "near_dupls")
+    verb("sweeps", "list the sweeps, what each answers and how long that takes on a laptop", nothing)
+    listed = verb("vars", "the variables of a sweep: meaning, and value in each profile", nothing, "near_dupls")
+    listed.add_argument("sweep", help=SWEEP)
+    completion = verb("completion", "print a script that completes commands in your shell", nothing, "bash")
+    completion.add_argument("shell", choices=("bash", "zsh"), help="the shell, such as bash")
+    completion.set_defaults(parser=top)
     return top
 
 
 def _common(sweep_required: bool = True) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, parents=[_outputs()])
-    common.add_argument("sweep", nargs=None if sweep_required else "?", help=f"one of: {', '.join(documents.names())}")
-    common.add_argument("--profile", help="a file in sweeps/profiles (default: paper if sbatch is found, else laptop)")
-    common.add_argument("--cluster", help="a file in env/clusters, or 'local' (default: site if sbatch is found)")
-    help_set = "change a variable, or nodes.<node>.config.<key>"
+    common.add_argument("sweep", nargs=None if sweep_required else "?", help=SWEEP)
+    help_profile = "a file in sweeps/profiles, such as smoke (default: paper if sbatch is found, else laptop)"
+    common.add_argument("--profile", metavar="NAME", help=help_profile)
+    help_cluster = "a file in env/clusters, or 'local' for this machine (default: site if sbatch is found)"
+    common.add_argument("--cluster", metavar="NAME", help=help_cluster)
+    help_set = "change a variable, such as seeds=[1,2], or nodes.<node>.config.<key>; `vars` lists the variables"
     common.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help=help_set)
+    help_all = "several of them, such as \"seeds=[1, 2] corpus='/data/my books'\""
+    common.add_argument(
+        "--settings", action="extend", type=overrides.split, metavar="TEXT", dest="settings", help=help_all
+    )
     return common
 
 
 def _outputs() -> argparse.ArgumentParser:
     outputs = argparse.ArgumentParser(add_help=False)
-    outputs.add_argument("--outputs", type=Path, default=Path("outputs"), help="the folder of everything written")
+    help_outputs = "the folder of everything written, such as /scratch/me (default: outputs in the checkout)"
+    outputs.add_argument("--outputs", type=Path, default=places.ROOT / "outputs", metavar="FOLDER", help=help_outputs)
+    outputs.add_argument("--quiet", action="store_true", help="print errors only")
     return outputs
 
 

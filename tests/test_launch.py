@@ -1,6 +1,7 @@
 """The command line: its flags are an interface, its exit codes a promise."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -12,25 +13,47 @@ import launch
 from lib.base.places import ROOT
 from lib.launcher import commands
 
-COMMON = {"--profile", "--cluster", "--outputs", "--set", "--help", "-h"}
+COMMON = {"--profile", "--cluster", "--outputs", "--set", "--settings", "--quiet", "--help", "-h"}
 FLAGS = {
     "plan": {"--scripts", "--power"},
     "fetch": set(),
-    "submit": {"--no-fetch", "--force", "--max-failures", "--notify", "--campaign", "--controller"},
-    "status": set(),
+    "submit": {"--yes", "--no-fetch", "--force", "--max-failures", "--notify", "--campaign", "--controller"},
+    "status": {"--json"},
     "logs": {"--stage", "--lines"},
     "collect": {"--partial"},
     "report": {"--run"},
     "demo": set(),
     "cancel": set(),
     "doctor": set(),
+    "sweeps": set(),
+    "vars": set(),
+    "completion": set(),
 }
 
 
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    (found,) = [action for action in launch.parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    return found.choices
+
+
 def test_the_flags_are_these() -> None:
-    (verbs,) = [action for action in launch.parser()._actions if isinstance(action, argparse._SubParsersAction)]
-    found = {name: set(verb._option_string_actions) - COMMON for name, verb in verbs.choices.items()}
+    found = {name: set(verb._option_string_actions) - COMMON for name, verb in verbs().items()}
     assert found == FLAGS
+
+
+def test_every_flag_has_help_that_shows_a_value_and_every_command_an_example() -> None:
+    for name, verb in verbs().items():
+        assert f"example: python launch.py {name}" in verb.epilog
+        for flag in verb._actions:
+            assert flag.help, (name, flag.dest)
+            takes_a_value = flag.option_strings and flag.nargs != 0 and flag.help != argparse.SUPPRESS
+            assert not takes_a_value or "such as" in flag.help or "default" in flag.help, (name, flag.dest)
+
+
+def test_outputs_are_in_the_checkout_and_a_given_path_is_the_user_s_own() -> None:
+    parse = launch.parser().parse_args
+    assert parse(["status", "near_dupls"]).outputs == ROOT / "outputs"
+    assert parse(["status", "near_dupls", "--outputs=here"]).outputs == Path("here")
 
 
 def run(*arguments: str, outputs: Path) -> tuple[int, str]:
@@ -71,7 +94,10 @@ def test_what_is_missing_ends_with_1_and_is_listed(tmp_path) -> None:
     assert code == 1
     assert "tasks are missing" in output
     assert "missing: text" in output
-    assert run("status", "near_dupls", "--profile=smoke", outputs=tmp_path)[0] == 1
+    code, output = run("status", "near_dupls", "--profile=smoke", "--json", outputs=tmp_path)
+    status = json.loads(output)
+    assert (code, status["all_done"], status["states"]) == (0, False, {"waiting": status["tasks"]})
+    assert run("fetch", "near_dupls", "--profile=smoke", "--quiet", outputs=tmp_path) == (0, "")
 
 
 def test_planning_imports_nothing_heavy() -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from lib.base import places
 from lib.base.errors import TesseraError
+from lib.costs.facts import Facts, Given
 from lib.texts import listing
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ def pin(config: Config, root: Path | None = None) -> Config:
         if earlier := _earlier(file, found):
             return replace(config, path=path, fingerprint=listing.fingerprint(earlier))
     return replace(config, path=path, fingerprint=listing.fingerprint(found))
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """How many local files there are now."""
+    return Facts(files=len(_listing(config).files) if config.path else None)
 
 
 def _earlier(file: Path, found: listing.Listing) -> listing.Listing | None:

@@ -25,6 +25,7 @@ from lib.base import blocks, hdf5, mpi, places
 from lib.base.config import added, at_least, execution
 from lib.corpus import chunks
 from lib.corpus.chunk_writer import assemble
+from lib.costs.facts import Given
 from lib.texts import bad_documents, listing, partition, text_files
 from lib.texts.listing import Listing
 
@@ -64,6 +65,13 @@ class Config:
         bad_documents.check_bound(self.max_bad_documents)
         if self.chunk is not None and not 0 <= self.chunk < self.chunks:
             raise ValueError(f"chunk is {self.chunk}; it must be 0 to {self.chunks - 1}")
+
+
+def check(config: Config, given: Given) -> None:
+    """Raise ValueError for more chunks than files."""
+    files = given["corpus"].known("files")
+    if config.chunks > files:
+        raise ValueError(f"chunks is {config.chunks}; the corpus has {files} files, and a chunk holds whole files")
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -41,6 +41,7 @@ from lib.base import hdf5, places
 from lib.base.config import at_least
 from lib.base.errors import UsageError
 from lib.canaries import canaries_file
+from lib.costs.facts import Facts, Given
 from lib.perturbations import kinds
 
 kinds.check_declarations()
@@ -72,6 +73,17 @@ class Config(*(kinds.load(name).Keys for name in reversed(kinds.NAMES))):  # so 
     def level(self) -> float:
         """What the kind varies first."""
         return getattr(self, kinds.level_key(self.kind))
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """How many variations of all canaries."""
+    return Facts(texts=config.variations * given["canaries"].known("texts"))
+
+
+def check(config: Config, given: Given) -> None:
+    """Raise ValueError, or UsageError, for a level that canaries of their length cannot have."""
+    if hasattr(kind := kinds.load(config.kind), "check_length"):
+        kind.check_length(config, int(given["canaries"].known("tokens_a_text")))
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -70,6 +70,12 @@ class Config:
         at_least(1, prompt_tokens=self.prompt_tokens, suffix_tokens=self.suffix_tokens, batch_size=self.batch_size)
 
 
+def check(config: Config, given: Given) -> None:
+    """Raise UsageError for prompts and suffixes that are longer than the canaries."""
+    for side in canaries_file.SIDES:
+        _check_length(config, int(given[side].known("tokens_a_text")), side)
+
+
 def work(config: Config, given: Given) -> Work:
     """The canaries of both sides are continued."""
     model, precision = given["target"].size, PRECISIONS[config.dtype]
@@ -96,19 +102,19 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
         bos.check_training(inputs["target"], first)
     sides = {side: canaries_file.read_texts(store.find(inputs[side], places.CANARIES)) for side in canaries_file.SIDES}
     for texts in sides.values():
-        _check_length(config, texts)
+        _check_length(config, texts.ids.shape[1], str(texts.file))
     model = loading.load_causal_lm(inputs["target"], config.dtype, loading.device(config.device))
     with Meter(out, sum(len(texts.ids) for texts in sides.values()), "prompts") as meter:
         found = {side: _side(config, model, tokenizer, first, texts, meter.advance) for side, texts in sides.items()}
     _write(out / places.EXTRACTED, config, found)
 
 
-def _check_length(config: Config, texts: canaries_file.CanaryTexts) -> None:
-    needed, length = config.prompt_tokens + config.suffix_tokens, texts.ids.shape[1]
+def _check_length(config: Config, length: int, where: str) -> None:
+    needed = config.prompt_tokens + config.suffix_tokens
     if needed > length:
         raise UsageError(
-            f"prompt_tokens {config.prompt_tokens} and suffix_tokens {config.suffix_tokens} need canaries of {needed} "
-            f"tokens, but those in {texts.file} have {length} tokens; lower one of them"
+            f"prompt_tokens is {config.prompt_tokens} and suffix_tokens is {config.suffix_tokens}; they need canaries "
+            f"of {needed} tokens, but those in {where} have {length} tokens; lower one of them"
         )
 
 

@@ -18,6 +18,7 @@ in `spans` (characters to cut out to undo it), `contiguous`, `whole`; `copy`, th
 copy is effective if each of its n-grams is whole; it is never contiguous.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,6 +81,18 @@ class Config:
     def around(self) -> injection.Edges:
         """What stands around each copy. Raises ValueError for a separator that is not whitespace."""
         return injection.edges(self.edges, self.separator)
+
+
+def check(config: Config, given: Given) -> None:
+    """Raise ValueError for fewer books than canaries, and fewer variations than copies."""
+    canaries, books = given["canaries"].known("texts"), given["books"].known("texts")
+    if canaries > books:
+        raise ValueError(
+            f"there are {books} books for {canaries} canaries, and each needs one; lower their number, or raise n_books"
+        )
+    made = given["duplicates"].known("texts") // canaries if "duplicates" in given else math.inf
+    if made < config.copies - 1:
+        raise ValueError(f"copies is {config.copies}; that takes {config.copies - 1} variations, but there are {made}")
 
 
 def facts(config: Config, given: Given) -> Facts:

@@ -21,6 +21,7 @@ from lib.base import files
 from lib.base.distributions import versions
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
+from lib.costs.facts import Facts, Given
 from lib.texts.documents import Document
 from lib.texts.package_docs import texts
 
@@ -50,6 +51,11 @@ class Config:
             raise ValueError("packages is empty; name at least 1")
         if not 1 <= self.n_files <= 10_000:
             raise ValueError(f"n_files is {self.n_files}; it must be at least 1 and at most 10000")
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """How many files."""
+    return Facts(files=config.n_files)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -143,7 +143,8 @@ def _coerce(value: Any, hint: Any, where: str, key: str) -> Any:
         fits, result = _fit(value, option, where, key)
         if fits:
             return result
-    raise UsageError(f"{where}: {key} is {value!r}; it must be {_type_name(hint)}{_remedy(value, hint)}")
+    found = "null" if value is None else repr(value)
+    raise UsageError(f"{where}: {key} is {found}; it must be {_type_name(hint)}{_remedy(value, hint)}")
 
 
 def _remedy(value: Any, hint: Any) -> str:

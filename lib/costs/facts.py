@@ -2,6 +2,7 @@
 
 Facts stand at a node in YAML (`facts:`), or a stage computes them: a module in jobs/ may declare
 `facts(config, given)`, which returns the facts of its result. given: input -> the facts of that input.
+By the same facts `check(config, given)` of a stage raises ValueError, if it cannot succeed on such inputs.
 """
 
 from collections.abc import Mapping
@@ -36,12 +37,14 @@ class Model:
 class Facts:
     """None: not known.
 
-    texts: how many; tokens_a_text: their mean length; held_out: texts beside them that a training is evaluated on.
+    texts: how many; tokens_a_text: their mean length; held_out: texts beside them that a training is evaluated on;
+    files: of a corpus.
     """
 
     model: Model | None = None
     texts: float | None = None
     tokens_a_text: float | None = None
+    files: int | None = None
     held_out: float = 0
 
     def known(self, name: str) -> Any:

@@ -1,5 +1,6 @@
 """The commands of the launcher: each function takes the command line's arguments and returns the exit code."""
 
+import json
 import os
 import sys
 from argparse import Namespace
@@ -9,14 +10,15 @@ from rich.console import Console
 from lib.artifacts import damage
 from lib.base import places, processes
 from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
-from lib.launcher import costs, notices, printing, times
+from lib.launcher import catalogue, confirm, costs, notices, printing, times
+from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
 from lib.plans import finished
 from lib.running import drops, ending, local, login_node, snapshot, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
-from lib.running.survey import DONE, FAILED
+from lib.running.survey import DONE, FAILED, UNKNOWN, Survey
 from lib.studies import collect as collection
 
 
@@ -60,7 +62,7 @@ def _run(arguments: Namespace, sweep: Sweep, console: Console) -> int:
 
 
 def _prepared(arguments: Namespace, console: Console) -> Sweep:
-    """The sweep, after all that comes before its first task. A controller prints nothing and fetches nothing."""
+    """The sweep, after all that comes before its first task. A controller prints nothing, asks and fetches nothing."""
     from lib.launcher import hub_needs  # imports huggingface_hub
 
     sweep = load(arguments)
@@ -70,6 +72,8 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
         )
     if not arguments.controller:
         console.print(printing.headline(sweep.plan, sweep.site))
+        if sweep.site and not arguments.yes:
+            confirm.ask(sweep, console)
         sweep = sweep if arguments.no_fetch else _fetch(arguments, sweep, console)
     done = sweep.done()
     if not arguments.controller:
@@ -89,9 +93,21 @@ def _mend(damaged: Damaged) -> None:
 
 
 def status(arguments: Namespace, console: Console) -> int:
-    """Print the state of every stage. It also works if SLURM does not answer, and says so."""
+    """Print the state of every stage. It also works if SLURM does not answer, and says so.
+
+    Returns 1 if a task has failed, or it is not known what became of it.
+    """
     sweep = load(arguments)
     found = sweep.survey()
+    if arguments.json:
+        data = printing.status_data(sweep.root, sweep.plan, found)
+        console.print(json.dumps(data, indent=1), highlight=False, markup=False)
+    else:
+        _print_status(sweep, found, console)
+    return 1 if found.having(FAILED, UNKNOWN) else 0
+
+
+def _print_status(sweep: Sweep, found: Survey, console: Console) -> None:
     printing.print_status(sweep.plan, sweep.site, found, console)
     for line in times.running(sweep.root, sweep.plan, found):
         console.print(line, highlight=False, markup=False)
@@ -99,7 +115,6 @@ def status(arguments: Namespace, console: Console) -> int:
         console.print(line, highlight=False)
     printing.print_failures(sweep.root, sweep.plan, found, console)
     printing.print_other_runs(sweep.root, sweep.plan, console)
-    return 0 if found.all_done() else 1
 
 
 def logs(arguments: Namespace, console: Console) -> int:
@@ -171,6 +186,24 @@ def doctor(arguments: Namespace, console: Console) -> int:
     return checks.run(site, sweep, arguments.outputs.resolve(), console)
 
 
+def sweeps(arguments: Namespace, console: Console) -> int:
+    """List the sweeps."""
+    catalogue.print_sweeps(console)
+    return 0
+
+
+def vars(arguments: Namespace, console: Console) -> int:
+    """List the variables of a sweep."""
+    catalogue.print_variables(arguments.sweep, console)
+    return 0
+
+
+def completion(arguments: Namespace, console: Console) -> int:
+    """Print a script that completes commands in a shell."""
+    console.print(completions.script(arguments.parser, arguments.shell), highlight=False, markup=False)
+    return 0
+
+
 def _submit_to_slurm(arguments: Namespace, sweep: Sweep, console: Console) -> int:
     request = submission.Request(
         root=sweep.root,
@@ -196,8 +229,10 @@ def _run_here(arguments: Namespace, sweep: Sweep, console: Console) -> int:
     _print_times(arguments, sweep, console)
     if failed:
         missing = len(sweep.plan.tasks) - len(sweep.done())
-        console.print(f"[red]{len(failed)} tasks failed[/], {missing} are missing")
-        return 1
+        first, error = next(iter(failed.items()))
+        raise TesseraError(
+            f"{len(failed)} tasks failed, {missing} are missing; the first: {first}: {error}; see `logs`"
+        )
     if code.exists() and code != snapshot.target(sweep.root):
         console.print("the code was edited meanwhile; the code that ran makes the tables")
         line = [sys.executable, "launch.py", *collect_command(arguments, sweep.plan.profile)]

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -153,6 +154,28 @@ def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Conso
         )
     if found.trouble:
         console.print(f"[yellow]{escape(found.trouble)}[/]", highlight=False)
+
+
+def status_data(root: Path, plan: Plan, found: Survey) -> dict[str, Any]:
+    """What `status --json` prints: the states by stage, every failed task with its error and log, what is in the way.
+
+    `all_done` is whether nothing is left to do; `remarks` are of live tasks, with their number.
+    """
+    failed = [(digest, *survey.last_error(root, plan.tasks[digest])) for digest in found.having(FAILED)]
+    return {
+        "sweep": plan.name,
+        "profile": plan.profile,
+        "tasks": len(plan.tasks),
+        "all_done": found.all_done(),
+        "states": dict(Counter(found.states.values())),
+        "stages": {stage: dict(counts) for stage, counts in survey.count_by_stage(plan, found.states).items()},
+        "failed": [
+            {"digest": digest, "stage": plan.tasks[digest].stage, "error": error, "log": str(log or "")}
+            for digest, error, log in failed
+        ],
+        "remarks": dict(Counter(found.remarks.values())),
+        "trouble": found.trouble,
+    }
 
 
 def print_failures(root: Path, plan: Plan, found: Survey, console: Console) -> None:

@@ -34,6 +34,12 @@ def check(keys: Keys) -> None:
     at_least(1, ngram=keys.ngram, inserted_tokens=keys.inserted_tokens)
 
 
+def check_length(keys: Keys, length: int) -> None:
+    """Raise ValueError for n-grams that leave nothing to insert between."""
+    if keys.ngram >= length:
+        raise ValueError(f"ngram is {keys.ngram}; it must be below the {length} tokens of a canary")
+
+
 def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
     """Insert tokens drawn from the target's vocabulary, anew in every attempt."""
     from lib.tokens.vocabulary import fragments

@@ -8,6 +8,7 @@ A kind's file declares:
     INPUTS  the inputs of the stage `duplicates` that this kind alone reads
     Keys    a dataclass over `Settings` with its keys, the level first; a kind without keys has its variations as levels
     check   (optional) raises ValueError for keys that do not fit together
+    check_length  (optional) raises ValueError, or UsageError, for keys that do not fit the tokens of a canary
     vary    (keys, inputs, canaries: n x length ids, target tokenizer) -> how to vary, and the attempts a variation has
 """
 

@@ -57,6 +57,12 @@ def check(keys: Keys) -> None:
     at_least(1, replaced_tokens=keys.replaced_tokens, top_k=keys.top_k)
 
 
+def check_length(keys: Keys, length: int) -> None:
+    """Raise ValueError for more replaced tokens than a canary has."""
+    if keys.replaced_tokens > length:
+        raise ValueError(f"replaced_tokens is {keys.replaced_tokens}; a canary has {length} tokens")
+
+
 def vary(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
     """Replace tokens by candidates; one attempt: another would break that a larger R keeps a smaller one's choices."""
     found = _read_or_compute(keys, inputs, tokens)

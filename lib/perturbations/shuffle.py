@@ -54,6 +54,14 @@ def check(keys: Keys) -> None:
         raise ValueError(f"tau is {keys.tau}; it must be above 0 (the canary itself) and at most 1 (its reversal)")
 
 
+def check_length(keys: Keys, length: int) -> None:
+    """Raise UsageError for a tau that no order of the n-grams of a canary has."""
+    if keys.method == "paper":
+        walked(length, keys.ngram, keys.tau)
+    else:
+        inversions(length, keys.ngram, keys.tau)
+
+
 def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
     """Shuffle n-grams, anew in every attempt."""
 
@@ -126,6 +134,19 @@ def walk(length: int, ngram: int, tau: float, stream: np.random.Generator) -> li
 
     Raises UsageError when no order has it, or when WALKS walks have gone past it.
     """
+    size, good = length // ngram, walked(length, ngram, tau)
+    for _ in range(WALKS):
+        found = _one_walk(size, good, tau > 0.5, stream)
+        if found is not None:
+            return found
+    raise UsageError(f"tau is {tau}: {WALKS} walks went past it; use method uniform")
+
+
+def walked(length: int, ngram: int, tau: float) -> set[int]:
+    """The numbers of inverted pairs of n-grams whose tau is `tau` in two digits (rounded down).
+
+    Raises UsageError if there is none, naming what there is.
+    """
     _check(length, ngram)
     size, wanted = length // ngram, round(100 * tau)
     good = {k for k in range(1, comb(size, 2) + 1) if 100 * k * ngram**2 // comb(length, 2) == wanted}
@@ -135,11 +156,7 @@ def walk(length: int, ngram: int, tau: float, stream: np.random.Generator) -> li
             f"tau is {tau}; no order of {size} n-grams of {ngram} tokens in canaries of {length} has it in two digits, "
             f"as method paper needs; their tau is a multiple of {step_of(length, ngram):.4g} up to {top:.4g} (the top)"
         )
-    for _ in range(WALKS):
-        found = _one_walk(size, good, tau > 0.5, stream)
-        if found is not None:
-            return found
-    raise UsageError(f"tau is {tau}: {WALKS} walks went past it; use method uniform")
+    return good
 
 
 def inverted_pairs(order: Sequence[int]) -> int:

@@ -3,9 +3,11 @@
 A sweep (sweeps/<name>.yaml) has these keys:
 
     name, title  the first names its folder of results, the second is the heading of its report
+    question     what it answers, in one line; `laptop`: how long that takes in the profile `laptop` on two cores
     tables       the study whose tables and figures are made (lib/studies/<study>)
     vars         names and values. `${seeds}` stands for the value wherever it is written, `${rates.${model}}` for an
                  entry of it
+    about        variable -> its meaning, in one line
     nodes        name -> {stage, config, inputs, resources, facts}. `inputs` maps an input to a node; the input
                  `{each: node, chunk: "${chunks}"}` is the list of that node at every `chunk` (the number 20 stands
                  for 0 to 19). A node `target_*` stands for every `target_<name>` that has no node of its own, and
@@ -13,12 +15,12 @@ A sweep (sweeps/<name>.yaml) has these keys:
     leaves       the results asked for, a list of {node, grid: {variable: values}, with: {variable: value}}. Each point
                  of the grid's product is one result. The grid's variables label it in the tables; those of `with` do
                  not
-    include      a file, relative to this one, with `vars`, `nodes`, `profiles` and perhaps an `include` of its own;
-                 this file adds to it
+    include      a file, relative to this one, with `vars`, `about`, `nodes`, `profiles` and perhaps an `include` of
+                 its own; this file adds to it
     profiles     profile -> {vars, nodes} that apply to this sweep alone
 
-or, for a sweep of sweeps, `name`, `title` and `sweeps`, a list of names. These sweeps are run as one: a task that
-several of them need is run once, and each has its own tables.
+or, for a sweep of sweeps, `name`, `title`, `question`, `laptop` and `sweeps`, a list of names. These sweeps are run as
+one: a task that several of them need is run once, and each has its own tables.
 
 A profile (sweeps/profiles/<profile>.yaml) has `vars` and `nodes` that set the scale, and perhaps a `base`, the profile
 that it changes. Later values replace earlier ones, in this order: the included file, the sweep, the profile, the
@@ -35,18 +37,23 @@ from lib.base.errors import UsageError, suggestion
 from lib.plans import changes, overrides
 
 FOLDER = places.SWEEPS
-KEYS = {"name", "title", "tables", "include", "vars", "nodes", "leaves", "profiles"}
-UNION_KEYS = {"name", "title", "sweeps"}
-INCLUDED_KEYS = {"include", "vars", "nodes", "profiles"}
+KEYS = {"name", "title", "question", "laptop", "tables", "include", "vars", "about", "nodes", "leaves", "profiles"}
+UNION_KEYS = {"name", "title", "question", "laptop", "sweeps"}
+INCLUDED_KEYS = {"include", "vars", "about", "nodes", "profiles"}
 PROFILE_KEYS = {"vars", "nodes"}
 SCALE_KEYS = {*PROFILE_KEYS, "base"}
-SECTIONS = ("vars", "nodes", "profiles")  # mappings
-TEXTS = ("name", "title", "tables", "base", "include")
+SECTIONS = ("vars", "about", "nodes", "profiles")  # mappings
+TEXTS = ("name", "title", "question", "laptop", "tables", "base", "include")
 
 
 def names() -> list[str]:
     """All sweeps, by name."""
     return sorted(file.stem for file in FOLDER.glob("*.yaml"))
+
+
+def profiles() -> list[str]:
+    """All profiles, by name."""
+    return sorted(file.stem for file in (FOLDER / "profiles").glob("*.yaml"))
 
 
 def parts(name: str) -> list[str]:
@@ -108,8 +115,7 @@ def _with_profile(file: Path, profile: str) -> dict[str, Any]:
 
 def _scales(profile: str, users: tuple[str, ...] = ()) -> list[tuple[str, dict[str, Any]]]:
     """A profile and what it is based on, the base first: names and documents. users: the profiles based on it."""
-    known = [path.stem for path in (FOLDER / "profiles").glob("*.yaml")]
-    file = _existing(FOLDER / "profiles" / f"{profile}.yaml", profile, known, "profile")
+    file = _existing(FOLDER / "profiles" / f"{profile}.yaml", profile, profiles(), "profile")
     document = yamls.read(file)
     _check_document(document, SCALE_KEYS, str(file))
     base = document.pop("base", None)

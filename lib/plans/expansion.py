@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from lib.plans.costing import Cost
 from lib.plans.documents import check_keys
 from lib.plans.nodes import EACH, Nodes
 from lib.plans.plan import Leaf, Plan, Task
-from lib.plans.variables import resolve
+from lib.plans.variables import resolve, typed
 
 LEAF_KEYS = {"node", "grid", "with"}
 INPUT = "a node's name or {each: node, variable: values}"  # what an input may be
@@ -48,7 +49,7 @@ def expand(
     expander = _Expander(document, tasks.Setting(pins or {}, device or devices.find(None, name), max_hours, root))
     leaves = list(expander.leaves())
     if not leaves:
-        raise UsageError(f"sweep {name}: no leaves: the grid is empty")
+        raise UsageError(f"sweep {name}: no leaves: the grid is empty{expander.emptied()}")
     study, show_texts = document.get("tables", ""), _show_texts(document)
     settings = expander.affecting(document.get("changed") or {})
     return Plan(name, profile, title, study, expander.tasks, leaves, expander.costs, (), settings, show_texts)
@@ -85,6 +86,7 @@ class _Expander:
         free = {name for entry in self._entries for key in ("grid", "with") for name in entry.get(key) or {}}
         self._nodes = Nodes(document.get("nodes") or {}, self._variables, free)
         self._setting = setting
+        self._bound: dict[str, Any] = {}  # variable -> what binds it where the present task is, as written
         self._made: dict[tuple, _Made] = {}
 
     def leaves(self) -> Iterator[Leaf]:
@@ -97,8 +99,16 @@ class _Expander:
         nodes = {key[0]: self._nodes.template(key[0], "leaf") for key in self._made}
         return changes.affecting(changed, self._entries, nodes, self._variables)
 
+    def emptied(self) -> str:
+        """Which variables are empty lists, so that no result is asked for."""
+        lists = [(name, value) for entry in self._entries for name, value in (entry.get("grid") or {}).items()]
+        empty = [sorted(typed(*one, {})) or [one[0]] for one in lists if resolve(one[1], self._variables, "grid") == []]
+        names = ", ".join(dict.fromkeys(name for several in empty for name in several))
+        return f", because nothing is in: {names}" if names else ""
+
     def _leaves_of(self, entry: Mapping[str, Any]) -> Iterator[Leaf]:
-        for point in _points(resolve(entry.get("grid") or {}, self._variables, "grid")):
+        self._bound = {**(entry.get("grid") or {}), **(entry.get("with") or {})}
+        for point in _points(entry.get("grid") or {}, self._variables):
             scope = {**self._variables, **point}
             node = _text(resolve(entry["node"], scope, "leaf"), f"leaf {entry['node']}: node", "a node's name")
             unlabelled = resolve(entry.get("with") or {}, scope, "with")
@@ -126,9 +136,18 @@ class _Expander:
                 inputs[key] = [one.digest for one in made] if several else made[0].digest
                 facts[key] = made[0].facts
                 below.update({} if several else made[0].nodes)
-        task, cost = tasks.make(name, template, {**self._variables, **point}, inputs, facts, self._setting)
+        try:
+            task, cost = tasks.make(name, template, {**self._variables, **point}, inputs, facts, self._setting)
+        except UsageError as error:
+            raise UsageError(f"{error}{self._as_typed(str(error), template.get('config') or {})}") from error
         self._keep(task, cost)
         return _Made(task.digest, {**below, name: task.digest}, cost.facts)
+
+    def _as_typed(self, error: str, written: Mapping[str, Any]) -> str:
+        """Which variables a user has set, where an error names the keys of a node's configuration."""
+        named = [key for key in written if re.search(rf"\b{re.escape(key)} is ", error)]
+        found = {key: sorted(typed(key, written[key], self._bound)) for key in named}
+        return "".join(f" ({key} is set by the variable {', '.join(names)})" for key, names in found.items() if names)
 
     def _keep(self, task: Task, cost: Cost) -> None:
         """Add a task; of two nodes with the same one, that counts for which hours are known."""
@@ -156,6 +175,7 @@ class _Expander:
         if EACH not in reference:
             raise UsageError(f"{where}: must be {INPUT}, found {reference!r}")
         scope = {**self._variables, **point}
+        self._bound |= reference
         values = {name: resolve(value, scope, where) for name, value in reference.items() if name != EACH}
         ranges = {name: list(range(value)) if type(value) is int else value for name, value in values.items()}
         found = [self._input(reference[EACH], {**point, **bound}, where) for bound in _product(ranges)]
@@ -187,12 +207,14 @@ def _text(value: Any, where: str, wanted: str) -> str:
     return value
 
 
-def _points(grid: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The points of a grid. Raises UsageError for a value that is given twice."""
-    for name, values in grid.items():
+def _points(grid: Mapping[str, Any], scope: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The points of a grid as written. Raises UsageError for a value that is given twice."""
+    resolved = resolve(grid, scope, "grid")
+    for name, values in resolved.items():
         if isinstance(values, list) and len(set(map(_hashable, values))) < len(values):
-            raise UsageError(f"grid: {name}: a value is given twice in {values}")
-    return _product(grid)
+            names = sorted(typed(name, grid[name], {})) or [name]
+            raise UsageError(f"grid: {', '.join(names)}: a value is given twice in {values}")
+    return _product(resolved)
 
 
 def _product(columns: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`--set key=value`: one value of a sweep's document, given on the command line."""
+"""`--set key=value`: one value of a sweep's document, given on the command line; `--settings`: several."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,21 @@ from lib.plans.variables import ANY, star_of
 
 SECTIONS = ("vars", "nodes")
 OPEN_MAPPINGS = ("config", "resources", "inputs")  # of a node: the stage knows which keys these may have
+# A quoted part of a value (quotes inside a word are letters), blanks, or one other character.
+PIECE = re.compile(r"""(?<=[=\[{,:\s])(?:'(?:[^']|'')*'|"(?:\\.|[^"\\])*")|\s+|.""", re.DOTALL)
 SECTION = rf"\.(?=(?:{'|'.join(OPEN_MAPPINGS)})(?:\.|$))"
+
+
+def split(text: str) -> list[str]:
+    """The settings in a text: parted by blanks, but for those inside the quotes, brackets and braces of a value."""
+    settings, depth = [""], 0
+    for piece in PIECE.findall(text):
+        depth += (piece in "[{") - (piece in "]}")
+        if piece.isspace() and depth <= 0:
+            settings.append("")
+        else:
+            settings[-1] += piece
+    return list(filter(None, settings))
 
 
 def apply_to_all(documents: Sequence[dict[str, Any]], settings: Sequence[str]) -> None:
@@ -36,8 +50,12 @@ def apply(document: dict[str, Any], setting: str) -> None:
     where = f"--set {setting}"
     path, separator, text = setting.partition("=")
     if not separator:
-        raise UsageError(f"{where}: must be key=value")
-    mapping, key = _find(document, path if path.split(".")[0] in SECTIONS else f"vars.{path}", where)
+        raise UsageError(f"{where}: must be key=value; a value with blanks stands in quotes: key='a value'")
+    name = path.split(".")[0]
+    mapping, key = _find(document, path if name in SECTIONS else f"vars.{path}", where)
+    used = document.get("about")
+    if used and name not in (*SECTIONS, *used):  # a variable that a profile has for other sweeps
+        raise UsageError(f"{where}: this sweep does not use '{name}'{suggestion(name, used)}")
     try:
         mapping[key] = yamls.parse(text)
     except yaml.YAMLError as error:

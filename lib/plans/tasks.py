@@ -10,7 +10,7 @@ from lib.artifacts.stage import Stage, check_inputs, load, task_digest
 from lib.base import config
 from lib.base.errors import UsageError
 from lib.costs.devices import Device
-from lib.costs.facts import Given
+from lib.costs.facts import Given, UnknownFact
 from lib.plans import costing
 from lib.plans.costing import Cost
 from lib.plans.plan import Task
@@ -45,6 +45,7 @@ def make(
     inputs = {name: _as_declared(stage, name, value, where) for name, value in inputs.items()}
     values = config.build(stage.config_class, resolve(template.get("config") or {}, scope, where), where)
     values = _pinned(stage, values, setting)
+    _check(stage, values, given, where)
     asked = _resources(stage, values, resolve(template.get("resources") or {}, scope, where), where)
     facts = costing.facts_of(stage, values, given, resolve(template.get("facts"), scope, where), where)
     resources, cost = costing.priced(stage, values, given, facts, asked, setting.device, setting.max_hours)
@@ -70,6 +71,18 @@ def _as_declared(stage: Stage, name: str, value: str | list[str], where: str) ->
     if len(value) != 1:
         raise UsageError(f"{where}: input '{name}': must be one node, {{each: ...}} gives {len(value)}")
     return value[0]
+
+
+def _check(stage: Stage, values: Any, given: Given, where: str) -> None:
+    """Raise UsageError for what the stage's own `check` says: it cannot succeed on inputs of which that is known."""
+    if not hasattr(stage.module, "check"):
+        return
+    try:
+        stage.module.check(values, given)
+    except UnknownFact:
+        return
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _resources(stage: Stage, values: Any, given: Mapping[str, Any], where: str) -> Resources:

@@ -78,6 +78,18 @@ def mentioned(value: Any, variables: Mapping[str, Any]) -> set[str]:
     return found
 
 
+def typed(key: str, value: Any, bound: Mapping[str, Any]) -> set[str]:
+    """The variables that a user sets to change the `value` of a key as written in the YAML; none if they have its name.
+
+    bound: what leaves and lists of inputs bind variables to, as written: `level` to `${replaced}`.
+    """
+    names, seen = _names_in(value), set()
+    while again := (names & bound.keys()) - seen:
+        seen |= again
+        names = (names - again).union(*(_names_in(bound[name]) for name in again))
+    return names - {key}
+
+
 def _names_in(value: Any) -> set[str]:
     """The first names of the references in a text, or in all texts of a mapping or list."""
     if isinstance(value, str):

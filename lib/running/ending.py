@@ -40,7 +40,10 @@ def cancel(root: Path, sweep: str) -> str:
     lock = places.lock(root, sweep)
     found = lease.holder(lock)
     if found and not lease.is_here(found):
-        raise TesseraError(f"the sweep is held by process {found['pid']} on {found['host']}; cancel it there")
+        raise TesseraError(
+            f"the sweep is held by process {found['pid']} on {found['host']}; cancel it there. If that machine is "
+            f"gone, `submit` takes the sweep over once nobody has renewed {lock} for {lease.DEAD_SECONDS:.0f} s"
+        )
     said = [_end_launcher(found)] if found else []
     if found:
         lease.remove_dead(lock)

@@ -1,14 +1,16 @@
-"""What planning says of a corpus that is too small, against what the stage then finds."""
+"""What planning says of values that cannot work, and of a corpus that is too small."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from lib.base.errors import UsageError
 from lib.launcher import foreseen, printing
-from lib.plans import documents, expansion
+from lib.plans import documents, expansion, overrides
 from lib.plans.plan import Plan
 
 WINDOW = 36  # tokens of the longest prompt and the suffix in the smoke profile
@@ -80,3 +82,37 @@ def test_a_setting_that_changes_nothing_is_said(profile: str, changes: str, idle
         f"deviations: {name} changes nothing in profile {profile}: its results are those of the default"
         for name in idle
     ]
+
+
+TEXTS = {f"{number}.txt": "x" for number in range(3)}  # a corpus of three files
+TYPED = [
+    ("near_dupls", "replaced=[41]", "replaced_tokens is 41; a canary has 40 tokens (replaced_tokens is set by the var"),
+    ("near_dupls", "replaced=[0]", "must be at least 1 (replaced_tokens is set by the variable replaced)"),
+    ("near_dupls", "canaries=many", "node members: n is 'many'; it must be int"),
+    ("near_dupls", "canaries=", "n is null; it must be int (n is set by the variable canaries)"),
+    ("near_dupls", "canaries=17", "node injected_exact: there are 16 books for 17 canaries"),
+    ("near_dupls", "top_copies=5", "takes 4 variations, but there are 3 (copies is set by the variable top_copies)"),
+    ("near_dupls", "copies=[-1]", "node injected_exact: copies is -1; it must be at least 0"),
+    ("near_dupls", "seeds=[]", "sweep near_dupls: no leaves: the grid is empty, because nothing is in: seeds"),
+    ("near_dupls", "seeds=[1,1]", "grid: seeds: a value is given twice"),
+    ("top_k", "ks=[0]", "(top_k is set by the variable ks)"),  # through `with` and `grid`
+    ("insertions", "ngrams=[40]", "it must be below the 40 tokens of a canary (ngram is set by the variable ngrams)"),
+    ("shuffles", "taus=[0.001]", "reach 0.03205 to 0.8974 (the top) (tau is set by the variable taus)"),
+    ("shuffles", "paper_taus=[0.123]", "as method paper needs"),
+    ("extraction", "prompt_tokens=40", "those in members have 40 tokens"),
+    ("slimpajama", "chunks=3", "node tokens: chunks is 3; the corpus has 2 files"),
+    ("slimpajama", "corpus={folder} chunks=4", "node tokens: chunks is 4; the corpus has 3 files"),
+    ("slimpajama", "scanned=[2]", "chunk is 2; it must be 0 to 1 (chunk is set by the variable scanned)"),
+    ("prefix_sizes", "canaries=5", "this sweep does not use 'canaries'"),
+    ("prefix_sizes", "n_prompts=-1", "n_prompts is -1; it must be at least 0"),
+]
+
+
+@pytest.mark.parametrize(("sweep", "settings", "message"), TYPED)
+def test_a_value_that_cannot_work_is_refused_by_the_name_that_was_typed(sweep, settings, message, tmp_path) -> None:
+    """Before anything runs; the stages refuse the same when they run."""
+    for name, text in TEXTS.items():
+        (tmp_path / name).write_text(text)
+    given = overrides.split(settings.format(folder=tmp_path))
+    with pytest.raises(UsageError, match=re.escape(message)):
+        expansion.expand(documents.read(sweep, "smoke", given), "smoke")

@@ -1,5 +1,7 @@
 import errno
 import io
+import os
+import pty
 import subprocess
 import sys
 
@@ -34,3 +36,28 @@ def test_nothing_waits_for_input() -> None:
     line = [sys.executable, "-c", code]
     with subprocess.Popen(line, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asked:
         assert asked.stdout.read() == "'' b''\n"
+
+
+ASK = """
+import sys; from lib.launcher import terminal; terminal.prepare()
+answer = terminal.ask('go? '); print(repr(answer), repr(sys.stdin.read()))
+"""
+
+
+def test_a_question_is_asked_on_a_terminal_alone() -> None:
+    """A session with a terminal of its own, then the same with standard input or output elsewhere."""
+    pid, terminal_end = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, "-c", ASK])
+    os.write(terminal_end, b"yes\n")
+    said = b""
+    while b"''" not in said:
+        said += os.read(terminal_end, 1000)
+    os.waitpid(pid, 0)
+    os.close(terminal_end)
+    assert b"go? " in said
+    assert b"'yes\\n' ''" in said
+    line = [sys.executable, "-c", ASK]
+    done = subprocess.run(line, cwd=ROOT, input="yes\n", capture_output=True, text=True, check=True)
+    assert done.stdout == "None ''\n"

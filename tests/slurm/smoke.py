@@ -29,9 +29,9 @@ class Smoke:
         """The name of the run, and of its folder."""
         return toys.run_name(self.sweep, "--profile=smoke", *(f"--set={setting}" for setting in self.settings.split()))
 
-    def make(self, target: str) -> subprocess.CompletedProcess:
+    def make(self, target: str, *more: str) -> subprocess.CompletedProcess:
         line = ["make", f"{target}-{self.sweep.replace('_', '-')}", "PROFILE=smoke", "CLUSTER=local-slurm"]
-        line += [f"OUTPUTS={self.outputs}", f"SET={self.settings}"]
+        line += [f"OUTPUTS={self.outputs}", f"SET={self.settings}", *more]
         return subprocess.run(line, cwd=self.root, capture_output=True, text=True, timeout=120, check=False)
 
     def submit(self) -> str:
@@ -42,8 +42,8 @@ class Smoke:
     def finish(self) -> None:
         """Wait until nothing of the sweep waits or runs, and require that everything is done."""
         wait_for(lambda: not self.cluster.queue(self.jobs()), "the end of the sweep", SWEEP_SECONDS, poll=0.5)
-        status = self.make("status")
-        assert status.returncode == 0, status.stdout + status.stderr + self.make("logs").stdout
+        status = self.make("status", "FLAGS=--json")
+        assert '"all_done": true' in status.stdout, status.stdout + status.stderr + self.make("logs").stdout
 
     def submits(self) -> list[dict]:
         """Every frozen submit."""

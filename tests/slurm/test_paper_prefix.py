@@ -42,7 +42,7 @@ def test_a_sweep_is_fetched_by_a_job_and_runs_offline_to_its_tables(
     submitted = paper.launch("submit", sweep, "--no-fetch")
     assert submitted.returncode == 0, submitted.stdout + submitted.stderr
     wait_for(lambda: not cluster.queue(), "the end of the sweep", SWEEP_SECONDS, poll=0.5)
-    status = paper.launch("status", sweep)
-    assert status.returncode == 0, status.stdout + paper.launch("logs", sweep).stdout
+    status = paper.launch("status", sweep, "--json")
+    assert '"all_done": true' in status.stdout, status.stdout + paper.launch("logs", sweep).stdout
     assert not paper.server.requests
     assert all(any(model in row for row in paper.rows(sweep)) for model in models(sweep))

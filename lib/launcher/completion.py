@@ -1,0 +1,31 @@
+"""A shell's completion of the launcher's commands, flags, sweeps and profiles."""
+
+import argparse
+import shlex
+import sys
+
+from lib.base import places
+from lib.plans import documents
+
+COMMAND = "tessera"
+
+
+def script(parser: argparse.ArgumentParser, shell: str) -> str:
+    """A script that makes the command `tessera`, which runs this checkout from any folder, and completes its words.
+
+    It changes `parser`, which is not used for anything else. shell: bash or zsh.
+    """
+    import shtab
+
+    parser.prog = COMMAND
+    words = {"sweep": documents.names(), "profile": documents.profiles()}
+    for action in _below(parser):
+        action.choices = words.get(action.dest, action.choices)
+    line = shlex.join([sys.executable, str(places.ROOT / "launch.py")])
+    return f'{COMMAND}() {{ {line} "$@"; }}\n{shtab.complete(parser, shell=shell)}'
+
+
+def _below(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The flags and positional arguments of every command."""
+    (verbs,) = (action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return [action for verb in verbs.values() for action in verb._actions]

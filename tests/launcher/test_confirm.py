@@ -1,0 +1,75 @@
+"""The question before a submission to a cluster."""
+
+import io
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lib.base.errors import TesseraError
+from lib.costs import devices
+from lib.launcher import confirm, terminal
+from lib.launcher.sweep import Sweep
+from lib.plans.costing import Cost
+from lib.plans.plan import Plan, Task
+from lib.plans.resources import Resources
+from lib.running import submissions
+from lib.running.site import Cluster
+from lib.running.submissions import Array, Submit
+
+TASKS = {
+    "aaa": Task("aaa", "books", 1, "", "books", {}, {}, Resources(expected_hours=0.5)),
+    "bbb": Task("bbb", "train", 1, "", "trained", {}, {"books": "aaa"}, Resources(gpus=2, expected_hours=3)),
+    "ccc": Task("ccc", "score", 1, "", "scored", {}, {"model": "bbb"}, Resources(gpus=1, expected_hours=1)),
+}
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    costs = {"aaa": Cost(), "bbb": Cost(results_gb=2, computed=True), "ccc": Cost(computed=True)}
+    return Sweep(Plan("s", "p", "", "", TASKS, [], costs), Cluster("c"), tmp_path, devices.find(None, ""))
+
+
+def asked(sweep: Sweep, answer: str | None, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """The question, and what was printed."""
+    questions: list[str] = []
+    monkeypatch.setattr(terminal, "ask", lambda question: questions.append(question) or answer)
+    console = Console(file=io.StringIO(), width=300)
+    confirm.ask(sweep, console)
+    return "".join(questions), console.file.getvalue()
+
+
+def submitted(sweep: Sweep, tasks: dict[str, Task], arrays: list[Array]) -> None:
+    identity = submissions.new_id()
+    made = Submit(identity, time.time(), identity, str(sweep.root), "code", [], arrays, tasks)
+    submissions.write(sweep.root, "another", made)
+
+
+def test_the_question_says_the_cost_and_only_yes_goes_on(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    question, printed = asked(sweep, " Yes\n", monkeypatch)
+    assert "3 new tasks from books to score: 7.0 GPU hours and 0.5 hours without a GPU expected, 2.0 GB" in question
+    assert printed == ""
+    for answer in ("n\n", "\n", "", "maybe\n"):  # "" is the end of input
+        with pytest.raises(TesseraError, match=r"nothing was submitted; .* --yes, or make \.\.\. YES=1"):
+            asked(sweep, answer, monkeypatch)
+
+
+def test_without_a_terminal_it_goes_on_and_says_so(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = asked(sweep, None, monkeypatch)[1]
+    assert "7.0 GPU hours" in printed
+    assert printed.endswith("Nobody was asked, because there is no terminal\n")
+    assert printed.count("\n") == 1
+
+
+def test_what_a_cluster_was_given_before_is_not_asked_about_again(sweep: Sweep, monkeypatch) -> None:
+    submitted(sweep, TASKS, [])  # a run on this machine
+    assert "3 new tasks" in asked(sweep, "y", monkeypatch)[0]
+    submitted(sweep, {"bbb": TASKS["bbb"]}, [Array("a", ["bbb"], TASKS["bbb"].resources)])
+    assert "2 new tasks from books to score: 1.0 GPU hours" in asked(sweep, "y", monkeypatch)[0]
+    submitted(sweep, TASKS, [Array("a", ["aaa"], TASKS["aaa"].resources)])
+    assert asked(sweep, None, monkeypatch) == ("", "")
+    later = replace(sweep, plan=replace(sweep.plan, tasks={**TASKS, "ddd": replace(TASKS["aaa"], digest="ddd")}))
+    later.plan.costs["ddd"] = Cost()
+    assert "1 new tasks of books: 0.5 hours without a GPU" in asked(later, "y", monkeypatch)[0]

@@ -11,6 +11,7 @@ from lib.base import config, places, yamls
 from lib.base.config import at_least
 from lib.base.errors import UsageError, suggestion
 from lib.plans.resources import Resources
+from lib.running import sbatch_options
 
 FOLDER = places.CLUSTERS
 SITE = "site"
@@ -45,6 +46,8 @@ class Cluster:
     qos: str | None = None
     constraint: str | None = None
     gres: str | None = None
+    sbatch: dict[str, str | int | bool] | None = None
+    gpu_sbatch: dict[str, str | int | bool] | None = None
     mpi: str = "pmix"
     max_hours: float | None = None
     array_parallelism: int = 64
@@ -71,6 +74,8 @@ class Cluster:
             value = getattr(self, key)
             if value is not None and not value > 0:  # NaN fails as well
                 raise ValueError(f"{key} is {value}; it must be more than 0")
+        for key in (sbatch_options.FOR_ALL, sbatch_options.FOR_GPUS):
+            sbatch_options.check(key, getattr(self, key) or {})
 
 
 def load(name: str | None) -> Cluster | None:

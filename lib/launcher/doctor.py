@@ -19,7 +19,7 @@ from lib.launcher.sweep import Sweep
 from lib.plans.plan import Plan
 from lib.plans.resources import Resources
 from lib.running import quota, runner, slurm
-from lib.running.environment import as_root
+from lib.running.environment import as_root, surroundings
 from lib.running.site import Cluster
 
 FREE_GB = 5.0  # without a sweep
@@ -128,7 +128,7 @@ def _mpi() -> Iterator[Finding]:
     if shutil.which(line[0]) is None:
         yield Finding("warn", "mpirun: not found", remedy)
         return
-    environment = {**os.environ, **as_root()}
+    environment = {**surroundings(), **as_root()}  # in an allocation, mpirun would start its ranks by SLURM
     answer = subprocess.run(
         line, env=environment, capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=False
     )

@@ -11,7 +11,7 @@ from lib.base import config, places, yamls
 from lib.base.config import at_least
 from lib.base.errors import UsageError, suggestion
 from lib.plans.resources import Resources
-from lib.running import sbatch_options
+from lib.running import environment, sbatch_options
 
 FOLDER = places.CLUSTERS
 SITE = "site"
@@ -166,7 +166,9 @@ def _has_slurm() -> bool:
     """Whether sbatch is found and belongs to a cluster. Without one (after slurm-down) `sbatch --version` fails."""
     if shutil.which("sbatch") is None:
         return False
-    if subprocess.run(["sbatch", "--version"], capture_output=True, timeout=60, check=False).returncode == 0:
+    variables = environment.surroundings()
+    line = ["sbatch", "--version"]
+    if subprocess.run(line, env=variables, capture_output=True, timeout=60, check=False).returncode == 0:
         return True
     print("sbatch is found, but not configured for any cluster: running on this machine", file=sys.stderr)
     return False

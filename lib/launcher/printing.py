@@ -13,7 +13,7 @@ from lib.base.errors import UsageError
 from lib.launcher import foreseen
 from lib.plans import rates
 from lib.plans.plan import Plan, Task
-from lib.running import local, submit, survey
+from lib.running import local, reasons, submit, survey
 from lib.running.drops import Outcome as Dropped
 from lib.running.site import Cluster
 from lib.running.survey import FAILED, STATES, Survey
@@ -142,6 +142,8 @@ def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Conso
     console.print(status_table(plan, found))
     for remark, tasks in Counter(found.remarks.values()).most_common():
         console.print(f"[yellow]{tasks} live tasks: {escape(remark)}[/]", highlight=False)
+    for line in reasons.lines(found.pending.values()):
+        console.print(line, highlight=False, markup=False)
     for controller in found.controllers:
         text = f"controller {controller.name}: {controller.job.state.lower()} {controller.job.remark()}".rstrip()
         console.print(text if controller.will_act() else f"[yellow]{text}; it will not act[/]", highlight=False)

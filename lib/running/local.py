@@ -146,11 +146,11 @@ def _startable(state: _Run) -> Iterator[Task]:
     """
     running = [state.plan.tasks[digest].resources for digest in state.running]
     busy = sum(resources.cores for resources in running)
-    memory = sum(map(_memory_gb, running))
+    memory = sum(map(memory_gb, running))
     for task in sorted(survey.ready(state.plan, state.found), key=lambda task: _precedence(state.plan, task)):
         if task.digest in state.running or task.digest in state.failed_for_good:
             continue
-        needed = _memory_gb(task.resources)
+        needed = memory_gb(task.resources)
         if busy and (busy + task.resources.cores > state.cores or memory + needed > state.memory_gb):
             continue
         busy += task.resources.cores
@@ -163,7 +163,8 @@ def _precedence(plan: Plan, task: Task) -> tuple[bool, float]:
     return not frees_disk, -task.resources.expected_hours
 
 
-def _memory_gb(resources: Resources) -> float:
+def memory_gb(resources: Resources) -> float:
+    """The memory that a task needs, all its ranks together."""
     return (resources.memory_gb or DEFAULT_MEMORY_GB) * (resources.ranks if resources.mpi else 1)
 
 

@@ -38,7 +38,7 @@ STUCK = re.compile(
     r"held|never\s*satisfied|badconstraints|invalid(account|qos)|partition(time|node)limit|perjob", re.IGNORECASE
 )
 RELEASED = re.compile(r"launch failed|requeued held", re.IGNORECASE)  # held by SLURM after a failure of the node
-DATE = re.compile(r"\d{4}-\d\d-\d\dT")  # of squeue; N/A where it has none
+DATE = re.compile(r"\d{4}-\d\d-\d\dT")  # a time as squeue gives it; N/A where it knows none
 ORDINARY = {"", "None", "Resources", "Priority", "Dependency", "JobArrayTaskLimit", "BeginTime", "Cleaning"}
 
 

@@ -97,7 +97,7 @@ def _gpu(plan: Plan | None, site: Cluster | None) -> Iterator[Finding]:
 
     needed = plan is not None and any(task.resources.gpus for task in plan.tasks.values())
     if needed and torch.version.cuda is None and torch.version.hip is None:
-        yield Finding("fail", f"torch {torch.__version__} is a CPU build, but tasks need GPUs", "make env TORCH=cuda")
+        yield Finding("fail", f"torch {torch.__version__} is a CPU build, but tasks need GPUs", "TORCH=cuda make env")
     if torch.cuda.is_available():
         yield Finding("ok", f"GPU: {torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
         yield _mamba_kernels()

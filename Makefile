@@ -38,7 +38,7 @@ OUTPUTS ?= outputs
 export PROFILE CLUSTER OUTPUTS SET YES KINDS  # recipes take values from the environment: any characters may be in them
 
 # A misspelt variable would be ignored, and the default sweep would run.
-KNOWN := PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE
+KNOWN := PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON TORCH N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 UNKNOWN := $(firstword $(filter-out $(KNOWN),$(GIVEN)))
 SUGGEST := from sys import argv; from lib.base.errors import suggestion; print(suggestion(argv[1].upper(), argv[2:]))

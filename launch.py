@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
 
     common, outputs, nothing = _common(), _outputs(), argparse.ArgumentParser(add_help=False)
     plan = verb("plan", "print what would run: tasks, what is done, expected hours", common, "near_dupls")
-    plan.add_argument("--scripts", action="store_true", help="print the sbatch scripts of the tasks that are ready")
+    plan.add_argument("--scripts", action="store_true", help="print one sbatch script of every kind of task")
     plan.add_argument("--power", action="store_true", help="print the differences in rho that this size can show")
 
     verb("fetch", "download the sweep's hub models and data into the cache", common, "near_dupls --profile=paper")

@@ -10,7 +10,7 @@ from rich.console import Console
 from lib.artifacts import damage
 from lib.base import places, processes
 from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
-from lib.launcher import catalogue, confirm, costs, notices, printing, times
+from lib.launcher import catalogue, confirm, costs, notices, printing, scripts, times
 from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
@@ -33,7 +33,7 @@ def plan(arguments: Namespace, console: Console) -> int:
     if arguments.power:
         printing.print_power(sweep.plan, console)
     if arguments.scripts:
-        printing.print_scripts(sweep.plan, sweep.site, sweep.root, done, console)
+        scripts.show(sweep.plan, sweep.site, sweep.root, done, console)
     return 0
 
 

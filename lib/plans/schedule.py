@@ -28,7 +28,7 @@ def startable(plan: Plan, ready: Iterable[Task], running: Collection[Resources],
     busy = sum(resources.cores for resources in running)
     memory = sum(map(_memory_gb, running))
     for task in sorted(ready, key=lambda task: _precedence(plan, task)):
-        needed = _memory_gb(task.resources)
+        needed = memory_gb(task.resources)
         if busy and (busy + task.resources.cores > room.cores or memory + needed > room.memory_gb):
             continue
         busy += task.resources.cores
@@ -41,7 +41,8 @@ def _precedence(plan: Plan, task: Task) -> tuple[bool, float]:
     return not frees_disk, -task.resources.expected_hours
 
 
-def _memory_gb(resources: Resources) -> float:
+def memory_gb(resources: Resources) -> float:
+    """The memory that a task needs, all its ranks together."""
     return (resources.memory_gb or DEFAULT_MEMORY_GB) * (resources.ranks if resources.mpi else 1)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from lib.base import files, mpi
 from lib.base.errors import TesseraError
 from lib.plans.resources import Resources
-from lib.running import environment, site, slurm
+from lib.running import environment, sbatch_options, site, slurm
 from lib.running.site import Cluster
 
 PAUSES = (2.0, 5.0, 10.0)  # seconds before sbatch is tried again
@@ -100,7 +100,10 @@ def _taken(name: str) -> str | None:
 def parameters(
     cluster: Cluster, resources: Resources, name: str, snapshot: str, parallelism: int, after: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """submitit's parameters of an array of tasks with these resources; without what the cluster file leaves open."""
+    """submitit's parameters of an array of tasks with these resources; without what the cluster file leaves open.
+
+    after: the jobs that a controller waits for; no other job waits for jobs.
+    """
     gpu = resources.gpus > 0
     nodes, ranks = site.ranks_per_node(resources, cluster)
     gres = cluster.gres.format(gpus=resources.gpus) if gpu and cluster.gres else None
@@ -122,10 +125,17 @@ def parameters(
         "array_parallelism": max(1, parallelism),
         "stderr_to_stdout": True,
         "use_srun": False,
-        "additional_parameters": {"requeue": True},
         "setup": setup_lines(cluster, snapshot),
     }
-    return {key: value for key, value in chosen.items() if value is not None or key == "wckey"}
+    chosen = {key: value for key, value in chosen.items() if value is not None or key == "wckey"}
+    return {**chosen, "additional_parameters": {"requeue": True, **_passed(cluster, gpu, bool(after), chosen)}}
+
+
+def _passed(cluster: Cluster, gpu: bool, controller: bool, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Options that the cluster file passes through; a key of its own (`constraint`) counts more."""
+    several = [cluster.sbatch, cluster.gpu_sbatch if gpu else None]
+    passed = [sbatch_options.passed(options or {}, controller).items() for options in several]
+    return {name: value for items in passed for name, value in items if name not in chosen}
 
 
 def _partition(cluster: Cluster, resources: Resources) -> str | None:

@@ -20,7 +20,10 @@ def _names(words: str) -> tuple[str, ...]:
 
 
 # Options of SLURM's commands, in the user's shell or of an enclosing job: they would win over our scripts.
-SCHEDULER = _names("SLURM_ SLURMD_ SBATCH_ SRUN_ SALLOC_ SQUEUE_ SACCT_ SCANCEL_ SINFO_ SUBMITIT_")
+SCHEDULER = _names(
+    "SLURM_ _SLURM_ SLURMD_ SPANK_ SBATCH_ SRUN_ SALLOC_ SQUEUE_ SACCT_ SCANCEL_ SCONTROL_ SINFO_ SPRIO_ SSTAT_ "
+    "SUBMITIT_"
+)
 # Ranks of an enclosing mpirun, srun or torchrun.
 RANKS = _names("OMPI_ PRTE_ PMIX_ PMI_ PALS_ HYDRA_ HYDI_ MPI_LOCAL TORCHELASTIC_")
 RANKS_OF_TORCH = _names(

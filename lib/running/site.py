@@ -11,6 +11,7 @@ from lib.base import config, places, yamls
 from lib.base.config import at_least
 from lib.base.errors import UsageError, suggestion
 from lib.plans.resources import Resources
+from lib.running import environment, sbatch_options
 
 FOLDER = places.CLUSTERS
 SITE = "site"
@@ -45,6 +46,8 @@ class Cluster:
     qos: str | None = None
     constraint: str | None = None
     gres: str | None = None
+    sbatch: dict[str, str | int | bool] | None = None
+    gpu_sbatch: dict[str, str | int | bool] | None = None
     mpi: str = "pmix"
     max_hours: float | None = None
     array_parallelism: int = 64
@@ -72,6 +75,8 @@ class Cluster:
             value = getattr(self, key)
             if value is not None and not value > 0:  # NaN fails as well
                 raise ValueError(f"{key} is {value}; it must be more than 0")
+        for key in (sbatch_options.FOR_ALL, sbatch_options.FOR_GPUS):
+            sbatch_options.check(key, getattr(self, key) or {})
 
 
 def load(name: str | None) -> Cluster | None:
@@ -162,7 +167,9 @@ def _has_slurm() -> bool:
     """Whether sbatch is found and belongs to a cluster. Without one (after slurm-down) `sbatch --version` fails."""
     if shutil.which("sbatch") is None:
         return False
-    if subprocess.run(["sbatch", "--version"], capture_output=True, timeout=60, check=False).returncode == 0:
+    variables = environment.surroundings()
+    line = ["sbatch", "--version"]
+    if subprocess.run(line, env=variables, capture_output=True, timeout=60, check=False).returncode == 0:
         return True
     print("sbatch is found, but not configured for any cluster: running on this machine", file=sys.stderr)
     return False

@@ -38,6 +38,7 @@ STUCK = re.compile(
     r"held|never\s*satisfied|badconstraints|invalid(account|qos)|partition(time|node)limit|perjob", re.IGNORECASE
 )
 RELEASED = re.compile(r"launch failed|requeued held", re.IGNORECASE)  # held by SLURM after a failure of the node
+DATE = re.compile(r"\d{4}-\d\d-\d\dT")  # a time as squeue gives it; N/A where it knows none
 ORDINARY = {"", "None", "Resources", "Priority", "Dependency", "JobArrayTaskLimit", "BeginTime", "Cleaning"}
 
 
@@ -46,11 +47,15 @@ class SchedulerUnavailable(TesseraError):
 
 
 class Job(NamedTuple):
-    """A waiting or running job of the user, or one element of an array. reason: why it waits."""
+    """A waiting or running job of the user, or one element of an array.
+
+    reason: why it waits; start: when SLURM expects it to start (`2026-12-01T09:30:00`), empty if it does not say
+    """
 
     id: str
     state: str
     reason: str = ""
+    start: str = ""
 
     def is_waiting(self) -> bool:
         """Whether it has not begun, or waits to begin again."""
@@ -75,8 +80,9 @@ def queue() -> dict[Element, Job]:
     """(array name, index) -> every waiting or running job of the user. Raises SchedulerUnavailable if squeue fails."""
     jobs = {}
     for line in _queue_lines():
-        job, index, name, state, reason = _fields(line, 5, "squeue")
-        jobs[(name, int(index) if index.isdigit() else 0)] = Job(job, state, reason.replace("_", " ").strip("()"))
+        job, index, name, state, start, reason = _fields(line, 6, "squeue")
+        found = Job(job, state, reason.replace("_", " ").strip("()"), start if DATE.match(start) else "")
+        jobs[(name, int(index) if index.isdigit() else 0)] = found
     return jobs
 
 
@@ -109,8 +115,8 @@ def queue_length() -> int:
 
 
 def _queue_lines() -> list[str]:
-    command = ["squeue", "--array", f"--user={os.getuid()}", "--format=%F|%K|%j|%T|%r"]
-    return _table(command, "ARRAY_JOB_ID|ARRAY_TASK_ID|NAME|STATE|REASON")
+    command = ["squeue", "--array", f"--user={os.getuid()}", "--format=%F|%K|%j|%T|%S|%r"]
+    return _table(command, "ARRAY_JOB_ID|ARRAY_TASK_ID|NAME|STATE|START_TIME|REASON")
 
 
 def history(ids: Sequence[str], names: Sequence[str] = (), since: float = 0.0) -> dict[Element, str]:

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -133,7 +133,7 @@ def _requeue(cluster: Cluster) -> None:
 
 
 def _controller_seconds(cluster: Cluster) -> float:
-    return CONTROLLER_SHARE * 3600 * min(CONTROLLER.hours, cluster.max_hours or CONTROLLER.hours)
+    return CONTROLLER_SHARE * 3600 * controller_resources(cluster).hours
 
 
 def _wave(request: Request, plan: Plan, cluster: Cluster, stays: str, ends: float) -> Outcome:
@@ -365,15 +365,25 @@ def _waiting_for(request: Request, ready: list[Task], found: Survey, limit: str)
 
 def arrays(identity: str, cluster: Cluster, ready: list[Task]) -> Iterator[Array]:
     """The ready tasks in arrays of equal resources, in pieces of MaxArraySize."""
-    groups: dict[Resources, list[str]] = defaultdict(list)
-    for task in ready:
-        groups[replace(task.resources, expected_hours=0.0)].append(task.digest)
     size = slurm.max_array_size(cluster) if ready else 1
     number = 0
-    for resources, digests in groups.items():
+    for resources, digests in by_resources(ready).items():
         for start in range(0, len(digests), size):
             yield Array(places.job(identity, number), digests[start : start + size], resources)
             number += 1
+
+
+def by_resources(tasks: Iterable[Task]) -> dict[Resources, list[str]]:
+    """The digests of the tasks by what they ask of SLURM, in their order."""
+    groups: dict[Resources, list[str]] = defaultdict(list)
+    for task in tasks:
+        groups[replace(task.resources, expected_hours=0.0)].append(task.digest)
+    return groups
+
+
+def controller_resources(cluster: Cluster) -> Resources:
+    """What a controller asks of SLURM."""
+    return replace(CONTROLLER, hours=min(CONTROLLER.hours, cluster.max_hours or CONTROLLER.hours))
 
 
 def _room(cluster: Cluster, queued: int, with_controller: bool) -> int | None:
@@ -414,7 +424,7 @@ def _send_controller(file: Path, submit: Submit, cluster: Cluster, waits: set[st
     """Submit the controller, if there is one and something that it waits for. Returns why it has no place, or ""."""
     if not submit.controller or not waits:
         return ""
-    resources = replace(CONTROLLER, hours=min(CONTROLLER.hours, cluster.max_hours or CONTROLLER.hours))
+    resources = controller_resources(cluster)
     parameters = batch.parameters(cluster, resources, submit.controller, submit.snapshot, 1, after=sorted(waits))
     try:
         batch.submit(file, submit.controller, 1, parameters)

@@ -28,7 +28,8 @@ class Survey:
 
     jobs: ids of the live jobs that run tasks of the plan, of whatever sweep, and of those of a damaged submit file
     controllers: of this sweep, in the queue
-    remarks: digest -> what the user should know of a job that waits or runs
+    remarks: digest -> what the user should know of a job that runs, or of one that SLURM does not know
+    pending: digest -> the job that waits
     stuck: ids of jobs, of tasks or controllers, that SLURM holds after a failure of a node
     sent: submissions of whatever sweep with tasks of the plan that are not done, the last one last; without `tasks`
     damaged: submit files that cannot be understood, and the ids of their live jobs
@@ -39,6 +40,7 @@ class Survey:
     jobs: set[str] = field(default_factory=set)
     controllers: list[Controller] = field(default_factory=list)
     remarks: dict[str, str] = field(default_factory=dict)
+    pending: dict[str, Job] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
     sent: list[tuple[Path, Submit]] = field(default_factory=list)
     damaged: dict[Path, set[str]] = field(default_factory=dict)
@@ -232,7 +234,9 @@ def _runs_without_job(root: Path, task: Task, silence_seconds: float) -> bool:
 def _note_live(result: Survey, digest: str, job: Job) -> None:
     result.states[digest] = QUEUED if job.is_waiting() else RUNNING
     result.jobs.add(job.id)
-    if job.remark():
+    if job.is_waiting():
+        result.pending[digest] = job
+    elif job.remark():
         result.remarks[digest] = job.remark()
     if job.was_held_by_slurm():
         result.stuck.add(job.id)

@@ -7,7 +7,7 @@ import pytest
 
 from lib.artifacts import store, weights
 from lib.costs import devices
-from lib.launcher import costs, doctor
+from lib.launcher import costs, doctor_room
 from lib.launcher.sweep import Sweep
 from lib.plans import finished
 from lib.plans.costing import Cost
@@ -44,7 +44,7 @@ def test_too_little_disk_is_said_with_what_helps(left: float, said: str, level: 
     line, *more = costs.disk_lines(made, list(two))
     assert line.startswith("disk: 21.0 GB at the peak, 1.0 GB at the end")
     assert (bool(more), said in "".join(more)) == (bool(said), True)
-    (finding,) = doctor._disk_of(made)
+    finding = doctor_room.disk(made.plan, *costs.room(made, list(two)))
     assert (finding.level, "checkpoint_steps=0" in finding.remedy) == (level, True)
 
 

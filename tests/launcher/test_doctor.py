@@ -1,4 +1,14 @@
-from lib.launcher import doctor, hub_needs
+import io
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lib.base.errors import TesseraError
+from lib.launcher import doctor, doctor_room, hub_needs, sweep
+from lib.launcher.finding import Finding
 from lib.models import hub_fetch, mamba_scan
 from lib.plans import documents, expansion
 from lib.running.site import Cluster, LoginNode
@@ -14,16 +24,78 @@ def test_missing_mamba_kernels_come_with_the_way_to_install_them(monkeypatch):
     assert doctor._mamba_kernels().level == "ok"
 
 
-def test_the_hub_is_reported_by_what_is_left_to_fetch(hub_server, tiny_tokenizer):
+def test_the_hub_is_reported_by_what_is_left_to_fetch(hub_server, tiny_tokenizer, tmp_path):
     plan = expansion.expand(documents.read("prefix_sizes", "paper", ["models=[pythia-160m]"]), "paper")
     items = hub_needs.items(plan)
     tiny_hub.publish(hub_server, items[:-1], tiny_tokenizer)
-    *found, absent = list(doctor._hub(plan))[1:]
+    *found, absent, room = list(doctor_room.hub(plan, set(), tmp_path, 1.0))[1:]
     assert [finding.level for finding in found] == ["ok"] * (len(items) - 1)
     assert all("to fetch: " in finding.what for finding in found)
     assert (absent.level, "not on the hub, or private" in absent.remedy) == ("fail", True)
+    assert (room.level, "1 repositories are of unknown size" in room.what) == ("ok", True)
     hub_fetch.fetch(items[:-1])
-    assert all(finding.what.endswith("in the cache") for finding in list(doctor._hub(plan))[1:-1])
+    *cached, absent, room = list(doctor_room.hub(plan, set(), tmp_path, 1e9))[1:]
+    assert all(finding.what.endswith("in the cache") for finding in cached)
+    assert (room.level, "0.0 GB to fetch" in room.what) == ("fail", True)  # the outputs are on the same file system
+    assert [finding.what for finding in doctor_room.hub(plan, set(plan.tasks), tmp_path, 1.0)] == ["hub: not needed"]
+
+
+@pytest.mark.parametrize(("free_gb", "level"), [(1e6, "ok"), (2000.0, "warn"), (78.0, "fail")])
+def test_a_corpus_of_627_billion_tokens_needs_more_than_a_terabyte(tmp_path, monkeypatch, free_gb, level):
+    """Its ids alone take 2 bytes each: 1254 GB."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("shutil.disk_usage", lambda place: Namespace(free=free_gb * 1e9))
+    monkeypatch.setattr(doctor_room, "hub", lambda *given: iter(()))
+    asked = Namespace(cluster="example-a100", outputs=tmp_path, profile="paper", settings=[], sweep="slimpajama")
+    cost, disk = doctor_room.of_sweep(sweep.load(asked))
+    assert disk.level == level
+    assert float(disk.what.split("GB at its peak, ")[1].split()[0]) > 1254
+    assert cost.what.startswith("cost: 28 of 28 tasks to do, 0.8 task hours, 0 GPU hours")
+
+
+def test_memory_of_the_largest_task_and_none_without_tasks():
+    plan = expansion.expand(documents.read("near_dupls", "laptop", []), "laptop")
+    most = max(task.resources.memory_gb or 0 for task in plan.tasks.values())
+    assert doctor_room.memory(plan, plan.tasks, most).level == "ok"
+    assert doctor_room.memory(plan, plan.tasks, most - 0.1).level == "fail"
+    assert doctor_room.memory(plan, [], 0.0).level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "level"),
+    [
+        ("Linux", "x86_64", "ok"),
+        ("Linux", "aarch64", "warn"),
+        ("Darwin", "arm64", "fail"),
+        ("Windows", "AMD64", "fail"),
+    ],
+)
+def test_only_linux_is_accepted(system, machine, level):
+    (finding,) = doctor._platform(system, machine)
+    assert finding.level == level
+
+
+def test_a_gpu_task_needs_more_than_the_cpu_build_of_torch(monkeypatch):
+    import torch
+
+    plan = expansion.expand(documents.read("near_dupls", "paper", ["seeds=[1]"]), "paper")
+    for cuda, expected in ((None, ["TORCH=cuda make env"]), ("13.0", [])):
+        monkeypatch.setattr(torch.version, "cuda", cuda)
+        remedies = [finding.remedy for finding in doctor._gpu(plan, Cluster("c")) if finding.level == "fail"]
+        assert remedies == expected
+
+
+def test_a_check_that_breaks_off_is_a_finding_and_the_others_go_on(tmp_path: Path, monkeypatch):
+    def broken(*given) -> Iterator[Finding]:
+        yield Finding("ok", "the first half")
+        raise TesseraError("srun failed [1]")
+
+    for name in ("_python", "_gpu", "_mpi", "_compiler"):
+        monkeypatch.setattr(doctor, name, broken)
+    console = Console(file=io.StringIO(), width=200)
+    assert doctor.run(None, None, tmp_path, console) == 1
+    assert console.file.getvalue().count("FAIL a check broke off: srun failed [1]") == 4
+    assert "write access" in console.file.getvalue()
 
 
 def test_where_tasks_that_need_the_network_run_is_said():

@@ -1,0 +1,120 @@
+"""What `doctor` says of costs and room: hours, memory, disk for the outputs and for the cache of the hub."""
+
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from lib.base.errors import TesseraError
+from lib.base.files import existing
+from lib.launcher import costs
+from lib.launcher.finding import Finding
+from lib.launcher.sweep import Sweep
+from lib.plans import schedule
+from lib.plans.disk import Disk
+from lib.plans.plan import Plan
+from lib.running import local, quota
+from lib.running.quota import Left
+
+FREE_GB = 5.0  # without a sweep
+MARGIN_GB = 1.0  # for what is not computed: scores, logs, snapshots of the code, reports
+
+
+def of_sweep(sweep: Sweep) -> Iterator[Finding]:
+    """Cost and room of the tasks of a sweep that are not done."""
+    done = sweep.done()
+    todo = [digest for digest in sweep.plan.tasks if digest not in done]
+    need, left = costs.room(sweep, todo)
+    yield _cost(sweep.plan, todo)
+    if sweep.site is None:  # the limits of a cluster are checked at planning
+        yield memory(sweep.plan, todo, local.available_gb())
+    yield disk(sweep.plan, need, left)
+    yield from hub(sweep.plan, done, sweep.root, need.least + MARGIN_GB)
+
+
+def in_general(root: Path) -> Iterator[Finding]:
+    """Room without a sweep: enough to begin."""
+    from lib.models import hub  # imports huggingface_hub
+
+    left = quota.left(root, None)
+    level = "ok" if left.gb >= FREE_GB else "fail"
+    yield Finding(level, f"{left.gb:.0f} GB {left.where}", f"free {FREE_GB:.0f} GB there, or set OUTPUTS=")
+    yield Finding("ok", f"{local.available_gb():.0f} GB of memory are free on this machine")
+    yield Finding("ok", f"hub cache: {hub.cache()}, {_free_gb(hub.cache()):.0f} GB free; a sweep says what it needs")
+
+
+def _cost(plan: Plan, todo: Collection[str]) -> Finding:
+    asked = [plan.tasks[digest].resources for digest in todo]
+    hours, gpu_hours = sum(one.expected_hours for one in asked), sum(one.expected_hours * one.gpus for one in asked)
+    what = f"cost: {len(todo)} of {len(plan.tasks)} tasks to do, {hours:.1f} task hours, {gpu_hours:.0f} GPU hours"
+    return Finding("ok", f"{what} expected (`plan` says from what)")
+
+
+def disk(plan: Plan, need: Disk, left: Left) -> Finding:
+    """Whether results, weights and checkpoints have room."""
+    peak, least = need.peak + MARGIN_GB, need.least + MARGIN_GB
+    what = f"disk: {plan.name} needs {peak:.1f} GB at its peak, {least:.1f} GB at least (computed)"
+    level = "ok" if peak <= left.gb else "warn" if least <= left.gb else "fail"
+    return Finding(level, f"{what}; {left.gb:.0f} GB {left.where}", costs.remedy(plan, need))
+
+
+def memory(plan: Plan, todo: Collection[str], free_gb: float) -> Finding:
+    """Whether the task that needs most memory has it on this machine."""
+    sizes = {digest: schedule.memory_gb(plan.tasks[digest].resources) for digest in todo}
+    most = max(sizes, key=sizes.__getitem__, default=None)
+    if most is None:
+        return Finding("ok", f"memory: nothing to do; {free_gb:.0f} GB free")
+    what = f"memory: {sizes[most]:.1f} GB for the largest task ({plan.tasks[most].node}); {free_gb:.0f} GB free"
+    return Finding("ok" if sizes[most] <= free_gb else "fail", what, "PROFILE=laptop, a larger machine, or a cluster")
+
+
+def hub(plan: Plan, done: Collection[str], root: Path, outputs_gb: float) -> Iterator[Finding]:
+    """Whether the hub has what the tasks need that are not done, and its cache has room for it.
+
+    outputs_gb: what the sweep needs below `root`, which may be on the same file system.
+    """
+    from lib.launcher import hub_needs  # imports huggingface_hub
+    from lib.models import hub_fetch
+
+    items = hub_needs.items(plan, done)
+    if not items:
+        yield Finding("ok", "hub: not needed")
+        return
+    token = os.environ.get("HF_TOKEN")
+    yield Finding("ok" if token else "warn", "hub token in the environment", "set HF_TOKEN if a model is gated")
+    sizes: list[int | None] = []
+    for several in hub_fetch.by_repository(items):
+        finding, size = _repository(several)
+        sizes.append(size)
+        yield finding
+    yield _cache(sizes, root, outputs_gb)
+
+
+def _repository(items: list) -> tuple[Finding, int | None]:
+    """Whether the hub has the items of one repository, and the bytes that are left to fetch; None: not known."""
+    from lib.models import hub, hub_fetch
+
+    try:
+        hub_fetch.check_access(items)
+        missing = {name: size for files in hub_fetch.lacking(items).values() for name, size in files.items()}
+    except TesseraError as error:
+        return Finding("fail", f"hub: {items[0].repo}", str(error)), None
+    what = f"to fetch: {hub.described(missing)}" if missing else "in the cache"
+    return Finding("ok", f"hub: {items[0].repo}: {what}"), sum(missing.values())
+
+
+def _cache(sizes: list[int | None], root: Path, outputs_gb: float) -> Finding:
+    """Whether what is left to fetch has room in the cache, beside the outputs if they share its file system."""
+    from lib.models import hub
+
+    fetch_gb, free_gb = sum(size or 0 for size in sizes) / 1e9, _free_gb(hub.cache())
+    shared = existing(hub.cache()).stat().st_dev == existing(root).stat().st_dev
+    what = f"hub cache {hub.cache()}: {fetch_gb:.1f} GB to fetch, {free_gb:.0f} GB free"
+    what += f" for it and for {outputs_gb:.1f} GB of outputs" if shared else ""
+    what += f"; {sizes.count(None)} repositories are of unknown size" if None in sizes else ""
+    enough = fetch_gb + (outputs_gb if shared else 0.0) <= free_gb
+    return Finding("ok" if enough else "fail", what, "set HF_HOME to a place with room, which compute nodes can read")
+
+
+def _free_gb(folder: Path) -> float:
+    return shutil.disk_usage(existing(folder)).free / 1e9

@@ -26,7 +26,7 @@ def startable(plan: Plan, ready: Iterable[Task], running: Collection[Resources],
     A task that needs more than the machine has runs alone.
     """
     busy = sum(resources.cores for resources in running)
-    memory = sum(map(_memory_gb, running))
+    memory = sum(map(memory_gb, running))
     for task in sorted(ready, key=lambda task: _precedence(plan, task)):
         needed = memory_gb(task.resources)
         if busy and (busy + task.resources.cores > room.cores or memory + needed > room.memory_gb):

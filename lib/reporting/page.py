@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lib.base import files, places
 from lib.base.errors import TesseraError
 from lib.reporting import frames, paper_tables
-from lib.reporting.cells import TextTable
+from lib.reporting.cells import TextTable, is_marked
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"
@@ -101,6 +101,7 @@ def environment(folder: Path = FOLDER) -> Environment:
     )
     found.filters["base64"] = lambda data: base64.b64encode(data).decode()
     found.filters["pixels"] = lambda image: int.from_bytes(image[16:20], "big")  # the width, in a PNG's header
+    found.tests["marked"] = is_marked
     found.filters["numeric"] = lambda table: paper_tables.numeric_columns(table.header, table.rows)
     return found
 

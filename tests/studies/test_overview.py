@@ -47,7 +47,7 @@ def write_sweep(root, name, records, settings, warnings=()):
         writer.write_table(places.tables(root, name) / stem, table)
     figure = reports.ReportFigure(f"Figure of {name}", "A caption.", drawing.png(Figure(figsize=(12, 6))))
     listed = [
-        reports.report_table("auc", "AUC. All rows:", summaries.auc_summary(auc), auc),
+        reports.report_table("auc", "AUC. All rows:", summaries.auc_summary(auc_table.means(measured)), auc),
         reports.report_table("rho", "ρ. All rows:", summaries.rho_summary(rho), rho),
     ]
     given = reports.Report(

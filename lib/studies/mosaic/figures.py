@@ -18,7 +18,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from lib.attacks.scores import NAMES
 from lib.reporting import drawing
 from lib.statistics import roc
 from lib.studies.mosaic.measurements import Record
@@ -26,6 +25,7 @@ from lib.studies.mosaic.published import Key, Reference
 from lib.studies.mosaic.words import (
     CORRECTED,
     EXACT,
+    attack_rank,
     label_of,
     level_name,
     ordered_settings,
@@ -165,7 +165,7 @@ def _lines(rows: pd.DataFrame, model: str, value: str, attack: str | None) -> li
         groups = mine[mine["attack"] != "bag_of_words"].groupby(["attack", "setting"])
         return [
             Line(label_of(name), style_of(name), _centres(group, value), setting)
-            for (name, setting), group in sorted(groups, key=lambda item: _rank(item[0][0]))
+            for (name, setting), group in sorted(groups, key=lambda item: attack_rank(item[0][0]))
         ]
     settings = ordered_settings(rows["setting"])  # of all panels, so that a setting looks the same in each
     styles = dict(zip(settings, itertools.cycle(drawing.LINES)))
@@ -221,7 +221,7 @@ def _published(axes: Axes, references: Mapping[str, Reference | None], markers: 
 def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float) -> None:
     split = {name: split_score(name) for record in records for name in record.members}
     scores = {attack: name for name, (attack, its_variant) in split.items() if its_variant == variant}
-    for attack in sorted(scores, key=_rank):
+    for attack in sorted(scores, key=attack_rank):
         curves = [roc.roc_points(r.members[scores[attack]], r.non_members[scores[attack]]) for r in records]
         rates = np.unique(np.concatenate([curve.fpr for curve in curves]))
         tpr = np.mean([[curve.tpr[curve.fpr <= rate].max() for rate in rates] for curve in curves], axis=0)
@@ -230,11 +230,6 @@ def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float
             np.maximum(rates, floor), np.maximum(tpr, floor), where="post", color=colour, linestyle=dash,
             label=label_of(attack),
         )  # fmt: skip
-
-
-def _rank(attack: str) -> tuple[int, str]:
-    """The order of the list of attacks; others come last."""
-    return NAMES.index(attack) if attack in NAMES else len(NAMES), attack
 
 
 def _models(models: Iterable[str]) -> list[str]:

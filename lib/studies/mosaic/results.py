@@ -1,5 +1,6 @@
 """The results of a mosaic sweep from its measurements: tables (CSV, HDF5), figures (PNG, PDF) and the report."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ import pandas as pd
 
 from lib.base import places
 from lib.reporting import frames, page, writer
+from lib.reporting.cells import TextTable, is_marked
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.mosaic import (
@@ -15,6 +17,7 @@ from lib.studies.mosaic import (
     changes_table,
     delong_table,
     differences_table,
+    equal_scores,
     figures,
     findings,
     published,
@@ -22,10 +25,23 @@ from lib.studies.mosaic import (
     summaries,
     words,
 )
+from lib.studies.mosaic.equal_scores import Equal
 from lib.studies.mosaic.figures import TrainingCurve
 from lib.studies.mosaic.measurements import Measurement, Record
 from lib.studies.mosaic.published import Key, Reference
 from lib.studies.mosaic.words import CORRECTED, EXACT, level_name
+
+OVER_CANARIES = "Intervals are 95 % over canaries."
+NO_RESULT = (
+    "† is no result: ρ at or beyond an end of the exact curve or on a flat part of it, or what comes from an AUC whose "
+    "interval includes 0.5."
+)
+EQUAL = "(= ...): this score ranks all canaries as the first one does, so that it is the same attack."
+PAIRED = "p is by the paired bootstrap, and by a z test where fewer than 10 draws lie on one side of 0."
+DELONG = (
+    "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies. The second p is "
+    "corrected for the number of attacks by Holm's method; equal scores count once."
+)
 
 Tables = Mapping[str, pd.DataFrame]
 Training = Mapping[tuple[str, int], TrainingCurve]
@@ -52,18 +68,34 @@ def write(
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
     found = make(measurements, records, planned)
-    auc, rho, variant = found["auc"], found["rho"], description.variant
+    equal = equal_scores.find(records)
     write_published(places.tables(root, name) / places.PUBLISHED_CURVES, description.published)
     results = Results(
         found,
         draw(found, description, records, training or {}),
-        list(shown(found, description)),
-        findings.in_words(auc, rho, variant, description.estimator),
-        [*findings.warnings(auc, rho), *findings.forgetting(training or {})],
+        list(shown(found, description, equal)),
+        _sentences(found, description, records, training or {}),
+        _warnings(found, equal, records, training or {}),
         page.METHODS,
     )
     writer.write(root, name, results, description)
     return found
+
+
+def _sentences(
+    found: Tables, description: MosaicDescription, records: Sequence[Record], training: Training
+) -> list[str]:
+    said = findings.in_words(found["auc_means"], found["rho"], description.variant, description.estimator)
+    return [*said, *findings.before_training(training, records)]
+
+
+def _warnings(found: Tables, equal: Equal, records: Sequence[Record], training: Training) -> list[str]:
+    auc, rho = (equal_scores.once(found[name], equal) for name in ("auc", "rho"))
+    return [
+        *findings.warnings(auc, rho),
+        *findings.apart_before_training(training, records),
+        *findings.forgetting(training),
+    ]
 
 
 def make(
@@ -73,6 +105,7 @@ def make(
     rows = rho_table.rows(measurements, planned)
     found = {
         "auc": auc_table.make(measurements),
+        "auc_means": auc_table.means(measurements),
         "rho": rho_table.from_rows(rows),
         "differences": differences_table.make(rows),
     }
@@ -118,7 +151,7 @@ def _drawable(table: pd.DataFrame, kind: str, description: MosaicDescription) ->
 def _drawn_attack(auc: pd.DataFrame, kind: str, description: MosaicDescription) -> str | None:
     """The attack that is drawn for a kind with several settings; None where every attack has a line."""
     several = auc[auc["kind"] == kind]["setting"].nunique() > 1
-    return summaries.main_attack(auc, description.variant) if several else None
+    return words.main_attack(set(auc[auc["variant"] == description.variant]["attack"])) if several else None
 
 
 def _lines(attack: str | None) -> str:
@@ -162,52 +195,56 @@ def _bars(table: pd.DataFrame) -> str:
     return "One seed; bars are 95 % bootstrap intervals over canaries."
 
 
-def shown(found: Tables, description: MosaicDescription) -> Iterator[ReportTable]:
+def shown(found: Tables, description: MosaicDescription, equal: Equal) -> Iterator[ReportTable]:
     """What the report shows of the tables."""
-    auc, differences, variant = found["auc"], found["differences"], description.variant
-    caption = f"AUC by exact copies ν, {variant} scores, mean over seeds. All rows:"
-    yield report_table("auc", caption, summaries.auc_summary(auc, variant), auc)
-    yield from _rho_tables(found["rho"], description)
-    if len(differences):
-        yield _differences_table(differences, summaries.main_attack(auc, variant), description)
+    variant = description.variant
+    attack = words.main_attack(set(found["auc"][found["auc"]["variant"] == variant]["attack"]))
+    caption = f"AUC by exact copies ν, {variant} scores, mean over seeds. {OVER_CANARIES}"
+    yield _table("auc", caption, summaries.auc_summary(found["auc_means"], variant, EXACT, equal), found["auc"])
+    yield from _rho_tables(found["rho"], description, equal)
+    if len(found["differences"]):
+        yield _differences_table(found["differences"], attack, description)
     if "changes" in found:
-        yield _changes_table(found["changes"], summaries.main_attack(auc, variant), description)
+        yield _changes_table(found["changes"], attack, description)
     if "delong" in found:
-        caption = (
-            "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies. The second "
-            "p is corrected for the number of attacks by Holm's method. All rows:"
-        )
-        delong = found["delong"]
-        yield report_table("delong", caption, summaries.delong_summary(delong, variant), delong)
+        cells = summaries.delong_summary(found["delong"], variant, equal)
+        yield _table("delong", DELONG, cells, found["delong"])
 
 
-def _rho_tables(rho: pd.DataFrame, description: MosaicDescription) -> Iterator[ReportTable]:
+def _rho_tables(rho: pd.DataFrame, description: MosaicDescription, equal: Equal) -> Iterator[ReportTable]:
     kinds = sorted(set(rho["kind"]))
     for kind in kinds:
         name, rows = (f"rho_{kind}", rho[rho["kind"] == kind]) if len(kinds) > 1 else ("rho", rho)
         caption = (
             f"ρ of {words.kind_name(kind)} by {level_name(kind)}, {description.estimator} estimator, "
-            f"{description.variant} scores, mean over seeds. All rows:"
+            f"{description.variant} scores, mean over seeds. {OVER_CANARIES}"
         )
-        cells = summaries.rho_summary(rows, description.estimator, description.variant, kind)
-        yield report_table(name, caption, cells, rows)
+        yield _table(
+            name, caption, summaries.rho_summary(rows, description.estimator, description.variant, kind, equal), rows
+        )
 
 
 def _differences_table(differences: pd.DataFrame, attack: str, description: MosaicDescription) -> ReportTable:
     caption = (
         f"Differences of ρ between settings on the same canaries, {words.label_of(attack)} attack, "
-        f"{description.estimator} estimator, mean over seeds. Intervals are 95 % over canaries; p is by paired "
-        "bootstrap. All rows:"
+        f"{description.estimator} estimator, mean over seeds. {OVER_CANARIES} {PAIRED}"
     )
     cells = summaries.differences_summary(differences, attack, description.estimator, description.variant)
-    return report_table("differences", caption, cells, differences)
+    return _table("differences", caption, cells, differences)
 
 
 def _changes_table(changes: pd.DataFrame, attack: str, description: MosaicDescription) -> ReportTable:
     caption = (
         "Settings with exact copies of their own, less the default: AUC after the most exact copies, and ρ, "
-        f"{words.label_of(attack)} attack, {description.estimator} estimator, mean over seeds. Intervals are 95 % over "
-        "canaries. All rows:"
+        f"{words.label_of(attack)} attack, {description.estimator} estimator, mean over seeds. {OVER_CANARIES} {PAIRED}"
     )
     cells = summaries.changes_summary(changes, attack, description.estimator, description.variant)
-    return report_table("changes", caption, cells, changes)
+    return _table("changes", caption, cells, changes)
+
+
+def _table(name: str, caption: str, shown: TextTable, whole: pd.DataFrame) -> ReportTable:
+    """A table of the report, whose caption says what is meant by the marks and names that occur in it."""
+    cells = list(itertools.chain(*shown[1]))
+    notes = [NO_RESULT] if any(map(is_marked, cells)) else []
+    notes += [EQUAL] if any("(= " in cell for cell in cells) else []
+    return report_table(name, " ".join([caption, *notes, "All rows:"]), shown, whole)

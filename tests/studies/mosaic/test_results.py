@@ -12,11 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lib.base import places
 from lib.reporting import drawing, frames
-from lib.studies.mosaic import auc_table, figures, findings, measurements, results, rho_table, summaries, words
+from lib.studies.mosaic import auc_table, figures, findings, measurements, results, rho_table, words
 from lib.studies.mosaic.figures import TrainingCurve
 from lib.studies.mosaic.measurements import Record
 from lib.studies.mosaic.published import Reference
 
+TABLES = ("auc", "auc_means", "rho", "differences", "delong")
 NAMES = ("loss", "ratio", "zlib", "lowercase", "min_k", "min_k_plus_plus", "loss_paper")
 
 
@@ -64,9 +65,10 @@ def test_everything_is_written_where_programs_look_for_it(written):
     found = {str(path) for path in files_of(root, "one")}
     stems = ("auc_exact", "auc_replace", "rho_replace_isotonic", "rho_replace_paper", "roc", "training")
     assert found == (
-        {f"tables/{name}.{suffix}" for name in ("auc", "rho", "differences", "delong") for suffix in ("csv", "h5")}
+        {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "h5")}
         | {f"figures/{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf")}
         | {f"tables/{name}.{suffix}" for name in ("auc", "rho", "differences", "delong") for suffix in ("md", "tex")}
+        | {"tables/auc_all.md", "tables/auc_all.tex"}  # one AUC after one copy may be guessing
         | {"tables/published.csv", "report.html", "report.json"}
     )
 
@@ -244,7 +246,7 @@ def test_the_report_has_a_table_for_each_kind(grouped):
     html = places.report(root, "all").read_text()
     for kind in ("replace", "shuffle"):
         assert f'download="rho_{kind}.csv"' in html
-    (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
+    (text,) = findings.in_words(found["auc_means"], found["rho"], "corrected")
     for phrase in ("(n = 2, published walk) is worth", "(rate = 0.1) is worth", "at τ = 0.1 and", "after ν = 10 exact"):
         assert phrase in text
 
@@ -277,26 +279,50 @@ def test_nothing_to_draw_is_an_error():
         figures.auc_figure(auc_table.make([]))
 
 
-def test_the_findings_name_the_steepest_attack_and_its_numbers(written):
+def test_the_findings_speak_of_the_main_attack_and_give_its_numbers(written):
     _, found = written
-    (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
-    auc = found["auc"].set_index(["attack", "variant", "kind", "level"])["auc"]
-    assert "the AUC of the loss attack rises most" in text
-    assert f"{auc['loss', 'corrected', 'exact', 10]:.3f} after ν = 10" in text
+    (text,) = findings.in_words(found["auc_means"], found["rho"], "corrected")
+    row = found["auc_means"].set_index(["attack", "variant", "kind", "level"]).loc["ratio", "corrected", "exact", 10]
+    assert text.startswith("tiny: the AUC of the ratio attack is ")
+    assert f"{row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}] after ν = 10" in text
     assert "half of the effect is left near R =" in text
 
 
-def test_an_attack_that_finds_everything_after_one_copy_is_not_the_steepest():
-    rows = [
-        ("ez", 1, 0.95),
-        ("ez", 10, 1.0),
-        ("loss", 1, 0.7),
-        ("loss", 10, 0.99),
-        ("ratio", 1, 0.6),
-        ("ratio", 10, 0.8),
-    ]
-    assert summaries.steepest_attack(pd.DataFrame(rows, columns=["attack", "level", "auc"])) == "loss"
-    assert summaries.steepest_attack(pd.DataFrame(rows[1:4:2], columns=["attack", "level", "auc"])) == "ez"
+def test_sentences_leave_out_what_is_no_result(written):
+    _, found = written
+    rho = found["rho"].copy()
+    for levels, text in (((75,), "at R = 25 (isotonic"), ((1, 25, 75), "no estimate of ρ is a result")):
+        rho.loc[rho["level"].isin(levels), "at_chance"] = True
+        (said,) = findings.in_words(found["auc_means"], rho, "corrected")
+        assert text in said
+
+
+def test_one_attack_speaks_everywhere():
+    """The published one where it was scored, else the first of the list; nothing else decides."""
+    assert words.main_attack(["ez", "ratio", "loss"]) == "ratio"
+    assert words.main_attack(["minkprob", "zlib", "min_k"]) == "zlib"
+    assert words.main_attack([]) == "ratio"
+
+
+def test_an_auc_before_training_is_told_and_warned_of():
+    def said(auc):
+        curve = TrainingCurve(np.arange(2), np.array([4.0, 3.9]), np.array([auc, 0.9]))
+        return [
+            told({("tiny", 1): curve}, records()) for told in (findings.before_training, findings.apart_before_training)
+        ]
+
+    spread = mannwhitney_spread(30, 30)
+    for auc, apart in ((0.5 + 1.9 * spread, False), (0.5 + 2.05 * spread, True), (0.5 - 2.05 * spread, True)):
+        (text,), warned = said(auc)
+        assert f"is {auc:.3f}; guessing gives 0.35" in text
+        assert bool(warned) == apart
+
+
+def mannwhitney_spread(n, m):
+    """The standard deviation of the AUC of scores that do not differ, from 20,000 of them."""
+    scores = np.random.default_rng(0).random((20_000, n + m)).argsort(axis=1).argsort(axis=1)
+    aucs = (scores[:, :n].sum(axis=1) - n * (n - 1) / 2) / (n * m)
+    return aucs.std()
 
 
 def test_warnings_count_the_flags_and_name_the_settings(written):

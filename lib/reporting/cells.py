@@ -60,6 +60,11 @@ def percent_interval(share: float | None, low: float, high: float) -> str:
     return f"{percent(share)} {interval(100 * low, 100 * high, 1)}".strip()
 
 
+def with_error(mean: float, error: float) -> str:
+    """A mean count with its standard error, where it is known: `115 ± 50.2`."""
+    return count(mean) if pd.isna(error) else f"{count(mean)} ± {count(error)}"
+
+
 def mark(cell: str, flagged: bool) -> str:
     """The cell of a value, with MARK if it is flagged."""
     return cell + MARK if cell and flagged else cell

@@ -27,9 +27,10 @@ TITLE = "Tessera: every sweep"
 SETTING = list(published.BESIDE_COLUMNS[:4])
 PUBLISHED_COLUMNS = published.BESIDE_COLUMNS[4:]
 CAPTION = (
-    "ρ of every setting over all sweeps: ratio attack (another one where a sweep has no ratio), corrected scores, mean "
-    "over seeds. Interval: 95 % over canaries. † is no result (see the warnings of its sweep). s: standard deviation over seeds (ddof 0). Published: mean and s of 5 "
-    "seeds by the paper estimator; compare them with ours by the same estimator."
+    "ρ of every setting over all sweeps: ratio attack (where a sweep has no ratio, the first attack of the list), "
+    "corrected scores, mean over seeds. Interval: 95 % over canaries. † is no result (see the warnings of its sweep). "
+    "s: standard deviation over seeds (ddof 0). Published: mean and s of 5 seeds by the paper estimator; compare them "
+    "with ours by the same estimator."
 )
 HEADER = [
     "kind", "setting", "level", "model", "sweep", "seeds", "ρ isotonic", "interval", "s", "ρ paper",

@@ -14,9 +14,9 @@ from lib.studies.distances import figures, findings, tables
 from lib.studies.distances.tables import MEASURES, Means
 from lib.studies.mosaic import findings as mosaic_findings
 from lib.studies.mosaic import published
-from lib.studies.mosaic.published import RHO_ATTACK, Key, Reference
+from lib.studies.mosaic.published import Key, Reference
 from lib.studies.mosaic.results import write_published
-from lib.studies.mosaic.words import CORRECTED, PAPER, label_of
+from lib.studies.mosaic.words import CORRECTED, PAPER, label_of, main_attack
 
 ESTIMATOR = "isotonic"
 METHODS = {
@@ -118,6 +118,4 @@ def _chosen(table: pd.DataFrame, found: Mapping[str, pd.DataFrame], estimator: s
 
 
 def _main_attack(found: Mapping[str, pd.DataFrame]) -> str:
-    """That of the published rho where it was scored, otherwise the first by name."""
-    known = sorted(set(found["distances"]["attack"]))
-    return RHO_ATTACK if RHO_ATTACK in known or not known else known[0]
+    return main_attack(set(found["distances"]["attack"]))

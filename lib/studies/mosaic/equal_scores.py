@@ -12,9 +12,10 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from lib.studies.mosaic.measurements import Record
-from lib.studies.mosaic.words import PAPER, attack_rank, label_of, score_name, split_score
+from lib.studies.mosaic.words import MAIN_ATTACK, PAPER, attack_rank, label_of, score_name, split_score
 
-Equal = Mapping[str, str]  # score name -> the first score by the order of attacks that ranks all canaries like it
+# Score name -> the first score that ranks all canaries like it: the main attack, or by the order of attacks.
+Equal = Mapping[str, str]
 
 
 def find(records: Iterable[Record]) -> dict[str, str]:
@@ -53,6 +54,6 @@ def _spelled(score: str, beside: str) -> str:
     return label_of(attack) if variant == beside else f"{label_of(attack)} {variant}"
 
 
-def _order(score: str) -> tuple[tuple[int, str], bool]:
+def _order(score: str) -> tuple[bool, tuple[int, str], bool]:
     attack, variant = split_score(score)
-    return attack_rank(attack), variant == PAPER
+    return attack != MAIN_ATTACK, attack_rank(attack), variant == PAPER

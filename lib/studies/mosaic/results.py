@@ -69,13 +69,14 @@ def write(
     """
     found = make(measurements, records, planned)
     equal = equal_scores.find(records)
+    single = {**found, **{name: equal_scores.once(found[name], equal) for name in ("auc", "rho")}}
     write_published(places.tables(root, name) / places.PUBLISHED_CURVES, description.published)
     results = Results(
         found,
-        draw(found, description, records, training or {}),
+        draw(single, description, records, training or {}),
         list(shown(found, description, equal)),
         _sentences(found, description, records, training or {}),
-        _warnings(found, equal, records, training or {}),
+        _warnings(single, records, training or {}),
         page.METHODS,
     )
     writer.write(root, name, results, description)
@@ -89,10 +90,9 @@ def _sentences(
     return [*said, *findings.before_training(training, records)]
 
 
-def _warnings(found: Tables, equal: Equal, records: Sequence[Record], training: Training) -> list[str]:
-    auc, rho = (equal_scores.once(found[name], equal) for name in ("auc", "rho"))
+def _warnings(found: Tables, records: Sequence[Record], training: Training) -> list[str]:
     return [
-        *findings.warnings(auc, rho),
+        *findings.warnings(found["auc"], found["rho"]),
         *findings.apart_before_training(training, records),
         *findings.forgetting(training),
     ]
@@ -128,15 +128,13 @@ def draw(
     """Every figure that the tables, records and training curves allow, with its title and caption."""
     auc, rho = found["auc"], found["rho"]
     kinds = sorted(set(rho["kind"]))
-    attacks = {kind: _drawn_attack(auc, kind, description) for kind in (EXACT, *kinds)}
-    drawn = [_auc(auc, kind, description, attacks[kind]) for kind in attacks if _drawable(auc, kind, description)]
+    attack = _main_attack(auc, description)
+    drawn = [_auc(auc, kind, description, attack) for kind in (EXACT, *kinds) if _drawable(auc, kind, description)]
     estimators = sorted(set(rho["estimator"]), key=lambda name: (name != description.estimator, name))
-    drawn += [
-        _rho(rho, kind, estimator, description, attacks[kind])
-        for kind in kinds
-        if _drawable(rho[rho["rho"].notna()], kind, description)
-        for estimator in estimators
-    ]
+    for kind in kinds:
+        if _drawable(rho[rho["rho"].notna()], kind, description):
+            drawn += [_rho(rho, kind, estimator, description, attack) for estimator in estimators]
+            drawn.append(_attacks(rho, kind, description, attack))
     if any(record.labels["kind"] == EXACT for record in records):
         drawn.append(_roc(records, description))
     if training:
@@ -148,32 +146,43 @@ def _drawable(table: pd.DataFrame, kind: str, description: MosaicDescription) ->
     return bool(((table["kind"] == kind) & (table["variant"] == description.variant)).any())
 
 
-def _drawn_attack(auc: pd.DataFrame, kind: str, description: MosaicDescription) -> str | None:
-    """The attack that is drawn for a kind with several settings; None where every attack has a line."""
-    several = auc[auc["kind"] == kind]["setting"].nunique() > 1
-    return words.main_attack(set(auc[auc["variant"] == description.variant]["attack"])) if several else None
+def _main_attack(auc: pd.DataFrame, description: MosaicDescription) -> str:
+    return words.main_attack(set(auc[auc["variant"] == description.variant]["attack"]))
 
 
-def _lines(attack: str | None) -> str:
-    return f"one line per setting, {words.label_of(attack)} attack" if attack else "one line per attack"
+def _settings(table: pd.DataFrame, kind: str) -> int:
+    return table[table["kind"] == kind]["setting"].nunique()
 
 
-def _auc(auc: pd.DataFrame, kind: str, description: MosaicDescription, attack: str | None) -> Drawn:
-    caption = f"AUC against {level_name(kind)}: {_lines(attack)}, {description.variant} scores. {_bars(auc)}"
-    figure = figures.auc_figure(auc, kind, description.variant, attack)
+def _auc(auc: pd.DataFrame, kind: str, description: MosaicDescription, attack: str) -> Drawn:
+    several = _settings(auc, kind) > 1
+    lines = f"one line per setting, {words.label_of(attack)} attack" if several else "one line per attack"
+    caption = f"AUC against {level_name(kind)}: {lines}, {description.variant} scores. {_bars(auc)}"
+    figure = figures.auc_figure(auc, kind, description.variant, attack if several else None)
     return Drawn(f"auc_{kind}", f"AUC, {words.kind_name(kind)}", caption, figure)
 
 
-def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: MosaicDescription, attack: str | None) -> Drawn:
+def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: MosaicDescription, attack: str) -> Drawn:
+    lines = "one line per setting, " if _settings(rho, kind) > 1 else ""
     caption = (
-        f"ρ by the {estimator} estimator against {level_name(kind)}: {_lines(attack)}, {description.variant} scores. "
-        f"{_bars(rho)}"
+        f"ρ by the {estimator} estimator against {level_name(kind)}: {lines}{words.label_of(attack)} attack, "
+        f"{description.variant} scores. {_bars(rho)} What is no result (flagged in the table) is left out."
     )
     references = {key: curve for key, curve in description.published.items() if key[1] == kind}
     if references:
         caption += " Grey: the published curve (ratio attack, paper estimator, mean and standard deviation of 5 seeds)."
     figure = figures.rho_figure(rho, estimator, description.variant, kind, references, attack)
     return Drawn(f"rho_{kind}_{estimator}", f"ρ, {words.kind_name(kind)}, {estimator} estimator", caption, figure)
+
+
+def _attacks(rho: pd.DataFrame, kind: str, description: MosaicDescription, attack: str) -> Drawn:
+    caption = (
+        f"ρ by the {description.estimator} estimator against {level_name(kind)}, one panel per attack, "
+        f"{description.variant} scores. {_bars(rho)} Hollow grey points are no result (flagged in the table). Grey "
+        f"lines in the other panels: the {words.label_of(attack)} attack."
+    )
+    figure = figures.attacks_figure(rho, description.estimator, description.variant, kind, attack)
+    return Drawn(f"rho_{kind}_attacks", f"ρ, {words.kind_name(kind)}, every attack", caption, figure)
 
 
 def _roc(records: Sequence[Record], description: MosaicDescription) -> Drawn:
@@ -198,7 +207,7 @@ def _bars(table: pd.DataFrame) -> str:
 def shown(found: Tables, description: MosaicDescription, equal: Equal) -> Iterator[ReportTable]:
     """What the report shows of the tables."""
     variant = description.variant
-    attack = words.main_attack(set(found["auc"][found["auc"]["variant"] == variant]["attack"]))
+    attack = _main_attack(found["auc"], description)
     caption = f"AUC by exact copies ν, {variant} scores, mean over seeds. {OVER_CANARIES}"
     yield _table("auc", caption, summaries.auc_summary(found["auc_means"], variant, EXACT, equal), found["auc"])
     yield from _rho_tables(found["rho"], description, equal)

@@ -63,7 +63,8 @@ def files_of(root, name):
 def test_everything_is_written_where_programs_look_for_it(written):
     root, _ = written
     found = {str(path) for path in files_of(root, "one")}
-    stems = ("auc_exact", "auc_replace", "rho_replace_isotonic", "rho_replace_paper", "roc", "training")
+    rho = ("rho_replace_isotonic", "rho_replace_paper", "rho_replace_attacks")
+    stems = ("auc_exact", "auc_replace", *rho, "roc", "training")
     assert found == (
         {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "h5")}
         | {f"figures/{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf")}
@@ -105,7 +106,7 @@ def test_the_report_needs_no_network_and_embeds_the_tables(written):
     assert "script" not in page.tags
     assert "url(" not in html
     images = [link for link in page.found if link.startswith("data:image/png;base64,")]
-    assert len(images) == 6
+    assert len(images) == 7
     roc = base64.b64encode((places.figures(root, "one") / "roc.png").read_bytes()).decode()
     assert f"data:image/png;base64,{roc}" in images
     tables_ = [
@@ -139,6 +140,43 @@ def test_figures_draw_the_numbers_of_the_table(written):
     np.testing.assert_allclose(axes.containers[1].lines[0].get_ydata(orig=False), expected)
     low, high = axes.get_ylim()
     assert low < 0 < 1 < high
+
+
+def test_what_is_no_result_is_not_in_the_headline_figure(written):
+    _, found = written
+    rho = found["rho"].assign(**dict.fromkeys(rho_table.NO_RESULT, False))
+    rho.loc[(rho["level"] == 25) & rho["seed"].isna(), "flat"] = True  # the mean over seeds decides
+    (axes,) = figures.rho_figure(rho, attack="ratio").axes
+    (line,) = axes.containers
+    np.testing.assert_allclose(line.lines[0].get_xdata(), [1, 75])
+    assert line.get_label() == "ratio"
+
+
+def test_every_attack_has_a_panel_with_the_main_one_in_grey_and_hollow_points_for_what_is_no_result(written):
+    _, found = written
+    rho = found["rho"].assign(**dict.fromkeys(rho_table.NO_RESULT, False))
+    rho.loc[(rho["level"] == 25) & (rho["attack"] == "zlib"), "clamped"] = True
+    panels = {axes.get_title(): axes for axes in figures.attacks_figure(rho).axes if axes.get_visible()}
+    assert list(panels) == ["loss", "ratio", "zlib", "lowercase", "min-k", "min-k++"]
+    ours = panels["ratio"].containers[0].lines[0].get_ydata()
+    for title, axes in panels.items():
+        assert len(axes.containers[0].lines[0].get_ydata()) == (2 if title == "zlib" else 3)
+        lines = [line for line in axes.get_lines() if line not in axes.containers[0].get_children()]
+        assert [len(line.get_ydata()) for line in lines] == {"ratio": [], "zlib": [3, 1]}.get(title, [3])
+        assert all(np.allclose(line.get_ydata(), ours) for line in lines[:1])
+    assert lines[0].get_fillstyle() == "full"
+    assert panels["zlib"].get_lines()[-1].get_fillstyle() == "none"
+
+
+def test_levels_that_span_decades_have_room_at_both_ends():
+    wide = [record("exact", nu, 0.2 * nu) for nu in (1, 3, 5, 7, 10)]
+    wide += [record("replace", r, 1.8 - 0.02 * r) for r in (1, 5, 10, 15, 20, 25, 50, 75)]
+    auc = auc_table.make(measurements.measure(wide, seed=1, n_bootstrap=10))
+    (axes,) = figures.auc_figure(auc, "replace").axes
+    places = axes.transAxes.inverted().transform(axes.transData.transform([(r, 0.5) for r in (1, 25, 75)]))[:, 0]
+    assert 0 < places[0] < 0.1
+    assert 0.4 < places[1] < 0.6
+    assert 0.9 < places[2] < 1
 
 
 def test_several_seeds_are_drawn_as_mean_and_standard_deviation():

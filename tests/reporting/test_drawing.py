@@ -1,5 +1,6 @@
 """Which ticks an axis shows."""
 
+import itertools
 import math
 
 from hypothesis import given
@@ -16,7 +17,7 @@ def test_labels_stand_apart_and_none_that_has_room_is_left_out(values, least, pl
     room = least * (place(values[-1]) - place(values[0]))
     assert kept == sorted(set(kept) & set(values))
     assert (kept[0], kept[-1]) == (values[0], values[-1])
-    assert all(place(right) - place(left) >= room for left, right in zip(kept, kept[1:]))
+    assert all(place(right) - place(left) >= room for left, right in itertools.pairwise(kept))
     for value in set(values) - set(kept):
         assert min(abs(place(value) - place(other)) for other in kept) < 2 * room
 

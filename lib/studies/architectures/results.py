@@ -101,7 +101,7 @@ def summary(found: Tables, models: Iterable[str]) -> TextTable:
 
 def tables_shown(shown: Tables, found: Tables, models: Sequence[str]) -> Iterable[ReportTable]:
     """What the report shows of the tables."""
-    scores = f"{label_of(_attack(found))} attack, {ESTIMATOR} estimator, mean over seeds, 95 % over canaries"
+    scores = f"{label_of(_attack(found))} attack, {ESTIMATOR} estimator, mean over seeds, 95 % intervals over canaries"
     yield report_table("rho", f"ρ of each model, {scores}. {NO_RESULT} All rows:", summary(found, models), found["rho"])
     caption = (
         f"Differences of ρ on the same canaries (this model minus the other), {scores}. {PAIRED} {NO_RESULT} All rows:"

@@ -126,7 +126,7 @@ def _exposure(model: str, attack: str, rows: pd.DataFrame) -> str:
         f"after ν = {many['level']:g} exact copies."
     )
     guess = " The latter may be guessing (its interval includes 0.5), so that this attack has no result here."
-    return text + guess if many["at_chance"] is True else text
+    return text + guess if pd.notna(many["at_chance"]) and many["at_chance"] else text
 
 
 def _without_model(means: pd.DataFrame) -> list[str]:

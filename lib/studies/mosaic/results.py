@@ -133,7 +133,11 @@ def draw(
     estimators = sorted(set(rho["estimator"]), key=lambda name: (name != description.estimator, name))
     for kind in kinds:
         if _drawable(rho[rho["rho"].notna()], kind, description):
-            drawn += [_rho(rho, kind, estimator, description, attack) for estimator in estimators]
+            drawn += [
+                _rho(rho, kind, estimator, description, attack)
+                for estimator in estimators
+                if _has_result(rho, kind, estimator, description, attack)
+            ]
             drawn.append(_attacks(rho, kind, description, attack))
     if any(record.labels["kind"] == EXACT for record in records):
         drawn.append(_roc(records, description))
@@ -144,6 +148,11 @@ def draw(
 
 def _drawable(table: pd.DataFrame, kind: str, description: MosaicDescription) -> bool:
     return bool(((table["kind"] == kind) & (table["variant"] == description.variant)).any())
+
+
+def _has_result(rho: pd.DataFrame, kind: str, estimator: str, description: MosaicDescription, attack: str) -> bool:
+    results, _ = figures.rho_points(rho, estimator, description.variant, kind)
+    return bool((results["attack"] == attack).any())
 
 
 def _main_attack(auc: pd.DataFrame, description: MosaicDescription) -> str:

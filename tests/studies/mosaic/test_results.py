@@ -152,6 +152,13 @@ def test_what_is_no_result_is_not_in_the_headline_figure(written):
     assert line.get_label() == "ratio"
 
 
+def test_without_any_result_there_is_no_headline_figure(written):
+    _, found = written
+    rho = found["rho"].assign(at_chance=True)
+    drawn = results.draw({"auc": found["auc"], "rho": rho}, results.MosaicDescription("t"))
+    assert [item.name for item in drawn] == ["auc_exact", "auc_replace", "rho_replace_attacks"]
+
+
 def test_every_attack_has_a_panel_with_the_main_one_in_grey_and_hollow_points_for_what_is_no_result(written):
     _, found = written
     rho = found["rho"].assign(**dict.fromkeys(rho_table.NO_RESULT, False))

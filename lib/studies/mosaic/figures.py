@@ -37,7 +37,7 @@ from lib.studies.mosaic.words import (
 )
 
 ROOT_FROM = 10  # levels that span a larger factor stand on a square-root axis, so that the least ones have room
-LABEL_ROOM = 0.09  # share of the axis between two labels
+LABEL_ROOM = 0.1  # share of the axis between two labels
 RHO_TOP = 2.0  # of the axis: extrapolated values have no bound
 DODGE = 0.004  # share of the axis between two lines, so that their bars do not hide one another
 

@@ -16,8 +16,16 @@ MEASURED = (*KEY, "n_members", "nominal_copies", "effective_copies", "auc", "auc
 COLUMNS = (*MEASURED, "at_chance")
 MEANS_KEY = tuple(name for name in KEY if name != "seed")
 MEANS_COLUMNS = (
-    *MEANS_KEY, "n_seeds", "auc", "auc_low", "auc_high", "auc_std", "auc_seeds_low", "auc_seeds_high", "at_chance",
-)  # fmt: skip
+    *MEANS_KEY,
+    "n_seeds",
+    "auc",
+    "auc_low",
+    "auc_high",
+    "auc_std",
+    "auc_seeds_low",
+    "auc_seeds_high",
+    "at_chance",
+)
 
 
 def make(measurements: Iterable[Measurement]) -> pd.DataFrame:
@@ -39,10 +47,16 @@ def _means(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         low, high = samples_interval(mean_samples(group, "samples"))
         seeds_low, seeds_high = intervals.seeds_interval(values)
         yield {
-            **group[0], "n_seeds": len(group), "auc": float(np.mean(values)), "auc_low": low, "auc_high": high,
-            "auc_std": float(np.std(values)), "auc_seeds_low": seeds_low, "auc_seeds_high": seeds_high,
+            **group[0],
+            "n_seeds": len(group),
+            "auc": float(np.mean(values)),
+            "auc_low": low,
+            "auc_high": high,
+            "auc_std": float(np.std(values)),
+            "auc_seeds_low": seeds_low,
+            "auc_seeds_high": seeds_high,
             "at_chance": at_chance(low, high),
-        }  # fmt: skip
+        }
 
 
 def row(measured: Measurement) -> dict[str, Any]:

@@ -103,9 +103,12 @@ def rho_figure(
 
 
 def attacks_figure(
-    rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace",
+    rho: pd.DataFrame,
+    estimator: str = "isotonic",
+    variant: str = CORRECTED,
+    kind: str = "replace",
     attack: str = MAIN_ATTACK,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """rho of every attack against the level of `kind`: a panel per attack, a line per model and setting.
 
     Hollow points are no result (see `rho_table.is_flagged`). The lines of `attack` are in the other panels in grey.

@@ -33,10 +33,16 @@ def rho_closing(rho: pd.DataFrame, attack: str, kind: str, estimator: str = "iso
     marks = flagged(rows)
     header = ["model", *(["setting"] if any(order) else []), symbol_of(kind), "ρ", "95 % interval", "AUC"]
     return header, [
-        [row.model, *([setting_name(row.setting)] if any(order) else []), f"{row.level:g}",
-         mark(number(row.rho), marks[row.Index]), interval(row.rho_low, row.rho_high), number(row.auc)]
+        [
+            row.model,
+            *([setting_name(row.setting)] if any(order) else []),
+            f"{row.level:g}",
+            mark(number(row.rho), marks[row.Index]),
+            interval(row.rho_low, row.rho_high),
+            number(row.auc),
+        ]
         for row in found
-    ]  # fmt: skip
+    ]
 
 
 def auc_summary(

@@ -61,8 +61,10 @@ def test_the_closing_table_has_models_by_size_and_prompt_lengths_across() -> Non
     header, rows = results.summary(tables.make(two_lengths()))
     assert header == ["model", "parameters", "8 tokens", "16 tokens"]
     half, five, all_six = (interval_of(k) for k in (3, 5, 6))
-    assert rows == [["small", "0.001 M", f"50 % {half}", f"100 % {all_six}"],
-                    ["rival", "0.0011 M", f"83.3 % {five}", f"83.3 % {five}"]]  # fmt: skip
+    assert rows == [
+        ["small", "0.001 M", f"50 % {half}", f"100 % {all_six}"],
+        ["rival", "0.0011 M", f"83.3 % {five}", f"83.3 % {five}"],
+    ]
 
 
 def interval_of(k: int, n: int = 6) -> str:

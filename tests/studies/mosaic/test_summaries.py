@@ -30,11 +30,11 @@ def test_the_closing_table_is_of_one_attack_and_marks_what_is_no_result(rho_of_s
 
 
 def test_equal_scores_have_one_row(measured, rho_of_sweep):
-    equal = {"loss": "loss", "ratio": "loss", "ratio_paper": "ratio_paper"}
+    equal = {"loss": "ratio", "ratio": "ratio", "ratio_paper": "ratio_paper"}
     _, rows = summaries.rho_summary(rho_of_sweep, equal=equal)
-    assert [row[1] for row in rows] == ["loss (= ratio)"]
+    assert [row[1] for row in rows] == ["ratio (= loss)"]
     _, rows = summaries.auc_summary(auc_table.means(measured), equal=equal)
-    assert [row[1] for row in rows] == ["loss (= ratio)"]
+    assert [row[1] for row in rows] == ["ratio (= loss)"]
 
 
 def test_summary_has_a_row_for_each_setting_in_the_order_of_numbers(ablated_measured):

@@ -92,8 +92,10 @@ def panels(
 
 
 def legend(figure: Figure, panels: Iterable[Axes]) -> None:
-    """One legend below all panels, in as many columns as fit."""
+    """One legend below all panels, in as many columns as fit; none if nothing has a label."""
     entries = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
+    if not entries:
+        return
     handles = [getattr(handle, "lines", (handle,))[0] for handle in entries.values()]  # the line without its bars
     across = max(1, LEGEND_CHARACTERS * figure.get_figwidth() // (max(map(len, entries)) + 6))
     rows = math.ceil(len(entries) / across)

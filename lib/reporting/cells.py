@@ -1,8 +1,17 @@
-"""How values look in the cells of shown tables and in sentences. What is unknown (None, NaN) is an empty cell."""
+"""How values look in the cells of shown tables and in sentences. What is unknown (None, NaN) is an empty cell.
+
+A value that must not be read as a result has MARK behind it: reports show it in grey, tables for a paper leave it out.
+"""
+
+import re
 
 import pandas as pd
 
 TextTable = tuple[list[str], list[list[str]]]  # a table as text: its header, and its rows of cells
+MARK = "†"
+LEFT_OUT = "–"  # what stands for a marked cell in a table that leaves it out
+MARKED = re.compile(rf"[-−+]?[\d.,]+{MARK}( .*)?")
+LEAST_P = 0.001  # smaller p-values say no more than that they are smaller
 
 
 def number(value: float | None) -> str:
@@ -21,8 +30,14 @@ def count(value: float | None) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """Two significant digits: 0.0123 -> `0.012`."""
-    return _spelled(value, ".2g")
+    """Two significant digits, from LEAST_P on: 0.0123 -> `0.012`, 2e-5 -> `< 0.001`."""
+    return f"< {LEAST_P:g}" if not pd.isna(value) and value < LEAST_P else _spelled(value, ".2g")
+
+
+def p_is(value: float) -> str:
+    """The p-value in a sentence: `p = 0.012`, `p < 0.001`."""
+    spelled = p_value(value)
+    return f"p {spelled}" if spelled.startswith("<") else f"p = {spelled}"
 
 
 def percent(share: float | None) -> str:
@@ -33,6 +48,31 @@ def percent(share: float | None) -> str:
 def interval(low: float, high: float, decimals: int = 3) -> str:
     """`[0.123, 0.456]`."""
     return "" if pd.isna(low) else f"[{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def estimate(value: float | None, low: float, high: float, flagged: bool = False) -> str:
+    """A value with its interval: `0.123 [0.100, 0.150]`; flagged: `0.123† [0.100, 0.150]`."""
+    return " ".join(filter(None, [mark(number(value), flagged), interval(low, high)]))
+
+
+def percent_interval(share: float | None, low: float, high: float) -> str:
+    """A share with its interval, all in percent: `20.8 % [9.2, 40.5]`."""
+    return f"{percent(share)} {interval(100 * low, 100 * high, 1)}".strip()
+
+
+def with_error(mean: float, error: float) -> str:
+    """A mean count with its standard error, where it is known: `115 ± 50.2`."""
+    return count(mean) if pd.isna(error) else f"{count(mean)} ± {count(error)}"
+
+
+def mark(cell: str, flagged: bool) -> str:
+    """The cell of a value, with MARK if it is flagged."""
+    return cell + MARK if cell and flagged else cell
+
+
+def is_marked(cell: str) -> bool:
+    """Whether a cell holds a flagged value."""
+    return MARKED.fullmatch(cell) is not None
 
 
 def _spelled(value: float | None, form: str) -> str:

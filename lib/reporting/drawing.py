@@ -69,11 +69,13 @@ def _render(figure: Figure, format: str, metadata: dict[str, None]) -> bytes:
     return buffer.getvalue()
 
 
-def panels(titles: Sequence[str], draw: Callable[[Axes, str], None], x_label: str, y_label: str) -> Figure:
-    """A grid of panels with shared axes, one per title, and one legend below."""
+def panels(
+    titles: Sequence[str], draw: Callable[[Axes, str], None], x_label: str, y_label: str, most: int = 2
+) -> Figure:
+    """A grid of panels with shared axes, one per title, and one legend below. most: of columns."""
     if not titles:
         raise ValueError("nothing to draw: the tables have no rows for this figure")
-    columns = min(2, len(titles))
+    columns = min(most, len(titles))
     rows = math.ceil(len(titles) / columns)
     with matplotlib.rc_context(STYLE):
         size = (COLUMN_WIDTH if columns == 1 else TWO_PANELS_WIDTH, PANEL_HEIGHT * rows + 0.7)
@@ -85,9 +87,9 @@ def panels(titles: Sequence[str], draw: Callable[[Axes, str], None], x_label: st
                 continue
             draw(axes, titles[i])
             axes.set_title(titles[i])
+            axes.tick_params(labelbottom=True)
             if i + columns >= len(titles):  # nothing below it
                 axes.set_xlabel(x_label)
-                axes.tick_params(labelbottom=True)
         for axes in grid[:, 0]:
             axes.set_ylabel(y_label)
         legend(figure, grid.flat[: len(titles)])
@@ -95,8 +97,10 @@ def panels(titles: Sequence[str], draw: Callable[[Axes, str], None], x_label: st
 
 
 def legend(figure: Figure, panels: Iterable[Axes]) -> None:
-    """One legend below all panels, in as many columns as fit."""
+    """One legend below all panels, in as many columns as fit; none if nothing has a label."""
     entries = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
+    if not entries:
+        return
     handles = [getattr(handle, "lines", (handle,))[0] for handle in entries.values()]  # the line without its bars
     across = max(1, LEGEND_CHARACTERS * figure.get_figwidth() // (max(map(len, entries)) + 6))
     rows = math.ceil(len(entries) / across)
@@ -115,6 +119,29 @@ def widen(axes: Axes, low: float, high: float, highest: float = math.inf) -> Non
     """Show at least [low, high], and everything that is drawn up to `highest`."""
     bottom, top = axes.get_ylim()
     axes.set_ylim(min(bottom, low), min(max(top, high), highest))
+
+
+def apart(values: Sequence[float], least: float, place: Callable[[float], float] = float, span: float = 0) -> list:
+    """The rising values whose labels do not collide: the first one, and each that is `least` of the span further.
+
+    The last value takes the place of its neighbour before it. place: of a value on the axis; span: the length of the
+    axis, by default from the first to the last value.
+    """
+    places = [place(value) for value in values]
+    span = span or places[-1] - places[0]
+    kept = [0]
+    for i in range(1, len(places)):
+        if places[i] - places[kept[-1]] >= least * span:
+            kept.append(i)
+    if len(kept) > 1:
+        kept[-1] = len(places) - 1
+    return [values[i] for i in kept]
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times the powers of ten in [low, high], rising; low is positive."""
+    powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    return [digit * 10.0**power for power in powers for digit in (1, 2, 5) if low <= digit * 10.0**power <= high]
 
 
 def colours(n: int) -> list[tuple[float, ...]]:

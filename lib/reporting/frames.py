@@ -23,7 +23,7 @@ INTEGERS = (
     "only_other", "suffix_in_prompt", "memorized_in_prompt", "rank", "row", "document", "draw", "n_draws",
     "n_documents", "asked",
 )  # fmt: skip
-FLAGS = ("clamped", "extrapolated", "flat", "non_monotone")
+FLAGS = ("clamped", "extrapolated", "flat", "non_monotone", "at_chance", "flagged")
 # Eight digits hold every AUC of canaries, and hide the last digits, which differ between two builds of a library.
 FLOAT_FORMAT = "%.8g"
 EMPTY_INTEGER = np.iinfo(np.int64).min

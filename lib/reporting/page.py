@@ -22,7 +22,7 @@ from markupsafe import Markup
 from lib.base import files, places
 from lib.base.errors import TesseraError
 from lib.reporting import excerpts, frames, paper_tables, vector
-from lib.reporting.cells import TextTable
+from lib.reporting.cells import TextTable, is_marked
 from lib.reporting.excerpts import Excerpt
 
 FOLDER = Path(__file__).parent
@@ -125,6 +125,7 @@ def environment(folder: Path = FOLDER) -> Environment:
     found.filters["width"] = lambda svg: re.search(r'viewBox="0 0 ([\d.]+)', svg)[1]  # in points
     found.filters["numeric_columns"] = lambda table: paper_tables.numeric_columns(*table)
     found.filters["legend"], found.filters["visible"] = excerpts.legend, excerpts.visible
+    found.tests["marked"] = is_marked
     found.filters["numeric"] = lambda table: paper_tables.numeric_columns(table.header, table.rows)
     return found
 

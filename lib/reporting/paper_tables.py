@@ -1,10 +1,12 @@
 """Tables as text for a paper: Markdown, and LaTeX with booktabs. Header and rows of cells in, text out."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from lib.base import files
+from lib.reporting.cells import LEFT_OUT, MARK, is_marked
 
 ESCAPED = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -12,15 +14,31 @@ ESCAPED = {
     "[": "{[}", "*": "{*}",  # after a line end LaTeX would read them as its option
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "ρ": r"$\rho$", "ν": r"$\nu$", "τ": r"$\tau$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
-    "–": "--", "−": "$-$", "∞": r"$\infty$",
+    "–": "--", "−": "$-$", "∞": r"$\infty$", "†": r"\textdagger{}",
 }  # fmt: skip
-NUMBER = re.compile(r"\[[-−+\d., ]+\]|[-−+]?[\d.,]+(e[-+]?\d+)?\s*%?([ ±\[\](),\d.-]*)")
+NUMBER = re.compile(rf"\[[-−+\d., ]+\]|(< )?[-−+]?[\d.,]+(e[-+]?\d+)?\s*%?([ ±\[\](),\d.{MARK}-]*)|{LEFT_OUT}")
 
 
 def write(
     stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, comments: Sequence[str] = ()
 ) -> None:
-    """Write `<stem>.md` and `<stem>.tex`, each with the comments first; the same arguments give the same bytes."""
+    """Write `<stem>.md` and `<stem>.tex`, each with the comments first; the same arguments give the same bytes.
+
+    They leave marked cells out. If there are any, `<stem>_all.md` and `<stem>_all.tex` have every value with its mark.
+    """
+    kept = [[LEFT_OUT if is_marked(cell) else cell for cell in row] for row in rows]
+    _write(stem, header, kept, caption.replace(MARK, LEFT_OUT), comments)
+    everything = stem.with_name(f"{stem.name}_all")
+    if any(map(is_marked, itertools.chain(*rows))):
+        _write(everything, header, rows, caption, comments)
+    else:
+        for suffix in (".md", ".tex"):  # of an earlier collection
+            everything.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _write(
+    stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, comments: Sequence[str]
+) -> None:
     lines = [" ".join(comment.split()) for comment in comments]
     hidden = "\n".join(["<!--", *(line.replace("-->", "-- >") for line in lines), "-->", ""]) if lines else ""
     files.write_bytes(stem.with_suffix(".md"), (hidden + markdown(header, rows)).encode())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lib.artifacts import attempts, store
 from lib.base import files, hdf5, places
@@ -108,11 +109,15 @@ def description(
 
 
 def print_table(console: Console, title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a closing table."""
-    table = Table(*header, box=box.SIMPLE_HEAD, padding=0, title=title)
+    """Print a closing table; a flagged value is dim, and a line says what its mark means."""
+    from lib.reporting.cells import MARK, is_marked
+
+    table, rows = Table(*header, box=box.SIMPLE_HEAD, padding=0, title=title), list(rows)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell, style="dim" if is_marked(cell) else "") for cell in row))
     console.print(table)
+    if any(is_marked(cell) for row in rows for cell in row):
+        console.print(f"{MARK} is no result; the warnings of the report say why.", highlight=False, markup=False)
 
 
 def settings(plan: Plan) -> dict[str, str]:

@@ -15,7 +15,7 @@ import pandas as pd
 from lib.base import files, places
 from lib.base.errors import TesseraError
 from lib.reporting import frames, page, paper_tables
-from lib.reporting.cells import TextTable, interval, number
+from lib.reporting.cells import TextTable, interval, mark, number
 from lib.reporting.page import Report, ReportTable, report_table
 from lib.studies import collected
 from lib.studies.mosaic import published, rho_table, words
@@ -27,9 +27,10 @@ TITLE = "Tessera: every sweep"
 SETTING = list(published.BESIDE_COLUMNS[:4])
 PUBLISHED_COLUMNS = published.BESIDE_COLUMNS[4:]
 CAPTION = (
-    "ρ of every setting over all sweeps: ratio attack (another one where a sweep has no ratio), corrected scores, mean "
-    "over seeds. Interval: 95 % over canaries. s: standard deviation over seeds (ddof 0). Published: mean and s of 5 "
-    "seeds by the paper estimator; compare them with ours by the same estimator."
+    "ρ of every setting over all sweeps: ratio attack (where a sweep has no ratio, the first attack of the list), "
+    "corrected scores, mean over seeds. Interval: 95 % over canaries. † is no result (see the warnings of its sweep). "
+    "s: standard deviation over seeds (ddof 0). Published: mean and s of 5 seeds by the paper estimator; compare them "
+    "with ours by the same estimator."
 )
 HEADER = [
     "kind", "setting", "level", "model", "sweep", "seeds", "ρ isotonic", "interval", "s", "ρ paper",
@@ -113,22 +114,23 @@ def shown(long: pd.DataFrame) -> TextTable:
 
 
 def _main_attack(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one attack and one variant of a sweep: ratio and corrected, if it has them."""
+    """The rows of one attack and one variant of a sweep: the main attack and corrected, if it has them."""
     variant = CORRECTED if (rows["variant"] == CORRECTED).any() else PAPER
     rows = rows[rows["variant"] == variant]
-    attacks = list(rows["attack"])
-    return rows[rows["attack"] == (published.RHO_ATTACK if published.RHO_ATTACK in attacks else min(attacks))]
+    return rows[rows["attack"] == words.main_attack(set(rows["attack"]))]
 
 
 def _cells(estimates: pd.DataFrame) -> list[str]:
     """The cells of one setting. estimates: one row per estimator."""
     isotonic, paper = estimates.loc["isotonic"], estimates.loc[PAPER]
+    marked = rho_table.flagged(estimates)
     several = isotonic["n_seeds"] > 1
     return [
         str(isotonic["kind"]), str(isotonic["setting"]), f"{isotonic['level']:g}", str(isotonic["model"]),
-        str(isotonic["sweep"]), str(isotonic["n_seeds"]), number(isotonic["rho"]),
+        str(isotonic["sweep"]), str(isotonic["n_seeds"]), mark(number(isotonic["rho"]), marked["isotonic"]),
         interval(isotonic["rho_low"], isotonic["rho_high"]), number(isotonic["rho_std"]) if several else "",
-        *map(number, (paper["rho"], paper["published_mean"], paper["published_std"])), str(paper["published_source"]),
+        mark(number(paper["rho"]), marked[PAPER]), *map(number, (paper["published_mean"], paper["published_std"])),
+        str(paper["published_source"]),
     ]  # fmt: skip
 
 
@@ -156,7 +158,8 @@ def _summary(found: Mapping[str, Report], long: pd.DataFrame) -> list[str]:
     texts = [f"{sweeps} collected: {', '.join(found)}."]
     means = long[long["seed"].isna() & (long["estimator"] == PAPER)].drop_duplicates([*SETTING, "attack", "variant"])
     if len(means):
-        texts.append(f"They have ρ of {len(means.drop_duplicates(SETTING))} settings.")
+        settings = len(means.drop_duplicates(SETTING))
+        texts.append(f"They have ρ of {settings} setting{'' if settings == 1 else 's'}.")
     for source, rows in means[means["published_mean"].notna()].groupby("published_source"):
         rows = rows[rows["variant"] == CORRECTED] if (rows["variant"] == CORRECTED).any() else rows
         gaps = (rows["rho"] - rows["published_mean"]).dropna()
@@ -168,7 +171,7 @@ def _beside(source: str, settings: int, gaps: pd.Series) -> str:
     """How far our rho is from the published one, in a sentence or two."""
     same_model = source == "published"
     whose = "of the same model" if same_model else f"of another model ({source.removeprefix('published, ')})"
-    text = f"{settings} of them have a published counterpart {whose}"
+    text = f"{settings} of them {'has' if settings == 1 else 'have'} a published counterpart {whose}"
     if gaps.empty:
         return f"{text}; ρ is not known yet."
     text += f"; by the same estimator the mean absolute difference of ρ is {gaps.abs().mean():.3f}"

@@ -54,6 +54,7 @@ def test_markdown_keeps_rows_and_columns(rows):
 @pytest.mark.parametrize(
     ("cells", "numeric"),
     [(["0.1", ""], True), (["[0.1, 0.2]", "[-0.3, 1.000]"], True), (["5 %", "-1"], True), (["1e-05"], True),
+     (["0.8† [0.1, 1.0]", "–", "< 0.001"], True), (["20.8 % [9.2, 40.5]"], True),
      (["[a]", "1"], False), (["[]"], False), (["k = 5"], False), (["", ""], False)],
 )  # fmt: skip
 def test_columns_of_numbers_and_of_their_intervals_stand_to_the_right(cells, numeric):
@@ -70,3 +71,16 @@ def test_both_files_are_written(tmp_path):
     paper_tables.write(tmp_path / "rho", HEADER, ROWS, "ρ")
     assert (tmp_path / "rho.md").read_text() == paper_tables.markdown(HEADER, ROWS)
     assert r"\label{tab:rho}" in (tmp_path / "rho.tex").read_text()
+
+
+def test_flagged_values_are_left_out_unless_they_are_asked_for(tmp_path):
+    rows = [["loss", "0.900 [0.8, 1.0]"], ["recall", "0.874† [0.2, 1.0]"]]
+    paper_tables.write(tmp_path / "rho", ["attack", "ρ"], rows, "ρ. † no result.")
+    for suffix in (".md", ".tex"):
+        main, everything = ((tmp_path / f"{stem}{suffix}").read_text() for stem in ("rho", "rho_all"))
+        assert "0.874" not in main
+        assert "0.900" in main
+        assert "0.874" in everything
+    assert r"\caption{$\rho$. -- no result.}" in (tmp_path / "rho.tex").read_text()
+    paper_tables.write(tmp_path / "rho", ["attack", "ρ"], rows[:1], "ρ")
+    assert {file.name for file in tmp_path.iterdir()} == {"rho.md", "rho.tex"}

@@ -46,7 +46,7 @@ def write_sweep(root, name, records, settings, warnings=(), profile="laptop"):
     svg = vector.svg(Figure(figsize=(12, 6)), drawing.STYLE).replace("</svg>", f"<desc>{name}</desc></svg>")
     figure = reports.ReportFigure(f"Figure of {name}", "A caption.", svg, "It rises.")
     listed = [
-        reports.report_table("auc", "AUC. All rows:", summaries.auc_summary(auc), auc),
+        reports.report_table("auc", "AUC. All rows:", summaries.auc_summary(auc_table.means(measured)), auc),
         reports.report_table("rho", "ρ. All rows:", summaries.rho_summary(rho), rho),
     ]
     given = reports.Report(

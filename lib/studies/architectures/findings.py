@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lib.reporting.cells import interval, number, p_value, short
+from lib.reporting.cells import interval, number, p_is, short
 from lib.studies.architectures.tables import EVERY, Rates
 from lib.studies.mosaic.words import label_of, setting_name, symbol_of
 
@@ -28,7 +28,7 @@ def in_words(exposure: pd.DataFrame, families: pd.DataFrame) -> Iterator[str]:
 
 def _pair(model: str, other: str, rows: pd.DataFrame) -> str:
     every, single = rows[rows["kind"] == EVERY], rows[rows["kind"] != EVERY]
-    distinct = single[single["p_holm"] < LEVEL]
+    distinct = single[(single["p_holm"] < LEVEL) & ~single["flagged"]]
     text = "".join(_mean(model, other, row, len(single)) for row in every.itertuples())
     if distinct.empty:
         return f"{text} No single perturbation tells them apart at 5 % (Holm)."
@@ -42,7 +42,7 @@ def _mean(model: str, other: str, row, perturbations: int) -> str:
         f"Over all {perturbations} perturbations the mean ρ is {number(row.rho)} in {model} and "
         f"{number(row.other_rho)} in {other}: a difference of {row.difference:+.3f}, 95 % interval over canaries "
         f"{interval(row.low, row.high)}{f', over {row.n_seeds} seeds {seeds}' if seeds else ''}, "
-        f"p = {p_value(row.p_value)}."
+        f"{p_is(row.p_value)} (paired bootstrap)."
     )
 
 

@@ -6,15 +6,16 @@ from pathlib import Path
 import pandas as pd
 
 from lib.reporting import page, writer
-from lib.reporting.cells import TextTable, interval, number, p_value, short
+from lib.reporting.cells import TextTable, estimate, interval, mark, number, p_value, short
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.architectures import figures, findings, tables
 from lib.studies.architectures.tables import EVERY, Rates
-from lib.studies.mosaic import auc_table, rho_table, summaries
+from lib.studies.mosaic import auc_table, rho_table
 from lib.studies.mosaic import findings as mosaic_findings
 from lib.studies.mosaic.measurements import Measurement
-from lib.studies.mosaic.words import CORRECTED, label_of, setting_name, symbol_of
+from lib.studies.mosaic.results import NO_RESULT, PAIRED
+from lib.studies.mosaic.words import CORRECTED, label_of, main_attack, setting_name, symbol_of
 
 ESTIMATOR = "isotonic"
 METHODS = {
@@ -89,17 +90,22 @@ def draw(shown: Tables, models: Sequence[str]) -> list[Drawn]:
 def summary(found: Tables, models: Iterable[str]) -> TextTable:
     """The closing table: rho of each model (mean over seeds), a row for each perturbation."""
     rho = _means(_shown_rows(found["rho"], found))
-    wide = rho.pivot_table(index=["kind", "setting", "level"], columns="model", values="rho", sort=False)
-    wide = wide.reindex(columns=list(models))
-    rows = [[_place(*key), *map(number, values)] for key, values in zip(wide.index, wide.to_numpy())]
+    columns = (rho[name] for name in ("rho", "rho_low", "rho_high"))
+    rho = rho.assign(cell=[estimate(*given) for given in zip(*columns, rho_table.flagged(rho))])
+    order = rho[["kind", "setting", "level"]].drop_duplicates().itertuples(index=False, name=None)
+    wide = rho.pivot(index=["kind", "setting", "level"], columns="model", values="cell").reindex(list(order))
+    wide = wide.reindex(columns=list(models)).fillna("")
+    rows = [[_place(*key), *cells] for key, cells in zip(wide.index, wide.to_numpy())]
     return ["perturbation", *wide.columns], rows
 
 
 def tables_shown(shown: Tables, found: Tables, models: Sequence[str]) -> Iterable[ReportTable]:
     """What the report shows of the tables."""
-    scores = f"{label_of(_attack(found))} attack, {ESTIMATOR} estimator, mean over seeds"
-    yield report_table("rho", f"ρ of each model, {scores}. All rows:", summary(found, models), found["rho"])
-    caption = f"Differences of ρ on the same canaries (this model minus the other), {scores}. All rows:"
+    scores = f"{label_of(_attack(found))} attack, {ESTIMATOR} estimator, mean over seeds, 95 % intervals over canaries"
+    yield report_table("rho", f"ρ of each model, {scores}. {NO_RESULT} All rows:", summary(found, models), found["rho"])
+    caption = (
+        f"Differences of ρ on the same canaries (this model minus the other), {scores}. {PAIRED} {NO_RESULT} All rows:"
+    )
     yield report_table("families", caption, _families(_means(shown["families"])), found["families"])
     caption = "AUC after the most exact copies, beside that of the first model. All rows:"
     yield report_table("exposure", caption, _exposure(shown["exposure"]), found["exposure"])
@@ -108,7 +114,7 @@ def tables_shown(shown: Tables, found: Tables, models: Sequence[str]) -> Iterabl
 
 
 def _attack(found: Tables) -> str:
-    return summaries.main_attack(found["auc"])
+    return main_attack(set(found["auc"][found["auc"]["variant"] == CORRECTED]["attack"]))
 
 
 def _shown_rows(table: pd.DataFrame, found: Tables) -> pd.DataFrame:
@@ -143,8 +149,9 @@ def _families(rows: pd.DataFrame) -> TextTable:
     return header, [
         [
             _place(row.kind, row.setting, row.level), row.model, row.other_model,
-            *map(number, (row.rho, row.other_rho, row.difference)), interval(row.low, row.high),
-            *map(p_value, (row.p_value, row.p_holm)), interval(row.seeds_low, row.seeds_high),
+            *map(number, (row.rho, row.other_rho)), mark(number(row.difference), row.flagged),
+            interval(row.low, row.high), *map(p_value, (row.p_value, row.p_holm)),
+            interval(row.seeds_low, row.seeds_high),
         ]
         for row in rows.itertuples()
     ]  # fmt: skip

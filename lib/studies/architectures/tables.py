@@ -16,6 +16,7 @@ from lib.studies.mosaic import paired
 from lib.studies.mosaic.auc_table import samples_interval
 from lib.studies.mosaic.measurements import Measurement
 from lib.studies.mosaic.paired import Row
+from lib.studies.mosaic.rho_table import is_flagged
 from lib.studies.mosaic.words import EXACT
 
 RATE = "learning_rate="  # how the setting of a tried rate begins
@@ -30,7 +31,7 @@ RATES_COLUMNS = (
 EXPOSURE_COLUMNS = (
     "model", "other_model", *SCORE, "n_seeds", "nu_max", "learning_rate", "auc", "other_auc", *DIFFERENCE,
 )  # fmt: skip
-FAMILIES_COLUMNS = ("model", "other_model", *SCORE, *PLACE, "n_seeds", "rho", "other_rho", *DIFFERENCE)
+FAMILIES_COLUMNS = ("model", "other_model", *SCORE, *PLACE, "n_seeds", "rho", "other_rho", *DIFFERENCE, "flagged")
 
 Rates = Mapping[str, float]  # model -> the rate it was trained with; the others are compared with the first
 
@@ -85,9 +86,14 @@ def families_table(rho_rows: Iterable[Row], trained: Rates) -> pd.DataFrame:
     """Differences of rho between models for every perturbation, and of its mean over all (kind `all`).
 
     rho_rows: of `rho_table.rows`. `seed` is empty in means over the seeds that both models have. p_holm: corrected for
-    the perturbations of one pair of models; the mean over all stands alone.
+    the perturbations of one pair of models; the mean over all stands alone. flagged: one of the two is no result (see
+    `rho_table.is_flagged`); the mean over all is never flagged, because its members stand beside it.
     """
-    known = [row for row in rho_rows if row["seed"] is not None and row.get("rho_samples") is not None]
+    known = [
+        {**row, "flagged": is_flagged(row)}
+        for row in rho_rows
+        if row["seed"] is not None and row.get("rho_samples") is not None
+    ]
     pairs = list(_pairs(known, trained, (*SCORE, *PLACE)))
     found = _compared([*pairs, *_over_perturbations(pairs)], "rho", (*SCORE, *PLACE))
     return frame(found, FAMILIES_COLUMNS, ("model", "other_model", *SCORE, *PLACE))
@@ -132,7 +138,7 @@ def _over_perturbations(pairs: Sequence[tuple[Row, Row]]) -> Iterator[tuple[Row,
 
 def _mean_rho(rows: Sequence[Row]) -> Row:
     return {
-        **rows[0], "kind": EVERY, "level": None, "setting": "",
+        **rows[0], "kind": EVERY, "level": None, "setting": "", "flagged": False,
         "rho": float(np.mean([row["rho"] for row in rows])),
         "rho_samples": np.mean([row["rho_samples"] for row in rows], axis=0),
     }  # fmt: skip
@@ -161,5 +167,5 @@ def _pair_row(one: Row, other: Row, value: str) -> dict[str, Any]:
     samples = paired.difference(one[f"{value}_samples"], other[f"{value}_samples"])
     return {
         **one, "other_model": other["model"], f"other_{value}": other[value], "n_seeds": 1,
-        "difference": one[value] - other[value], **samples,
+        "difference": one[value] - other[value], "flagged": one.get("flagged") or other.get("flagged"), **samples,
     }  # fmt: skip

@@ -1,10 +1,12 @@
 """Figures of the corpus study: tables in, matplotlib figures out. A bucket keeps its colour and dash."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator
 
 from lib.reporting import drawing
 
@@ -67,12 +69,12 @@ def exact_figure(exact: pd.DataFrame) -> Figure:
         for _, rows in exact.groupby("chunk") if several else ():
             axes.plot(_numbers(rows, "count"), _numbers(rows, "groups"), ".", color="#b5b5b5", label="one chunk")
         total = exact.groupby("count")["groups"].sum()
-        label = "all chunks" if several else f"chunk {exact['chunk'].iloc[0]}"
+        label = "all chunks" if several else "the only chunk"
         axes.plot(total.index.to_numpy(float), total.to_numpy(float), ".", color="#0072B2", label=label)
         axes.set(xscale="log", yscale="log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(lambda n, _: f"{n:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        ticks = drawing.round_numbers(*exact["count"].agg(["min", "max"]))
+        axes.xaxis.set_major_locator(FixedLocator(drawing.apart(ticks, 0.09, math.log) if ticks else ticks))
+        axes.xaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
 
     return drawing.panels(["exact duplicates"], panel, "members of a group", "groups")
 

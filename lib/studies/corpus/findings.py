@@ -3,9 +3,9 @@
 import pandas as pd
 
 from lib.reporting.cells import count, percent
-from lib.studies.corpus.tables import HAMMING, LEVENSHTEIN, SlimpajamaData
+from lib.studies.corpus.tables import HAMMING, LEVENSHTEIN, SHORTEST_NGRAM, SlimpajamaData
 
-NGRAM = 50  # of the deduplication that sentences are about
+NGRAM = 50  # of the deduplication that sentences are about, but at most half a target: every shift shares fewer
 FEW_TARGETS = 10
 
 
@@ -36,7 +36,7 @@ def _bucket(data: SlimpajamaData, tables: dict[str, pd.DataFrame], bucket: int) 
 
 
 def _survives(data: SlimpajamaData, survival: pd.DataFrame, bucket: int) -> str:
-    n = min(NGRAM, data.length)
+    n = max(min(NGRAM, data.length // 2), min(SHORTEST_NGRAM, data.length))
     mine = (survival["bucket"] == bucket) & (survival["metric"] == LEVENSHTEIN) & (survival["n"] == n)
     row = survival[mine].iloc[0]
     near_duplicates = int(row["n_near_duplicates"])

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from lib.reporting import frames, writer
-from lib.reporting.cells import TextTable, percent, short
+from lib.reporting.cells import TextTable, percent, short, with_error
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.corpus import figures, findings
@@ -25,7 +26,7 @@ METHODS = {
     "Deduplication": "A near-duplicate survives n-gram deduplication if it shares no run of n tokens with its target. "
     "Shares are over all near-duplicates of a bucket at distance 1 and above, and empty where there are none.",
 }
-MEANS = "Mean near-duplicates up to a distance, without exact copies."
+MEANS = "Mean near-duplicates up to a distance ± one standard error over targets, without exact copies."
 CUMULATIVE = (
     "Mean over targets, with bands of one standard error, without exact copies. A line begins where its mean is above "
     "0."
@@ -72,8 +73,11 @@ def _groups(exact: pd.DataFrame) -> str:
 
 
 def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
-    """The closing table: mean near-duplicates by distance, a row for each bucket and metric."""
-    return _pivot(found["cumulative"], "distance", "mean", "≤ ", short)
+    """The closing table: mean near-duplicates by distance and standard errors, a row for each bucket and metric."""
+    cumulative = found["cumulative"]
+    pairs = zip(cumulative["mean"], cumulative["standard_error"])
+    means = cumulative.assign(mean=[with_error(*pair) for pair in pairs])
+    return _pivot(means, "distance", "mean", "≤ ", str)
 
 
 def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
@@ -94,7 +98,7 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     return listed
 
 
-def _pivot(table: pd.DataFrame, across: str, value: str, prefix: str, spell: Callable[[float], str]) -> TextTable:
+def _pivot(table: pd.DataFrame, across: str, value: str, prefix: str, spell: Callable[[Any], str]) -> TextTable:
     """A row for each bucket and metric, a column for every tenth value of `across`, the first and the last."""
     steps = _rounded(sorted(int(step) for step in set(table[across]) if step))
     header = ["targets", "metric", *(f"{prefix}{step}" for step in steps)]

@@ -7,16 +7,16 @@ import pandas as pd
 
 from lib.base import places
 from lib.reporting import page, writer
-from lib.reporting.cells import TextTable, interval, number, short
+from lib.reporting.cells import TextTable, interval, mark, number, short
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.distances import figures, findings, tables
 from lib.studies.distances.tables import MEASURES, Means
 from lib.studies.mosaic import findings as mosaic_findings
 from lib.studies.mosaic import published
-from lib.studies.mosaic.published import RHO_ATTACK, Key, Reference
-from lib.studies.mosaic.results import write_published
-from lib.studies.mosaic.words import CORRECTED, PAPER, label_of
+from lib.studies.mosaic.published import Key, Reference
+from lib.studies.mosaic.results import NO_RESULT, write_published
+from lib.studies.mosaic.words import CORRECTED, PAPER, label_of, main_attack
 
 ESTIMATOR = "isotonic"
 METHODS = {
@@ -86,7 +86,7 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     predictors = f"Rank correlation of ρ with each distance, {scores}. The best (most negative) is first. All rows:"
     distances = (
         f"ρ and the mean distances of every perturbation, {scores}, means over seeds; beside ρ by the paper estimator "
-        "the published one where there is one. All rows:"
+        f"the published one where there is one. {NO_RESULT} All rows:"
     )
     return [
         report_table("predictors", predictors, summary(found), found["predictors"]),
@@ -104,7 +104,8 @@ def _distances(found: Mapping[str, pd.DataFrame]) -> TextTable:
     header = [*keys, "ρ", "ρ, paper estimator", "published ρ", "published of", *MEASURES]
     return header, [
         [
-            *key[:3], f"{key[3]:g}", number(row["rho"]), number(paper["rho"][key]),
+            *key[:3], f"{key[3]:g}", mark(number(row["rho"]), row["flagged"]),
+            mark(number(paper["rho"][key]), paper["flagged"][key]),
             number(paper["published_mean"][key]), paper["published_source"][key].removeprefix("published, "),
             *map(short, row[list(MEASURES)]),
         ]
@@ -119,6 +120,4 @@ def _chosen(table: pd.DataFrame, found: Mapping[str, pd.DataFrame], estimator: s
 
 
 def _main_attack(found: Mapping[str, pd.DataFrame]) -> str:
-    """That of the published rho where it was scored, otherwise the first by name."""
-    known = sorted(set(found["distances"]["attack"]))
-    return RHO_ATTACK if RHO_ATTACK in known or not known else known[0]
+    return main_attack(set(found["distances"]["attack"]))

@@ -17,11 +17,12 @@ from lib.reporting.frames import frame
 from lib.statistics import intervals
 from lib.studies.mosaic import published
 from lib.studies.mosaic.measurements import RECORD_KEY
+from lib.studies.mosaic.rho_table import flagged
 from lib.studies.mosaic.words import CORRECTED
 
 RHO = ("rho", "rho_low", "rho_high", "rho_std", "n_seeds")
 PUBLISHED = published.BESIDE_COLUMNS[4:]
-DISTANCES_COLUMNS = (*RECORD_KEY, "attack", "variant", "estimator", *RHO, *PUBLISHED, *MEASURES)
+DISTANCES_COLUMNS = (*RECORD_KEY, "attack", "variant", "estimator", *RHO, *PUBLISHED, *MEASURES, "flagged")
 PREDICTORS_COLUMNS = ("model", "attack", "variant", "estimator", "distance", "perturbations", "spearman", "low", "high")
 DRAWS = 2000
 FEWEST = 3  # perturbations of a rank correlation
@@ -40,14 +41,18 @@ def distances_table(rho: pd.DataFrame, means: Means) -> pd.DataFrame:
     """Each row of a rho table (with PUBLISHED) with the mean of every distance, in DISTANCES_COLUMNS; settings without
     one are left out.
 
-    Rows of means over seeds (`seed` empty) have the mean of their seeds' distances.
+    Rows of means over seeds (`seed` empty) have the mean of their seeds' distances. flagged: by `rho_table.flagged`.
     """
     measured = pd.DataFrame([{**dict(zip(RECORD_KEY, key)), **values} for key, values in means.items()])
     if measured.empty:
         return frame([], DISTANCES_COLUMNS, text=("published_source",))
     over_seeds = measured.groupby(["model", "kind", "level", "setting"], as_index=False)[list(MEASURES)].mean()
     every = pd.concat([measured, over_seeds.assign(seed=pd.NA)], ignore_index=True).astype({"seed": "Int64"})
-    found = rho.astype({"level": float}).merge(every.astype({"level": float}), on=list(RECORD_KEY))
+    found = (
+        rho.assign(flagged=flagged(rho))
+        .astype({"level": float})
+        .merge(every.astype({"level": float}), on=list(RECORD_KEY))
+    )
     return found[list(DISTANCES_COLUMNS)]
 
 

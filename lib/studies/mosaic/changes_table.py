@@ -17,11 +17,12 @@ from lib.reporting import frames
 from lib.studies.mosaic import paired
 from lib.studies.mosaic.measurements import Measurement
 from lib.studies.mosaic.paired import Row
+from lib.studies.mosaic.rho_table import is_flagged
 from lib.studies.mosaic.words import EXACT
 
 KEY = ("model", "seed", "attack", "variant", "kind", "level", "setting", "quantity", "estimator")
 VALUES = ("value", "default", "difference")
-COLUMNS = (*KEY, "n_seeds", *VALUES, "low", "high", "p_value", "seeds_low", "seeds_high")
+COLUMNS = (*KEY, "n_seeds", *VALUES, "low", "high", "p_value", "seeds_low", "seeds_high", "flagged")
 POINT = ("model", "seed", "attack", "variant", "kind", "level", "quantity", "estimator")
 
 
@@ -29,6 +30,7 @@ def make(measurements: Iterable[Measurement], rho_rows: Iterable[Row]) -> pd.Dat
     """Differences (the setting minus the default) in COLUMNS; rho_rows: of `rho_table.rows`.
 
     quantity: `auc` or `rho`; estimator is empty for `auc`. `seed` is empty in means over the seeds that both have.
+    flagged: one of the two is no result (see `rho_table.is_flagged`).
     """
     points = [*_aucs(measurements), *_rhos(rho_rows)]
     pairs = [pair for group in paired.grouped(points, POINT).values() for pair in _pairs(group)]
@@ -39,7 +41,8 @@ def _aucs(measurements: Iterable[Measurement]) -> Iterator[dict[str, Any]]:
     for measured in measurements:
         if measured.kind == EXACT:
             labels = {name: getattr(measured, name) for name in KEY if hasattr(measured, name)}
-            yield {**labels, "quantity": "auc", "estimator": "", "value": measured.auc, "drawn": measured.samples}
+            drawn = {"drawn": measured.samples, "flagged": False}
+            yield {**labels, "quantity": "auc", "estimator": "", "value": measured.auc, **drawn}
 
 
 def _rhos(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
@@ -47,7 +50,8 @@ def _rhos(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
     for row in rows:
         if "rho" in row and row["seed"] is not None and row["curve"] == row["setting"]:
             labels = {name: row[name] for name in KEY if name in row}
-            yield {**labels, "quantity": "rho", "value": row["rho"], "drawn": row["rho_samples"]}
+            drawn = {"drawn": row["rho_samples"], "flagged": is_flagged(row)}
+            yield {**labels, "quantity": "rho", "value": row["rho"], **drawn}
 
 
 def _pairs(group: list[Row]) -> Iterator[dict[str, Any]]:
@@ -56,6 +60,7 @@ def _pairs(group: list[Row]) -> Iterator[dict[str, Any]]:
         if row is not default:
             yield {
                 **{name: row[name] for name in (*KEY, "value")},
-                "n_seeds": 1, "default": default["value"], "difference": row["value"] - default["value"],
+                "n_seeds": 1, "flagged": row["flagged"] or default["flagged"], "default": default["value"],
+                "difference": row["value"] - default["value"],
                 "seeds_low": np.nan, "seeds_high": np.nan, **paired.difference(row["drawn"], default["drawn"]),
             }  # fmt: skip

@@ -36,7 +36,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     training = _training(root, plan, leaves, finished)
     found = results.write(root, plan.run, measured, description, records, training, planned_curves(plan))
     collect.write_missing(root, plan, missing)
-    _print_summary(found["auc"], found["rho"], console)
+    _print_summary(found["rho"], console)
 
 
 def planned_curves(plan: Plan) -> dict[tuple[str, str], int]:
@@ -142,14 +142,13 @@ def _without_curve(plan: Plan, leaves: Iterable[Leaf], finished: set[str]) -> li
     return [f"Partial: no training curve for {'; '.join(labels)}."] if labels else []
 
 
-def _print_summary(auc: "pd.DataFrame", rho: "pd.DataFrame", console: Console) -> None:
-    """A table for each model and kind; for a kind with several settings, of the main attack alone."""
+def _print_summary(rho: "pd.DataFrame", console: Console) -> None:
+    """A table of the main attack for each model and kind."""
     from lib.studies.mosaic import summaries, words
 
+    attack = words.main_attack(set(rho["attack"]))
     for kind in sorted(set(rho["kind"])):
-        several = rho[rho["kind"] == kind]["setting"].nunique() > 1
-        attack = summaries.main_attack(auc) if several else None
-        header, rows = summaries.rho_summary(rho, kind=kind, attack=attack)
+        header, rows = summaries.rho_closing(rho, attack, kind)
+        title = f"ρ of {words.kind_name(kind)} by {words.level_name(kind)} ({words.label_of(attack)} attack, isotonic)"
         for model in dict.fromkeys(row[0] for row in rows):
-            title = f"{model}: rho of {words.kind_name(kind)} by {words.level_name(kind)} (isotonic estimator)"
-            collect.print_table(console, title, header[1:], [row[1:] for row in rows if row[0] == model])
+            collect.print_table(console, f"{model}: {title}", header[1:], [row[1:] for row in rows if row[0] == model])

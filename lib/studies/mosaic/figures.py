@@ -1,13 +1,13 @@
 """Figures of the study on fuzzy duplicates: AUC and rho against the level of each kind of duplicate, ROC, training
 curves.
 
-A line is an attack; for a kind with several settings, it is a setting, and all lines are of one attack. An attack keeps
-its marker, colour and dash in all figures (see `lib.reporting.drawing`). Tables in, matplotlib figures out; the same
-tables give the same bytes.
+A line of AUCs is an attack; for a kind with several settings, it is a setting, and all lines are of one attack. rho is
+drawn of one attack, and of the others in a panel each. An attack keeps its marker, colour and dash in all figures (see
+`lib.reporting.drawing`). Tables in, matplotlib figures out; the same tables give the same bytes.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,16 +16,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
-from lib.attacks.scores import NAMES
 from lib.reporting import drawing, series
 from lib.statistics import roc
+from lib.studies.mosaic import rho_table
 from lib.studies.mosaic.measurements import Record
 from lib.studies.mosaic.published import Key, Reference
 from lib.studies.mosaic.words import (
     CORRECTED,
     EXACT,
+    MAIN_ATTACK,
+    attack_rank,
     label_of,
     level_name,
     ordered_settings,
@@ -34,8 +36,12 @@ from lib.studies.mosaic.words import (
     style_of,
 )
 
+ROOT_FROM = 10  # levels that span a larger factor stand on a square-root axis, so that the least ones have room
+LABEL_ROOM = 0.1  # share of the axis between two labels
 RHO_TOP = 2.0  # of the axis: extrapolated values have no bound
 DODGE = 0.6  # points between two lines, so that their bars do not hide one another
+
+POINT = ["model", "attack", "setting", "level"]
 
 
 class Line(NamedTuple):
@@ -62,9 +68,10 @@ def auc_figure(auc: pd.DataFrame, kind: str = EXACT, variant: str = CORRECTED, a
     Points: the AUC of one seed with its bootstrap interval, or the mean over seeds with one standard deviation.
     """
     rows = auc[(auc["kind"] == kind) & (auc["variant"] == variant) & (auc["level"] > 0)]
+    levels = sorted(map(float, set(rows["level"])))
 
     def panel(axes: Axes, model: str) -> None:
-        _draw(axes, _lines(rows, model, "auc", attack))
+        _draw(axes, _lines(rows, model, "auc", attack), levels)
         drawing.widen(axes, 0.4, 1.02)
         axes.axhline(0.5, color=drawing.GREY, linewidth=0.7, linestyle=":")
 
@@ -77,21 +84,78 @@ def rho_figure(
 ) -> Figure:  # fmt: skip
     """rho against the level of `kind`, one panel per model; lines and points as in `auc_figure`.
 
-    published: the published curves by (model, kind, setting). Those of the shown settings are drawn in grey; where a
-    line is a setting, they have its marker.
+    Points that are no result (see `rho_table.is_flagged`) are left out. published: the published curves by (model,
+    kind, setting). Those of the shown settings are drawn in grey; where a line is a setting, they have its marker.
     """
-    rows = rho[(rho["kind"] == kind) & (rho["variant"] == variant) & (rho["estimator"] == estimator)]
-    rows = rows[rows["seed"].notna() & rows["rho"].notna()]
+    rows = rho_points(rho, estimator, variant, kind)[0]
+    levels = sorted(set(rows["level"]))
 
     def panel(axes: Axes, model: str) -> None:
         lines = _lines(rows, model, "rho", attack)
         references = {line.setting: (published or {}).get((model, kind, line.setting)) for line in lines}
-        markers = {line.setting: line.style[1] if attack else "" for line in lines}
+        markers = {line.setting: line.style[1] if attack and len(lines) > 1 else "" for line in lines}
         _published(axes, references, markers)
-        _draw(axes, lines)
+        _draw(axes, lines, levels)
         drawing.widen(axes, -0.04, 1.05, RHO_TOP)
 
     return drawing.panels(_models(rows["model"]), panel, level_name(kind), "ρ (exact equivalent)")
+
+
+def attacks_figure(
+    rho: pd.DataFrame,
+    estimator: str = "isotonic",
+    variant: str = CORRECTED,
+    kind: str = "replace",
+    attack: str = MAIN_ATTACK,
+) -> Figure:
+    """rho of every attack against the level of `kind`: a panel per attack, a line per model and setting.
+
+    Hollow points are no result (see `rho_table.is_flagged`). The lines of `attack` are in the other panels in grey.
+    """
+    results, flagged = rho_points(rho, estimator, variant, kind)
+    names = sorted({*results["attack"], *flagged["attack"]}, key=attack_rank)
+    titles = {label_of(name): name for name in names}
+    every = pd.concat([results, flagged])
+    styles, levels = _styles_of(every), sorted(set(every["level"]))
+
+    def panel(axes: Axes, title: str) -> None:
+        if titles[title] != attack:
+            for _, group in _grouped(results, attack):
+                points = _centres(group, "rho")
+                axes.plot(points["level"], points["centre"], color="#9a9a9a", alpha=0.6, linewidth=2)
+        _draw(axes, [_line(styles, key, group) for key, group in _grouped(results, titles[title])], levels)
+        for key, group in _grouped(flagged, titles[title]):
+            points = _centres(group, "rho")
+            axes.plot(points["level"], points["centre"], styles[key][1], color=drawing.GREY, fillstyle="none")
+        drawing.widen(axes, -0.04, 1.05, RHO_TOP)
+
+    return drawing.panels(list(titles), panel, level_name(kind), "ρ", most=3)
+
+
+def rho_points(rho: pd.DataFrame, estimator: str, variant: str, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of single seeds whose mean over seeds is a result, and those whose mean is flagged."""
+    rows = rho[(rho["kind"] == kind) & (rho["variant"] == variant) & (rho["estimator"] == estimator)]
+    rows = rows[rows["rho"].notna()].astype({"level": float})
+    means = rows[rows["seed"].isna()]
+    marked = set(means[rho_table.flagged(means)][POINT].itertuples(index=False, name=None))
+    seeds = rows[rows["seed"].notna()]
+    is_marked = np.array([key in marked for key in seeds[POINT].itertuples(index=False, name=None)], dtype=bool)
+    return seeds[~is_marked], seeds[is_marked]
+
+
+def _styles_of(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """(model, setting) -> colour, marker and dash."""
+    keys = sorted(set(zip(rows["model"], rows["setting"])))
+    return dict(zip(keys, itertools.cycle(drawing.LINES)))
+
+
+def _grouped(rows: pd.DataFrame, attack: str) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    return list(rows[rows["attack"] == attack].groupby(["model", "setting"]))
+
+
+def _line(styles: Mapping[tuple[str, str], tuple[str, str, str]], key: tuple[str, str], rows: pd.DataFrame) -> Line:
+    model, setting = key
+    return Line(f"{model}, {setting_name(setting)}" if setting else model, styles[key], _centres(rows, "rho"), setting)
 
 
 def roc_figure(
@@ -165,13 +229,20 @@ def _lines(rows: pd.DataFrame, model: str, value: str, attack: str | None) -> li
         groups = mine[mine["attack"] != "bag_of_words"].groupby(["attack", "setting"])
         return [
             Line(label_of(name), style_of(name), _centres(group, value), setting)
-            for (name, setting), group in sorted(groups, key=lambda item: _rank(item[0][0]))
+            for (name, setting), group in sorted(groups, key=lambda item: attack_rank(item[0][0]))
         ]
     settings = ordered_settings(rows["setting"])  # of all panels, so that a setting looks the same in each
     styles = dict(zip(settings, itertools.cycle(drawing.LINES)))
+    if len(settings) == 1:
+        styles = {settings[0]: style_of(attack)}
     groups_of = dict(list(mine[mine["attack"] == attack].groupby("setting")))
     return [
-        Line(setting_name(setting), styles[setting], _centres(groups_of[setting], value), setting)
+        Line(
+            setting_name(setting) if len(settings) > 1 else label_of(attack),
+            styles[setting],
+            _centres(groups_of[setting], value),
+            setting,
+        )
         for setting in settings
         if setting in groups_of
     ]
@@ -189,10 +260,9 @@ def _centres(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     return table.reset_index().astype(float)
 
 
-def _draw(axes: Axes, lines: Sequence[Line]) -> None:
-    levels = sorted({level for line in lines for level in line.points["level"]})
-    whole = all(level == round(level) for level in levels)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=whole) if len(levels) > 1 else FixedLocator(levels))
+def _draw(axes: Axes, lines: Sequence[Line], levels: Sequence[float]) -> None:
+    """levels: of all panels, which share their axis."""
+    _level_axis(axes, levels)
     for i, line in enumerate(lines):
         colour, marker, dash = line.style
         level, centre, below, above = line.points[["level", "centre", "below", "above"]].to_numpy().T
@@ -201,6 +271,23 @@ def _draw(axes: Axes, lines: Sequence[Line]) -> None:
             label=line.label,
         )  # fmt: skip
         drawing.beside(drawn.get_children(), DODGE * (i - (len(lines) - 1) / 2))
+
+
+def _level_axis(axes: Axes, levels: Sequence[float]) -> None:
+    """Ticks at the levels, as many as have room, on an axis of square roots if the levels span much."""
+    place: Callable[[np.ndarray], np.ndarray] = np.asarray
+    if levels[-1] > ROOT_FROM * levels[0] > 0:
+        place = _root
+        axes.set_xscale("function", functions=(_root, np.square))
+        ends, room = _root(np.array([levels[0], levels[-1]])), 0.05
+        axes.set_xlim(*np.square(ends + room * np.diff(ends) * [-1, 1]))
+    axes.xaxis.set_major_locator(FixedLocator(drawing.apart(levels, LABEL_ROOM, place)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda level, _: f"{level:g}")
+
+
+def _root(level: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.maximum(level, 0))  # margins of an axis may begin below 0
 
 
 def _published(axes: Axes, references: Mapping[str, Reference | None], markers: Mapping[str, str]) -> None:
@@ -221,7 +308,7 @@ def _published(axes: Axes, references: Mapping[str, Reference | None], markers: 
 def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float) -> None:
     split = {name: split_score(name) for record in records for name in record.members}
     scores = {attack: name for name, (attack, its_variant) in split.items() if its_variant == variant}
-    for attack in sorted(scores, key=_rank):
+    for attack in sorted(scores, key=attack_rank):
         curves = [roc.roc_points(r.members[scores[attack]], r.non_members[scores[attack]]) for r in records]
         rates = np.unique(np.concatenate([curve.fpr for curve in curves]))
         tpr = np.mean([[curve.tpr[curve.fpr <= rate].max() for rate in rates] for curve in curves], axis=0)
@@ -230,11 +317,6 @@ def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float
             np.maximum(rates, floor), np.maximum(tpr, floor), where="post", color=colour, linestyle=dash,
             label=label_of(attack),
         )  # fmt: skip
-
-
-def _rank(attack: str) -> tuple[int, str]:
-    """The order of the list of attacks; others come last."""
-    return NAMES.index(attack) if attack in NAMES else len(NAMES), attack
 
 
 def _models(models: Iterable[str]) -> list[str]:

@@ -32,7 +32,7 @@ def means(rows: Sequence[Row], key: Sequence[str], values: Sequence[str]) -> Ite
     """Means of `values` over seeds, a row for each `key` apart from `seed`, which is empty in it.
 
     Each row has `samples` (see `difference`) and the value `difference`; over two or more seeds it also gets an
-    interval over seeds.
+    interval over seeds. A mean is flagged if one of its rows is.
     """
     for group in grouped(rows, [name for name in key if name != "seed"]).values():
         samples = [row["samples"] for row in group]
@@ -40,6 +40,7 @@ def means(rows: Sequence[Row], key: Sequence[str], values: Sequence[str]) -> Ite
         low, high = intervals.seeds_interval([row["difference"] for row in group])
         found = {name: float(np.mean([row[name] for row in group])) for name in values}
         over_seeds = {"seed": None, "n_seeds": len(group), "seeds_low": low, "seeds_high": high}
+        over_seeds["flagged"] = any(row.get("flagged") for row in group)
         yield {**group[0], **found, **over_seeds, **_over_canaries(mean)}
 
 

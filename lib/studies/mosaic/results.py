@@ -1,5 +1,6 @@
 """The results of a mosaic sweep from its measurements: tables (CSV, HDF5), figures (PNG, PDF) and the report."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ import pandas as pd
 
 from lib.base import places
 from lib.reporting import frames, page, series, writer
+from lib.reporting.cells import TextTable, is_marked
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.mosaic import (
@@ -15,6 +17,7 @@ from lib.studies.mosaic import (
     changes_table,
     delong_table,
     differences_table,
+    equal_scores,
     figures,
     findings,
     published,
@@ -22,10 +25,23 @@ from lib.studies.mosaic import (
     summaries,
     words,
 )
+from lib.studies.mosaic.equal_scores import Equal
 from lib.studies.mosaic.figures import TrainingCurve
 from lib.studies.mosaic.measurements import Measurement, Record
 from lib.studies.mosaic.published import Key, Reference
 from lib.studies.mosaic.words import CORRECTED, EXACT, level_name
+
+OVER_CANARIES = "Intervals are 95 % over canaries."
+NO_RESULT = (
+    "† is no result: ρ at or beyond an end of the exact curve or on a flat part of it, or what comes from an AUC whose "
+    "interval includes 0.5."
+)
+EQUAL = "(= ...): this score ranks all canaries as the first one does, so that it is the same attack."
+PAIRED = "p is by the paired bootstrap, and by a z test where fewer than 10 draws lie on one side of 0."
+DELONG = (
+    "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies. The second p is "
+    "corrected for the number of attacks by Holm's method; equal scores count once."
+)
 
 Tables = Mapping[str, pd.DataFrame]
 Training = Mapping[tuple[str, int], TrainingCurve]
@@ -52,18 +68,34 @@ def write(
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
     found = make(measurements, records, planned)
-    auc, rho, variant = found["auc"], found["rho"], description.variant
+    equal = equal_scores.find(records)
+    single = {**found, **{name: equal_scores.once(found[name], equal) for name in ("auc", "rho")}}
     write_published(places.tables(root, name) / places.PUBLISHED_CURVES, description.published)
     results = Results(
         found,
-        draw(found, description, records, training or {}),
-        list(shown(found, description)),
-        findings.in_words(auc, rho, variant, description.estimator),
-        [*findings.warnings(auc, rho), *findings.forgetting(training or {})],
+        draw(single, description, records, training or {}),
+        list(shown(found, description, equal)),
+        _sentences(found, description, records, training or {}),
+        _warnings(single, records, training or {}),
         page.METHODS,
     )
     writer.write(root, name, results, description)
     return found
+
+
+def _sentences(
+    found: Tables, description: MosaicDescription, records: Sequence[Record], training: Training
+) -> list[str]:
+    said = findings.in_words(found["auc_means"], found["rho"], description.variant, description.estimator)
+    return [*said, *findings.before_training(training, records)]
+
+
+def _warnings(found: Tables, records: Sequence[Record], training: Training) -> list[str]:
+    return [
+        *findings.warnings(found["auc"], found["rho"]),
+        *findings.apart_before_training(training, records),
+        *findings.forgetting(training),
+    ]
 
 
 def make(
@@ -73,6 +105,7 @@ def make(
     rows = rho_table.rows(measurements, planned)
     found = {
         "auc": auc_table.make(measurements),
+        "auc_means": auc_table.means(measurements),
         "rho": rho_table.from_rows(rows),
         "differences": differences_table.make(rows),
     }
@@ -95,15 +128,17 @@ def draw(
     """Every figure that the tables, records and training curves allow, with its title and caption."""
     auc, rho = found["auc"], found["rho"]
     kinds = sorted(set(rho["kind"]))
-    attacks = {kind: _drawn_attack(auc, kind, description) for kind in (EXACT, *kinds)}
-    drawn = [_auc(auc, kind, description, attacks[kind]) for kind in attacks if _drawable(auc, kind, description)]
+    attack = _main_attack(auc, description)
+    drawn = [_auc(auc, kind, description, attack) for kind in (EXACT, *kinds) if _drawable(auc, kind, description)]
     estimators = sorted(set(rho["estimator"]), key=lambda name: (name != description.estimator, name))
-    drawn += [
-        _rho(rho, kind, estimator, description, attacks[kind])
-        for kind in kinds
-        if _drawable(rho[rho["rho"].notna()], kind, description)
-        for estimator in estimators
-    ]
+    for kind in kinds:
+        if _drawable(rho[rho["rho"].notna()], kind, description):
+            drawn += [
+                _rho(rho, kind, estimator, description, attack)
+                for estimator in estimators
+                if _has_result(rho, kind, estimator, description, attack)
+            ]
+            drawn.append(_attacks(rho, kind, description, attack))
     if any(record.labels["kind"] == EXACT for record in records):
         drawn.append(_roc(records, description))
     if training:
@@ -115,32 +150,48 @@ def _drawable(table: pd.DataFrame, kind: str, description: MosaicDescription) ->
     return bool(((table["kind"] == kind) & (table["variant"] == description.variant)).any())
 
 
-def _drawn_attack(auc: pd.DataFrame, kind: str, description: MosaicDescription) -> str | None:
-    """The attack that is drawn for a kind with several settings; None where every attack has a line."""
-    several = auc[auc["kind"] == kind]["setting"].nunique() > 1
-    return summaries.main_attack(auc, description.variant) if several else None
+def _has_result(rho: pd.DataFrame, kind: str, estimator: str, description: MosaicDescription, attack: str) -> bool:
+    results, _ = figures.rho_points(rho, estimator, description.variant, kind)
+    return bool((results["attack"] == attack).any())
 
 
-def _lines(attack: str | None) -> str:
-    return f"one line per setting, {words.label_of(attack)} attack" if attack else "one line per attack"
+def _main_attack(auc: pd.DataFrame, description: MosaicDescription) -> str:
+    return words.main_attack(set(auc[auc["variant"] == description.variant]["attack"]))
 
 
-def _auc(auc: pd.DataFrame, kind: str, description: MosaicDescription, attack: str | None) -> Drawn:
-    caption = f"AUC against {level_name(kind)}: {_lines(attack)}, {description.variant} scores. {_bars(auc)}"
-    figure = figures.auc_figure(auc, kind, description.variant, attack)
+def _settings(table: pd.DataFrame, kind: str) -> int:
+    return table[table["kind"] == kind]["setting"].nunique()
+
+
+def _auc(auc: pd.DataFrame, kind: str, description: MosaicDescription, attack: str) -> Drawn:
+    several = _settings(auc, kind) > 1
+    lines = f"one line per setting, {words.label_of(attack)} attack" if several else "one line per attack"
+    caption = f"AUC against {level_name(kind)}: {lines}, {description.variant} scores. {_bars(auc)}"
+    figure = figures.auc_figure(auc, kind, description.variant, attack if several else None)
     return Drawn(f"auc_{kind}", f"AUC, {words.kind_name(kind)}", caption, figure)
 
 
-def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: MosaicDescription, attack: str | None) -> Drawn:
+def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: MosaicDescription, attack: str) -> Drawn:
+    lines = "one line per setting, " if _settings(rho, kind) > 1 else ""
     caption = (
-        f"ρ by the {estimator} estimator against {level_name(kind)}: {_lines(attack)}, {description.variant} scores. "
-        f"{_bars(rho)}"
+        f"ρ by the {estimator} estimator against {level_name(kind)}: {lines}{words.label_of(attack)} attack, "
+        f"{description.variant} scores. {_bars(rho)} What is no result (flagged in the table) is left out."
     )
     references = {key: curve for key, curve in description.published.items() if key[1] == kind}
     if references:
         caption += " Grey: the published curve (ratio attack, paper estimator, mean and standard deviation of 5 seeds)."
     figure = figures.rho_figure(rho, estimator, description.variant, kind, references, attack)
     return Drawn(f"rho_{kind}_{estimator}", f"ρ, {words.kind_name(kind)}, {estimator} estimator", caption, figure)
+
+
+def _attacks(rho: pd.DataFrame, kind: str, description: MosaicDescription, attack: str) -> Drawn:
+    caption = (
+        f"ρ by the {description.estimator} estimator against {level_name(kind)}, one panel per attack, "
+        f"{description.variant} scores. {_bars(rho)} Hollow grey points are no result (flagged in the table). Grey "
+        f"lines in the other panels: the {words.label_of(attack)} attack."
+    )
+    figure = figures.attacks_figure(rho, description.estimator, description.variant, kind, attack)
+    return Drawn(f"rho_{kind}_attacks", f"ρ, {words.kind_name(kind)}, every attack", caption, figure)
 
 
 def _roc(records: Sequence[Record], description: MosaicDescription) -> Drawn:
@@ -162,52 +213,56 @@ def _bars(table: pd.DataFrame) -> str:
     return "One seed; bars are 95 % bootstrap intervals over canaries."
 
 
-def shown(found: Tables, description: MosaicDescription) -> Iterator[ReportTable]:
+def shown(found: Tables, description: MosaicDescription, equal: Equal) -> Iterator[ReportTable]:
     """What the report shows of the tables."""
-    auc, differences, variant = found["auc"], found["differences"], description.variant
-    caption = f"AUC by exact copies ν, {variant} scores, mean over seeds. All rows:"
-    yield report_table("auc", caption, summaries.auc_summary(auc, variant), auc)
-    yield from _rho_tables(found["rho"], description)
-    if len(differences):
-        yield _differences_table(differences, summaries.main_attack(auc, variant), description)
+    variant = description.variant
+    attack = _main_attack(found["auc"], description)
+    caption = f"AUC by exact copies ν, {variant} scores, mean over seeds. {OVER_CANARIES}"
+    yield _table("auc", caption, summaries.auc_summary(found["auc_means"], variant, EXACT, equal), found["auc"])
+    yield from _rho_tables(found["rho"], description, equal)
+    if len(found["differences"]):
+        yield _differences_table(found["differences"], attack, description)
     if "changes" in found:
-        yield _changes_table(found["changes"], summaries.main_attack(auc, variant), description)
+        yield _changes_table(found["changes"], attack, description)
     if "delong" in found:
-        caption = (
-            "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies. The second "
-            "p is corrected for the number of attacks by Holm's method. All rows:"
-        )
-        delong = found["delong"]
-        yield report_table("delong", caption, summaries.delong_summary(delong, variant), delong)
+        cells = summaries.delong_summary(found["delong"], variant, equal)
+        yield _table("delong", DELONG, cells, found["delong"])
 
 
-def _rho_tables(rho: pd.DataFrame, description: MosaicDescription) -> Iterator[ReportTable]:
+def _rho_tables(rho: pd.DataFrame, description: MosaicDescription, equal: Equal) -> Iterator[ReportTable]:
     kinds = sorted(set(rho["kind"]))
     for kind in kinds:
         name, rows = (f"rho_{kind}", rho[rho["kind"] == kind]) if len(kinds) > 1 else ("rho", rho)
         caption = (
             f"ρ of {words.kind_name(kind)} by {level_name(kind)}, {description.estimator} estimator, "
-            f"{description.variant} scores, mean over seeds. All rows:"
+            f"{description.variant} scores, mean over seeds. {OVER_CANARIES}"
         )
-        cells = summaries.rho_summary(rows, description.estimator, description.variant, kind)
-        yield report_table(name, caption, cells, rows)
+        yield _table(
+            name, caption, summaries.rho_summary(rows, description.estimator, description.variant, kind, equal), rows
+        )
 
 
 def _differences_table(differences: pd.DataFrame, attack: str, description: MosaicDescription) -> ReportTable:
     caption = (
         f"Differences of ρ between settings on the same canaries, {words.label_of(attack)} attack, "
-        f"{description.estimator} estimator, mean over seeds. Intervals are 95 % over canaries; p is by paired "
-        "bootstrap. All rows:"
+        f"{description.estimator} estimator, mean over seeds. {OVER_CANARIES} {PAIRED}"
     )
     cells = summaries.differences_summary(differences, attack, description.estimator, description.variant)
-    return report_table("differences", caption, cells, differences)
+    return _table("differences", caption, cells, differences)
 
 
 def _changes_table(changes: pd.DataFrame, attack: str, description: MosaicDescription) -> ReportTable:
     caption = (
         "Settings with exact copies of their own, less the default: AUC after the most exact copies, and ρ, "
-        f"{words.label_of(attack)} attack, {description.estimator} estimator, mean over seeds. Intervals are 95 % over "
-        "canaries. All rows:"
+        f"{words.label_of(attack)} attack, {description.estimator} estimator, mean over seeds. {OVER_CANARIES} {PAIRED}"
     )
     cells = summaries.changes_summary(changes, attack, description.estimator, description.variant)
-    return report_table("changes", caption, cells, changes)
+    return _table("changes", caption, cells, changes)
+
+
+def _table(name: str, caption: str, shown: TextTable, whole: pd.DataFrame) -> ReportTable:
+    """A table of the report, whose caption says what is meant by the marks and names that occur in it."""
+    cells = list(itertools.chain(*shown[1]))
+    notes = [NO_RESULT] if any(map(is_marked, cells)) else []
+    notes += [EQUAL] if any("(= " in cell for cell in cells) else []
+    return report_table(name, " ".join([caption, *notes, "All rows:"]), shown, whole)

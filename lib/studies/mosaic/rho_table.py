@@ -15,18 +15,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.reporting.frames import FLAGS, frame
+from lib.reporting.frames import frame
 from lib.statistics import intervals
-from lib.statistics.rho import ESTIMATORS
+from lib.statistics.rho import ESTIMATORS, Rho
 from lib.studies.mosaic import auc_table
-from lib.studies.mosaic.auc_table import TPR_COLUMNS, samples_interval
+from lib.studies.mosaic.auc_table import TPR_COLUMNS, at_chance, mean_samples, samples_interval
 from lib.studies.mosaic.measurements import KEY, Measurement
 from lib.studies.mosaic.words import EXACT, NO_INJECTION
 
 LargestCopies = Mapping[tuple[str, str], int]  # (model, setting) -> nu_max of its exact curve
+FLAGS = Rho._fields[2:]  # of an estimate
+NO_RESULT = ("clamped", "extrapolated", "flat", "at_chance")  # an estimate with one of these is not shown as a result
 COLUMNS = (
-    *auc_table.COLUMNS, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std",
+    *auc_table.MEASURED, "estimator", "n_seeds", "nu_max", "nu_eq", "rho", "rho_low", "rho_high", "rho_std",
     "rho_seeds_low", "rho_seeds_high", *FLAGS,
+    "at_chance",
 )  # fmt: skip
 
 
@@ -61,6 +64,18 @@ def rows(measurements: Iterable[Measurement], planned: LargestCopies | None = No
     curves = _Curves(measurements, planned or {})
     found = [row for measured in measurements if _is_fuzzy(measured) for row in _rows(measured, curves)]
     return found + list(_mean_rows(found))
+
+
+def is_flagged(row: Mapping[str, Any]) -> bool:
+    """Whether an estimate is no result: clamped, extrapolated, from a flat part of its curve, or from an AUC that may
+    be 0.5."""
+    return any(row.get(flag) for flag in NO_RESULT)
+
+
+def flagged(table: pd.DataFrame) -> pd.Series:
+    """`is_flagged` of every row of the table."""
+    known = [flag for flag in NO_RESULT if flag in table]  # tables of earlier versions lack some
+    return table[known].fillna(False).astype(bool).any(axis=1)
 
 
 def _is_fuzzy(measured: Measurement) -> bool:
@@ -157,8 +172,8 @@ def _mean_rows(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _mean_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     means = ("auc", *TPR_COLUMNS, "nominal_copies", "effective_copies", "nu_eq", "rho")
-    auc_low, auc_high = samples_interval(_mean_samples(rows, "samples"))
-    samples = _mean_samples(rows, "rho_samples")
+    auc_low, auc_high = samples_interval(mean_samples(rows, "samples"))
+    samples = mean_samples(rows, "rho_samples")
     rho_low, rho_high = samples_interval(samples)
     seeds_low, seeds_high = intervals.seeds_interval([row["rho"] for row in rows])
     sizes = {row["n_members"] for row in rows}
@@ -167,11 +182,6 @@ def _mean_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "seed": None, "n_members": sizes.pop() if len(sizes) == 1 else None, "n_seeds": len(rows),
         "auc_low": auc_low, "auc_high": auc_high, "rho_low": rho_low, "rho_high": rho_high,
         "rho_samples": samples, "rho_std": float(np.std([row["rho"] for row in rows])),
-        "rho_seeds_low": seeds_low, "rho_seeds_high": seeds_high,
+        "rho_seeds_low": seeds_low, "rho_seeds_high": seeds_high, "at_chance": at_chance(auc_low, auc_high),
         **{flag: any(row[flag] for row in rows) for flag in FLAGS},
     }  # fmt: skip
-
-
-def _mean_samples(rows: Sequence[dict[str, Any]], name: str) -> np.ndarray | None:
-    samples = [row[name] for row in rows]
-    return None if any(sample is None for sample in samples) else np.mean(samples, axis=0)

@@ -1,26 +1,56 @@
-"""Tables small enough for a terminal or a report: AUC, rho, differences and DeLong tests."""
+"""Tables small enough for a terminal or a report: AUC, rho, differences and DeLong tests.
+
+Values that are no result (see `rho_table.is_flagged`) are marked; equal scores have one row (see `equal_scores`).
+"""
 
 from typing import Any
 
 import pandas as pd
 
-from lib.reporting.cells import TextTable, interval, number, p_value
-from lib.studies.mosaic.words import CORRECTED, EXACT, NO_INJECTION, ordered_settings, symbol_of
+from lib.reporting.cells import TextTable, estimate, interval, mark, number, p_value
+from lib.studies.mosaic import equal_scores
+from lib.studies.mosaic.equal_scores import Equal
+from lib.studies.mosaic.rho_table import flagged
+from lib.studies.mosaic.words import CORRECTED, EXACT, attack_rank, ordered_settings, setting_name, symbol_of
+
+NONE_EQUAL: Equal = {}
 
 
 def rho_summary(
     rho: pd.DataFrame, estimator: str = "isotonic", variant: str = CORRECTED, kind: str = "replace",
-    attack: str | None = None,
+    equal: Equal = NONE_EQUAL,
 ) -> TextTable:  # fmt: skip
-    """Mean rho over seeds by level, a row for each model, setting and attack; of one attack alone, if it is given."""
-    rows = rho[rho["seed"].isna() & (rho["estimator"] == estimator)]
-    rows = rows[(rows["variant"] == variant) & (rows["kind"] == kind)]
-    return _by_level(rows if attack is None else rows[rows["attack"] == attack], "rho", symbol_of(kind))
+    """Mean rho over seeds with its interval by level, a row for each model, setting and attack."""
+    return _by_level(_means(rho, estimator, variant, kind), "rho", symbol_of(kind), equal)
 
 
-def auc_summary(auc: pd.DataFrame, variant: str = CORRECTED, kind: str = EXACT) -> TextTable:
-    """Mean AUC over seeds by level, one row for each model, setting and attack."""
-    return _by_level(auc[(auc["variant"] == variant) & (auc["kind"] == kind)], "auc", symbol_of(kind))
+def rho_closing(rho: pd.DataFrame, attack: str, kind: str, estimator: str = "isotonic") -> TextTable:
+    """Mean rho over seeds of one attack with its interval, and its AUC: a row for each model, setting and level."""
+    rows = _means(rho, estimator, CORRECTED, kind)
+    rows = rows[rows["attack"] == attack]
+    order = ordered_settings(rows["setting"])
+    found = sorted(rows.itertuples(), key=lambda row: (row.model, order.index(row.setting), row.level))
+    marks = flagged(rows)
+    header = ["model", *(["setting"] if any(order) else []), symbol_of(kind), "ρ", "95 % interval", "AUC"]
+    return header, [
+        [
+            row.model,
+            *([setting_name(row.setting)] if any(order) else []),
+            f"{row.level:g}",
+            mark(number(row.rho), marks[row.Index]),
+            interval(row.rho_low, row.rho_high),
+            number(row.auc),
+        ]
+        for row in found
+    ]
+
+
+def auc_summary(
+    means: pd.DataFrame, variant: str = CORRECTED, kind: str = EXACT, equal: Equal = NONE_EQUAL
+) -> TextTable:
+    """Mean AUC over seeds with its interval by level, one row for each model, setting and attack. means: the table
+    `auc_means`."""
+    return _by_level(means[(means["variant"] == variant) & (means["kind"] == kind)], "auc", symbol_of(kind), equal)
 
 
 def differences_summary(differences: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> TextTable:
@@ -40,41 +70,39 @@ def changes_summary(changes: pd.DataFrame, attack: str, estimator: str, variant:
     return header, [_change(row) for row in rows.sort_values(["model", "setting", "quantity", "level"]).itertuples()]
 
 
-def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED) -> TextTable:
+def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED, equal: Equal = NONE_EQUAL) -> TextTable:
     """Every attack against the baseline after the most exact copies of the default setting, one row for each seed."""
     rows = delong[(delong["kind"] == EXACT) & (delong["variant"] == variant) & (delong["setting"] == "")]
-    rows = rows[rows["level"] == rows["level"].max()]
+    rows = equal_scores.once(rows[rows["level"] == rows["level"].max()], equal)
     header = ["model", "attack", "seed", "AUC", "AUC of the baseline", "difference", "p", "p by Holm"]
-    return header, [_delong(row) for row in rows.itertuples()]
+    return header, [_delong(row, equal) for row in rows.itertuples()]
 
 
-def main_attack(auc: pd.DataFrame, variant: str = CORRECTED) -> str:
-    """The attack that stands for all where one is shown: `ratio`, as in every published rho, or without it the
-    steepest one."""
-    rows = auc[(auc["variant"] == variant) & (auc["kind"] != NO_INJECTION)]
-    return "ratio" if "ratio" in set(rows["attack"]) else steepest_attack(rows[rows["kind"] == EXACT])
+def _means(rho: pd.DataFrame, estimator: str, variant: str, kind: str) -> pd.DataFrame:
+    rows = rho[rho["seed"].isna() & (rho["estimator"] == estimator)]
+    return rows[(rows["variant"] == variant) & (rows["kind"] == kind)]
 
 
-def steepest_attack(exact: pd.DataFrame) -> str:
-    """The attack whose AUC rises most from the fewest to the most exact copies, mean over models and seeds.
-
-    rho inverts this rise: an attack that finds nearly every canary after one copy cannot say how many copies a fuzzy
-    duplicate is worth.
-    """
-    means = exact.groupby(["attack", "level"])["auc"].mean().unstack("level").sort_index(axis=1)
-    rises = means.iloc[:, -1] - (means.iloc[:, 0] if means.shape[1] > 1 else 0.0)
-    return str(rises.idxmax())
-
-
-def _by_level(rows: pd.DataFrame, value: str, symbol: str) -> TextTable:
+def _by_level(rows: pd.DataFrame, value: str, symbol: str, equal: Equal) -> TextTable:
     """A column for each level, and one for the setting if there is any but the default."""
-    means = rows.groupby(["model", "setting", "attack", "level"])[value].mean().unstack("level")
-    order = {setting: i for i, setting in enumerate(ordered_settings(rows["setting"]))}
-    means = means.sort_index(key=lambda index: index.map(order) if index.name == "setting" else index)
-    names = ["model", "setting", "attack"] if any(order) else ["model", "attack"]
-    header = [*names, *(f"{symbol}={level:g}" for level in means.columns)]
-    found = zip(means.reset_index()[names].to_numpy(), means.to_numpy())
-    return header, [[*map(str, key), *map(number, values)] for key, values in found]
+    rows = equal_scores.once(rows, equal)
+    levels, order = sorted(set(rows["level"])), ordered_settings(rows["setting"])
+    lines = []
+    for (model, setting, attack), group in sorted(
+        rows.groupby(["model", "setting", "attack"]),
+        key=lambda item: (item[0][0], order.index(item[0][1]), attack_rank(item[0][2])),
+    ):
+        found = _cells(group, value)
+        name = equal_scores.label(attack, group["variant"].iloc[0], equal)
+        lines.append([model, *([setting] if any(order) else []), name, *(found.get(level, "") for level in levels)])
+    header = ["model", *(["setting"] if any(order) else []), "attack", *(f"{symbol}={level:g}" for level in levels)]
+    return header, lines
+
+
+def _cells(rows: pd.DataFrame, value: str) -> dict[float, str]:
+    """level -> the value with its interval, marked where it is no result."""
+    columns = (rows[name] for name in ("level", value, f"{value}_low", f"{value}_high"))
+    return {level: estimate(*given, mark) for level, *given, mark in zip(*columns, flagged(rows))}
 
 
 def _difference(row: Any) -> list[str]:
@@ -83,7 +111,8 @@ def _difference(row: Any) -> list[str]:
         row.model,
         _point(symbol, row.level, row.setting),
         _point(symbol, row.other_level, row.other_setting),
-        *map(number, (row.rho, row.other_rho, row.difference)),
+        *map(number, (row.rho, row.other_rho)),
+        mark(number(row.difference), row.flagged),
         interval(row.low, row.high),
         *map(p_value, (row.p_value, row.p_holm)),
         interval(row.seeds_low, row.seeds_high),
@@ -96,7 +125,8 @@ def _change(row: Any) -> list[str]:
         row.model,
         row.setting,
         f"{what}, {_point(symbol_of(row.kind), row.level, '')}",
-        *map(number, (row.value, row.default, row.difference)),
+        *map(number, (row.value, row.default)),
+        mark(number(row.difference), row.flagged),
         interval(row.low, row.high),
         p_value(row.p_value),
         interval(row.seeds_low, row.seeds_high),
@@ -108,6 +138,7 @@ def _point(symbol: str, level: float, setting: str) -> str:
     return f"{symbol}={level:g}, {setting}" if setting else f"{symbol}={level:g}"
 
 
-def _delong(row: Any) -> list[str]:
+def _delong(row: Any, equal: Equal) -> list[str]:
     numbers = map(number, (row.auc, row.baseline_auc, row.difference))
-    return [row.model, row.attack, str(row.seed), *numbers, *map(p_value, (row.p_value, row.p_holm))]
+    name = equal_scores.label(row.attack, row.variant, equal)
+    return [row.model, name, str(row.seed), *numbers, *map(p_value, (row.p_value, row.p_holm))]

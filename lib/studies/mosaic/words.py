@@ -9,6 +9,7 @@ from lib.reporting import drawing
 EXACT = "exact"
 NO_INJECTION = "none"
 CORRECTED, PAPER = "corrected", "paper"
+MAIN_ATTACK = "ratio"
 
 # Kinds of duplicates that are not perturbations, whose files declare this themselves: what the levels count, ending in
 # their symbol; the name in figures; what sentences call one duplicate.
@@ -66,6 +67,22 @@ def split_score(name: str) -> tuple[str, str]:
     """`ratio_paper` -> (ratio, paper); `ratio` -> (ratio, corrected)."""
     suffix = f"_{PAPER}"
     return (name.removesuffix(suffix), PAPER) if name.endswith(suffix) else (name, CORRECTED)
+
+
+def score_name(attack: str, variant: str) -> str:
+    """The inverse of `split_score`."""
+    return f"{attack}_{PAPER}" if variant == PAPER else attack
+
+
+def attack_rank(attack: str) -> tuple[int, str]:
+    """The place in the order of the list of attacks; others come last."""
+    return scores.NAMES.index(attack) if attack in scores.NAMES else len(scores.NAMES), attack
+
+
+def main_attack(attacks: Iterable[str]) -> str:
+    """The attack that speaks for all where one is shown: `ratio`, as in every published rho; where it was not scored,
+    the first of the list of attacks."""
+    return min(attacks, key=lambda attack: (attack != MAIN_ATTACK, attack_rank(attack)), default=MAIN_ATTACK)
 
 
 PUBLISHED_NAMES = {"minkprob": "min_k"}  # published name of an attack -> its name here

@@ -3,13 +3,14 @@
 Error bars are 95 % intervals over documents. Several decodings have panels of their own.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from lib.reporting import drawing
 from lib.studies.prefix.tables import ALL
@@ -19,7 +20,8 @@ MORE_COLOURS = ("#56B4E9", drawing.GREY, "#000000", "#F0E442")
 MARKERS = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
 SHARE = "share memorized"
 LEAST_TOP = 0.05  # of the axis of shares, so that a difference of single prompts does not look large
-SIZE_ROOM = 1.6  # factor beyond the smallest and the largest model, so that the axis shows a round number
+SIZE_ROOM = 1.6  # factor beyond the smallest and the largest model
+SIZE_LABEL = 0.2  # share of the axis between two labels of sizes; models of nearly one size share a label
 MARGIN = 0.06  # share of a logarithmic axis on each side
 DODGE = 4.0  # points from the first to the last model's line
 SPREAD = 0.6  # share of the room between two types of text that the models of one take
@@ -28,11 +30,11 @@ SPREAD = 0.6  # share of the room between two types of text that the models of o
 def size_figure(memorized: pd.DataFrame) -> Figure:
     """Share memorized against parameters, one line per family, one panel per prompt length."""
     rows, colours = named(all_prompts(memorized)), _colours(memorized)
-    narrow = rows["n_parameters"].max() < 4 * rows["n_parameters"].min()  # as many ticks as there is room for
 
     def panel(axes: Axes, title: str) -> None:
-        _logarithmic(axes, rows["n_parameters"], least=SIZE_ROOM)
-        axes.xaxis.set_major_locator(MaxNLocator(4) if narrow else LogLocator(subs=(1, 2, 5), numticks=12))
+        low, high = _logarithmic(axes, rows["n_parameters"], least=SIZE_ROOM)
+        ticks = drawing.apart(sorted(set(rows["n_parameters"])), SIZE_LABEL, math.log, math.log(high / low))
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_major_formatter(lambda n, _: millions(n))
         axes.xaxis.set_minor_locator(NullLocator())
         for family, mine in _titled(rows, title).groupby("family"):
@@ -146,12 +148,16 @@ def _from_zero(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_ylim(-0.03 * top, 1.05 * top)
 
 
-def _logarithmic(axes: Axes, values: Iterable[int], least: float = 1.13) -> None:
-    """A logarithmic axis over the values with some room; the limits that matplotlib gives shared axes begin at 1."""
+def _logarithmic(axes: Axes, values: Iterable[int], least: float = 1.13) -> tuple[float, float]:
+    """A logarithmic axis over the values with some room; the limits that matplotlib gives shared axes begin at 1.
+
+    Returns the limits.
+    """
     low, high = min(values), max(values)
     room = max((high / low) ** MARGIN, least)
     axes.set_xscale("log")
     axes.set_xlim(low / room, high * room)
+    return low / room, high * room
 
 
 def _ticks(axes: Axes, values: Sequence[int]) -> None:

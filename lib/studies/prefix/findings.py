@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib.reporting.cells import p_value, percent
+from lib.reporting.cells import p_is, percent
 from lib.studies.prefix.tables import ALL
 from lib.studies.prefix.words import all_prompts, family_name, millions, named, overall, own_distribution, title_of
 
@@ -103,7 +103,7 @@ def _families(differences: pd.DataFrame) -> Iterator[str]:
             f"On the same {row.n_prompts:,} {row.title}, {row.model} repeats {row.memorized} "
             f"suffixes and {row.other_model} {row.other_memorized}, with {row.only_model} repeated only by the "
             f"former and {row.only_other} only by the latter: {verdict} "
-            f"({_test(row)}, p = {p_value(row.p_value)})."
+            f"({_test(row)}, {p_is(row.p_value)})."
         )
 
 

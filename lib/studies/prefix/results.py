@@ -10,7 +10,7 @@ import pandas as pd
 
 from lib.base import files, places
 from lib.reporting import frames, writer
-from lib.reporting.cells import TextTable, number, p_value, percent
+from lib.reporting.cells import TextTable, number, p_value, percent, percent_interval
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.prefix import excerpts, figures, findings, tables, words
@@ -39,6 +39,11 @@ METHODS = {
     "Rankings": "Generated texts by four log-perplexity scores (Carlini et al. 2021), most suspicious first: that of "
     "the model; of a smaller model over it; of the lowercased text over it; bytes of zlib over it.",
 }
+WILSON = "Intervals are Wilson's, 95 %, over documents."
+TESTS = (
+    "p is by McNemar's exact test, or by the exact test over documents where one gives several prompts, of a single "
+    "comparison."
+)
 SHOWN_RANKS, SHOWN_CHARACTERS = 3, 60
 SHOWN_SAMPLES = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 
@@ -116,20 +121,26 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
 def shown(found: Mapping[str, pd.DataFrame], texts: bool = True) -> list[ReportTable]:
     """What the report shows of the tables. texts: whether the rankings may show what was ranked."""
     memorized, scores = found["memorized"], found["scores"]
-    listed = [report_table("memorized", "Share memorized by prompt length. All rows:", summary(found), memorized)]
+    listed = [
+        report_table("memorized", f"Share memorized by prompt length. {WILSON} All rows:", summary(found), memorized)
+    ]
     drawn = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].isna() & memorized["draw"].notna()]
     if drawn["draw"].nunique() > 1:
-        listed.append(report_table("memorized_by_draw", "By draw of prompts:", _pivot(drawn, "draw"), drawn))
+        listed.append(report_table("memorized_by_draw", f"By draw of prompts. {WILSON}", _pivot(drawn, "draw"), drawn))
     memorized = words.overall(memorized)
     subsets = memorized[(memorized["subset"] != ALL) & memorized["repetitions"].isna()]
     if subsets["subset"].nunique() > 1:
-        listed.append(report_table("memorized_by_subset", "By type of text:", _pivot(subsets, "subset"), subsets))
+        listed.append(
+            report_table("memorized_by_subset", f"By type of text. {WILSON}", _pivot(subsets, "subset"), subsets)
+        )
     repeated = memorized[(memorized["subset"] == ALL) & memorized["repetitions"].notna()]
     if len(repeated):
         shown = _pivot(repeated, "repetitions", lambda times: f"{times} x")
-        listed.append(report_table("memorized_by_repetition", "By repetition in the training text:", shown, repeated))
+        listed.append(
+            report_table("memorized_by_repetition", f"By repetition in the training text. {WILSON}", shown, repeated)
+        )
     if len(found["differences"]):
-        caption = "Models of different families on all prompts they share. All pairs:"
+        caption = f"Models of different families on all prompts they share. {TESTS} All pairs:"
         listed.append(report_table("differences", caption, _differences(found["differences"]), found["differences"]))
     listed.append(report_table("scores", "Means over all prompts. By type of text as well:", _scores(scores), scores))
     caption = f"Share extractable within n samples ({OWN}). All rows:"
@@ -142,15 +153,17 @@ def shown(found: Mapping[str, pd.DataFrame], texts: bool = True) -> list[ReportT
 
 
 def _pivot(rows: pd.DataFrame, across: str, spell=str) -> TextTable:
-    """Shares: a row for each model (and prompt length, unless that is `across`), a column for each value across."""
+    """Shares with their intervals: a row for each model (and prompt length, unless that is `across`), a column for each
+    value across."""
     rows = words.named(rows)
     by = ["who"] if across == "prompt_tokens" else ["who", "prompt_tokens"]
     steps = sorted(set(rows[across]))
     lines = []
     for key, mine in rows.groupby(by, sort=False):
-        shares = dict(zip(mine[across], mine["share"]))
+        columns = (mine[name] for name in ("share", "low", "high"))
+        shares = dict(zip(mine[across], map(percent_interval, *columns)))
         size = millions(int(mine["n_parameters"].iloc[0]))
-        lines.append([str(key[0]), size, *map(str, key[1:]), *(percent(shares.get(step)) for step in steps)])
+        lines.append([str(key[0]), size, *map(str, key[1:]), *(shares.get(step, "") for step in steps)])
     return ["model", "parameters", *(["prompt tokens"] if len(by) > 1 else []), *map(spell, steps)], lines
 
 

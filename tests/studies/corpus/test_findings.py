@@ -17,6 +17,13 @@ def test_words_say_what_the_figure_says() -> None:
     assert texts[3] == "The whole corpus was scanned; nothing is extrapolated."
 
 
+def test_deduplication_is_told_of_runs_that_a_target_has_room_to_share() -> None:
+    """A run as long as the target is shared by no near-duplicate: that all survive would be true by definition."""
+    for length, n in ((100, 50), (40, 20), (300, 50), (16, 10), (8, 8)):
+        given = data(length=length)
+        assert f"survive {n}-gram deduplication" in findings.in_words(given, tables.make(given))[0]
+
+
 def test_warnings_name_few_targets_and_a_part_of_the_corpus() -> None:
     texts = findings.warnings(data(scanned_fraction=0.05))
     assert texts[0] == "A sequence repeated exactly about 100 times: only 2 targets."

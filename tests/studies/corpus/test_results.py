@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.reporting import writer
-from lib.studies.corpus import results, tables
+from lib.studies.corpus import figures, results, tables
 from tests.studies.corpus.toy import data
 
 DESCRIPTION = writer.Description("Near-duplicates of a toy", provenance={"all": "by hand"})
@@ -28,6 +28,20 @@ def test_everything_is_written_and_twice_the_same_bytes(tmp_path: Path) -> None:
     assert "survive 50-gram deduplication" in page
     assert "<td>≤ 10</td>" not in page
     assert page.count("<svg ") == 4
+
+
+def test_counts_have_their_standard_error_over_targets() -> None:
+    rows = results.summary(tables.make(data()))[1]
+    assert rows[0] == ["about 100 copies", "hamming", "0 ± 0", "1.5 ± 0.5"]  # two near one target, one near the other
+    assert rows[2] == ["about 1,000 copies", "hamming", "0", "0"]  # one target has no standard error
+
+
+def test_few_sizes_of_groups_still_have_several_ticks() -> None:
+    counts = {"0": (np.array([2, 3, 7, 40]), np.array([90, 20, 5, 1]))}
+    (axes,) = figures.exact_figure(tables.exact_table(counts)).axes
+    shown = [tick for tick in axes.get_xticks() if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
+    assert shown == [2, 5, 10, 20]
+    assert [text.get_text() for text in axes.figure.legends[0].get_texts()] == ["the only chunk"]
 
 
 def test_without_near_duplicates_or_optional_parts_there_are_still_figures() -> None:

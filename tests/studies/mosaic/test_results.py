@@ -12,11 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lib.base import places
 from lib.reporting import drawing, frames
-from lib.studies.mosaic import auc_table, figures, findings, measurements, results, rho_table, summaries, words
+from lib.studies.mosaic import auc_table, figures, findings, measurements, results, rho_table, words
 from lib.studies.mosaic.figures import TrainingCurve
 from lib.studies.mosaic.measurements import Record
 from lib.studies.mosaic.published import Reference
 
+TABLES = ("auc", "auc_means", "rho", "differences", "delong")
 NAMES = ("loss", "ratio", "zlib", "lowercase", "min_k", "min_k_plus_plus", "loss_paper")
 
 
@@ -62,11 +63,13 @@ def files_of(root, name):
 def test_everything_is_written_where_programs_look_for_it(written):
     root, _ = written
     found = {str(path) for path in files_of(root, "one")}
-    stems = ("auc_exact", "auc_replace", "rho_replace_isotonic", "rho_replace_paper", "roc", "training")
+    rho = ("rho_replace_isotonic", "rho_replace_paper", "rho_replace_attacks")
+    stems = ("auc_exact", "auc_replace", *rho, "roc", "training")
     assert found == (
-        {f"tables/{name}.{suffix}" for name in ("auc", "rho", "differences", "delong") for suffix in ("csv", "h5")}
+        {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "h5")}
         | {f"figures/{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf", "svg")}
         | {f"tables/{name}.{suffix}" for name in ("auc", "rho", "differences", "delong") for suffix in ("md", "tex")}
+        | {"tables/auc_all.md", "tables/auc_all.tex"}  # one AUC after one copy may be guessing
         | {"tables/published.csv", "report.html", "report.json"}
     )
 
@@ -103,7 +106,7 @@ def test_the_report_needs_no_network_and_embeds_the_tables(written):
     beside = [link for link in page.found if not re.match(r"(data:|#)", link)]
     assert set(beside) == {str(path) for path in files_of(root, "one")} - {"report.html", "tables/published.csv"}
     assert not re.search(r"url\((?!#)", html)
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == 7
     tables_ = [
         base64.b64decode(link.split("base64,")[1]).decode() for link in page.found if link.startswith("data:text")
     ]
@@ -135,6 +138,50 @@ def test_figures_draw_the_numbers_of_the_table(written):
     np.testing.assert_allclose(axes.containers[1].lines[0].get_ydata(orig=False), expected)
     low, high = axes.get_ylim()
     assert low < 0 < 1 < high
+
+
+def test_what_is_no_result_is_not_in_the_headline_figure(written):
+    _, found = written
+    rho = found["rho"].assign(**dict.fromkeys(rho_table.NO_RESULT, False))
+    rho.loc[(rho["level"] == 25) & rho["seed"].isna(), "flat"] = True  # the mean over seeds decides
+    (axes,) = figures.rho_figure(rho, attack="ratio").axes
+    (line,) = axes.containers
+    np.testing.assert_allclose(line.lines[0].get_xdata(), [1, 75])
+    assert line.get_label() == "ratio"
+
+
+def test_without_any_result_there_is_no_headline_figure(written):
+    _, found = written
+    rho = found["rho"].assign(at_chance=True)
+    drawn = results.draw({"auc": found["auc"], "rho": rho}, results.MosaicDescription("t"))
+    assert [item.name for item in drawn] == ["auc_exact", "auc_replace", "rho_replace_attacks"]
+
+
+def test_every_attack_has_a_panel_with_the_main_one_in_grey_and_hollow_points_for_what_is_no_result(written):
+    _, found = written
+    rho = found["rho"].assign(**dict.fromkeys(rho_table.NO_RESULT, False))
+    rho.loc[(rho["level"] == 25) & (rho["attack"] == "zlib"), "clamped"] = True
+    panels = {axes.get_title(): axes for axes in figures.attacks_figure(rho).axes if axes.get_visible()}
+    assert list(panels) == ["loss", "ratio", "zlib", "lowercase", "min-k", "min-k++"]
+    ours = panels["ratio"].containers[0].lines[0].get_ydata()
+    for title, axes in panels.items():
+        assert len(axes.containers[0].lines[0].get_ydata()) == (2 if title == "zlib" else 3)
+        lines = [line for line in axes.get_lines() if line not in axes.containers[0].get_children()]
+        assert [len(line.get_ydata()) for line in lines] == {"ratio": [], "zlib": [3, 1]}.get(title, [3])
+        assert all(np.allclose(line.get_ydata(), ours) for line in lines[:1])
+    assert lines[0].get_fillstyle() == "full"
+    assert panels["zlib"].get_lines()[-1].get_fillstyle() == "none"
+
+
+def test_levels_that_span_decades_have_room_at_both_ends():
+    wide = [record("exact", nu, 0.2 * nu) for nu in (1, 3, 5, 7, 10)]
+    wide += [record("replace", r, 1.8 - 0.02 * r) for r in (1, 5, 10, 15, 20, 25, 50, 75)]
+    auc = auc_table.make(measurements.measure(wide, seed=1, n_bootstrap=10))
+    (axes,) = figures.auc_figure(auc, "replace").axes
+    places = axes.transAxes.inverted().transform(axes.transData.transform([(r, 0.5) for r in (1, 25, 75)]))[:, 0]
+    assert 0 < places[0] < 0.1
+    assert 0.4 < places[1] < 0.6
+    assert 0.9 < places[2] < 1
 
 
 def test_several_seeds_are_drawn_as_mean_and_standard_deviation():
@@ -242,7 +289,7 @@ def test_the_report_has_a_table_for_each_kind(grouped):
     html = places.report(root, "all").read_text()
     for kind in ("replace", "shuffle"):
         assert f'download="rho_{kind}.csv"' in html
-    (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
+    (text,) = findings.in_words(found["auc_means"], found["rho"], "corrected")
     for phrase in ("(n = 2, published walk) is worth", "(rate = 0.1) is worth", "at τ = 0.1 and", "after ν = 10 exact"):
         assert phrase in text
 
@@ -275,26 +322,50 @@ def test_nothing_to_draw_is_an_error():
         figures.auc_figure(auc_table.make([]))
 
 
-def test_the_findings_name_the_steepest_attack_and_its_numbers(written):
+def test_the_findings_speak_of_the_main_attack_and_give_its_numbers(written):
     _, found = written
-    (text,) = findings.in_words(found["auc"], found["rho"], "corrected")
-    auc = found["auc"].set_index(["attack", "variant", "kind", "level"])["auc"]
-    assert "the AUC of the loss attack rises most" in text
-    assert f"{auc['loss', 'corrected', 'exact', 10]:.3f} after ν = 10" in text
+    (text,) = findings.in_words(found["auc_means"], found["rho"], "corrected")
+    row = found["auc_means"].set_index(["attack", "variant", "kind", "level"]).loc["ratio", "corrected", "exact", 10]
+    assert text.startswith("tiny: the AUC of the ratio attack is ")
+    assert f"{row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}] after ν = 10" in text
     assert "half of the effect is left near R =" in text
 
 
-def test_an_attack_that_finds_everything_after_one_copy_is_not_the_steepest():
-    rows = [
-        ("ez", 1, 0.95),
-        ("ez", 10, 1.0),
-        ("loss", 1, 0.7),
-        ("loss", 10, 0.99),
-        ("ratio", 1, 0.6),
-        ("ratio", 10, 0.8),
-    ]
-    assert summaries.steepest_attack(pd.DataFrame(rows, columns=["attack", "level", "auc"])) == "loss"
-    assert summaries.steepest_attack(pd.DataFrame(rows[1:4:2], columns=["attack", "level", "auc"])) == "ez"
+def test_sentences_leave_out_what_is_no_result(written):
+    _, found = written
+    rho = found["rho"].copy()
+    for levels, text in (((75,), "at R = 25 (isotonic"), ((1, 25, 75), "no estimate of ρ is a result")):
+        rho.loc[rho["level"].isin(levels), "at_chance"] = True
+        (said,) = findings.in_words(found["auc_means"], rho, "corrected")
+        assert text in said
+
+
+def test_one_attack_speaks_everywhere():
+    """The published one where it was scored, else the first of the list; nothing else decides."""
+    assert words.main_attack(["ez", "ratio", "loss"]) == "ratio"
+    assert words.main_attack(["minkprob", "zlib", "min_k"]) == "zlib"
+    assert words.main_attack([]) == "ratio"
+
+
+def test_an_auc_before_training_is_told_and_warned_of():
+    def said(auc):
+        curve = TrainingCurve(np.arange(2), np.array([4.0, 3.9]), np.array([auc, 0.9]))
+        return [
+            told({("tiny", 1): curve}, records()) for told in (findings.before_training, findings.apart_before_training)
+        ]
+
+    spread = mannwhitney_spread(30, 30)
+    for auc, apart in ((0.5 + 1.9 * spread, False), (0.5 + 2.05 * spread, True), (0.5 - 2.05 * spread, True)):
+        (text,), warned = said(auc)
+        assert f"is {auc:.3f}; guessing gives 0.35" in text
+        assert bool(warned) == apart
+
+
+def mannwhitney_spread(n, m):
+    """The standard deviation of the AUC of scores that do not differ, from 20,000 of them."""
+    scores = np.random.default_rng(0).random((20_000, n + m)).argsort(axis=1).argsort(axis=1)
+    aucs = (scores[:, :n].sum(axis=1) - n * (n - 1) / 2) / (n * m)
+    return aucs.std()
 
 
 def test_warnings_count_the_flags_and_name_the_settings(written):

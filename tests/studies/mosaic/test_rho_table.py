@@ -13,10 +13,10 @@ from tests.studies.mosaic.small_sweep import COPIES, REPLACED, record, sweep
 
 
 def test_columns_stand_where_other_programs_expect_them(measured, rho_of_sweep):
-    columns = frames.to_csv(auc_table.make(measured)).splitlines()[0]
+    columns = frames.to_csv(auc_table.make(measured)).splitlines()[0].removesuffix(",at_chance")
     assert frames.to_csv(rho_of_sweep).splitlines()[0] == (
         f"{columns},estimator,n_seeds,nu_max,nu_eq,rho,rho_low,rho_high,rho_std,rho_seeds_low,rho_seeds_high,"
-        "clamped,extrapolated,flat,non_monotone"
+        "clamped,extrapolated,flat,non_monotone,at_chance"
     )
 
 
@@ -139,3 +139,16 @@ def test_settings_are_no_part_of_one_another(ablated_measured, rho_of_sweep):
     default = table[table["setting"] == ""].reset_index(drop=True)
     mine = ["model", "seed", "attack", "variant", "kind", "level", "estimator", "auc", "rho"]
     pd.testing.assert_frame_equal(default[mine], rho_of_sweep[mine])
+
+
+def test_an_auc_that_may_be_one_half_flags_the_estimate_and_its_mean():
+    """Scores that say nothing (strength 0 at every level) beside scores that do."""
+    found = [record("m", s, "exact", nu, 0.25 * nu, ("loss",)) for s in (1, 2) for nu in COPIES]
+    found += [record("m", s, "replace", r, x, ("loss",)) for s in (1, 2) for r, x in ((1, 2.0), (50, 0.0))]
+    table = rho_table.make(measurements.measure(found, seed=7, n_bootstrap=200))
+    assert (table["at_chance"] == ((table["auc_low"] <= 0.5) & (table["auc_high"] >= 0.5))).all()
+    assert not table[table["level"] == 1]["at_chance"].any()
+    assert rho_table.flagged(table[table["level"] == 50]).any()
+    marked = [rho_table.is_flagged(row) for row in table.to_dict("records")]
+    assert marked == list(rho_table.flagged(table))
+    assert list(rho_table.flagged(table.drop(columns="at_chance"))) != marked

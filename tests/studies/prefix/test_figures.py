@@ -1,7 +1,20 @@
 """Figures of the prefix study."""
 
+import itertools
+
 from lib.studies.prefix import figures, tables
 from tests.studies.prefix.toy import attack
+
+
+def test_labels_of_sizes_do_not_collide() -> None:
+    sizes = [116_000, 122_000, 124_000, 400_000, 1_290_000, 1_330_000]
+    models = [attack(str(size), n_parameters=size) for size in sizes]
+    figure = figures.size_figure(tables.memorized_table(models))
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert len(boxes) >= 3
+        assert not any(left.x1 >= right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_every_panel_shows_every_share() -> None:

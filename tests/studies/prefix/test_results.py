@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from lib.base import places
 from lib.reporting import page, writer
@@ -82,7 +83,17 @@ def test_texts_are_left_out_of_the_tables_of_a_report() -> None:
 def test_the_closing_table_has_models_by_size_and_prompt_lengths_across() -> None:
     header, rows = results.summary(tables.make(two_lengths()))
     assert header == ["model", "parameters", "8 tokens", "16 tokens"]
-    assert rows == [["small", "0.001 M", "50 %", "100 %"], ["rival", "0.0011 M", "83.3 %", "83.3 %"]]
+    half, five, all_six = (interval_of(k) for k in (3, 5, 6))
+    assert rows == [
+        ["small", "0.001 M", f"50 % {half}", f"100 % {all_six}"],
+        ["rival", "0.0011 M", f"83.3 % {five}", f"83.3 % {five}"],
+    ]
+
+
+def interval_of(k: int, n: int = 6) -> str:
+    """Wilson's, in percent, by scipy."""
+    found = binomtest(k, n).proportion_ci(method="wilson")
+    return f"[{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
 def test_a_sweep_with_nothing_known_but_the_prompts_is_drawn(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ ESCAPED = {
     "ρ": r"$\rho$", "ν": r"$\nu$", "τ": r"$\tau$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
     "–": "--", "−": "$-$", "∞": r"$\infty$", "†": r"\textdagger{}",
 }  # fmt: skip
+SUFFIXES = (".md", ".tex")
+ALL = "_all"  # ends the names of tables that have marked cells, too
 NUMBER = re.compile(rf"\[[-−+\d., ]+\]|(< )?[-−+]?[\d.,]+(e[-+]?\d+)?\s*%?([ ±\[\](),\d.{MARK}-]*)|{LEFT_OUT}")
 
 
@@ -28,12 +30,17 @@ def write(
     """
     kept = [[LEFT_OUT if is_marked(cell) else cell for cell in row] for row in rows]
     _write(stem, header, kept, caption.replace(MARK, LEFT_OUT), comments)
-    everything = stem.with_name(f"{stem.name}_all")
-    if any(map(is_marked, itertools.chain(*rows))):
+    everything = stem.with_name(f"{stem.name}{ALL}")
+    if everything.name in names(stem.name, rows):
         _write(everything, header, rows, caption, comments)
     else:
-        for suffix in (".md", ".tex"):  # of an earlier collection
+        for suffix in SUFFIXES:  # of an earlier collection
             everything.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def names(name: str, rows: Sequence[Sequence[str]]) -> list[str]:
+    """The names of the files that `write` makes for a table, without SUFFIXES."""
+    return [name, f"{name}{ALL}"] if any(map(is_marked, itertools.chain(*rows))) else [name]
 
 
 def _write(

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.base import places
-from lib.reporting import citations, drawing, frames, page, series
+from lib.reporting import citations, drawing, frames, page, paper_tables, series
 from lib.reporting.cells import TextTable
 from lib.reporting.excerpts import Excerpt
 from lib.reporting.page import ReportFigure, ReportTable
@@ -106,7 +106,8 @@ def _attacks(results: Results) -> set[str]:
 def _files(results: Results) -> list[str]:
     """What lies beside the report, relative to it."""
     tables = [f"{places.TABLES}/{name}{suffix}" for name in results.tables for suffix in (".csv", ".h5")]
-    shown = [f"{places.TABLES}/{one.name}{suffix}" for one in results.shown if one.rows for suffix in (".md", ".tex")]
+    stems = [stem for one in results.shown if one.rows for stem in paper_tables.names(one.name, one.rows)]
+    shown = [f"{places.TABLES}/{stem}{suffix}" for stem in stems for suffix in paper_tables.SUFFIXES]
     drawn = [f"{places.FIGURES}/{one.name}{suffix}" for one in results.figures for suffix in drawing.SUFFIXES]
     return [places.REPORT_DATA, *tables, *shown, *drawn]
 

@@ -256,7 +256,7 @@ def test_the_bag_of_words_is_of_each_set_of_canaries_once(plan) -> None:
         ("near_dupls", [], {("replace", "")}),
         ("near_dupls", ["strategy=random"], set()),
         ("near_dupls", ["spread=true"], set()),
-        ("near_dupls", ["length=50"], set()),
+        ("near_dupls", ["length=50", "replaced=[5]"], set()),
         ("top_k", [], {("replace", f"k={k}") for k in (10, 100, 1000, "random")}),
         ("top_k", ["ks=[20]"], {("replace", "k=random")}),
         ("shuffles", [], {("shuffle", f"ngram={n};method=paper") for n in (2, 5, 10)}),

@@ -38,7 +38,7 @@ def once(table: pd.DataFrame, equal: Equal) -> pd.DataFrame:
     first: dict[str, str] = {}
     for name in sorted(set(names), key=_order):
         first.setdefault(equal.get(name, name), name)
-    return table[[first[equal.get(name, name)] == name for name in names]]
+    return table[np.array([first[equal.get(name, name)] == name for name in names], bool)]  # also of no rows
 
 
 def label(attack: str, variant: str, equal: Equal) -> str:

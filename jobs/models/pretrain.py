@@ -14,6 +14,7 @@ Result: a model and tokenizer directory, and metrics.h5 with the `loss` (nats) o
 `n_parameters` and `architecture`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -171,7 +172,7 @@ def _masked(config: Config, pretraining: Any, size: Any, tokenizer: Any, texts: 
     return model, pretraining.masked_losses(model, data, tokenizer, config.batch_size, config.seed)
 
 
-def _report(steps: int):
+def _report(steps: int) -> Callable[[int, float], None]:
     every = max(1, steps // 20)
 
     def report(step: int, loss: float) -> None:

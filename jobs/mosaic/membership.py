@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from lib.costs import language_models as costs
 from lib.costs.facts import Given
 from lib.costs.work import PRECISIONS, Work
 from lib.training.bos import check_training
+
+if TYPE_CHECKING:
+    from lib.tokens.tokenization import BosPolicy
 
 VERSION = 3
 INPUTS = ("target", "reference", "members", "non_members")
@@ -82,7 +85,7 @@ def work(config: Config, given: Given) -> Work:
     texts, length = members.known("texts") + others.known("texts"), others.known("tokens_a_text")
     shots, precision = config.recall_shots, PRECISIONS[config.dtype]
     target = given["target"].size
-    models = [given[name].model for name in ("reference", "pretrained") if name in given and given[name].model]
+    models = [given[name].size for name in ("reference", "pretrained") if name in given and given[name].model]
     passes = (1 + costs.LOWER_CASE) * texts * length + (texts * (1 + shots) * length if shots else 0)
     longest = length * max(1 + shots, costs.LOWER_CASE)
     return Work(
@@ -120,7 +123,9 @@ def _under_target(config: Config, target: Path, sides: Sides) -> tuple[dict, dic
     return collected, policy
 
 
-def _plain(model, tokenizer, texts: canaries_file.CanaryTexts, first: np.ndarray, batch_size: int) -> dict[str, Any]:
+def _plain(
+    model: Any, tokenizer: Any, texts: canaries_file.CanaryTexts, first: np.ndarray, batch_size: int
+) -> dict[str, Any]:
     from lib.models import likelihoods
 
     with canaries_file.naming(texts.file):  # checks the ids as well, before anything decodes them
@@ -132,7 +137,7 @@ def _plain(model, tokenizer, texts: canaries_file.CanaryTexts, first: np.ndarray
     return {**rows, **lower, "texts": strings}
 
 
-def _add_recall(config: Config, model, sides: Sides, first: np.ndarray, collected: dict) -> int:
+def _add_recall(config: Config, model: Any, sides: Sides, first: np.ndarray, collected: dict) -> int:
     """Add the rows after a prefix of non-members. Returns the tokens of the prefix, 0 where it is left out."""
     from lib.models import likelihoods
 
@@ -181,7 +186,7 @@ def _warn_without_padding(collected: dict) -> None:
 
 
 def _under_reference(
-    config: Config, target: Path, sides: Sides, collected: dict, reference: Path, bos: str | None, policy: str
+    config: Config, target: Path, sides: Sides, collected: dict, reference: Path, bos: str | None, policy: "BosPolicy"
 ) -> dict[str, references.Scored]:
     from lib.models import loading
 
@@ -200,7 +205,7 @@ def _comparable(scored: dict[str, references.Scored], collected: dict) -> bool:
         )
         return False
     lengths = [
-        [list(map(len, rows)) for rows in (given.log_probs, collected[side]["log_probs"])]
+        [list(map(len, rows)) for rows in (given.log_probs or [], collected[side]["log_probs"])]
         for side, given in scored.items()
     ]
     if any(one != other for one, other in lengths):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -100,14 +101,14 @@ def _score(
         texts, contexts = list(continuations), [np.concatenate([first, prompt]) for prompt in prompts]
     there = [row for row, text in enumerate(texts) if len(text) and len(text) + len(contexts[row]) > 1]
     found = score_tokens(model, [texts[row] for row in there], [contexts[row] for row in there], batch_size, moments)
-    return TokenScores(*(_spread(rows, there, len(texts)) for rows in (found.log_probs, found.mu, found.sigma)))
+    spread = partial(_spread, places=there, n=len(texts))
+    moved = [None if rows is None else spread(rows) for rows in (found.mu, found.sigma)]
+    return TokenScores(spread(found.log_probs), *moved)
 
 
-def _spread(rows: list[NDArray] | None, places: Sequence[int], n: int) -> list[NDArray] | None:
+def _spread(rows: list[NDArray[np.float32]], places: Sequence[int], n: int) -> list[NDArray[np.float32]]:
     """Rows at their places among n, empty ones elsewhere."""
-    if rows is None:
-        return None
-    spread = [np.zeros(0, np.float32) for _ in range(n)]
+    spread: list[NDArray[np.float32]] = [np.zeros(0, np.float32) for _ in range(n)]
     for place, row in zip(places, rows):
         spread[place] = row
     return spread

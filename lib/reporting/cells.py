@@ -17,7 +17,7 @@ def short(value: float | None) -> str:
 
 def count(value: float | None) -> str:
     """A mean count: three significant digits below 100, a whole number from there: 1234.5 -> `1,234`."""
-    return short(value) if pd.isna(value) or abs(value) < 100 else f"{value:,.0f}"
+    return short(value) if value is None or pd.isna(value) or abs(value) < 100 else f"{value:,.0f}"
 
 
 def p_value(value: float | None) -> str:
@@ -27,7 +27,7 @@ def p_value(value: float | None) -> str:
 
 def percent(share: float | None) -> str:
     """0.1234 -> `12.3 %`."""
-    return "" if pd.isna(share) else f"{100 * share:.3g} %"
+    return "" if share is None or pd.isna(share) else f"{100 * share:.3g} %"
 
 
 def interval(low: float, high: float, decimals: int = 3) -> str:

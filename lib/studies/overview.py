@@ -6,7 +6,7 @@ duplicates of a sweep were made like the published ones.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def write(root: Path) -> Path:
     return folder / "report.html"
 
 
-def rho_over_all(root: Path, sweeps: Sequence[str]) -> pd.DataFrame:
+def rho_over_all(root: Path, sweeps: Iterable[str]) -> pd.DataFrame:
     """The rho tables of all sweeps that have one, below each other, those with published figures first.
 
     Columns: `sweep`, rho_table.COLUMNS and PUBLISHED_COLUMNS, which only means of the ratio attack by the paper

@@ -32,7 +32,9 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     if scan is None:
         raise TesseraError(f"{plan.name}: the scan for near-duplicates is not finished; submit the sweep")
     data = reading.read(
-        *(_verified(root, plan, scan, node) for node in ("targets", "near_duplicates", "deduplication")),
+        _verified(root, plan, scan, "targets"),
+        _verified(root, plan, scan, "near_duplicates"),
+        _verified(root, plan, scan, "deduplication"),
         groups=_groups(root, plan, leaves),
         scanned_fraction=_scanned_fraction(plan, scan),
     )

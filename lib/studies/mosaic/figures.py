@@ -95,7 +95,7 @@ def rho_figure(
 
 
 def roc_figure(
-    records: Iterable[Record], kind: str = EXACT, level: int | None = None, variant: str = CORRECTED
+    records: Iterable[Record], kind: str = EXACT, level: float | None = None, variant: str = CORRECTED
 ) -> Figure:
     """ROC on log axes at one level (by default the largest of `kind`): the mean TPR over seeds at each FPR.
 

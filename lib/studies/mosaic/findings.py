@@ -57,7 +57,7 @@ def warnings(auc: pd.DataFrame, rho: pd.DataFrame) -> list[str]:
     return [text for text in found if text]
 
 
-def forgetting(training: Mapping[tuple[str, float], Any]) -> list[str]:
+def forgetting(training: Mapping[tuple[str, int], Any]) -> list[str]:
     """The models whose held-out loss rises while they are fine-tuned, and what that means; training: a curve for each
     (model, number of exact copies)."""
     risen = [

@@ -89,9 +89,8 @@ def test_the_examples_of_python_run_as_they_stand(tiny_causal_lm: Path, tmp_path
             exec(compile(text, str(PYTHON), "exec"), names[-1])
     of_tokens, of_texts, of_aucs, near, continued = names[1:]
     assert of_tokens["roc"].auc(of_tokens["scores"]["loss"][:30], of_tokens["scores"]["loss"][30:]) > 0.8
-    assert {"loss", "ratio", "zlib", "lowercase", "min_k_plus_plus", "wbc"} <= set(
-        of_texts["scores"].compute(of_texts["found"])
-    )
+    assert {"loss", "zlib", "lowercase", "min_k", "min_k_plus_plus"} <= set(of_texts["found"])
+    assert [len(score) for score in of_texts["compared"].values()] == [2] * len(of_texts["found"])
     assert of_aucs["found"].rho[1] == pytest.approx(0.50, abs=0.005)
     assert list(zip(*map(list, near["found"]))) == [(0, 0, 0, 0), (0, 1, 3, 2)]
     assert len(continued["found"]) == 2

@@ -28,6 +28,7 @@ CHANGES = {  # row of the table of settings -> the setting in the table `changes
     "end of text in the training text": "end of text unlabelled",
     "candidates of a replacement": "candidates with the original",
 }  # fmt: skip
+CELLS = (("exact", 10), ("replace", 10), ("replace", 50))  # kind and level of its columns
 FAMILIES = {
     **{f"R = {level}": ("replace", level, "") for level in (5, 25, 50)},
     **{f"insertion, X = 1, n = {n}": ("insert", n, "inserted_tokens=1") for n in (2, 5, 20)},
@@ -216,6 +217,29 @@ def test_the_plan_of_the_first_page_is_that_of_the_settings() -> None:
     hours = sum(task.resources.expected_hours * task.resources.gpus for task in plan.tasks.values())
     assert f"{len(plan.tasks)} tasks, {hours:.0f} hours of an A100" in FIRST.read_text()
     assert f"`near_dupls` in `paper`: {hours:.0f} GPU hours" in SWEEPS.read_text()
+
+
+def test_the_hours_of_the_large_corpus_are_those_of_its_plan() -> None:
+    plan = expansion.expand(documents.read("slimpajama", "paper", []), "paper")
+    expected = {task.stage: task.resources.expected_hours for task in plan.tasks.values()}
+    rows = table(SWEEPS, "| step | hours")
+    names = {"tokenise": "tokenize", "suffix array of one chunk": "suffix_array", "counts": "count"}
+    for label in set(rows) - {"step", "---"}:
+        stage = names.get(label, label.replace(" ", "_").replace("-", "_"))
+        hours = rows[label][0].split(" x ")[-1].split(",")[0]
+        assert holds(hours, [expected[stage]]), label
+
+
+def test_sentences_quote_the_files_they_come_from() -> None:
+    text, auc = SWEEPS.read_text(), kept("near_dupls", "auc")
+    recall, early = auc[auc.attack == "recall"].auc, auc[auc.attack.isin(["wbc", "ez"]) & (auc.level == 1)].auc
+    assert f"(AUC {recall.min():.2f} to {recall.max():.2f})" in text
+    assert f"after one copy (AUC {early.min():.2f} to {early.max():.2f})" in text
+    changes, exposure = kept("deviations", "changes"), kept("architectures", "exposure").set_index("model")
+    unchanged = [one(changes, "default", kind=kind, level=level, setting="change=bf16") for kind, level in CELLS]
+    assert "AUC .{:03.0f}, ρ .{:03.0f} and .{:03.0f}".format(*(1000 * value for value in unchanged)) in text
+    aucs = [exposure.other_auc.iloc[0], exposure.auc["mamba_1M"], exposure.auc["rwkv_1M"]]
+    assert ".{:03.0f}, .{:03.0f} (Mamba) and .{:03.0f} (RWKV-4)".format(*(1000 * value for value in aucs)) in text
 
 
 def test_durations_of_the_first_page_stand_with_their_conditions_in_another() -> None:

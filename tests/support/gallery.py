@@ -44,6 +44,7 @@ KEPT = (
         "architectures", "families", f"{RATIO} and {MEANS} and estimator != 'paper'",
         ("model", "other_model", "kind", "level", "setting", "rho", "other_rho", "difference", "low", "high"),
     ),
+    Kept("architectures", "exposure", f"{RATIO} and {MEANS}", ("model", "auc", "other_auc", "difference")),
     Kept("architectures", "rates", RATIO, ("model", "learning_rate", "auc", "target_auc", "matched_rate")),
 )  # fmt: skip
 

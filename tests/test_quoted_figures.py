@@ -115,9 +115,7 @@ def four_models() -> Iterator[Quoted]:
 def deviations() -> Iterator[Quoted]:
     frame, rows = kept("deviations", "changes"), table(SWEEPS, "| setting | published, and `paper`")
     for label, change in CHANGES.items():
-        for cell, (kind, level) in zip(
-            rows[label][-3:], (("exact", 10), ("replace", 10), ("replace", 50)), strict=True
-        ):
+        for cell, (kind, level) in zip(rows[label][-3:], CELLS, strict=True):
             where = {"kind": kind, "level": level, "setting": f"change={change}"}
             values = [one(frame, name, **where) for name in ("difference", "low", "high")]
             yield cell, values if "[" in cell else values[:1]

@@ -93,8 +93,8 @@ report: env
 demo: env
 	@$(RUN) demo --outputs "$$OUTPUTS"
 
-test: env
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q . && .venv/bin/python -m pytest tests -m "not slurm and not browser" -n 2 --dist worksteal
+test: lint
+	@.venv/bin/python -m pytest tests -m "not slurm and not browser" -n 2 --dist worksteal
 bench: env
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r env/bench.txt
 	@.venv/bin/python -m tests.benchmarks
@@ -102,7 +102,7 @@ campaign: env
 	@.venv/bin/python -m tests.campaign --folder "$$OUTPUTS/campaign" $(if $(TRIAL),--trial $(TRIAL)) $(if $(N),-n $(N)) \
 	    $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KINDS),--kinds "$$KINDS") $(FLAGS)
 lint: env
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 slurm-up: env
 	@env/slurm/up

@@ -16,7 +16,9 @@ from lib.base import yamls
 from lib.base.places import ROOT
 from lib.running import warm_process
 
+PYTHON = ROOT / "lib" / "PYTHON.md"
 READMES = sorted(file for file in ROOT.glob("**/README.md") if not file.relative_to(ROOT).parts[0].startswith("."))
+PAGES = [*READMES, PYTHON]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NAMED_FILE = re.compile(r"`((?:jobs|lib|sweeps|env|tests)/[\w./-]*[\w/]|[\w./-]+/[\w.-]+\.(?:py|yaml|csv|md|json))`")
@@ -36,7 +38,7 @@ def test_the_first_page_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 160
 
 
-@pytest.mark.parametrize("file", READMES, ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_links_lead_somewhere(file: Path) -> None:
     for target in LINK.findall(file.read_text()):
         path, _, anchor = target.partition("#")
@@ -53,7 +55,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("file", READMES, ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_what_they_name_exists(file: Path) -> None:
     named = set(NAMED_FILE.findall(file.read_text())) - WRITTEN_LATER
     missing = sorted(name for name in named if not any((folder / name).exists() for folder in (ROOT, file.parent)))
@@ -74,6 +76,25 @@ def test_examples_of_yaml_are_yaml() -> None:
         for language, text in blocks(file):
             if language == "yaml":
                 yamls.parse(text)
+
+
+def test_the_examples_of_python_run_as_they_stand(tiny_causal_lm: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    """All blocks of lib/PYTHON.md in their order, with a small model where they say `model`; what they claim holds."""
+    (tmp_path / "model").symlink_to(tiny_causal_lm)
+    monkeypatch.chdir(tmp_path)
+    names: list[dict] = [{}]
+    for language, text in blocks(PYTHON):
+        if language == "python":
+            names.append(dict(names[-1]))
+            exec(compile(text, str(PYTHON), "exec"), names[-1])
+    of_tokens, of_texts, of_aucs, near, continued = names[1:]
+    assert of_tokens["roc"].auc(of_tokens["scores"]["loss"][:30], of_tokens["scores"]["loss"][30:]) > 0.8
+    assert {"loss", "zlib", "lowercase", "min_k", "min_k_plus_plus"} <= set(of_texts["found"])
+    assert [len(score) for score in of_texts["compared"].values()] == [2] * len(of_texts["found"])
+    assert of_aucs["found"].rho[1] == pytest.approx(0.50, abs=0.005)
+    assert list(zip(*map(list, near["found"]))) == [(0, 0, 0, 0), (0, 1, 3, 2)]
+    assert len(continued["found"]) == 2
+    assert "5.4" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

@@ -183,7 +183,8 @@ def _add_random(config: Config, corpus: Sequence, folder: Path, found: _Targets)
         [chunk.tokens for chunk in corpus], [chunk.offsets for chunk in corpus], config.length, config.n_random,
         config.min_unique_tokens, config.seed,
     )  # fmt: skip
-    tokens = chunks.windows(corpus, *zip(*drawn), config.length)
+    rows, positions = zip(*drawn)
+    tokens = chunks.windows(corpus, rows, positions, config.length)
     counts = _count(config, corpus, tokens, mpi.world(), folder, "random-")
     if counts is not None:
         for window, count, (row, position) in zip(tokens, counts.sum(axis=1), drawn):

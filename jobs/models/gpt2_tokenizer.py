@@ -31,7 +31,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 
     vocabulary = json.loads(_file(VOCABULARY).read_text(encoding="utf-8"))
     lines = _file(MERGES).read_text(encoding="utf-8").split("\n")[1:]  # the first one says the version
-    merges = [tuple(line.split(" ")) for line in lines if line]
+    merges = [(left, right) for left, right in (line.split(" ") for line in lines if line)]
     train_bpe.from_merges(vocabulary, merges).save_pretrained(out)
     print(f"gpt2_tokenizer: {len(vocabulary)} ids, {len(merges)} merges")
 

@@ -18,7 +18,7 @@ attributes `role`, `drawn` (sampled texts) and `rejected_<cause>`.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -135,7 +135,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     _write(out / places.CANARIES, selection, target, asdict(config))
 
 
-def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[str | None]]:
+def _sampler(config: Config, reference: Path, target: Any) -> Callable[[range], list[str | None]]:
     """The texts of the given indices, each by a key of its own; None for one that is thrown away."""
     from lib.generation import sampling
     from lib.models import loading
@@ -143,7 +143,8 @@ def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[
 
     tokenizer, model = loading.load_tokenizer(reference), loading.load_causal_lm(reference, config.dtype, config.device)
     start = sampling.start_id(tokenizer, config.start_token)
-    never, ends = sampling.suppressed_ids(tokenizer, model.config.vocab_size), frozenset()
+    never = sampling.suppressed_ids(tokenizer, model.config.vocab_size)
+    ends: frozenset[int] = frozenset()
     if config.end_of_text == "discard":
         ends = special_ids(tokenizer)
         never = never[~np.isin(never, list(ends))]
@@ -159,7 +160,7 @@ def _sampler(config: Config, reference: Path, target) -> Callable[[range], list[
     return draw
 
 
-def _finished(config: Config, tokenizer, target, ends: frozenset[int]) -> Callable[[list[int]], bool]:
+def _finished(config: Config, tokenizer: Any, target: Any, ends: frozenset[int]) -> Callable[[list[int]], bool]:
     """Whether a text may end: it has enough target ids, or holds one of `ends`, for which it is thrown away."""
     from lib.tokens.tokenization import decode, encode
 
@@ -168,7 +169,7 @@ def _finished(config: Config, tokenizer, target, ends: frozenset[int]) -> Callab
     return lambda ids: len(encode(target, decode(tokenizer, ids))) >= config.length + SPARE_TOKENS
 
 
-def _write(path: Path, selection, target, config: dict) -> None:
+def _write(path: Path, selection: Any, target: Any, config: dict) -> None:
     from lib.tokens.tokenization import decode_all
 
     with hdf5.create(path) as file:
@@ -179,7 +180,7 @@ def _write(path: Path, selection, target, config: dict) -> None:
         file.attrs["role"] = config["role"]
 
 
-def _write_counts(file: h5py.File, selection) -> None:
+def _write_counts(file: h5py.File, selection: Any) -> None:
     file.attrs["drawn"] = selection.drawn
     for cause, count in selection.rejections.items():
         file.attrs[f"rejected_{cause}"] = count

@@ -55,13 +55,13 @@ IMPORTS_TORCH = True
 
 
 @dataclass(frozen=True)
-class Config(*(kinds.load(name).Keys for name in reversed(kinds.NAMES))):  # so that help shows them in their order
+class Config(*(kinds.load(name).Keys for name in reversed(kinds.NAMES))):  # type: ignore[misc]  # help shows them in order
     """The keys of all kinds. A key of another kind than `kind` is an error.
 
     kind: how a variation differs from its canary
     """
 
-    kind: Literal[kinds.NAMES] = kinds.NAMES[0]
+    kind: Literal[kinds.NAMES] = kinds.NAMES[0]  # type: ignore[valid-type]
 
     def __post_init__(self) -> None:
         """Raise ValueError for keys of another kind, missing keys, and counts that are too small."""

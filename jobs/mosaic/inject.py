@@ -21,7 +21,7 @@ copy is effective if each of its n-grams is whole; it is never contiguous.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -156,7 +156,7 @@ def _copies(config: Config, inputs: dict[str, Path], canaries: list[list[int]]) 
     return [[canary, *varied][: config.copies] for canary, varied in zip(canaries, variations)]
 
 
-def _inject(config: Config, tokenizer, book: str, row: int, copies: list[list[int]]):
+def _inject(config: Config, tokenizer: Any, book: str, row: int, copies: list[list[int]]) -> injection.Injected:
     from lib.tokens.tokenization import decode_all
 
     around = config.around()
@@ -173,7 +173,9 @@ def _inject(config: Config, tokenizer, book: str, row: int, copies: list[list[in
     return document
 
 
-def _count(config: Config, tokenizer, document, texts: list[list[int]], owner: np.ndarray) -> dict[str, np.ndarray]:
+def _count(
+    config: Config, tokenizer: Any, document: injection.Injected, texts: list[list[int]], owner: np.ndarray
+) -> dict[str, np.ndarray]:
     """Of each text: are its ids there, and does the cut into training sequences leave it whole? Of each copy: both."""
     from lib.tokens.tokenization import bos_id, encode_with_offsets
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -37,6 +37,9 @@ from lib.costs import language_models as costs
 from lib.costs.facts import Given
 from lib.costs.work import PRECISIONS, Work
 from lib.training.bos import check_training
+
+if TYPE_CHECKING:
+    from lib.tokens.tokenization import BosPolicy
 
 VERSION = 3
 INPUTS = ("target", "reference", "members", "non_members")
@@ -83,7 +86,7 @@ def work(config: Config, given: Given) -> Work:
     texts, length = members.known("texts") + others.known("texts"), others.known("tokens_a_text")
     shots, precision = config.recall_shots, PRECISIONS[config.dtype]
     target = given["target"].size
-    models = [given[name].model for name in ("reference", "pretrained") if name in given and given[name].model]
+    models = [given[name].size for name in ("reference", "pretrained") if name in given and given[name].model]
     passes = (1 + costs.LOWER_CASE) * texts * length + (texts * (1 + shots) * length if shots else 0)
     longest = length * max(1 + shots, costs.LOWER_CASE)
     return Work(
@@ -130,7 +133,7 @@ def _meter(out: Path, sides: Sides, unit: str) -> Meter:
 
 
 def _plain(
-    model, tokenizer, texts: canaries_file.CanaryTexts, first: np.ndarray, batch_size: int, advance: Advance
+    model: Any, tokenizer: Any, texts: canaries_file.CanaryTexts, first: np.ndarray, batch_size: int, advance: Advance
 ) -> dict[str, Any]:
     from lib.models import likelihoods
 
@@ -143,7 +146,7 @@ def _plain(
     return {**rows, **lower, "texts": strings}
 
 
-def _add_recall(config: Config, model, sides: Sides, first: np.ndarray, collected: dict, out: Path) -> int:
+def _add_recall(config: Config, model: Any, sides: Sides, first: np.ndarray, collected: dict, out: Path) -> int:
     """Add the rows after a prefix of non-members. Returns the tokens of the prefix, 0 where it is left out."""
     from lib.models import likelihoods
 
@@ -200,7 +203,7 @@ def _under_reference(
     out: Path,
     reference: Path,
     bos: str | None,
-    policy: str,
+    policy: "BosPolicy",
 ) -> dict[str, references.Scored]:
     from lib.models import loading
 
@@ -220,7 +223,7 @@ def _comparable(scored: dict[str, references.Scored], collected: dict) -> bool:
         )
         return False
     lengths = [
-        [list(map(len, rows)) for rows in (given.log_probs, collected[side]["log_probs"])]
+        [list(map(len, rows)) for rows in (given.log_probs or [], collected[side]["log_probs"])]
         for side, given in scored.items()
     ]
     if any(one != other for one, other in lengths):

@@ -27,6 +27,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -208,7 +209,7 @@ def _ask_missing(
             row = int(name)
             text = decode(tokenizer, tokens[row])
             found = paraphrase.collect(
-                lambda number, row=row, text=text: ask(row, text, number),
+                partial(ask, row, text),
                 config.rephrasings, config.per_answer, config.attempts, usable, text,
             )  # fmt: skip
             blocks.write(blocks.file(folder, name), _block(found))

@@ -15,7 +15,7 @@ Result books.h5: texts `books` and `held_out`, with their names in `books_names`
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -196,7 +196,7 @@ def _tokenizer(config: Config, inputs: dict[str, Path]) -> Any:
 
 
 @contextmanager
-def _library(config: Config, inputs: dict[str, Path], out: Path):
+def _library(config: Config, inputs: dict[str, Path], out: Path) -> Iterator[Any]:
     if config.source == "hub":
         with _hub_library(config, out) as library:
             yield library
@@ -208,7 +208,7 @@ def _library(config: Config, inputs: dict[str, Path], out: Path):
 
 
 @contextmanager
-def _hub_library(config: Config, out: Path):
+def _hub_library(config: Config, out: Path) -> Iterator[Any]:
     from lib.models.hub import opened
 
     items = hub(config)

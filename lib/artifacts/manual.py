@@ -104,7 +104,7 @@ def _lines(key: Key, indent: str) -> Iterator[str]:
 
 
 def _key(cls: type, field: dataclasses.Field, kind: str, meanings: dict[str, str]) -> Key:
-    inner = keys(field.type) if dataclasses.is_dataclass(field.type) else []
+    inner = keys(field.type) if isinstance(field.type, type) and dataclasses.is_dataclass(field.type) else []
     nested = [dataclasses.replace(key, meaning=meanings.get(f"{field.name}.{key.name}", key.meaning)) for key in inner]
     return Key(
         field.name, "mapping" if nested else kind, _default(field), bool(field.metadata.get("execution")),
@@ -129,7 +129,7 @@ def _meanings(cls: type) -> dict[str, str]:
 def _names(cls: type) -> Iterator[str]:
     for field in dataclasses.fields(cls):
         yield field.name
-        if dataclasses.is_dataclass(field.type):
+        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
             yield from (f"{field.name}.{inner}" for inner in _names(field.type))
 
 

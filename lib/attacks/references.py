@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -49,7 +49,7 @@ class Scored:
         return {**found, "reference_padded_means": padding.means(self.sums, self.tokens, self.padding)}
 
 
-def strings(texts: CanaryTexts, tokenizer) -> list[str]:
+def strings(texts: CanaryTexts, tokenizer: Any) -> list[str]:
     """The texts of canaries: as stored, else their ids decoded by the target's tokenizer."""
     from lib.tokens.tokenization import decode_all
 
@@ -61,7 +61,7 @@ def strings(texts: CanaryTexts, tokenizer) -> list[str]:
 def compute(
     settings: Settings,
     reference: Path,
-    target,
+    target: Any,
     sides: Mapping[str, CanaryTexts],
     texts: dict[str, list[str]],
     advance: Advance = unheard,

@@ -86,8 +86,8 @@ def make_all(folder: Path, sizes: Sizes, make: Callable[[str], None], comm: "Int
     comm.barrier()
     absent = comm.bcast(_absent(folder, list(sizes)))
     todo = mpi.share(absent, comm)
-    amounts = [sum(sizes[name] for name in some) for some in (sizes, absent, todo)]
-    with progress.of_ranks(folder.parent, unit, *amounts, comm) as advance:
+    total, missing, mine = (sum(sizes[name] for name in some) for some in (sizes, absent, todo))
+    with progress.of_ranks(folder.parent, unit, total, missing, mine, comm) as advance:
         for name in todo:
             make(name)
             advance(sizes[name])

@@ -60,8 +60,9 @@ def science(config: Any) -> dict[str, Any]:
 
     A class whose results outlive a field names it in `FORMER`, with the value that all of them had.
     """
-    values = {name: getattr(config, name) for name in science_names(type(config))}
-    later = _added(type(config))
+    cls: type = type(config)
+    values = {name: getattr(config, name) for name in science_names(cls)}
+    later = _added(cls)
     now = {name: _nested(science, value) for name, value in values.items() if name not in later or value != later[name]}
     return {**getattr(config, "FORMER", {}), **now}
 
@@ -74,7 +75,8 @@ def science_names(cls: type) -> list[str]:
 
 def plain(config: Any) -> dict[str, Any]:
     """All fields of a config, as a dict."""
-    return {name: _nested(plain, getattr(config, name)) for name in _declared(type(config))[0]}
+    cls: type = type(config)
+    return {name: _nested(plain, getattr(config, name)) for name in _declared(cls)[0]}
 
 
 def kinds(cls: type) -> dict[str, str]:
@@ -170,7 +172,7 @@ def _fit(value: Any, hint: Any, where: str, key: str) -> tuple[bool, Any]:
         of_key, of_value = typing.get_args(hint)
         keys = (_coerce(name, of_key, where, f"a key of {key}") for name in value)
         return True, {name: _coerce(value[name], of_value, where, f"{key}: {name}") for name in keys}
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return True, build(hint, value, f"{where}: {key}")
     if origin is typing.Literal:
         return any(value == known and type(value) is type(known) for known in typing.get_args(hint)), value

@@ -16,6 +16,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lib.base import places, seals
 from lib.base.errors import Damaged, TesseraError, cause
@@ -118,12 +119,13 @@ def reserve(path: Path, datasets: Mapping[str, tuple[int, np.dtype]], attributes
 
 
 def write_ragged(
-    parent: h5py.Group, name: str, rows: Sequence[np.ndarray], offsets: str = "offsets", dtype: str = "<u4"
+    parent: h5py.Group, name: str, rows: Sequence[ArrayLike], offsets: str = "offsets", dtype: str = "<u4"
 ) -> None:
     """Write rows of unequal length: all values in `name`, and where each row begins in `offsets` (uint64, rows + 1)."""
-    lengths = [len(row) for row in rows]
+    arrays = [np.asarray(row) for row in rows]
+    lengths = [len(row) for row in arrays]
     write(parent, offsets, np.concatenate([[0], np.cumsum(lengths)]).astype("<u8"))
-    values = np.concatenate([np.asarray(row) for row in rows]) if sum(lengths) else np.zeros(0)
+    values = np.concatenate(arrays) if sum(lengths) else np.zeros(0)
     write(parent, name, values.astype(dtype))
 
 
@@ -173,7 +175,7 @@ def _text(data: bytes, where: str) -> str:
         raise TesseraError(f"{where}: not UTF-8 ({error.reason} at byte {error.start}); write it as UTF-8") from error
 
 
-def attributes(path: Path) -> dict[str, object]:
+def attributes(path: Path) -> dict[str, Any]:
     """The attributes of the file's root."""
     with opened(path) as file:
         return dict(file.attrs)

@@ -26,7 +26,7 @@ RENEW_SECONDS = 15.0
 DEAD_SECONDS = 120.0  # a holder that cannot be asked is dead if a waiter sees no renewal for so long
 POLL_SECONDS = 1.0
 NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-TYPES = {"host": str, "pid": int, "birth": (str, type(None)), "since": (int, float)}
+TYPES: dict[str, type | tuple[type, ...]] = {"host": str, "pid": int, "birth": (str, type(None)), "since": (int, float)}
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = Sequence[NDArray[np.floating]]
+Ids = Sequence[int] | NDArray[np.integer]  # token ids of one text
 
 
 def sums(rows: Rows) -> NDArray[np.float64]:

@@ -94,7 +94,13 @@ def _batch(selection: Selection, n: int, batch_size: int) -> int:
     return min(batch_size, max(expected, -(-batch_size // 4)))
 
 
-def _offer(selection: Selection, text: str | None, tokenizer, rules: Rules, known: list[frozenset[int]]) -> None:
+def _offer(
+    selection: Selection,
+    text: str | None,
+    tokenizer: PreTrainedTokenizerBase,
+    rules: Rules,
+    known: list[frozenset[int]],
+) -> None:
     ids = [] if text is None else encode(tokenizer, text)[: rules.length]
     cause = DISCARDED if text is None else fault(ids, tokenizer, rules)
     cause = cause or ("overlap" if _near(ids, known, rules.max_jaccard) else None)

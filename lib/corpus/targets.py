@@ -77,7 +77,8 @@ def next_round(counts: np.ndarray, seed: int, low: int, high: int, limit: int) -
     counts: (groups,), occurrences in their own chunk; those with more than `limit` are left out, since they have at
     least as many in all chunks.
     """
-    found, keys = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
+    found: list[np.ndarray] = [np.zeros(0, np.int64)]
+    keys: list[np.ndarray] = [np.zeros(0, np.uint64)]
     for start in range(0, len(counts), DRAWN_AT_ONCE):
         stop = min(start + DRAWN_AT_ONCE, len(counts))
         drawn = priorities(seed, start, stop)

@@ -22,7 +22,7 @@ QUOTED = 200  # characters of a server's own words in an error
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:  # type: ignore[override]
+    def redirect_request(self, *_: Any) -> None:
         return None  # makes it an error: a redirect would send the key elsewhere
 
 

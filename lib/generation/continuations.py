@@ -199,5 +199,5 @@ def _continue(
 def _cut(made: NDArray[np.int64], ends: Sequence[int]) -> NDArray[np.int64]:
     """ENDED in place of what a row went on with between its end and the next look at it."""
     ended = np.isin(made, list(ends))
-    before = np.cumsum(ended, axis=1) - ended
+    before: NDArray[np.int64] = np.cumsum(ended, axis=1) - ended
     return np.where(before > 0, ENDED, made)

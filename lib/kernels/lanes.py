@@ -10,6 +10,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numpy.typing import DTypeLike
 
 BYTES = 64  # of one group of counters
 WINDOWS = BYTES // 8  # that edit_columns measures at once, one word each
@@ -17,7 +18,7 @@ _INT64 = ir.IntType(64)
 _WORDS = ir.VectorType(_INT64, WINDOWS)
 
 
-def lanes(dtype: np.dtype) -> int:
+def lanes(dtype: DTypeLike) -> int:
     """How many counters of `dtype` one group holds."""
     return BYTES // np.dtype(dtype).itemsize
 
@@ -106,8 +107,10 @@ def edit_columns(typing_context, equal, first, more, less, length, bottom, dista
         column, up, down, total = (builder.phi(kind) for kind in (_INT64, _WORDS, _WORDS, _WORDS))
         group = _group(builder, equal, builder.add(first, column))
         carries = [_group(builder, array, builder.mul(column, _INT64(WINDOWS))) for array in (more, less)]
-        words = [builder.load(pointer, align=1) for pointer in (group, *carries)]
-        new_up, new_down, rise, fall = _edit_column(builder, up, down, *words, _splat(builder, bottom))
+        rows, more_above, less_above = (builder.load(pointer, align=1) for pointer in (group, *carries))
+        new_up, new_down, rise, fall = _edit_column(
+            builder, up, down, rows, more_above, less_above, _splat(builder, bottom)
+        )
         builder.store(rise, carries[0], align=1)
         builder.store(fall, carries[1], align=1)
         new_column, new_total = builder.add(column, _INT64(1)), builder.add(total, builder.sub(rise, fall))
@@ -155,7 +158,7 @@ def trailing_zeros(typing_context, value):
     return signature, generate
 
 
-def _data(context, builder, signature, arguments, number: int):
+def _data(context, builder, signature, arguments, number):
     """The pointer to the items of an array argument."""
     return context.make_array(signature.args[number])(context, builder, arguments[number]).data
 

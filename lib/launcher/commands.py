@@ -18,6 +18,7 @@ from lib.plans import finished
 from lib.running import drops, ending, local, login_node, snapshot, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
+from lib.running.site import Cluster
 from lib.running.survey import DONE, FAILED, UNKNOWN, Survey
 from lib.studies import collect as collection
 
@@ -55,7 +56,9 @@ def submit(arguments: Namespace, console: Console) -> int:
 def _run(arguments: Namespace, sweep: Sweep, console: Console) -> int:
     while True:
         try:
-            return _submit_to_slurm(arguments, sweep, console) if sweep.site else _run_here(arguments, sweep, console)
+            if sweep.site:
+                return _submit_to_slurm(arguments, sweep, sweep.site, console)
+            return _run_here(arguments, sweep, console)
         except Damaged as error:  # at most damage.MOST times an artifact
             _mend(error)
             console.print(f"{error}; it is made again", highlight=False, markup=False)
@@ -204,7 +207,7 @@ def completion(arguments: Namespace, console: Console) -> int:
     return 0
 
 
-def _submit_to_slurm(arguments: Namespace, sweep: Sweep, console: Console) -> int:
+def _submit_to_slurm(arguments: Namespace, sweep: Sweep, site: Cluster, console: Console) -> int:
     request = submission.Request(
         root=sweep.root,
         command=submit_command(arguments, sweep.plan.profile),
@@ -214,8 +217,8 @@ def _submit_to_slurm(arguments: Namespace, sweep: Sweep, console: Console) -> in
         max_failures=arguments.max_failures or 3,
     )
     if not arguments.controller:
-        login_node.run(sweep.root, sweep.plan, sweep.site, request, console)
-    outcome = submission.run(request, sweep.plan, sweep.site, printing.outcome_printer(console))
+        login_node.run(sweep.root, sweep.plan, site, request, console)
+    outcome = submission.run(request, sweep.plan, site, printing.outcome_printer(console))
     if outcome.done < outcome.total:
         return 0
     _print_times(arguments, sweep, console)

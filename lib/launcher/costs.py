@@ -39,7 +39,7 @@ def table(plan: Plan, todo: Iterable[str], device: Device) -> Table:
         asked = [task.resources for task in tasks]
         hours = [one.expected_hours for one in asked]
         total = sum(one.expected_hours * one.gpus for one in asked)
-        gpu, memory = max(plan.costs[task.digest].gpu_gb for task in tasks), max(one.memory_gb for one in asked)
+        gpu, memory = max(plan.costs[task.digest].gpu_gb for task in tasks), max(one.memory_gb or 0 for one in asked)
         shown.add_row(node, str(len(tasks)), _span(hours), f"{total:.1f}", f"{gpu:.0f}", f"{memory:.0f}")
     return shown
 

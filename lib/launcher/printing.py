@@ -59,8 +59,8 @@ def plan_table(plan: Plan, finished_tasks: set[str]) -> Table:
         for column, value in enumerate((1, not todo, todo, hours, hours * task.resources.gpus)):
             row[column] += value
     rows["all"] = [sum(column) for column in zip(*rows.values())]
-    for stage, (tasks, done, todo, hours, gpu_hours) in rows.items():
-        table.add_row(stage, f"{tasks:.0f}", f"{done:.0f}", f"{todo:.0f}", f"{hours:.2f}", f"{gpu_hours:.1f}")
+    for stage, (tasks, done, left, hours, gpu_hours) in rows.items():
+        table.add_row(stage, f"{tasks:.0f}", f"{done:.0f}", f"{left:.0f}", f"{hours:.2f}", f"{gpu_hours:.1f}")
     return table
 
 

@@ -23,7 +23,7 @@ class OneTokenLayer(GPTNeoXLayer):
 
     def forward(
         self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, layer_past: Any = None,
-        position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None, **rest: Any,
+        position_embeddings: Any = None, **rest: Any,
     ) -> torch.Tensor:  # fmt: skip
         """rows x 1 x width in and out; the cache is brought up to date."""
         if not self._suits(hidden_states, attention_mask, layer_past):
@@ -37,7 +37,8 @@ class OneTokenLayer(GPTNeoXLayer):
         attention = self.attention
         projected = attention.query_key_value(self.input_layernorm(hidden_states))
         cache = layer_past.layers[attention.layer_idx]
-        attended = attention.dense(attend(projected[:, 0], cache, *position_embeddings, attention.scaling)[:, None])
+        cosines, sines = position_embeddings
+        attended = attention.dense(attend(projected[:, 0], cache, cosines, sines, attention.scaling)[:, None])
         if self.use_parallel_residual:
             return self.mlp(self.post_attention_layernorm(hidden_states)) + attended + hidden_states
         attended = attended + hidden_states

@@ -20,11 +20,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.base import ragged
 from lib.base.errors import TesseraError
 from lib.base.progress import Advance, unheard
+from lib.base.ragged import Ids
 from lib.models.limits import trained_length
 from lib.models.token_scores import TokenScores, score_tokens
 from lib.tokens.tokenization import BosPolicy, bos_id, encode_all
 
-IdRows = Sequence[NDArray[np.integer]]
+IdRows = Sequence[Ids] | NDArray[np.integer]  # of each text; a matrix for texts of one length
 
 
 def opening(
@@ -147,12 +148,15 @@ def _padded_scores(
         found = f"{lengths[short[0]]} tokens; at least {least} are needed" if lengths[short[0]] else "an empty text"
         raise ValueError(f"row {short[0]}: {found}")
     padded = [padding is not None and length < max(lengths) for length in lengths]
-    given = [np.append(row, padding) if more else row for row, more in zip(ids, padded)]
+    given = [np.append(row, padding) if more else row for row, more in zip(ids, padded)]  # type: ignore[arg-type]
     scores = score_tokens(model, given, [first] * len(ids), batch_size, moments, advance)
     after = [row[-1] if more else np.nan for row, more in zip(scores.log_probs, padded)]
-    found = TokenScores(*(_without_last(rows, padded) for rows in vars(scores).values()))
-    return found, None if padding is None else np.array(after, dtype=np.float64)
+    of_moments = (
+        None if rows is None else _without_last(rows, padded) for rows in (scores.mu, scores.sigma, scores.top)
+    )
+    cut = TokenScores(_without_last(scores.log_probs, padded), *of_moments)
+    return cut, None if padding is None else np.array(after, dtype=np.float64)
 
 
-def _without_last(rows: list[NDArray[np.float32]] | None, padded: list[bool]) -> list[NDArray[np.float32]] | None:
-    return None if rows is None else [row[:-1] if more else row for row, more in zip(rows, padded)]
+def _without_last(rows: list[NDArray[np.float32]], padded: list[bool]) -> list[NDArray[np.float32]]:
+    return [row[:-1] if more else row for row, more in zip(rows, padded)]

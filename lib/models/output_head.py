@@ -70,7 +70,7 @@ def splits_off(model: torch.nn.Module, ids: torch.Tensor) -> bool:
     return False
 
 
-def _hidden(model: torch.nn.Module, ids: torch.Tensor, cache: Any = None) -> torch.Tensor | None:
+def _hidden(model: torch.nn.Module, ids: torch.Tensor, cache: Any = None) -> Any:
     state = {"use_cache": False} if cache is None else {"use_cache": True, "past_key_values": cache}
     return getattr(model.base_model(input_ids=ids, **state), "last_hidden_state", None)
 
@@ -107,5 +107,6 @@ def reduced(logits: torch.Tensor, targets: torch.Tensor, moments: bool) -> Reduc
 
 def joined(blocks: list[Reduced], moments: bool) -> Reduced:
     """The columns of several blocks, one after another."""
-    columns = list(zip(*blocks))
-    return tuple(torch.cat(column) if moments or not number else None for number, column in enumerate(columns))
+    log_probs, *others = zip(*blocks)
+    mu, sigma, top = (torch.cat(column) if moments else None for column in others)
+    return torch.cat(log_probs), mu, sigma, top

@@ -7,7 +7,7 @@ right changes no score and needs no attention mask, which holds for attention an
 
 import copy
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,7 @@ class TokenScores:
 
 def score_tokens(
     model: torch.nn.Module,
-    sequences: Sequence[ArrayLike],
+    sequences: Iterable[ArrayLike],
     contexts: Sequence[ArrayLike] | None = None,
     batch_size: int = 32,
     moments: bool = False,
@@ -83,7 +83,7 @@ def check_sequences(sequences: Sequence[NDArray], vocabulary: int, longest: int 
             raise ValueError(f"row {row}: {len(ids)} tokens with its context, but the model takes {longest}")
 
 
-def _joined(sequences: Sequence[ArrayLike], contexts: Sequence[ArrayLike] | None) -> tuple[list[NDArray], list[int]]:
+def _joined(sequences: Iterable[ArrayLike], contexts: Sequence[ArrayLike] | None) -> tuple[list[NDArray], list[int]]:
     """Context and text as one sequence each, and how many of its tokens are not scored."""
     texts = [np.asarray(ids) for ids in sequences]
     if contexts is None:
@@ -160,9 +160,10 @@ def _tensor(ids: NDArray) -> torch.Tensor:
 def _attention_state(model: torch.nn.Module, ids: torch.Tensor) -> DynamicCache | None:
     """Keys and values of `ids` (1-D), or None for a model whose state is anything else (windows, recurrence)."""
     output = model.base_model(input_ids=ids[None], use_cache=True)
-    cache = getattr(output, "past_key_values", None)
-    plain = type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
-    return cache if plain else None
+    cache: Any = getattr(output, "past_key_values", None)
+    if type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers):
+        return cache
+    return None
 
 
 def _repeated(cache: DynamicCache | None, rows: int) -> Any:

@@ -16,7 +16,7 @@ class ReplacementCandidates:
     replaceable: n x L bool, False where the text cannot be cut around the token or no option is left.
     """
 
-    sequences: Sequence[Sequence[int]]
+    sequences: Sequence[Sequence[int]] | Sequence[np.ndarray]
     options: Sequence[np.ndarray] | None
     original: np.ndarray
     replaceable: np.ndarray

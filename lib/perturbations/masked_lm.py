@@ -161,7 +161,8 @@ def predict(
 def context_limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """How many ids the model reads at once. RoBERTa's position table begins behind its padding index."""
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    offset = 0 if getattr(table, "padding_idx", None) is None else table.padding_idx + 1
+    padding = getattr(table, "padding_idx", None)
+    offset = 0 if padding is None else padding + 1
     return min(tokenizer.model_max_length, model.config.max_position_embeddings - offset)
 
 

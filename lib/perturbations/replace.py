@@ -5,7 +5,7 @@ one permutation and the choice at a position is a draw of its own, so a larger R
 replacements, and more variations keep the first ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -98,7 +98,7 @@ def positions(replaceable: np.ndarray, index: int, number: int, keys: Keys) -> n
     return np.sort(order[replaceable[order]][: keys.replaced_tokens])
 
 
-def apply(canary: Sequence[int], replacements: dict[int, Sequence[int]]) -> list[int]:
+def apply(canary: Sequence[int], replacements: Mapping[int, Sequence[int]]) -> list[int]:
     """`canary` with the token at each given position replaced by one or more ids."""
     ids = list(map(int, canary))
     for position in sorted(replacements, reverse=True):  # right to left: positions further left stay valid

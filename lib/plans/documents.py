@@ -164,6 +164,6 @@ def check_keys(mapping: Any, keys: set[str] | None, where: str) -> None:
     """Raise UsageError unless `mapping` is a mapping and all its keys are among `keys` (None allows any)."""
     if not isinstance(mapping, Mapping):
         raise UsageError(f"{where}: must be a mapping of keys to values, found {mapping!r}")
-    for key in mapping if keys is not None else ():
-        if key not in keys:
+    for key in mapping:
+        if keys is not None and key not in keys:
             raise UsageError(f"{where}: unknown key '{key}'{suggestion(key, keys)}")

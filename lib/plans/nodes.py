@@ -46,7 +46,7 @@ class Nodes:
     def _merged(self, name: Any) -> Mapping[str, Any]:
         own, star = self._templates.get(name), star_of(name, self._stars)
         if star is None or (isinstance(own, Mapping) and "stage" in own):
-            return own
+            return self._templates[name]
         return merge(starred(self._templates[star + ANY], str(name).removeprefix(star)), own or {})
 
     def variables_of(self, name: str) -> set[str]:

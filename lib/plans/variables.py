@@ -83,7 +83,8 @@ def typed(key: str, value: Any, bound: Mapping[str, Any]) -> set[str]:
 
     bound: what leaves and lists of inputs bind variables to, as written: `level` to `${replaced}`.
     """
-    names, seen = _names_in(value), set()
+    names = _names_in(value)
+    seen: set[str] = set()
     while again := (names & bound.keys()) - seen:
         seen |= again
         names = (names - again).union(*(_names_in(bound[name]) for name in again))

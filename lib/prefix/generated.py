@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -107,17 +108,17 @@ def _score(
     else:
         texts, contexts = list(continuations), [np.concatenate([first, prompt]) for prompt in prompts]
     there = [row for row, text in enumerate(texts) if len(text) and len(text) + len(contexts[row]) > 1]
-    chosen = [[rows[row] for row in there] for rows in (texts, contexts)]
-    found = score_tokens(model, *chosen, batch_size, moments, advance)
+    chosen, before = [texts[row] for row in there], [contexts[row] for row in there]
+    found = score_tokens(model, chosen, before, batch_size, moments, advance)
     advance(len(texts) - len(there))  # there is nothing to score in them
-    return TokenScores(*(_spread(rows, there, len(texts)) for rows in (found.log_probs, found.mu, found.sigma)))
+    spread = partial(_spread, places=there, n=len(texts))
+    moved = [None if rows is None else spread(rows) for rows in (found.mu, found.sigma)]
+    return TokenScores(spread(found.log_probs), *moved)
 
 
-def _spread(rows: list[NDArray] | None, places: Sequence[int], n: int) -> list[NDArray] | None:
+def _spread(rows: list[NDArray[np.float32]], places: Sequence[int], n: int) -> list[NDArray[np.float32]]:
     """Rows at their places among n, empty ones elsewhere."""
-    if rows is None:
-        return None
-    spread = [np.zeros(0, np.float32) for _ in range(n)]
+    spread: list[NDArray[np.float32]] = [np.zeros(0, np.float32) for _ in range(n)]
     for place, row in zip(places, rows):
         spread[place] = row
     return spread

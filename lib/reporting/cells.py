@@ -26,12 +26,12 @@ def short(value: float | None) -> str:
 
 def count(value: float | None) -> str:
     """A mean count: three significant digits below 100, a whole number from there: 1234.5 -> `1,234`."""
-    return short(value) if pd.isna(value) or abs(value) < 100 else f"{value:,.0f}"
+    return short(value) if value is None or pd.isna(value) or abs(value) < 100 else f"{value:,.0f}"
 
 
 def p_value(value: float | None) -> str:
     """Two significant digits, from LEAST_P on: 0.0123 -> `0.012`, 2e-5 -> `< 0.001`."""
-    return f"< {LEAST_P:g}" if not pd.isna(value) and value < LEAST_P else _spelled(value, ".2g")
+    return f"< {LEAST_P:g}" if value is not None and not pd.isna(value) and value < LEAST_P else _spelled(value, ".2g")
 
 
 def p_is(value: float) -> str:
@@ -42,7 +42,7 @@ def p_is(value: float) -> str:
 
 def percent(share: float | None) -> str:
     """0.1234 -> `12.3 %`."""
-    return "" if pd.isna(share) else f"{100 * share:.3g} %"
+    return "" if share is None or pd.isna(share) else f"{100 * share:.3g} %"
 
 
 def interval(low: float, high: float, decimals: int = 3) -> str:

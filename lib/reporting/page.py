@@ -122,7 +122,7 @@ def environment(folder: Path = FOLDER) -> Environment:
     found.filters["base64"] = lambda data: base64.b64encode(data).decode()
     found.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     found.filters["own_ids"] = lambda svg, prefix: Markup(vector.own_ids(svg, prefix))
-    found.filters["width"] = lambda svg: re.search(r'viewBox="0 0 ([\d.]+)', svg)[1]  # in points
+    found.filters["width"] = lambda svg: re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0]  # in points
     found.filters["numeric_columns"] = lambda table: paper_tables.numeric_columns(*table)
     found.filters["legend"], found.filters["visible"] = excerpts.legend, excerpts.visible
     found.tests["marked"] = is_marked

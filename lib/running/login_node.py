@@ -23,7 +23,7 @@ def run(root: Path, plan: Plan, cluster: Cluster, request: Request, console: Con
     """
     found = survey.local(root, plan)
     ready = [task for task in survey.ready(plan, found) if site.on_login_node(task.resources, cluster)]
-    if not ready:
+    if not ready or cluster.login_node is None:
         return
     console.print(f"{len(ready)} tasks need the network and run on this login node", highlight=False)
     below = {digest: plan.tasks[digest] for task in ready for digest in task.needs()}  # done, so they do not run

@@ -165,7 +165,9 @@ def main(submit_file: str, digest: str) -> int:
     """Run a task for the local loop, and end when that does. Returns 0, 1 failed, or by convention after a signal."""
     with interrupts.raised(even_if_ignored=True):
         try:
-            processes.die_with(environment.launcher(), LAUNCHER_GONE)
+            if (launcher := environment.launcher()) is None:
+                raise TesseraError("only a launcher on this machine starts tasks in this way; type its command again")
+            processes.die_with(launcher, LAUNCHER_GONE)
             run_task(submissions.read(Path(submit_file)), digest)
             return 0
         except (TesseraError, OSError) as error:

@@ -213,7 +213,7 @@ def _judge(
     for digest, known in found:
         submitted.add(digest)
         verdict = evidence.judge(known, silence_seconds)
-        if verdict == evidence.LIVE:
+        if known.job and verdict == evidence.LIVE:
             live.add(digest)
             _note_live(result, digest, known.job)
         elif digest not in live:

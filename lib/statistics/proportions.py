@@ -3,7 +3,9 @@
 Both with items of their own, and with items in clusters (several of one document), where the cluster is the unit.
 """
 
+from collections.abc import Iterator
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +21,9 @@ def wilson(
     """
     k, n = np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64)
     if not ((k >= 0) & (k <= n) & (n > 0)).all() or not 0 < confidence < 1:
-        raise ValueError(f"{successes} successes of {trials}, confidence {confidence}; these do not make a proportion")
+        raise ValueError(
+            f"{successes!r} successes of {trials!r}, confidence {confidence}; these do not make a proportion"
+        )
     z2 = special.ndtri((1 + confidence) / 2) ** 2
     centre = (k + z2 / 2) / (n + z2)
     half = np.sqrt(z2 * (k * (n - k) / n + z2 / 4)) / (n + z2)
@@ -34,7 +38,7 @@ def mcnemar(only_one: ArrayLike, only_other: ArrayLike) -> NDArray[np.float64]:
     """
     b, c = np.asarray(only_one, dtype=np.float64), np.asarray(only_other, dtype=np.float64)
     if (b < 0).any() or (c < 0).any():
-        raise ValueError(f"{only_one} and {only_other} discordant pairs; counts must be at least 0")
+        raise ValueError(f"{only_one!r} and {only_other!r} discordant pairs; counts must be at least 0")
     return np.minimum(1.0, 2 * special.bdtr(np.minimum(b, c), b + c, 0.5))
 
 
@@ -73,7 +77,8 @@ def sign_flip(differences: ArrayLike, clusters: ArrayLike) -> float:
         total = int(sums.sum())
         return float(mcnemar((total + observed) // 2, (total - observed) // 2))
     steps, times = np.unique(sums[sums > 0], return_counts=True)
-    law = reduce(np.convolve, (_sums_of_signs(step, count) for step, count in zip(steps.tolist(), times.tolist())))
+    laws: Iterator[NDArray[Any]] = (_sums_of_signs(step, count) for step, count in zip(steps.tolist(), times.tolist()))
+    law = reduce(np.convolve, laws)
     middle = len(law) // 2
     return float(min(1.0, 2 * law[middle + observed :].sum() if observed else 1.0))
 
@@ -85,7 +90,7 @@ def _sums_of_signs(step: int, count: int) -> NDArray[np.float64]:
     return law
 
 
-def _by_cluster(clusters: ArrayLike, values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _by_cluster(clusters: ArrayLike, values: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[Any]]:
     """The number of items and the sum of values of every cluster."""
     if not len(values):
         raise ValueError("no items; their share is not defined")
@@ -93,7 +98,7 @@ def _by_cluster(clusters: ArrayLike, values: NDArray[np.float64]) -> tuple[NDArr
     return np.bincount(place), np.bincount(place, weights=values)
 
 
-def _design_effect(sizes: NDArray[np.int64], counts: NDArray[np.float64]) -> float:
+def _design_effect(sizes: NDArray[np.intp], counts: NDArray[np.float64]) -> float:
     n, share = sizes.sum(), counts.sum() / sizes.sum()
     if share in (0, 1):
         return float((sizes**2).sum() / n)  # Kish's, for items of a cluster that are all the same

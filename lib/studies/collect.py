@@ -72,7 +72,8 @@ def split(plan: Plan, finished: set[str], read: Iterable[str]) -> tuple[list[Lea
 
     Raises NothingFinishedError when no leaf has all.
     """
-    whole, missing = [], []
+    whole: list[Leaf] = []
+    missing: list[Leaf] = []
     for leaf in sorted(plan.leaves, key=_order):
         needed = {digest for digest in leaf.nodes.values() if plan.tasks[digest].stage in read}
         (whole if needed <= finished else missing).append(leaf)

@@ -13,6 +13,7 @@ from rapidfuzz.distance import Levenshtein, Prefix
 from lib.artifacts import store
 from lib.base import places
 from lib.base.errors import Damaged, TesseraError
+from lib.base.ragged import Ids
 from lib.plans.finished import directory
 from lib.plans.plan import Plan
 from lib.reporting.excerpts import CHANGED, LACKING, SAME, Excerpt, Segment
@@ -21,7 +22,6 @@ TITLE = "Not shown"
 LEFT_OUT = "The variable show_texts of the sweep is false."
 HALF = "\N{REPLACEMENT CHARACTER}"  # what an incomplete character decodes to
 
-Ids = Sequence[int]
 Decode = Callable[[Ids], str]
 
 
@@ -71,7 +71,7 @@ def pieces(decode: Decode, ids: Ids, ends: Sequence[int]) -> Iterator[str]:
 def differences(decode: Decode, original: Ids, changed: Ids) -> list[Segment]:
     """How `changed` differs from `original`, in the fewest edits of tokens (Levenshtein 1966): its text with the tokens
     of the original that it lacks, both marked."""
-    steps = Levenshtein.opcodes(original, changed)
+    steps = Levenshtein.opcodes(list(original), list(changed))
     if not steps:
         return []
     before, after = (

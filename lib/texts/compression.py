@@ -10,7 +10,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedReader
-from typing import BinaryIO
+from typing import Any, Protocol
 
 from lib.base.errors import let_refusals_through
 
@@ -19,11 +19,19 @@ LONGEST_WINDOW = 1 << 31  # archives written by `zstd --long` need it
 END = b"\0the end of the archive\0"
 
 
+class Readable(Protocol):
+    """What gives bytes: an open file, or what unpacks one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        ...
+
+
 class OtherKind(ValueError):
     """The file is no archive of the kind that its ending says."""
 
 
-def plain(file: BinaryIO) -> Iterator[bytes]:
+def plain(file: Readable) -> Iterator[bytes]:
     """The file as it is."""
     while block := file.read(READ_BYTES):
         yield block
@@ -64,10 +72,11 @@ def _xz(file: BufferedReader) -> Iterator[bytes]:
         yield from _unpacked(opened, lzma.LZMAError)
 
 
-def _unpacked(opened: BinaryIO, *damage: type[Exception]) -> Iterator[bytes]:
+def _unpacked(opened: Readable, *damage: type[Exception]) -> Iterator[bytes]:
+    expected: tuple[type[Exception], ...] = (OSError, *damage)
     try:
         yield from plain(opened)
-    except (OSError, *damage) as error:
+    except expected as error:
         let_refusals_through(error)
         raise ValueError(error) from error
 
@@ -79,7 +88,7 @@ def _zstandard(file: BufferedReader) -> Iterator[bytes]:
     _check_kind(
         file, "zstandard", b"\x28\xb5\x2f\xfd", *(bytes([kind]) + b"\x2a\x4d\x18" for kind in range(0x50, 0x60))
     )
-    source = _Followed(file, zstandard.compress(END))
+    source: Any = _Followed(file, zstandard.compress(END))  # the library asks for `read` alone
     rest = b""
     try:
         with zstandard.ZstdDecompressor(max_window_size=LONGEST_WINDOW).stream_reader(
@@ -98,7 +107,7 @@ def _zstandard(file: BufferedReader) -> Iterator[bytes]:
 class _Followed:
     """A file with some bytes behind its end."""
 
-    def __init__(self, file: BinaryIO, behind: bytes) -> None:
+    def __init__(self, file: Readable, behind: bytes) -> None:
         self._file, self._behind = file, behind
 
     def read(self, size: int) -> bytes:

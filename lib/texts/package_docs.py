@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from lib.base.distributions import installed, versions
 from lib.base.errors import TesseraError
@@ -56,7 +57,7 @@ def docstrings(source: bytes | str) -> list[str]:
     Raises SyntaxError for source that does not parse.
     """
     found: list[str] = []
-    pending: list[ast.AST] = [ast.parse(source)]
+    pending: list[Any] = [ast.parse(source)]  # all of them have a `body`
     while pending:
         node = pending.pop()
         if isinstance(node, (ast.Module, *_DEFINITIONS)) and (text := ast.get_docstring(node)):

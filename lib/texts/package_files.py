@@ -24,7 +24,7 @@ def code(source: bytes) -> str:
     lines = source.decode().split("\n")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and _documented(node):
-            first, last = node.body[0].lineno, node.body[0].end_lineno
+            first, last = node.body[0].lineno, node.body[0].end_lineno or node.body[0].lineno
             lines[first - 1 : last] = [""] * (last - first + 1)
     return "\n".join(lines)
 

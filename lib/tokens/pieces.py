@@ -72,7 +72,7 @@ def piece_end(text: np.ndarray, start: int, stop: int, classes: np.ndarray) -> i
 
 
 @njit(cache=True, nogil=True)
-def _slot(text: np.ndarray, start: int, end: int, keys: np.ndarray) -> tuple[int, bool]:
+def _slot(text: np.ndarray, start: int, end: int, keys: np.ndarray) -> tuple[np.int64, bool]:
     """The table's slot for a piece of at most KEY_BYTES, and whether the piece is there; a new key is written."""
     a = b = c = np.uint64(0)
     d = np.uint64(end - start) << np.uint64(56)
@@ -160,6 +160,8 @@ class PieceEncoder:
     def __init__(self, encode_piece: Callable[[bytes], list[int]], classes: np.ndarray, slots: int = 1 << 19) -> None:
         """Start with an empty table."""
         self._encode_piece, self._classes, self._slots = encode_piece, classes, slots
+        self._pool: np.ndarray
+        self._used: int
         self._forget()
 
     def encode(self, texts: list[bytes]) -> Encoded:

@@ -5,13 +5,14 @@ the special id. So it is in all stages, because all encode here; only what is wr
 (`encode_markup`: a chat template) is read otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from lib.base.errors import TesseraError
+from lib.base.ragged import Ids
 
 BosPolicy = Literal["document", "tokenizer", "none"]
 REPLACEMENT_CHARACTER = "\ufffd"  # decoded from bytes that are not a whole character
@@ -44,17 +45,17 @@ def encode_markup(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return tokenizer(text, **{**PLAIN, "split_special_tokens": False})["input_ids"]
 
 
-def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Ids) -> str:
     """The text of `ids`, verbatim: special tokens spelled out, no space tidied away."""
     return tokenizer.decode(list(map(int, ids)), skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
-def decode_all(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequence[int]]) -> list[str]:
+def decode_all(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Ids]) -> list[str]:
     """`decode` for many sequences."""
     return [decode(tokenizer, row) for row in rows]
 
 
-def round_trips(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> bool:
+def round_trips(tokenizer: PreTrainedTokenizerBase, ids: Ids) -> bool:
     """Whether `encode(decode(ids)) == ids` for the whole sequence; never with a special id in it."""
     return encode(tokenizer, decode(tokenizer, ids)) == list(map(int, ids))
 

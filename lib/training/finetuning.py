@@ -77,6 +77,8 @@ class SequenceDataset(torch.utils.data.Dataset):
 class FineTuner(Trainer):
     """The Trainer with our schedule; a loss or gradient that is not finite stops it; checkpoints hold one copy."""
 
+    lr_scheduler: Any  # the Trainer sets it to None
+
     def __init__(self, *args: Any, recipe: Recipe, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.recipe = recipe
@@ -346,7 +348,9 @@ def _history(log: list[dict[str, float]]) -> History:
         return np.array([entry[name] for entry in entries], dtype=np.float64)
 
     return History(
-        *(column(steps, name) for name in ("loss", "learning_rate")),
+        column(steps, "loss"),
+        column(steps, "learning_rate"),
         column(evaluations, "step").astype(np.int64),
-        *(column(evaluations, name) for name in ("eval_held_out_loss", "eval_auc")),
+        column(evaluations, "eval_held_out_loss"),
+        column(evaluations, "eval_auc"),
     )

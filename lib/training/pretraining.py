@@ -92,7 +92,7 @@ def framed(matrix: np.ndarray, before: int, after: int) -> np.ndarray:
 
 def batches(n_rows: int, batch_size: int, seed: int) -> Iterator[np.ndarray]:
     """Row numbers of endless batches: each epoch is a permutation of its own, short remainders are carried over."""
-    waiting = np.zeros(0, dtype=np.int64)
+    waiting: np.ndarray = np.zeros(0, dtype=np.int64)
     epoch = 0
     while True:
         while len(waiting) < batch_size:

@@ -14,6 +14,7 @@ import numpy as np
 
 from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError
+from lib.base.ragged import Ids
 from lib.base.seeds import generator
 
 IGNORED = -100  # the label id that cross entropy leaves out
@@ -61,7 +62,7 @@ class Recipe:
             raise ValueError(f"warmup_ratio is {self.warmup_ratio}; it must be at least 0 and below 1")
 
 
-def sequences(documents: Sequence[np.ndarray], context: int, bos: int | None) -> list[np.ndarray]:
+def sequences(documents: Sequence[Ids], context: int, bos: int | None) -> list[np.ndarray]:
     """Cut documents into training sequences of at most `context` tokens.
 
     documents: token ids of each document, without BOS; bos: the id to prepend to each document, or None.
@@ -81,7 +82,7 @@ def sequences(documents: Sequence[np.ndarray], context: int, bos: int | None) ->
     return cut
 
 
-def with_bos(ids: np.ndarray, bos: int | None) -> np.ndarray:
+def with_bos(ids: Ids, bos: int | None) -> np.ndarray:
     """`ids` as int64, after `bos` when there is one."""
     head = [] if bos is None else [bos]
     return np.concatenate([np.asarray(head, dtype=np.int64), np.asarray(ids, dtype=np.int64)])

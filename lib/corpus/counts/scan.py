@@ -194,7 +194,7 @@ def _pass_filter(leaving, entering, value, power, filter, shift, starts, values)
     verification here: a branch that is taken for 2 % of tokens, and a hash that the compiler then keeps in memory,
     make it 4 times as long. Only one addition and one product wait for those of the token before.
     """
-    n = 0
+    n = np.int64(0)
     for i in range(len(leaving)):
         word = filter[value >> shift]
         starts[n] = i

@@ -96,7 +96,8 @@ def _read(
 
 def _write(path: Path, folder: Path, parts: list[str], dtype: np.dtype, length: int, chunk: Chunk) -> None:
     """Write groups.h5 block by block, so that no more than one is in memory."""
-    members, total, histogram = 0, 0, Counter()
+    members, total = 0, 0
+    histogram: Counter[int] = Counter()
     for part in parts:
         counts = blocks.read(folder, part)["counts"]
         members, total = members + int(counts.sum()), total + len(counts)

@@ -10,7 +10,7 @@ another, whatever the text is. Counters are offset so that the highest bit says 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -104,8 +104,10 @@ def scan(tokens: np.ndarray, offsets: np.ndarray, targets: Targets, start: int, 
             continue
         dense = _dense(tokens[int(firsts[0]) : int(stops[-1]) + targets.length - 1], targets)
         for slab in targets.slabs:
-            for metric, *columns in _scan_slab(dense, firsts - firsts[0], stops - firsts[0], targets, slab):
-                found[metric].append(_hits(*columns, slab.first_target, int(firsts[0])))
+            for metric, target, position, distance in _scan_slab(
+                dense, firsts - firsts[0], stops - firsts[0], targets, slab
+            ):
+                found[metric].append(_hits(target, position, distance, slab.first_target, int(firsts[0])))
     return {metric: merge(parts) for metric, parts in found.items()}
 
 
@@ -120,7 +122,7 @@ def merge(parts: list[Hits]) -> Hits:
     return Hits(target[order], position[order], distance[order])
 
 
-def keep(hits: Hits, decide) -> Hits:
+def keep(hits: Hits, decide: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Hits:
     """The hits that `decide(positions, distances) -> bool` keeps, target by target."""
     if len(hits) == 0:
         return hits
@@ -181,7 +183,7 @@ def _slab(dense: np.ndarray, n_ids: int, max_distance: int, first_target: int) -
     np.maximum.at(lookup[:, COPIES], dense_id, copy + 1)
     first_row = np.cumsum(lookup[:, COPIES], dtype=np.int64) - lookup[:, COPIES]
     lookup[:, BASE] = (first_row - 1) * lanes_each
-    rows = np.zeros((-(-len(dense) // lanes_each), int(lookup[:, COPIES].sum()) + 1, lanes_each), dtype)
+    rows: np.ndarray = np.zeros((-(-len(dense) // lanes_each), int(lookup[:, COPIES].sum()) + 1, lanes_each), dtype)
     rows[target // lanes_each, first_row[dense_id] + copy, target % lanes_each] = 1
     return Slab(rows, lookup, start, len(dense), first_target)
 

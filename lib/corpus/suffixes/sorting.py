@@ -41,7 +41,7 @@ def as_text(tokens: np.ndarray) -> Text:
     per_word = WORD_BYTES // tokens.itemsize
     # Two words at least, and these flags: arrays, maps, odd byte offsets and tiny texts are one type, compiled once.
     whole = tokens if len(tokens) > per_word else np.append(tokens, np.zeros(per_word + 1, tokens.dtype))
-    words = np.ndarray(len(whole) - per_word + 1, "<u8", whole, strides=(tokens.itemsize,))
+    words: np.ndarray = np.ndarray(len(whole) - per_word + 1, "<u8", whole, strides=(tokens.itemsize,))
     words.setflags(write=False, align=False)
     last = 0
     for token in tokens[-per_word:].tolist():

@@ -1,6 +1,7 @@
 """The architectures study in words: which models can be compared, and how their rho differs."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -36,7 +37,7 @@ def _pair(model: str, other: str, rows: pd.DataFrame) -> str:
     return f"{text} Single perturbations that tell them apart at 5 % (Holm): {cases}."
 
 
-def _mean(model: str, other: str, row, perturbations: int) -> str:
+def _mean(model: str, other: str, row: Any, perturbations: int) -> str:
     seeds = interval(row.seeds_low, row.seeds_high)
     return (
         f"Over all {perturbations} perturbations the mean ρ is {number(row.rho)} in {model} and "
@@ -46,7 +47,7 @@ def _mean(model: str, other: str, row, perturbations: int) -> str:
     )
 
 
-def _case(row) -> str:
+def _case(row: Any) -> str:
     setting = f", {setting_name(row.setting)}" if row.setting else ""
     return (
         f"{row.kind} {symbol_of(row.kind)} = {row.level:g}{setting} ({number(row.rho)} against {number(row.other_rho)})"

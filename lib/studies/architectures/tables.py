@@ -133,7 +133,8 @@ def _over_perturbations(pairs: Sequence[tuple[Row, Row]]) -> Iterator[tuple[Row,
     same = (*SCORE, "estimator")
     groups = paired.grouped_by(pairs, lambda pair: (*(row["model"] for row in pair), *(pair[0][name] for name in same)))
     for group in groups.values():
-        yield tuple(map(_mean_rho, zip(*group)))
+        one, other = zip(*group)
+        yield _mean_rho(one), _mean_rho(other)
 
 
 def _mean_rho(rows: Sequence[Row]) -> Row:

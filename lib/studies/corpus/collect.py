@@ -31,15 +31,17 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     scan = next((leaf for leaf in leaves if "deduplication" in leaf.nodes), None)
     if scan is None:
         raise TesseraError(f"{plan.name}: the scan for near-duplicates is not finished; submit the sweep")
-    made = [_verified(root, plan, scan, node) for node in ("targets", "near_duplicates", "deduplication")]
+    targets, near = (_verified(root, plan, scan, node) for node in ("targets", "near_duplicates"))
     data = reading.read(
-        *made,
+        targets,
+        near,
+        _verified(root, plan, scan, "deduplication"),
         groups=_groups(root, plan, leaves),
         scanned_fraction=_scanned_fraction(plan, scan),
     )
     _compare_counts(root, plan, leaves, data.count)
     task = plan.tasks[scan.nodes["near_duplicates"]]
-    excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, task, *made[:2]))
+    excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, task, targets, near))
     description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
     found = results.write(root, plan.run, data, description)
     collect.write_missing(root, plan, missing)

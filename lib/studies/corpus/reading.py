@@ -37,7 +37,7 @@ def _attributes(path: Path) -> tuple[int, ...]:
     missing = [name for name in names if name not in found]
     if missing:
         raise TesseraError(f"{path}: no attribute '{missing[0]}'; make it with the stage near_duplicates")
-    return tuple(int(found[name]) for name in names)  # type: ignore[call-overload]
+    return tuple(int(found[name]) for name in names)
 
 
 def _near(path: Path, deduplication: Path | None, metric: str) -> NearDuplicates:

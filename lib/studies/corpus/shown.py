@@ -38,8 +38,8 @@ def make(root: Path, plan: Plan, scan: Task, targets: Path, near_duplicates: Pat
     rows = excerpts.chosen(near["target"], near["distance"], found["bucket"])
     for bucket in sorted(rows, key=lambda one: (one == 0, one)):
         target = int(near["target"][rows[bucket][0]])
-        places = [np.append(found[name][target], near[name][rows[bucket]]).astype(np.int64) for name in PLACE]
-        first, *others = _windows(folders, *places, length)
+        chunk, position = (np.append(found[name][target], near[name][rows[bucket]]).astype(np.int64) for name in PLACE)
+        first, *others = _windows(folders, chunk, position, length)
         listed = list(zip(near["distance"][rows[bucket]].tolist(), others))
         shown = excerpts.passages(decode, first, int(found["count"][target]), listed)
         yield Excerpt(f"Targets, {figures.label_of(bucket)}", CAPTION, [[one] for one in shown])

@@ -8,20 +8,24 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
+from lib.base.ragged import Ids
 from lib.base.seeds import generator
 from lib.studies.mosaic.measurements import Record
 from lib.studies.mosaic.words import NO_INJECTION
 
 FOLDS = 5
 
+Rows = Sequence[Ids] | NDArray[np.integer]  # token ids of every canary
+
 log = logging.getLogger(__name__)
 
 
 def cross_validated_scores(
-    members: Sequence[Sequence[int]], non_members: Sequence[Sequence[int]], seed: int, folds: int = FOLDS
+    members: Rows, non_members: Rows, seed: int, folds: int = FOLDS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Out-of-fold scores (n,), (m,) float64, higher = member, of a logistic regression on token presence.
 
@@ -42,9 +46,7 @@ def cross_validated_scores(
     return scores[: len(members)], scores[len(members) :]
 
 
-def record(
-    model: str, seed: int, members: Sequence[Sequence[int]], non_members: Sequence[Sequence[int]]
-) -> Record | None:
+def record(model: str, seed: int, members: Rows, non_members: Rows) -> Record | None:
     """The baseline of one model's canaries as a record of the tables (attack `bag_of_words`, kind `none`, level 0).
 
     None, and a warning, when there are fewer canaries than folds.

@@ -56,8 +56,8 @@ def _rhos(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
 
 def _pairs(group: list[Row]) -> Iterator[dict[str, Any]]:
     default = next((row for row in group if row["setting"] == ""), None)
-    for row in group if default else ():
-        if row is not default:
+    for row in group:
+        if default and row is not default:
             yield {
                 **{name: row[name] for name in (*KEY, "value")},
                 "n_seeds": 1, "flagged": row["flagged"] or default["flagged"], "default": default["value"],

@@ -74,7 +74,7 @@ def _canaries(plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple[str, int, str, s
     found: dict[tuple[str, int, str, str], str] = {}
     for leaf in sorted(leaves, key=lambda leaf: leaf.setting() != ""):
         inputs = plan.tasks[leaf.digest].inputs
-        key = (leaf.labels["model"], leaf.labels["seed"], inputs["members"], inputs["non_members"])
+        key = (leaf.labels["model"], leaf.labels["seed"], str(inputs["members"]), str(inputs["non_members"]))
         found.setdefault(key, leaf.setting())
     return found
 
@@ -97,11 +97,12 @@ def made_as_published(plan: Plan, leaf: Leaf) -> bool:
     canaries = configs["canaries"] if "canaries" in configs else configs["corpus_canaries"]
     if (canaries["length"], configs["inject"]["copies"]) != (published.LENGTH, published.COPIES):
         return False
-    config, kind = configs.get("duplicates"), leaf.labels["kind"]
+    kind = leaf.labels["kind"]
     if kind == "near_duplicates":
-        return config["farthest"] - config["nearest"] == published.BAND_WIDTH - 1
+        return configs["duplicates"]["farthest"] - configs["duplicates"]["nearest"] == published.BAND_WIDTH - 1
     if kind != "replace":
         return True
+    config = configs["duplicates"]
     alike = published.replacement_settings(config["strategy"], config["top_k"])
     same_places = not (config["same_positions"] or config["spread"])
     return published.experiment_of("replace", leaf.setting()) in alike and same_places

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.base.ragged import Ids
 from lib.perturbations.distances import levenshtein
 from lib.reporting.excerpts import AROUND, CUT, LACKING, SAME, Passage, Segment, passage
 from lib.studies import texts
-from lib.studies.texts import Decode, Ids
+from lib.studies.texts import Decode
 
 WORDS = 8  # of the book, before and behind a copy
 CHARACTERS = 80  # that they have at most
@@ -58,7 +59,7 @@ def duplicate(decode: Decode, canary: Ids, copy: Copy, level: str) -> Iterator[P
             label = f"{level}; piece {number + 1} of {len(copy.spans)}; {copy.book.place(span)}"
             yield passage(label, _in_book(copy, number, [(_inside(copy.book, span), SAME)]))
         return
-    edits = f"edit distance {levenshtein(canary, copy.ids):.0f} in tokens of the model"
+    edits = f"edit distance {levenshtein(list(canary), list(copy.ids)):.0f} in tokens of the model"
     found = texts.differences(decode, canary, copy.ids)
     yield passage(f"{level}; {edits}; {copy.book.place(copy.spans[0])}", _in_book(copy, 0, found))
 

@@ -9,7 +9,7 @@ drawn of one attack, and of the others in a panel each. An attack keeps its mark
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -159,7 +159,7 @@ def _line(styles: Mapping[tuple[str, str], tuple[str, str, str]], key: tuple[str
 
 
 def roc_figure(
-    records: Iterable[Record], kind: str = EXACT, level: int | None = None, variant: str = CORRECTED
+    records: Iterable[Record], kind: str = EXACT, level: float | None = None, variant: str = CORRECTED
 ) -> Figure:
     """ROC on log axes at one level (by default the largest of `kind`): the mean TPR over seeds at each FPR.
 
@@ -275,7 +275,7 @@ def _draw(axes: Axes, lines: Sequence[Line], levels: Sequence[float]) -> None:
 
 def _level_axis(axes: Axes, levels: Sequence[float]) -> None:
     """Ticks at the levels, as many as have room, on an axis of square roots if the levels span much."""
-    place: Callable[[np.ndarray], np.ndarray] = np.asarray
+    place: Callable[[Any], Any] = float
     if levels[-1] > ROOT_FROM * levels[0] > 0:
         place = _root
         axes.set_xscale("function", functions=(_root, np.square))
@@ -286,7 +286,7 @@ def _level_axis(axes: Axes, levels: Sequence[float]) -> None:
     axes.xaxis.set_major_formatter(lambda level, _: f"{level:g}")
 
 
-def _root(level: np.ndarray) -> np.ndarray:
+def _root(level: Any) -> Any:
     return np.sqrt(np.maximum(level, 0))  # margins of an axis may begin below 0
 
 

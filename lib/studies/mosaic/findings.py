@@ -63,7 +63,7 @@ def warnings(auc: pd.DataFrame, rho: pd.DataFrame) -> list[str]:
     return [text for text in found if text]
 
 
-def forgetting(training: Mapping[tuple[str, float], Any]) -> list[str]:
+def forgetting(training: Mapping[tuple[str, int], Any]) -> list[str]:
     """The models whose held-out loss rises while they are fine-tuned, and what that means; training: a curve for each
     (model, number of exact copies)."""
     risen = [
@@ -80,7 +80,7 @@ def forgetting(training: Mapping[tuple[str, float], Any]) -> list[str]:
     ]
 
 
-def before_training(training: Mapping[tuple[str, float], Any], records: Iterable[Record]) -> list[str]:
+def before_training(training: Mapping[tuple[str, int], Any], records: Iterable[Record]) -> list[str]:
     """The AUC of each model before its fine-tuning, beside what guessing gives."""
     return [
         f"{model}: before fine-tuning the AUC of the loss attack is {number(auc)}; guessing gives "
@@ -89,7 +89,7 @@ def before_training(training: Mapping[tuple[str, float], Any], records: Iterable
     ]
 
 
-def apart_before_training(training: Mapping[tuple[str, float], Any], records: Iterable[Record]) -> list[str]:
+def apart_before_training(training: Mapping[tuple[str, int], Any], records: Iterable[Record]) -> list[str]:
     """The models that tell members from non-members before they saw any of them."""
     return [
         f"{model} tells members from non-members before it is fine-tuned: the AUC of the loss attack is {number(auc)}, "
@@ -100,7 +100,7 @@ def apart_before_training(training: Mapping[tuple[str, float], Any], records: It
 
 
 def _untrained(
-    training: Mapping[tuple[str, float], Any], records: Iterable[Record]
+    training: Mapping[tuple[str, int], Any], records: Iterable[Record]
 ) -> Iterator[tuple[str, float, float, float]]:
     """(model, AUC before fine-tuning, the 95 % interval of guessing), for curves that begin before it.
 

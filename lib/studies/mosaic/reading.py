@@ -20,7 +20,8 @@ def read(labels: Mapping[str, Any], scores: Path, injected: Path) -> Record:
     """The record of one fine-tuned model: scores.h5, and the copies in injected.h5. Checks every checksum."""
     sides = collect.verified_columns(scores, "members", "non_members")
     copies = collect.verified_columns(injected, "effective_copies", "nominal_copies")
-    return Record(labels, **sides, **{name: float(np.mean(column)) for name, column in copies.items()})
+    effective, nominal = (float(np.mean(copies[name])) for name in ("effective_copies", "nominal_copies"))
+    return Record(labels, **sides, effective_copies=effective, nominal_copies=nominal)
 
 
 def baseline(labels: Mapping[str, Any], members: Path, non_members: Path) -> Record | None:
@@ -31,7 +32,7 @@ def baseline(labels: Mapping[str, Any], members: Path, non_members: Path) -> Rec
     for file in (members, non_members):
         store.verify(file.parent)
     tokens = [hdf5.read(file, "tokens") for file in (members, non_members)]
-    record = bag_of_words.record(labels["model"], labels["seed"], *tokens)
+    record = bag_of_words.record(labels["model"], labels["seed"], tokens[0], tokens[1])
     return record and replace(record, labels={**record.labels, "setting": labels["setting"]})
 
 

@@ -122,13 +122,13 @@ class _Curves:
 def _curve(points: Sequence[Measurement], nu_max: int) -> _Curve:
     points = sorted(points, key=lambda point: point.level)
     copies = [int(point.level) for point in points]
-    sampled = all(point.samples is not None for point in points)
+    samples = [point.samples for point in points if point.samples is not None]
     missing = sorted({1, nu_max} - set(copies))
     fault = f"its exact curve has no nu = {missing[0]}" if missing else ""
     if nu_max < 2:
         fault = "an exact curve needs nu = 1 and a larger nu"
-    samples = np.stack([point.samples for point in points], axis=-1) if sampled else None
-    return _Curve(copies, np.array([point.auc for point in points]), samples, nu_max, fault)
+    stacked = np.stack(samples, axis=-1) if len(samples) == len(points) else None
+    return _Curve(copies, np.array([point.auc for point in points]), stacked, nu_max, fault)
 
 
 def _rows(measured: Measurement, curves: _Curves) -> Iterator[dict[str, Any]]:

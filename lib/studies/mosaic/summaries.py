@@ -102,7 +102,9 @@ def _by_level(rows: pd.DataFrame, value: str, symbol: str, equal: Equal) -> Text
 def _cells(rows: pd.DataFrame, value: str) -> dict[float, str]:
     """level -> the value with its interval, marked where it is no result."""
     columns = (rows[name] for name in ("level", value, f"{value}_low", f"{value}_high"))
-    return {level: estimate(*given, mark) for level, *given, mark in zip(*columns, flagged(rows))}
+    return {
+        level: estimate(middle, low, high, marked) for level, middle, low, high, marked in zip(*columns, flagged(rows))
+    }
 
 
 def _difference(row: Any) -> list[str]:

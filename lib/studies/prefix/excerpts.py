@@ -7,7 +7,7 @@ import numpy as np
 from lib.reporting.excerpts import Excerpt, Passage
 from lib.studies import continuations
 from lib.studies.prefix import words
-from lib.studies.prefix.tables import Attack
+from lib.studies.prefix.tables import Attack, Texts
 
 MOST = 12  # models
 
@@ -20,14 +20,13 @@ def make(attack: Attack) -> Excerpt:
     variety = np.array([continuations.variety(text) for text in attack.texts.suffix])
     rows = continuations.chosen(columns["matched_tokens"], columns["edit_similarity"], variety)
     how = words.title_of(attack.prompt_tokens) + (f", {attack.decoding}" if attack.decoding else "")
-    passages = [row for why, number in rows.items() for row in _passages(attack, why, number)]
+    passages = [row for why, number in rows.items() for row in _passages(attack, attack.texts, why, number)]
     return Excerpt(f"{attack.model}, {how}", continuations.RULE, passages)
 
 
-def _passages(attack: Attack, why: str, row: int) -> list[list[Passage]]:
+def _passages(attack: Attack, texts: Texts, why: str, row: int) -> list[list[Passage]]:
     where = ", ".join(filter(None, [f"document {attack.document[row]:,}", str(attack.subset[row])]))
     matched = f"{attack.columns['matched_tokens'][row]} of {attack.suffix_tokens} tokens repeated"
-    texts = attack.texts
     return continuations.passages(
         f"{why} ({where})", matched, texts.prompt[row], texts.continuation[row], texts.suffix[row]
     )

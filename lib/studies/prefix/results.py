@@ -1,7 +1,7 @@
 """The results of a prefix sweep: tables (CSV, HDF5), texts (CSV), figures (PNG, PDF) and the report."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ def shown(found: Mapping[str, pd.DataFrame], texts: bool = True) -> list[ReportT
     return listed
 
 
-def _pivot(rows: pd.DataFrame, across: str, spell=str) -> TextTable:
+def _pivot(rows: pd.DataFrame, across: str, spell: Callable[[Any], str] = str) -> TextTable:
     """Shares with their intervals: a row for each model (and prompt length, unless that is `across`), a column for each
     value across."""
     rows = words.named(rows)

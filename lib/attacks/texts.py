@@ -1,0 +1,51 @@
+"""The evidence of texts that are at hand, under models that are loaded: membership scores without a sweep."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lib.models import likelihoods
+from lib.tokens.tokenization import BosPolicy, encode_all, same_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def evidence(
+    texts: Sequence[str],
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    batch_size: int = 32,
+    bos_policy: BosPolicy = "document",
+) -> dict[str, Any]:
+    """What `lib.attacks.scores.compute` needs for loss, min-k, min-k++, zlib and lowercase: rows of log-probabilities
+    (float32) of every text, and the texts.
+
+    Texts may have any lengths, and no score depends on the others. bos_policy: see `lib.tokens.tokenization.bos_id`.
+    Raises ValueError naming the row for a text without a scored token, or one longer than the model takes.
+    """
+    first = likelihoods.opening(tokenizer, policy=bos_policy)
+    ids = [np.asarray(row, dtype=np.int64) for row in encode_all(tokenizer, texts)]
+    rows = likelihoods.under_target(model, ids, first, batch_size, padding=None)
+    lowered = likelihoods.lowercased(model, tokenizer, texts, first, batch_size)
+    return {**rows, "lower_log_probs": lowered["lower_log_probs"], "texts": list(texts)}
+
+
+def under_reference(
+    texts: Sequence[str],
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    target: "PreTrainedTokenizerBase",
+    batch_size: int = 32,
+    bos_policy: BosPolicy = "document",
+) -> dict[str, Any]:
+    """What `ratio` needs besides `evidence`; and, where the reference has the tokenizer of the `target`, what WBC and
+    EZ need. Raises ValueError as `evidence` does."""
+    first = likelihoods.opening(tokenizer, policy=bos_policy)
+    sums, counts, _ = likelihoods.under_reference(model, tokenizer, texts, batch_size, first)
+    found: dict[str, Any] = {"reference_means": sums / counts}
+    if same_ids(tokenizer, target):
+        ids = [np.asarray(row, dtype=np.int64) for row in encode_all(tokenizer, texts)]
+        found["reference_log_probs"] = likelihoods.of_ids(model, ids, first, batch_size)
+    return found

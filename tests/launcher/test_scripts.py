@@ -43,7 +43,7 @@ def test_every_kind_of_task_has_one_script_and_the_controller_too(plan: Plan, tm
     assert "scontrol is not found here; arrays of at most 1001 tasks" in text.replace("\n", " ")
     assert "#SBATCH --gres=gpu:a100:1\n" in text
     assert text.count("#SBATCH --dependency=afterany:IDS_OF_THE_ARRAYS\n") == 1
-    assert f"#SBATCH --output={tmp_path}/sweeps/near_dupls/submits/PLAN/%j_0_log.out\n" in text  # not broken at 80
+    assert f"#SBATCH --output={tmp_path}/sweeps/{plan.run}/submits/PLAN/%j_0_log.out\n" in text  # not broken at 80
     small = shown(plan, tmp_path, monkeypatch, cluster=replace(EXAMPLE, max_array_size=4))
     assert max(int(last) for last in re.findall(r"--array=0-(\d+)%", small)) == 3
     assert "scontrol" not in small

@@ -39,15 +39,16 @@ def create(path: Path, seal: str | None = None) -> Iterator[h5py.File]:
     try:
         with h5py.File(temporary, "w", libver=("v108", "v108"), track_order=False) as file, _abandoned_on_error(file):
             yield file
-            _flush(file)
+            file.flush()
         check(temporary)
         if seal is not None:
             seals.put(temporary, seal)
         publish(temporary, path)
-    except OSError as error:
-        if error.filename not in (None, str(temporary), str(path)):  # of another file
+    except (OSError, RuntimeError) as error:
+        refusal = _refusal(error)
+        if refusal is None or refusal.filename not in (None, str(temporary), str(path)):  # None: of another file
             raise
-        raise TesseraError(f"{path}: could not be written: {cause(error)}") from error
+        raise TesseraError(f"{path}: could not be written: {cause(refusal)}") from refusal
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -64,11 +65,12 @@ def _abandoned_on_error(file: h5py.File) -> Iterator[None]:
         raise
 
 
-def _flush(item: h5py.File | h5py.Dataset) -> None:
-    try:
-        item.flush()
-    except RuntimeError as error:  # h5py raises this here, and OSError if a write fails
-        raise OSError(str(error)) from error
+def _refusal(error: OSError | RuntimeError) -> OSError | None:
+    """What the system said, if it did: h5py raises OSError if a write fails, and RuntimeError if a flush does."""
+    if isinstance(error, OSError):
+        return error
+    found = re.search(r"errno = (\d+)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
 
 
 def write(parent: h5py.Group, name: str, array: np.ndarray, contiguous: bool = False) -> h5py.Dataset:
@@ -79,7 +81,7 @@ def write(parent: h5py.Group, name: str, array: np.ndarray, contiguous: bool = F
     else:
         dataset = parent.create_dataset(name, data=array, chunks=_chunks(array), fletcher32=True, track_times=False)
     dataset.attrs["rows"] = len(array) if array.ndim else 1
-    _flush(dataset)  # raises if the data cannot be written; h5py ignores that when it frees the dataset
+    dataset.flush()  # raises if the data cannot be written; h5py ignores that when it frees the dataset
     return dataset
 
 

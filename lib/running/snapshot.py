@@ -1,6 +1,7 @@
 """Snapshots: copies of the code, made at submission, which queued tasks run."""
 
 import hashlib
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -79,7 +80,8 @@ def _restore(files: list[Path], place: Path) -> None:
             whole.set_aside(target)
         if source:
             whole.write_bytes(target, source.read_bytes())
-            shutil.copystat(source, target)
+            shutil.copymode(source, target)  # not its time: what Python compiles now of the damaged file has that
+        Path(importlib.util.cache_from_source(target)).unlink(missing_ok=True)
         print(f"{target}: lost or changed in this copy of the code; restored")
 
 

@@ -238,3 +238,14 @@ def test_a_full_disk_crashes_no_process(tmp_path: Path) -> None:
     assert result.stdout.count("a.h5: could not be written") == 3
     assert "Exception ignored" not in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_flush_that_the_disk_refuses_is_named_as_such(tmp_path: Path) -> None:
+    """As h5py words it: a RuntimeError, unlike that of a write."""
+    said = "Unable to synchronously flush file (file write failed: time = Sat, errno = 28, error message = 'No space')"
+    full = pytest.raises(TesseraError, match=r"a\.h5: could not be written: the disk is full")
+    with full as caught, hdf5.create(tmp_path / "a.h5"):
+        raise RuntimeError(said)
+    assert (caught.value.__cause__.errno, list(tmp_path.iterdir())) == (errno.ENOSPC, [])
+    with pytest.raises(RuntimeError, match="something else"), hdf5.create(tmp_path / "a.h5"):
+        raise RuntimeError("something else")

@@ -12,7 +12,7 @@ from tests.campaign.scene import Scene
 
 CODES = (0, 1, 2)  # as launch.py documents them
 TRACE = "Traceback (most recent call last)"
-PATH = re.compile(r"log: (\S+)")
+PATH = re.compile(r"(?<!\.)\blog: (\S+)")
 
 
 def broken(scene: Scene, finished: bool) -> list[str]:

@@ -1,5 +1,8 @@
 """A copy of the code that tasks run is what was copied, or it is restored."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,23 @@ def test_a_damaged_copy_is_named_and_restored_in_its_place(checkout: Path, how: 
     assert not snapshot.difference(place)
     assert "restored" in capsys.readouterr().out
     assert (place / "lib/deep/c.py").read_text() == "# lib/deep/c.py"
+
+
+def test_what_python_has_compiled_of_a_damaged_copy_is_not_run(checkout: Path) -> None:
+    """Its time and size are those of the good file, by which Python knows what it has compiled."""
+    source = snapshot.ROOT / "lib/b.py"
+    source.write_text("print('good')")
+    damaged = snapshot.take(checkout) / "lib/b.py"
+    for said in ("evil", "good"):
+        if said == "evil":
+            times = (damaged.stat().st_atime, damaged.stat().st_mtime)
+            damaged.write_text("print('evil')")
+            os.utime(damaged, times)
+        else:
+            snapshot.take(checkout)
+        line = [sys.executable, "-c", "import b"]
+        environment = {"PYTHONPATH": str(damaged.parent)}
+        assert subprocess.run(line, env=environment, capture_output=True, text=True).stdout == f"{said}\n"
 
 
 def test_a_controller_does_not_run_a_damaged_copy(checkout: Path, monkeypatch) -> None:

@@ -1,5 +1,6 @@
 """make: the variables that it takes, what the launcher gets of their values, and its help."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -29,7 +30,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True, check=False)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(["make", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_values_reach_the_launcher_whatever_is_in_them(checkout: Path) -> None:

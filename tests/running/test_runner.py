@@ -46,7 +46,7 @@ def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) 
     line = runner.command(task(mpi=True, ranks=3), tmp_path, 1)
     program = "from lib.base import mpi; world = mpi.world(); print(world.allgather(world.rank))"
     line = [*line[: line.index("mpi4py") + 1], "-c", program]
-    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s"})
+    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s", "commit": "0"})
     for started, code, words in ((3, 0, "[0, 1, 2]"), (4, 1, "4 ranks were started, but this one sees 3")):
         answer = subprocess.run(
             line, env=environment.of_stage(submit, Resources(ranks=started)), capture_output=True, text=True, timeout=60
@@ -63,7 +63,7 @@ def test_no_library_of_a_stage_asks_the_hub_whatever_the_users_variables_say(mon
         "import datasets, huggingface_hub; from transformers.utils.hub import is_offline_mode; "
         "print(datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE, is_offline_mode())"
     )
-    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s"})
+    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s", "commit": "0"})
     answer = subprocess.run(
         [sys.executable, "-c", code],
         env=environment.of_stage(submit, Resources()),
@@ -83,7 +83,7 @@ from lib.base import mpi
 pathlib.Path({str(tmp_path)!r}, str(mpi.world().rank)).write_text(str(os.getpid()))
 time.sleep(60)
 """
-    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s"})
+    submit = type("Submit", (), {"snapshot": str(ROOT), "campaign": "c", "id": "s", "commit": "0"})
     line = [*line[: line.index("mpi4py") + 1], "-c", program]
     started = subprocess.Popen(line, env=environment.of_stage(submit, Resources(ranks=2)), stderr=subprocess.DEVNULL)
     files = [tmp_path / rank for rank in "01"]

@@ -219,12 +219,13 @@ def test_when_where_and_by_which_commit_is_said_by_the_page_and_not_by_the_table
     here = identity.record(root, plan)
     for file in root.glob("store/*/*/attempts/*.json"):
         record = json.loads(file.read_text())
-        file.write_text(json.dumps({**record, "started": 1.0, "host": "elsewhere", "commit": "0" * 40}))
+        elsewhere = {"started": 1.0, "seconds": 300.0, "host": "elsewhere", "commit": "0" * 40}
+        file.write_text(json.dumps({**record, **elsewhere}))
     there = identity.record(root, plan)
     assert identity.stamp(here) == identity.stamp(there)
     differing = {label for label, text in identity.shown(there).items() if text != identity.shown(here)[label]}
     assert differing == {"date", "duration", "machine", "commit"}
-    assert identity.shown(there)["date"] == "1970-01-01 00:00 to 1970-01-01 00:00 UTC"
+    assert identity.shown(there)["date"] == "1970-01-01 00:00 to 1970-01-01 00:05 UTC"
     assert identity.shown(there)["commit"] == "0" * 12
 
 

@@ -80,6 +80,11 @@ def launcher() -> str | None:
     return os.environ[processes.RUN].partition(":")[0] if processes.RUN in os.environ else None
 
 
+def launcher_is_gone() -> bool:
+    """Whether this process works for a launcher of this machine that does not live any more."""
+    return (known := launcher()) is not None and not processes.alive(known)
+
+
 def as_root() -> dict[str, str]:
     """The variables with which Open MPI lets root start ranks; empty for other users."""
     return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}

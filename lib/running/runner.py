@@ -22,6 +22,7 @@ from lib.plans.resources import Resources
 from lib.running import controllers, drops, environment, snapshot, submissions, warm_process
 from lib.running.submissions import Submit
 
+NO_LAUNCHER = "its launcher was killed"
 LAUNCHER_GONE = signal.SIGHUP  # what the kernel sends to a runner of a local run; the launcher itself sends SIGTERM
 
 
@@ -125,6 +126,8 @@ def _run(submit: Submit, task: Task, directory: Path) -> None:
         raise
     if code != 0:
         reason = processes.exit_reason(code)
+        if environment.launcher_is_gone():  # a stage may feel it before its runner does
+            attempts.close(directory, number, NO_LAUNCHER, outcome=attempts.INTERRUPTED)
         attempts.close(directory, number, reason)
         raise TesseraError(f"{task.stage} {task.digest} {reason}; log: {log}")
 
@@ -134,7 +137,7 @@ def _close_interrupted(directory: Path, number: int, asked: Interrupted) -> None
     if environment.launcher() is None:
         attempts.close(directory, number, f"ended by {asked}")
     elif asked.number == LAUNCHER_GONE:
-        attempts.close(directory, number, "its launcher was killed", outcome=attempts.INTERRUPTED)
+        attempts.close(directory, number, NO_LAUNCHER, outcome=attempts.INTERRUPTED)
 
 
 def _start(submit: Submit, task: Task, line: list[str], log: Path) -> int:

@@ -19,9 +19,13 @@ from pathlib import Path
 
 import pytest
 
+from lib.artifacts import attempts
 from lib.base import places, processes
 from lib.base.errors import TesseraError
-from lib.running import ending
+from lib.plans.plan import Task
+from lib.plans.resources import Resources
+from lib.running import ending, runner
+from lib.running.submissions import Submit
 from tests.support import toys
 from tests.support.toys import Toy, wait_for
 
@@ -186,6 +190,20 @@ def test_a_signal_to_the_launcher_ends_all_and_nothing_has_failed(toy: Toy, numb
         assert "the same command continues" in errors
         assert not list(toy.outputs.glob("sweeps/toy/*lock"))
     assert outcomes(toy) == {"interrupted"}
+
+
+@pytest.mark.parametrize(("launcher", "outcome"), [("1-0", "interrupted"), (None, "failed")])
+def test_a_stage_that_ends_with_its_launcher_has_not_failed(tmp_path: Path, monkeypatch, launcher, outcome) -> None:
+    """It may end before the signal reaches its runner, which sees an exit code."""
+    submit = Submit("s", 0.0, "c", str(tmp_path), str(places.ROOT), [], [], {})
+    monkeypatch.setattr("lib.running.runner._start", lambda *_: -signal.SIGKILL)
+    monkeypatch.setattr("lib.running.snapshot.difference", lambda _: "")
+    here = processes.identity()
+    monkeypatch.setenv(processes.RUN, f"{launcher}@{here.partition('@')[2]}:lock" if launcher else f"{here}:lock")
+    task = Task("d", "count", 1, "", "count", {}, {}, Resources())
+    with pytest.raises(TesseraError, match="SIGKILL"):
+        runner._run(submit, task, tmp_path)
+    assert [one["outcome"] for one in attempts.read(tmp_path)] == [outcome]
 
 
 def test_cancel_ends_one_that_ignores_interrupts_and_hangups_as_under_nohup(toy: Toy) -> None:

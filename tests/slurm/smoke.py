@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.plans import documents, expansion
 from lib.running import snapshot
 from tests.slurm.conftest import Cluster
 from tests.support import toys
@@ -27,7 +28,7 @@ class Smoke:
     @property
     def run(self) -> str:
         """The name of the run, and of its folder."""
-        return toys.run_name(self.sweep, "--profile=smoke", *(f"--set={setting}" for setting in self.settings.split()))
+        return expansion.expand(documents.read(self.sweep, "smoke", self.settings.split()), "smoke").run
 
     def make(self, target: str, *more: str) -> subprocess.CompletedProcess:
         line = ["make", f"{target}-{self.sweep.replace('_', '-')}", "PROFILE=smoke", "CLUSTER=local-slurm"]

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from lib.plans import documents, expansion
@@ -25,7 +26,7 @@ class Smoke:
     settings: str = ""
     root: Path = toys.ROOT
 
-    @property
+    @cached_property
     def run(self) -> str:
         """The name of the run, and of its folder."""
         return expansion.expand(documents.read(self.sweep, "smoke", self.settings.split()), "smoke").run

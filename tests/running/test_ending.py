@@ -118,18 +118,12 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:
     (toy.root / "jobs/toy/forked.py").write_text(FORKED)
     (toy.root / "jobs/toy/ranks.py").write_text(RANKS.replace("from lib.base import", "from lib.base import mpi,"))
     (toy.root / "sweeps/toy.yaml").write_text(SWEEP)
-    _edit(toy.root / "lib/running/warm_process.py", "    _import()\n", "")
-    _edit(toy.root / "lib/running/local.py", "len(os.sched_getaffinity(0))", "8")
+    toys.edit(toy.root / "lib/running/warm_process.py", "    _import()\n", "")
+    toys.edit(toy.root / "lib/running/local.py", "len(os.sched_getaffinity(0))", "8")
     toy.environment[MARK] = str(toy.root)
     yield toy
     for pid in family(toy):
         os.kill(pid, signal.SIGKILL)
-
-
-def _edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new))
 
 
 def family(toy: Toy) -> dict[int, str]:

@@ -57,14 +57,19 @@ def read_csv(path: Path, text: Sequence[str] = ()) -> pd.DataFrame:
 
     text: columns that hold text in this table alone.
     """
+    table = parse_csv(path, keep_default_na=False, na_values=[""])
+    texts = [name for name in (*TEXT, *text) if name in table]
+    return _typed(table.assign(**table[texts].astype(object).fillna("")), text)
+
+
+def parse_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """What pandas makes of a CSV file, with its `options`. Raises TesseraError for a file that it cannot read."""
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, **options)
     except OSError as error:
         raise TesseraError(f"{path}: {cause(error)}") from error
     except ValueError as error:
         raise TesseraError(f"{path}: cannot be read as a table: {error}") from error
-    texts = [name for name in (*TEXT, *text) if name in table]
-    return _typed(table.assign(**table[texts].astype(object).fillna("")), text)
 
 
 def frame(

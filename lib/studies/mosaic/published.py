@@ -16,7 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base import places
-from lib.base.errors import TesseraError, cause
+from lib.base.errors import TesseraError
+from lib.reporting import frames
 from lib.studies.mosaic.measurements import Measurement
 from lib.studies.mosaic.words import EXACT, PAPER
 
@@ -158,12 +159,7 @@ def rho(experiment: str, model: str, setting: str = "") -> pd.DataFrame:
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path)
-    except OSError as error:
-        raise TesseraError(f"{path}: {cause(error)}") from error
-    except ValueError as error:
-        raise TesseraError(f"{path}: cannot be read as a table: {error}") from error
+    table = frames.parse_csv(path)
     if missing := [name for name in columns if name not in table.columns]:
         raise TesseraError(f"{path}: no column '{missing[0]}' (has: {', '.join(table.columns)})")
     return table

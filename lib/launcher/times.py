@@ -25,9 +25,9 @@ def expected(sweep: Sweep, done: Collection[str], room: Room | None = None) -> l
     if sweep.site or not todo:
         return []
     room = room or Room(local.cores(), local.available_gb())
-    known = durations.measured(sweep.root)
+    known = durations.measured(sweep.root, {task.stage for task in todo})
     seconds = {task.digest: START_SECONDS + _seconds(task, known) for task in todo}
-    count = sum(one.tasks for stage, one in known.items() if stage in {task.stage for task in todo})
+    count = sum(one.tasks for one in known.values())
     wall, chain = schedule.makespan(sweep.plan, seconds, room), schedule.longest_chain(sweep.plan, seconds)
     return [
         f"time on this machine: about {progress.spelled(wall)} with {room.cores} cores, and with any number of them at "

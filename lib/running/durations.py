@@ -4,7 +4,7 @@ Everything is read from the records of attempts, and from submit files, which ho
 """
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -31,11 +31,11 @@ class Measured:
         return self.seconds if self.ratio is None or not expected else self.ratio * expected
 
 
-def measured(root: Path) -> dict[str, Measured]:
+def measured(root: Path, stages: Collection[str]) -> dict[str, Measured]:
     """Stage -> what its tasks took here, over all sweeps of these outputs. Tasks that were interrupted are left out."""
     tasks = {task.digest: task for _, submit in submissions.all_of(root, damaged=[]) for task in submit.tasks.values()}
     found: dict[str, list[tuple[float, float]]] = {}
-    for task in tasks.values():
+    for task in (task for task in tasks.values() if task.stage in stages):
         records = attempts.read(finished.directory(root, task))
         if len(records) == 1 and _ended_here(records[0]):
             expected = 3600 * task.resources.expected_hours

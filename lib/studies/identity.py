@@ -13,13 +13,7 @@ from lib.plans.plan import Plan
 
 SHOWN = 3  # machines by name
 COMMIT_DIGITS = 12
-MADE = (
-    "date",
-    "duration",
-    "machine",
-    "GPU",
-    "commit",
-)  # the labels that are not the same for the same artifacts' bytes
+MADE = ("date", "duration", "machine", "GPU", "commit")  # labels that differ for the same bytes of artifacts
 CANARIES, PROMPTS = {"canaries": "n", "corpus_canaries": "n"}, {"prompts": "n_prompts"}  # stage -> its key
 
 

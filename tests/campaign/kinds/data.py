@@ -1,6 +1,5 @@
 """The data of real sweeps is damaged, and what reads it is made again; real stages are killed, or their disk fails."""
 
-import errno
 import os
 import shutil
 import signal
@@ -10,11 +9,11 @@ from lib.base import places
 from lib.kernels import cache
 from tests.campaign import damage
 from tests.campaign.base import DATA_SWEEPS
-from tests.campaign.registry import DAMAGED, FULL, PERMISSION, READ_ERROR, kind, kinds
+from tests.campaign.kinds.disks import FAILURES
+from tests.campaign.registry import DAMAGED, kind, kinds
 from tests.campaign.scene import Missed, Scene
 
 OTHER_CAUSES = r"damaged|truncated|no HDF5 file|not what was written"
-WRITES = ("create", "write", "rename", "sync")
 OPERATIONS = 120  # about as many as a cheap stage does of one kind below outputs
 UNREAD = ("metrics.h5", "generation_config.json", "hub.json")  # whoever reads a model does not read these
 KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -175,19 +174,13 @@ def _scratch(scene: Scene, artifact: Path, command) -> Path:
     raise Missed("the stage stored nothing before its end")
 
 
-# Name -> the operations that may fail, with which error, and what the message must say.
-FAILURES = {
-    "the disk is full": (WRITES, errno.ENOSPC, FULL),
-    "the disk fails at a write": (WRITES, errno.EIO, READ_ERROR),
-    "the disk fails at a read": (("read", "open"), errno.EIO, READ_ERROR),
-    "a file may not be read": (("open",), errno.EACCES, PERMISSION),
-}
+REAL_FAILURES = ("the disk is full", "the disk fails at a write", "the disk fails at a read", "a file may not be read")
 
 
 @kinds(
     "data",
     "{}",
-    FAILURES,
+    {name: FAILURES[name] for name in REAL_FAILURES},
     "at a random operation of a real stage, once or from there on: said so, in that word; then it goes on",
     needs_shim=True,
 )

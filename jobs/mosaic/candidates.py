@@ -4,12 +4,12 @@
 
 FILE holds:
 
-    inputs: {canaries: canaries.h5, masked_lm: DIR, target_tokenizer: DIR}   # strategy random needs no masked_lm
+    inputs: {canaries: canaries.h5, masked_lm: DIR, target_tokenizer: DIR}   # or causal_lm: DIR; random needs neither
     strategy: mlm
     top_k: 10
 
-Result candidates.h5: `sequences` (target ids of each replacement, ragged), `options` (for `mlm`: for each position,
-canary by canary, indices into the sequences, likeliest first), `original` and `replaceable` (n x length).
+Result candidates.h5: `sequences` (target ids of each replacement, ragged), `options` (for `mlm` and `clm`: for each
+position, canary by canary, indices into the sequences, likeliest first), `original` and `replaceable` (n x length).
 """
 
 from dataclasses import asdict, dataclass
@@ -18,16 +18,17 @@ from typing import Literal
 
 from lib.artifacts import store
 from lib.base import places
-from lib.base.config import at_least, execution
+from lib.base.config import added, at_least, execution
 from lib.base.progress import Meter
 from lib.canaries import canaries_file
 from lib.costs import language_models as costs
 from lib.costs.facts import Given
 from lib.costs.work import PRECISIONS, Work
+from lib.perturbations.candidates import PROPOSALS
 
 VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
-OPTIONAL_INPUTS = ("masked_lm",)
+OPTIONAL_INPUTS = ("masked_lm", "causal_lm")
 SLUG = ("strategy",)
 IMPORTS_TORCH = True
 
@@ -36,16 +37,19 @@ IMPORTS_TORCH = True
 class Config:
     """Where replacements come from.
 
-    strategy: `mlm` takes the `top_k` likeliest tokens of the masked model, `mlm_random` its whole vocabulary, `random`
-        the vocabulary of the target
-    top_k: replacements of each position; for `mlm` only
-    dtype: the type in which the masked model computes
-    device: where the masked model runs: cpu, cuda, cuda:1, ...
-    batch_size: masked texts in one forward pass
+    strategy: `mlm` takes the `top_k` likeliest tokens of the masked model, which reads the text before and after,
+        `mlm_random` its whole vocabulary; `clm` those of the causal model: the text before proposes, the next token
+        after decides; `clm_random` its whole vocabulary; `random` that of the target
+    top_k: replacements of each position; for `mlm` and `clm` only
+    start_token: the token that opens a text for the causal model; null is its BOS
+    dtype: the type in which the model computes
+    device: where the model runs: cpu, cuda, cuda:1, ...
+    batch_size: masked texts, or proposals of the causal model, in one forward pass
     """
 
-    strategy: Literal["mlm", "mlm_random", "random"] = "mlm"
+    strategy: Literal["mlm", "mlm_random", "clm", "clm_random", "random"] = "mlm"
     top_k: int = 10
+    start_token: str | None = added(None)
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = execution("cpu")
     batch_size: int = execution(128)
@@ -56,13 +60,15 @@ class Config:
 
 
 def work(config: Config, given: Given) -> Work:
-    """One pass over a whole canary for each of its tokens, which is masked in it."""
-    if "masked_lm" not in given:
+    """For each token one pass over the whole canary, in which it is masked, or over as many tokens as are proposed."""
+    found = given.get("masked_lm") or given.get("causal_lm")
+    if found is None:
         return Work()
-    model, canaries, precision = given["masked_lm"].size, given["canaries"], PRECISIONS[config.dtype]
+    model, canaries, precision = found.size, given["canaries"], PRECISIONS[config.dtype]
     length = canaries.known("tokens_a_text")
+    each = length if "masked_lm" in given else max(config.top_k, PROPOSALS)
     return Work(
-        phases=costs.reading(model, canaries.tokens * length, length, precision),
+        phases=costs.reading(model, canaries.tokens * each, length, precision),
         gpu=costs.reading_memory(model, config.batch_size, length, precision),
         loaded=costs.weights(model, precision),
     )
@@ -76,8 +82,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     tokenizer = loading.load_tokenizer(inputs["target_tokenizer"])
     tokens = canaries_file.read_ids(store.find(inputs["canaries"], places.CANARIES), len(tokenizer))
     settings = candidates_file.Settings(**asdict(config))
-    given = (inputs["target_tokenizer"], inputs.get("masked_lm"))
     with Meter(out, tokens.size, "positions") as meter:
-        found = candidates_file.compute(tokens, *given, settings, meter.advance)
+        found = candidates_file.compute(tokens, inputs, settings, meter.advance)
     print(f"{found.replaceable.sum()} of {found.replaceable.size} positions are replaceable")
     candidates_file.write(out / places.CANDIDATES, tokens, found, settings)

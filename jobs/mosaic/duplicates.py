@@ -4,7 +4,7 @@
 
 FILE holds:
 
-    inputs: {canaries: canaries.h5, target_tokenizer: DIR, masked_lm: DIR}   # masked_lm: a model, or its candidates
+    inputs: {canaries: canaries.h5, target_tokenizer: DIR, candidates: DIR}   # or masked_lm: DIR, the model itself
     kind: replace
     strategy: mlm
     replaced_tokens: 5
@@ -13,7 +13,7 @@ FILE holds:
 
 A kind is a file in lib/perturbations/. Each takes keys and inputs of its own:
 
-    kind: replace          # some tokens replaced; alone in reading masked_lm
+    kind: replace          # some tokens replaced; alone in reading candidates, masked_lm
     kind: insert           # random tokens between n-grams, such as ngram: 5, inserted_tokens: 1
     kind: shuffle          # n-grams in another order, such as ngram: 5, tau: 0.3
     kind: paraphrase       # rephrasings; input paraphrases: paraphrases.h5

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+PROPOSALS = 16  # of a causal model, ranked by the text after them; more are only taken where top_k asks for more
+
 
 @dataclass(frozen=True)
 class ReplacementCandidates:

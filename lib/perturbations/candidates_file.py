@@ -1,7 +1,9 @@
 """Computes the replacement candidates of canaries by a strategy, and stores them, to be read again for every R."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,43 +11,66 @@ from lib.base import hdf5
 from lib.base.errors import TesseraError, UsageError
 from lib.base.progress import Advance, unheard
 from lib.canaries import canaries_file
-from lib.models import loading
-from lib.perturbations import masked_lm
+from lib.models import likelihoods, loading
+from lib.perturbations import causal_lm, masked_lm, pools
 from lib.perturbations.candidates import ReplacementCandidates
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`strategy`: `mlm` (the `top_k` likeliest of the masked LM), `mlm_random` (its whole vocabulary), `random`
-    (the target's vocabulary); `dtype`, `device`, `batch_size`: how the masked LM runs."""
+    """`strategy`: `mlm` and `clm` (the `top_k` likeliest of a masked or causal language model), `mlm_random` and
+    `clm_random` (its whole vocabulary), `random` (the target's vocabulary); `start_token`: opens every text for the
+    causal model, None is its BOS; `dtype`, `device`, `batch_size`: how the model runs."""
 
     strategy: str
     top_k: int
+    start_token: str | None = None
     dtype: str = "float32"
     device: str = "cpu"
     batch_size: int = 128
 
+    @property
+    def model_input(self) -> str | None:
+        """The input of the stage that holds the model; None for a strategy without one."""
+        return {"mlm": "masked_lm", "clm": "causal_lm"}.get(self.strategy.removesuffix("_random"))
+
+    @property
+    def likely(self) -> bool:
+        """Whether each position has candidates of its own."""
+        return self.strategy in ("mlm", "clm")
+
 
 def compute(
-    tokens: np.ndarray, target: Path, masked: Path | None, settings: Settings, advance: Advance = unheard
+    tokens: np.ndarray, inputs: Mapping[str, Path], settings: Settings, advance: Advance = unheard
 ) -> ReplacementCandidates:
-    """The candidates of n x L target ids. target, masked: directories of the target's tokenizer and the masked LM.
+    """The candidates of n x L target ids.
 
-    Raises UsageError when the strategy needs a masked LM and none is given.
+    inputs: directories `target_tokenizer`, and `masked_lm` or `causal_lm` for a strategy with a model; advance: called
+    with the positions that are done. Raises UsageError when the strategy needs a model and none is given.
     """
-    tokenizer = loading.load_tokenizer(target)
-    if settings.strategy == "random":
-        return masked_lm.random_candidates(tokens, masked_lm.target_pool(tokenizer), tokenizer)
-    if masked is None:
-        raise UsageError(f"strategy {settings.strategy} needs the input masked_lm; give one saved by transformers")
-    source = loading.load_tokenizer(masked)
-    pool = masked_lm.vocabulary_pool(source, tokenizer)
-    if settings.strategy == "mlm_random":
-        return masked_lm.random_candidates(tokens, pool, tokenizer)
-    model = loading.load_masked_lm(masked, settings.dtype, settings.device)
-    return masked_lm.likely_candidates(
-        tokens, pool, tokenizer, model, source, top_k=settings.top_k, batch_size=settings.batch_size, advance=advance
-    )
+    tokenizer = loading.load_tokenizer(inputs["target_tokenizer"])
+    if settings.model_input is None:
+        return pools.random_candidates(tokens, pools.target_pool(tokenizer), tokenizer)
+    given = inputs.get(settings.model_input)
+    if given is None:
+        raise UsageError(
+            f"strategy {settings.strategy} needs the input {settings.model_input}; give one saved by transformers"
+        )
+    source = loading.load_tokenizer(given)
+    pool = pools.vocabulary_pool(source, tokenizer)
+    if settings.model_input == "causal_lm":
+        pool = pools.one_id_each(pool)
+    if not settings.likely:
+        return pools.random_candidates(tokens, pool, tokenizer)
+    how: dict[str, Any] = {"top_k": settings.top_k, "batch_size": settings.batch_size, "advance": advance}
+    if settings.strategy == "mlm":
+        masked = loading.load_masked_lm(given, settings.dtype, settings.device)
+        return masked_lm.likely_candidates(tokens, pool, tokenizer, masked, source, **how)
+    causal = loading.load_causal_lm(given, settings.dtype, settings.device)
+    start = likelihoods.opening(source, settings.start_token)
+    if not len(start):
+        raise UsageError(f"{given}: its tokenizer has no BOS to open a text with; name a start_token")
+    return causal_lm.likely_candidates(tokens, pool, tokenizer, causal, source, int(start[0]), **how)
 
 
 def write(path: Path, tokens: np.ndarray, found: ReplacementCandidates, settings: Settings) -> None:
@@ -66,13 +91,13 @@ def read(path: Path, tokens: np.ndarray, settings: Settings) -> ReplacementCandi
     for name, value in _origin(tokens, settings).items():
         if stored.get(name) != value:
             raise TesseraError(f"{path}: computed for {name} {stored.get(name)}, not {value}; compute them again")
-    options = hdf5.read_ragged(path, "options", "options_offsets") if settings.strategy == "mlm" else None
+    options = hdf5.read_ragged(path, "options", "options_offsets") if settings.likely else None
     sequences = hdf5.read_ragged(path, "sequences", "sequences_offsets")
     return ReplacementCandidates(sequences, options, hdf5.read(path, "original"), hdf5.read(path, "replaceable"))
 
 
 def _origin(tokens: np.ndarray, settings: Settings) -> dict[str, str | int]:
     origin: dict[str, str | int] = {"strategy": settings.strategy}
-    if settings.strategy == "mlm":
+    if settings.likely:
         origin["top_k"] = settings.top_k
     return origin | {"canaries": canaries_file.ids_digest(tokens)}

@@ -1,4 +1,4 @@
-"""Finds replacement candidates for each token of a canary: by a masked language model, or in a vocabulary.
+"""Finds replacement candidates for each token of a canary by a masked language model.
 
 A target token is masked as the text it stands for, its leading space included: the masked LM reads the text
 before it, one mask, and the text after it. A prediction is again text, which the target's tokenizer spells in
@@ -6,7 +6,6 @@ one or more of its own ids.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,46 +15,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.base.errors import TesseraError, UsageError
 from lib.base.progress import Advance, unheard
 from lib.perturbations.candidates import ReplacementCandidates
-from lib.tokens.tokenization import decode, encode_all, special_ids
-from lib.tokens.vocabulary import fragments, spans, spell
+from lib.perturbations.pools import Pool, contexts, originals
+from lib.tokens.tokenization import encode_all
 
 logger = logging.getLogger(__name__)
 
 # Heads that may be applied to the masked positions alone; of other models every position's logits are computed.
 HEADS = {"roberta": "lm_head", "xlm-roberta": "lm_head", "camembert": "lm_head", "bert": "cls"}
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Every usable replacement. texts[i] is spelled sequences[i] by the target; ids[i] is its id in the vocabulary
-    that it comes from."""
-
-    texts: Sequence[str]
-    sequences: Sequence[tuple[int, ...]]
-    ids: np.ndarray
-
-
-def vocabulary_pool(source: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase) -> Pool:
-    """The vocabulary of `source` as replacements for target tokens (`mlm`, `mlm_random`).
-
-    Left out: special tokens of either, ids that are not whole characters, texts that the target cannot spell.
-    """
-    found = fragments(source)
-    texts = list(found)
-    usable = [(text, ids) for text, ids in zip(texts, spell(target, texts)) if ids]
-    return Pool([t for t, _ in usable], [s for _, s in usable], np.array([found[t] for t, _ in usable], dtype=np.int64))
-
-
-def target_pool(target: PreTrainedTokenizerBase) -> Pool:
-    """The target's own vocabulary, each id as it is (`random`)."""
-    found = fragments(target)
-    return Pool(list(found), [(index,) for index in found.values()], np.array(list(found.values()), dtype=np.int64))
-
-
-def random_candidates(tokens: np.ndarray, pool: Pool, target: PreTrainedTokenizerBase) -> ReplacementCandidates:
-    """Candidates uniform over a pool. tokens: n x L target ids."""
-    original, replaceable = _originals(tokens, pool, target)
-    return ReplacementCandidates(pool.sequences, None, original, replaceable & (len(pool.sequences) > 1))
 
 
 def likely_candidates(
@@ -76,7 +42,7 @@ def likely_candidates(
     """
     if not 1 <= top_k < len(pool.sequences):
         raise UsageError(f"top_k is {top_k}; the masked LM has {len(pool.sequences)} usable tokens; lower top_k")
-    original, replaceable = _originals(tokens, pool, target)
+    original, replaceable = originals(tokens, pool, target)
     rows = np.flatnonzero(replaceable)
     masked = mask_each(tokens, replaceable, target, tokenizer, context_limit(model, tokenizer))
     if masked.cut:
@@ -113,7 +79,7 @@ def mask_each(
     framed = tokenizer(tokenizer.mask_token)["input_ids"]  # with the special tokens that the model expects around it
     head, tail = framed[: framed.index(mask)], framed[framed.index(mask) + 1 :]
     room = limit - len(framed)
-    before, after = zip(*_contexts(tokens, replaceable, target)) if replaceable.any() else ((), ())
+    before, after = zip(*contexts(tokens, replaceable, target)) if replaceable.any() else ((), ())
     parts = [fit(left, right, room) for left, right in zip(encode_all(tokenizer, before), encode_all(tokenizer, after))]
     return Masked(
         [[*head, *left, mask, *right, *tail] for left, right, _ in parts],
@@ -177,26 +143,3 @@ def _mask_logits(model: PreTrainedModel, rows: list[list[int]], columns: np.ndar
         return model(input_ids=ids, attention_mask=attention.long()).logits[where]
     hidden = model.base_model(input_ids=ids, attention_mask=attention.long()).last_hidden_state
     return getattr(model, head)(hidden[where])
-
-
-def _originals(tokens: np.ndarray, pool: Pool, target: PreTrainedTokenizerBase) -> tuple[np.ndarray, np.ndarray]:
-    """n x L: the pool index that spells each token (-1: none), and whether the token can be cut out of the text."""
-    index = {text: i for i, text in enumerate(pool.texts)}
-    original = np.full(tokens.shape, -1, dtype=np.int64)
-    replaceable = np.zeros(tokens.shape, dtype=bool)
-    special = special_ids(target)
-    for row, ids in enumerate(tokens.tolist()):
-        text = decode(target, ids)
-        for column, span in enumerate(spans(target, ids)):
-            if span is not None and ids[column] not in special:
-                replaceable[row, column] = True
-                original[row, column] = index.get(text[slice(*span)], -1)
-    return original, replaceable
-
-
-def _contexts(tokens: np.ndarray, replaceable: np.ndarray, target: PreTrainedTokenizerBase) -> list[tuple[str, str]]:
-    contexts = []
-    for ids, chosen in zip(tokens.tolist(), replaceable):
-        text, found = decode(target, ids), spans(target, ids)
-        contexts += [(text[: found[p][0]], text[found[p][1] :]) for p in np.flatnonzero(chosen)]
-    return contexts

@@ -24,7 +24,7 @@ from lib.perturbations.settings import Settings, Vary
 LEVEL = "replaced tokens R"
 NAME = "replacement"
 PHRASE = "a duplicate with replaced tokens"
-INPUTS = ("masked_lm",)
+INPUTS = ("candidates", "masked_lm")
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Keys(Settings):
     """Replacement of tokens.
 
     replaced_tokens: R, the tokens of each variation that are replaced
-    strategy: what may replace a token. `mlm`: the `top_k` likeliest of a masked language model; `mlm_random`: any token
-        of its vocabulary; `random`: any token of the target's
-    top_k: how many candidates `mlm` has for a position
+    strategy: what may replace a token. `mlm`, `clm`: the `top_k` likeliest of a masked or causal language model;
+        `mlm_random`, `clm_random`: any token of its vocabulary; `random`: any token of the target's
+    top_k: how many candidates `mlm` and `clm` have for a position
     same_positions: whether all variations of a canary are changed at the same positions
     spread: whether one position is drawn in each of R equal segments, instead of R anywhere
     dtype: of the masked language model
@@ -43,7 +43,7 @@ class Keys(Settings):
     """
 
     replaced_tokens: int = 1
-    strategy: Literal["mlm", "mlm_random", "random"] = "mlm"
+    strategy: Literal["mlm", "mlm_random", "clm", "clm_random", "random"] = "mlm"
     top_k: int = 10
     same_positions: bool = False
     spread: bool = False
@@ -107,14 +107,17 @@ def apply(canary: Sequence[int], replacements: Mapping[int, Sequence[int]]) -> l
 
 
 def _read_or_compute(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray) -> ReplacementCandidates:
-    """Read the candidates from a finished file, else compute them with the masked language model of a directory."""
+    """Read the candidates from a finished file, else compute them, with the masked language model of a directory."""
     from lib.perturbations import candidates_file
 
-    settings = candidates_file.Settings(keys.strategy, keys.top_k, keys.dtype, keys.device, keys.batch_size)
-    given = inputs.get("masked_lm")
-    if given is not None and (given.is_file() or (given / places.CANDIDATES).is_file()):
-        return candidates_file.read(store.find(given, places.CANDIDATES), tokens, settings)
-    return candidates_file.compute(tokens, inputs["target_tokenizer"], given, settings)
+    settings = candidates_file.Settings(
+        keys.strategy, keys.top_k, dtype=keys.dtype, device=keys.device, batch_size=keys.batch_size
+    )
+    if "candidates" in inputs:
+        return candidates_file.read(store.find(inputs["candidates"], places.CANDIDATES), tokens, settings)
+    if settings.model_input == "causal_lm":
+        raise UsageError(f"strategy {keys.strategy} needs the input candidates; make it by the stage candidates")
+    return candidates_file.compute(tokens, inputs, settings)
 
 
 def _one_in_each_segment(replaceable: np.ndarray, n_segments: int, draws: np.ndarray) -> np.ndarray:

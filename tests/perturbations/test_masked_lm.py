@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lib.base.errors import TesseraError
 from lib.models import loading
-from lib.perturbations import masked_lm
+from lib.perturbations import masked_lm, pools
 from lib.perturbations.candidates import ReplacementCandidates
 from lib.perturbations.replace import Keys, variation
 from lib.tokens.tokenization import REPLACEMENT_CHARACTER, decode, encode, special_ids
@@ -31,8 +31,8 @@ def tokens(tokenizer) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def pool(tokenizer) -> masked_lm.Pool:
-    return masked_lm.vocabulary_pool(tokenizer, tokenizer)
+def pool(tokenizer) -> pools.Pool:
+    return pools.vocabulary_pool(tokenizer, tokenizer)
 
 
 def offered(tokens, pool, tokenizer, model, **settings) -> ReplacementCandidates:
@@ -65,7 +65,7 @@ def test_a_part_of_a_character_is_never_replaced(tokens, pool, tokenizer, model)
 def test_variations_are_clean_text_without_the_original(
     tokens, pool, tokenizer, seed: int, r: int, spread: bool
 ) -> None:
-    candidates = masked_lm.random_candidates(tokens, pool, tokenizer)
+    candidates = pools.random_candidates(tokens, pool, tokenizer)
     for row, canary in enumerate(tokens.tolist()):
         made = variation(canary, row, 0, candidates, Keys(replaced_tokens=r, variations=1, spread=spread, seed=seed))
         assert REPLACEMENT_CHARACTER not in decode(tokenizer, made)
@@ -89,7 +89,7 @@ def test_models_whose_head_is_unknown_give_the_same(tokens, pool, tokenizer, mod
 
 def test_predictions_are_spelled_in_the_targets_ids(tokens, tokenizer, wordpiece) -> None:
     """A WordPiece model offers words without their space and '##' pieces; the target must read them in place."""
-    pool = masked_lm.vocabulary_pool(wordpiece, tokenizer)
+    pool = pools.vocabulary_pool(wordpiece, tokenizer)
     assert {len(ids) for ids in pool.sequences} >= {1, 2, 3}
     for text, ids in zip(pool.texts, pool.sequences):
         assert decode(tokenizer, [*tokens[0], *ids]) == decode(tokenizer, tokens[0]) + text
@@ -99,7 +99,7 @@ def test_predictions_are_spelled_in_the_targets_ids(tokens, tokenizer, wordpiece
 
 
 def test_each_target_token_is_masked_as_its_text(tokens, tokenizer, wordpiece) -> None:
-    replaceable = masked_lm.random_candidates(tokens, masked_lm.target_pool(tokenizer), tokenizer).replaceable
+    replaceable = pools.random_candidates(tokens, pools.target_pool(tokenizer), tokenizer).replaceable
     masked = masked_lm.mask_each(tokens, replaceable, tokenizer, wordpiece, limit=100)
     text = decode(tokenizer, tokens[0])
     cuts = spans(tokenizer, tokens[0])
@@ -130,7 +130,7 @@ def test_the_limit_is_the_models(tokens, pool, tokenizer, model) -> None:
 
 
 def test_the_original_is_recognised_by_its_text(tokens, pool, tokenizer) -> None:
-    candidates = masked_lm.random_candidates(tokens, pool, tokenizer)
+    candidates = pools.random_candidates(tokens, pool, tokenizer)
     for row, position in zip(*np.nonzero(candidates.replaceable)):
         assert list(candidates.sequences[candidates.original[row, position]]) == [tokens[row, position]]
 

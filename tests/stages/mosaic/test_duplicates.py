@@ -74,14 +74,14 @@ def test_candidates_computed_before_give_the_same_bytes(strategy: str, inputs: d
     candidates.run(candidates.Config(strategy, top_k=5), inputs, tmp_path / "candidates")
     for replaced in (1, 6):
         at_once = make(tmp_path / f"a{replaced}", inputs, strategy=strategy, top_k=5, replaced_tokens=replaced)
-        shared = {**inputs, "masked_lm": tmp_path / "candidates"}
+        shared = {**inputs, "candidates": tmp_path / "candidates"}
         later = make(tmp_path / f"b{replaced}", shared, strategy=strategy, top_k=5, replaced_tokens=replaced)
         assert at_once.read_bytes() == later.read_bytes()
 
 
 def test_candidates_of_other_settings_or_canaries_are_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
     candidates.run(candidates.Config("mlm", top_k=3), inputs, tmp_path)
-    shared = {**inputs, "masked_lm": tmp_path}
+    shared = {**inputs, "candidates": tmp_path}
     with pytest.raises(TesseraError, match=r"candidates\.h5: computed for top_k 3, not 10"):
         make(tmp_path / "a", shared)
     with pytest.raises(TesseraError, match=r"candidates\.h5: computed for strategy mlm, not random"):
@@ -109,6 +109,21 @@ def test_random_needs_no_masked_lm_and_mlm_says_that_it_does(inputs: dict[str, P
         make(tmp_path / "b", without)
 
 
+def test_a_causal_lm_fills_in_by_the_stage_candidates(
+    inputs: dict[str, Path], tiny_causal_lm: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TesseraError, match="strategy clm needs the input candidates; make it by the stage candidates"):
+        make(tmp_path / "a", inputs, strategy="clm")
+    with pytest.raises(TesseraError, match="strategy clm needs the input causal_lm"):
+        candidates.run(candidates.Config("clm"), inputs, tmp_path)
+    for strategy in ("clm", "clm_random"):
+        out = tmp_path / strategy
+        out.mkdir()
+        candidates.run(candidates.Config(strategy, top_k=5), {**inputs, "causal_lm": tiny_causal_lm}, out)
+        path = make(tmp_path / f"of {strategy}", {**inputs, "candidates": out}, strategy=strategy, top_k=5)
+        assert {len(row) for row in hdf5.read_ragged(path, "tokens")} == {LENGTH}  # one id for one
+
+
 def test_more_variations_keep_the_first_ones(inputs: dict[str, Path], tmp_path: Path) -> None:
     few = hdf5.read_ragged(make(tmp_path / "a", inputs, strategy="random", variations=2), "tokens")
     many = hdf5.read_ragged(make(tmp_path / "b", inputs, strategy="random", variations=5), "tokens")
@@ -132,7 +147,7 @@ def test_a_larger_r_keeps_the_replacements_of_a_smaller_one(inputs: dict[str, Pa
         ("replaced_tokens: 15", "replaced_tokens is 15; canaries of 14 tokens allow 1 to 14"),
         ("replaced_tokens: 0", "replaced_tokens is 0; it must be at least 1"),
         ("top_k: 500", "top_k is 500"),
-        ("strategy: mml", "strategy is 'mml'; it must be one of 'mlm', 'mlm_random', 'random'"),
+        ("strategy: mml", "strategy is 'mml'; it must be one of 'mlm', 'mlm_random', 'clm'"),
         ("kind: shufle", "kind is 'shufle'"),
     ],
 )

@@ -28,11 +28,11 @@ Sizes = Mapping[str, int]  # how much work each block is
 
 def claim(folder: Path, digest: str) -> None:
     """Reserve `folder` for the blocks of task `digest`; blocks that another task left there are removed."""
-    owner = folder / OWNER
-    if folder.exists() and not (owner.is_file() and owner.read_text(encoding="utf-8") == digest):
+    if folder.exists() and _owner(folder) != digest.encode():
+        print(f"{folder}: blocks of another task, or a damaged file {OWNER}; they are removed", flush=True)
         shutil.rmtree(folder)
     if not folder.exists():
-        files.write_bytes(owner, digest.encode())
+        files.write_bytes(folder / OWNER, digest.encode())
 
 
 def file(folder: Path, name: str) -> Path:
@@ -64,8 +64,13 @@ def _sift(folder: Path, some: Sequence[str]) -> None:
 
 
 def _label(folder: Path, name: str) -> str:
+    return f"{_owner(folder).decode(errors='replace')} {name}"
+
+
+def _owner(folder: Path) -> bytes:
+    """The digest of the task that the blocks belong to, as bytes: a damaged file need not be text."""
     owner = folder / OWNER
-    return f"{owner.read_text(encoding='utf-8') if owner.is_file() else ''} {name}"
+    return owner.read_bytes() if owner.is_file() else b""
 
 
 def run(folder: Path, sizes: Sizes, work: Callable[[str], Arrays], comm: "Intracomm", unit: str) -> None:

@@ -68,6 +68,17 @@ def test_blocks_of_another_task_are_removed(tmp_path: Path) -> None:
     assert blocks.missing(folder, ["a", "b"]) == ["a", "b"]
 
 
+@given(st.binary(max_size=8))
+def test_a_damaged_owner_is_that_of_another_task(tmp_path_factory, damage: bytes) -> None:
+    folder = tmp_path_factory.mktemp("blocks") / "blocks"
+    blocks.claim(folder, "first")
+    blocks.write(blocks.file(folder, "a"), {"x": np.arange(3)})
+    (folder / blocks.OWNER).write_bytes(damage)
+    blocks.claim(folder, "first")
+    assert blocks.missing(folder, ["a"]) == ["a"]
+    assert (folder / blocks.OWNER).read_bytes() == b"first"
+
+
 @given(damage=st.sampled_from(["flip", "cut", "another", "another task's"]), place=st.integers(0, 1 << 30))
 def test_a_damaged_block_is_named_and_set_aside(damage: str, place: int, tmp_path_factory) -> None:
     folders = [tmp_path_factory.mktemp(name) / "blocks" for name in ("one", "two")]

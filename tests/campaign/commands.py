@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LIMIT_SECONDS = 240.0  # far more than any takes; the machine may be busy
+LIMIT_SECONDS = 600.0  # far more than any takes; the machine may be busy, and a trial have its lowest priority
 STOPPED = threading.Event()  # the campaign is to end: no command is started any more
 
 

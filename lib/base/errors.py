@@ -46,13 +46,13 @@ def exit_code(error: BaseException) -> int:
 
     os.EX_CANTCREAT for a disk that takes no more, os.EX_IOERR for one that reports an error (EIO).
     """
-    numbers = {one.errno for one in _chain(error) if isinstance(one, OSError)}
+    numbers = {one.errno for one in chain(error) if isinstance(one, OSError)}
     if numbers & {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
         return os.EX_CANTCREAT
     return os.EX_IOERR if errno.EIO in numbers else 1
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def chain(error: BaseException | None) -> Iterator[BaseException]:
     """The error and those that it came from."""
     while error:
         yield error

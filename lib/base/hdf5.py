@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lib.base import places, seals
-from lib.base.errors import Damaged, TesseraError, cause
+from lib.base.errors import Damaged, TesseraError, cause, chain
 from lib.base.files import publish
 
 CHUNK_BYTES = 1 << 20  # parallel file systems and HDF5's chunk cache work well with 0.25 to 2 MiB
@@ -66,11 +66,14 @@ def _abandoned_on_error(file: h5py.File) -> Iterator[None]:
 
 
 def _refusal(error: OSError | RuntimeError) -> OSError | None:
-    """What the system said, if it did: h5py raises OSError if a write fails, and RuntimeError if a flush does."""
-    if isinstance(error, OSError):
-        return error
-    found = re.search(r"errno = (\d+)", str(error))
-    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
+    """What the system said, if it did: h5py raises OSError if a write fails, and RuntimeError if a flush does, after
+    which closing the file may fail as well."""
+    for one in chain(error):
+        if isinstance(one, OSError):
+            return one
+        if found := re.search(r"errno = (\d+)", str(one)):
+            return OSError(int(found[1]), os.strerror(int(found[1])))
+    return None
 
 
 def write(parent: h5py.Group, name: str, array: np.ndarray, contiguous: bool = False) -> h5py.Dataset:

@@ -23,7 +23,7 @@ RUN = "TESSERA_RUN"  # the mark of everything that one local run has started
 RUNNER = "TESSERA_RUNNER"  # the mark of everything that one runner has started: the runner's identity
 GRACE_SECONDS = 2.0  # for mpirun and torchrun to end their ranks and remove their own files
 EXIT_CODES = {
-    os.EX_CANTCREAT: " (a disk is full, or may not be written)",
+    os.EX_CANTCREAT: " (a disk is full, its quota is used up, or it may not be written)",
     os.EX_IOERR: " (Input/output error: a disk fails)",
 }
 PATIENCE_SECONDS = 10.0  # a killed process may take so long to go, if its disk is slow

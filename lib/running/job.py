@@ -9,14 +9,14 @@ import sys
 import time
 from pathlib import Path
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, exit_code
 from lib.running import runner, submissions
 
 PATIENCE_SECONDS = 60.0  # a node may see a new file late: listings of a shared file system are cached
 
 
 def main(submit_file: str, name: str) -> int:
-    """Run one element, or the controller. Returns 0, or 1 after an error."""
+    """Run one element, or the controller. Returns 0, or after an error 1, or 73 or 74 (see errors.exit_code)."""
     try:
         file = _awaited(Path(submit_file))
         submit = submissions.read(file)
@@ -27,7 +27,7 @@ def main(submit_file: str, name: str) -> int:
             runner.run_task(submit, array.digests[int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))])
     except (TesseraError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return exit_code(error)
     return 0
 
 

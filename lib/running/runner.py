@@ -14,7 +14,7 @@ from pathlib import Path
 from lib.artifacts import attempts, code_version, heartbeat, store
 from lib.artifacts.lock import exclusive
 from lib.base import interrupts, mpi, places, processes
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, exit_code
 from lib.base.interrupts import Interrupted
 from lib.plans import finished
 from lib.plans.plan import Task
@@ -165,7 +165,8 @@ def run_controller(file: Path, submit: Submit) -> None:
 
 
 def main(submit_file: str, digest: str) -> int:
-    """Run a task for the local loop, and end when that does. Returns 0, 1 failed, or by convention after a signal."""
+    """Run a task for the local loop, and end when that does. Returns 0, 1 failed, 73 or 74 failed by a
+    disk (see errors.exit_code), or by convention after a signal."""
     with interrupts.raised(even_if_ignored=True):
         try:
             if (launcher := environment.launcher()) is None:
@@ -175,7 +176,7 @@ def main(submit_file: str, digest: str) -> int:
             return 0
         except (TesseraError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
-            return 1
+            return exit_code(error)
 
 
 if __name__ == "__main__":

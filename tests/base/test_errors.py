@@ -44,4 +44,7 @@ def test_a_stage_that_cannot_write_its_log_says_so_by_its_exit_code(tmp_path: Pa
     with open("/dev/full", "w") as full:
         done = subprocess.run(line, cwd=toy.root, env=environment, stdout=full, stderr=full, timeout=60, check=False)
     assert done.returncode == os.EX_CANTCREAT
-    assert processes.exit_reason(done.returncode) == "ended with exit code 73 (a disk is full, or may not be written)"
+    assert (
+        processes.exit_reason(done.returncode)
+        == "ended with exit code 73 (a disk is full, its quota is used up, or it may not be written)"
+    )

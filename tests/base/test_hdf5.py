@@ -247,5 +247,11 @@ def test_a_flush_that_the_disk_refuses_is_named_as_such(tmp_path: Path) -> None:
     with full as caught, hdf5.create(tmp_path / "a.h5"):
         raise RuntimeError(said)
     assert (caught.value.__cause__.errno, list(tmp_path.iterdir())) == (errno.ENOSPC, [])
+    with full as caught, hdf5.create(tmp_path / "a.h5"):
+        try:
+            raise RuntimeError(said)
+        finally:
+            raise RuntimeError("Can't decrement id ref count")  # closing the file fails after that
+    assert caught.value.__cause__.errno == errno.ENOSPC
     with pytest.raises(RuntimeError, match="something else"), hdf5.create(tmp_path / "a.h5"):
         raise RuntimeError("something else")

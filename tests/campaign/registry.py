@@ -13,7 +13,7 @@ LAYERS = ("local", "slurm", "data")
 DAMAGED = r"damaged|not what was written|truncated|cannot be read|is gone|made again|moved aside"
 FULL = r"No space left|full|no room"
 PERMISSION = r"[Pp]ermission|may not be"
-READ_ERROR = r"Input/output error|could not be read|read error"
+READ_ERROR = r"Input/output error|reports an error|could not be read|read error"
 READ_ONLY = r"[Rr]ead-only|may not be written"
 
 

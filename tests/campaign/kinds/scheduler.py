@@ -40,8 +40,11 @@ def _answers(scene: SlurmScene, command: str) -> None:
 
 @kind("slurm", "tasks are ended by SLURM", weight=2)
 def ended(scene: SlurmScene) -> None:
-    """Elements are cancelled, requeued or lost with their node, one or several: only these run again."""
-    controller = False
+    """Elements are cancelled, requeued or lost with their node, one or several: only these run again.
+
+    SLURM holds an element whose launch has failed until the next command releases it.
+    """
+    needs_command = False
     scene.type("submit", SLOW)
     for _ in range(scene.rng.randint(1, 3)):
         scene.pause(1.0)
@@ -49,9 +52,10 @@ def ended(scene: SlurmScene) -> None:
         if not live:
             raise Missed("no element was live")
         job, element = scene.rng.choice(live)
-        scene.ask(job, element, scene.rng.choice(WISHES))
-        controller |= scene.controls(job)
-    if not controller:
+        wish = scene.rng.choice(WISHES)
+        scene.ask(job, element, wish)
+        needs_command |= wish == "launch_fail" or scene.controls(job)
+    if not needs_command:
         scene.expect_alone()
 
 

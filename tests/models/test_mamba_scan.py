@@ -199,7 +199,9 @@ def test_the_path_is_told_and_a_model_that_was_moved_away_takes_transformers_own
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert mamba_scan.choose_path(torch.nn.Linear(1, 1), cpu) == ""
     monkeypatch.setattr(mamba_scan, "missing_kernels", lambda: ["mamba_ssm"])
-    assert mamba_scan.choose_path(stock, gpu).startswith("transformers' own path, slow; pip install")
+    monkeypatch.setitem(sys.modules, "lib.models.mamba_on_gpu", None)  # as if Triton could not be imported
+    assert mamba_scan.choose_path(stock, gpu).startswith("transformers' own path, slow (import of lib.models.mamba")
+    assert mamba_scan.REMEDY in mamba_scan.choose_path(stock, gpu)
     monkeypatch.setattr(mamba_scan, "missing_kernels", list)
     assert mamba_scan.choose_path(stock, gpu) == "the CUDA kernels of mamba_ssm and causal_conv1d"
     assert type(stock.backbone.layers[0].mixer) is MambaMixer
@@ -208,10 +210,49 @@ def test_the_path_is_told_and_a_model_that_was_moved_away_takes_transformers_own
     assert fast.to("meta")(ids().to("meta")).logits.shape == (3, LENGTH, 50)
 
 
-def test_the_kernels_that_cannot_be_imported_are_named(monkeypatch, tmp_path):
-    assert set(mamba_scan.missing_kernels()) <= set(mamba_scan.KERNEL_PACKAGES)
-    for name in mamba_scan.KERNEL_PACKAGES:
-        (tmp_path / f"{name}.py").write_text("")
-        assert name not in sys.modules
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (None, "is not installed"),
+        ("import no_such", "cannot be imported: No module named 'no_such'"),
+        ("raise OSError('undefined symbol')", "cannot be imported: OSError: undefined symbol"),
+        ("", ""),
+    ],
+)
+def test_kernels_that_cannot_be_imported_are_named_with_the_reason(code, reason, monkeypatch, tmp_path):
+    """Found is not enough: compiled for another torch, a package is there and fails."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert mamba_scan.missing_kernels() == []
+    for name in mamba_scan.KERNEL_PACKAGES:
+        if code is not None:
+            (tmp_path / f"{name}.py").write_text(code)
+        assert name not in sys.modules
+        assert mamba_scan._refusal(name) == reason
+    assert mamba_scan.missing_kernels() == (list(mamba_scan.KERNEL_PACKAGES) if reason else [])
+    for name in mamba_scan.KERNEL_PACKAGES:
+        sys.modules.pop(name, None)
+
+
+def test_the_mixer_of_a_gpu_is_that_of_a_cpu(monkeypatch):
+    """In Triton's interpreter: prompts, steps from the cache, several tokens after it, and gradients."""
+    monkeypatch.setenv("TRITON_INTERPRET", "1")  # read when kernels are defined
+    pytest.importorskip("triton", reason="triton is not installed: pip install --no-deps -c env/constraints.txt triton")
+    from lib.models.mamba_on_gpu import TritonMambaMixer
+
+    for dtype, close in ((torch.float32, 1e-5), (torch.bfloat16, 0.05)):
+        stock, fast = models(dtype, conv_kernel=3)
+        ours = copy.deepcopy(stock)
+        assert mamba_scan.use_fast_scan(ours, TritonMambaMixer) == 2
+        with torch.no_grad():
+            found, wanted = ([model(ids()[:, :5]).logits, *continued_from(model)] for model in (ours, fast))
+        for one, other in zip(found, wanted):
+            assert (one - other).abs().max() <= close * other.abs().max()
+    gradients = [torch.autograd.grad(model(ids(2, 4)).logits.sum(), list(model.parameters())) for model in (ours, fast)]
+    for one, other in zip(*gradients):
+        assert (one - other).abs().max() <= 0.05 * other.abs().max() + 1e-3
+
+
+def continued_from(model):
+    """Logits of a prompt of one token, of several after it, and of a step."""
+    output = model(ids()[:, :1], use_cache=True)
+    more = model(ids()[:, 1:4], cache_params=output.cache_params, use_cache=True)
+    return output.logits, more.logits, model(ids()[:, 4:5], cache_params=output.cache_params, use_cache=True).logits

@@ -6,7 +6,9 @@ counts all pairs of tokens, also those that a causal mask leaves out).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
+from lib.costs import devices
 from lib.costs.facts import Model
 from lib.costs.work import SIZES, Phase
 
@@ -15,6 +17,7 @@ MATRICES = 5  # for each pair of tokens and head (Korthikanti et al., arXiv 2205
 EAGER_PASSES = 7  # a matrix of attention that is written out is read or written so often in a pass forward, in fp32
 LOGIT_COPIES = 3  # of the logits in fp32: themselves, their logarithms, their gradient
 LOWER_CASE = 1.5  # tokens of a text in lower case to those of the text: an assumption
+AUTO_SHARE, MOST_ROWS = 0.8, 512  # of a GPU's memory, and rows, where a batch size is `auto`
 WORKSPACE = 1.5e9  # bytes that PyTorch, cuBLAS and the allocator's gaps take
 
 
@@ -49,6 +52,15 @@ def continuing(model: Model, texts: float, rows: int, prompt: float, made: float
         recurrent=model.state_width > 0,
     )
     return *reading(model, texts * prompt, prompt, precision), step
+
+
+def together(rows: int | Literal["auto"], model: Model, length: float, precision: str) -> int:
+    """How many texts of `length` tokens are continued at once; "auto": as lib/generation/rows.py finds room for, on the
+    GPU that plans are computed for where nothing else is said."""
+    if rows != "auto":
+        return rows
+    free = AUTO_SHARE * devices.DEVICES[devices.DEFAULT].memory - weights(model, precision) - WORKSPACE
+    return max(1, min(MOST_ROWS, int(free / (_kept(model, length, precision) + _layer(model, 1, length, precision)))))
 
 
 def weights(model: Model, precision: str) -> float:

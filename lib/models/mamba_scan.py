@@ -9,6 +9,7 @@ follows. So give equal lengths, padding on the right, or a mask. A cache can be 
 equal lengths, or padding on the left with a mask: with padding on the right, it ends in padding.
 """
 
+import functools
 import importlib
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch.nn import functional
 from transformers.cache_utils import Cache
 from transformers.models.mamba.modeling_mamba import MambaMixer
 
+from lib.artifacts import attempts
 from lib.kernels.selective_scan import gated_scan, selective_scan
 from lib.kernels.vector_math import OPTIONS, silu
 
@@ -46,8 +48,9 @@ class FastMambaMixer(MambaMixer):
         **_: Any,
     ) -> torch.Tensor:
         """batch x length x width in and out; the cache, when there is one, is brought up to date."""
-        if not self._serves(hidden_states.device):  # the model was moved after it was made fast
-            return super().forward(hidden_states, cache_params, attention_mask)
+        if not self._serves(hidden_states.device):  # the model was moved after its path was chosen
+            self.__class__ = _moved(hidden_states.device.type)
+            return self.forward(hidden_states, cache_params, attention_mask)
         recording = cache_params is not None and cache_params.layers[self.layer_idx].record_past
         way = self._differentiable if torch.is_grad_enabled() or recording else self._fused
         return way(hidden_states, cache_params, attention_mask)
@@ -138,7 +141,7 @@ class FastMambaMixer(MambaMixer):
         return y + u * D, state
 
 
-def use_fast_scan(model: torch.nn.Module, mixer: type[FastMambaMixer] = FastMambaMixer) -> int:
+def use_fast_scan(model: torch.nn.Module, mixer: type[MambaMixer] = FastMambaMixer) -> int:
     """Let every Mamba layer of this model (of no other) scan with `lib.kernels.selective_scan`. Returns how many there
     are that did not.
 
@@ -151,22 +154,38 @@ def use_fast_scan(model: torch.nn.Module, mixer: type[FastMambaMixer] = FastMamb
 
 
 def choose_path(model: torch.nn.Module, device: torch.device) -> str:
-    """How a model on `device` will scan, in words; it is made fast by kernels of ours unless CUDA's own are there.
-    Empty without Mamba layers."""
+    """How a model on `device` will scan, in words; it is made to scan so. Empty without Mamba layers."""
     if not any(isinstance(module, MambaMixer) for module in model.modules()):
         return ""
-    if device.type == "cpu":
-        return f"the compiled scan of lib/kernels/selective_scan.py, {use_fast_scan(model)} layers"
+    mixer, path = _path(device.type)
+    use_fast_scan(model, mixer)
+    return path
+
+
+@functools.cache
+def _path(device: str) -> tuple[type[MambaMixer], str]:
+    """The mixer for a type of device, and how it scans: by kernels of ours, unless CUDA's own are there."""
+    if device == "cpu":
+        return FastMambaMixer, "the compiled scan of lib/kernels/selective_scan.py"
     missing = missing_kernels()
     if not missing:
-        return f"the CUDA kernels of {' and '.join(KERNEL_PACKAGES)}"
+        return MambaMixer, f"the CUDA kernels of {' and '.join(KERNEL_PACKAGES)}"
+    reasons = "; ".join(f"{name} {_refusal(name)}" for name in missing)
     try:
         from lib.models.mamba_on_gpu import TritonMambaMixer
     except ImportError as error:  # a build of torch without Triton
-        return f"transformers' own path, slow ({error}); {REMEDY}"
-    count = use_fast_scan(model, TritonMambaMixer)
-    reasons = "; ".join(f"{name} {_refusal(name)}" for name in missing)
-    return f"the Triton scan of lib/kernels/triton_scan.py, {count} layers ({reasons})"
+        return MambaMixer, f"transformers' own path, slow ({reasons}; {error}); {REMEDY}"
+    if device != "cuda":
+        return MambaMixer, f"transformers' own path, slow: Triton's kernels do not run on {device}"
+    return TritonMambaMixer, f"the Triton scan of lib/kernels/triton_scan.py ({reasons})"
+
+
+@functools.cache  # once, not for every layer
+def _moved(device: str) -> type[MambaMixer]:
+    """The mixer for a model that was moved to a device of another type; its path is noted."""
+    mixer, path = _path(device)
+    attempts.note("mamba", path)
+    return mixer
 
 
 def missing_kernels() -> list[str]:

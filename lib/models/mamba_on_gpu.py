@@ -16,7 +16,10 @@ class TritonMambaMixer(FastMambaMixer):
     """
 
     _scan = staticmethod(triton_scan.selective_scan)
-    _serves = staticmethod(triton_scan.serves)
+
+    @staticmethod
+    def _serves(device: torch.device) -> bool:
+        return triton_scan.serves(device)
 
     def _projected(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return self.in_proj(hidden_states)

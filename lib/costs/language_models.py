@@ -18,6 +18,7 @@ EAGER_PASSES = 7  # a matrix of attention that is written out is read or written
 LOGIT_COPIES = 3  # of the logits in fp32: themselves, their logarithms, their gradient
 LOWER_CASE = 1.5  # tokens of a text in lower case to those of the text: an assumption
 AUTO_SHARE, MOST_ROWS = 0.8, 512  # of a GPU's memory, and rows, where a batch size is `auto`
+LOGITS = 20 * 2**27  # bytes of a block of logits in fp32, and of the arrays made of it (lib/models/output_head.py)
 WORKSPACE = 1.5e9  # bytes that PyTorch, cuBLAS and the allocator's gaps take
 
 
@@ -59,7 +60,7 @@ def together(rows: int | Literal["auto"], model: Model, length: float, precision
     GPU that plans are computed for where nothing else is said."""
     if rows != "auto":
         return rows
-    free = AUTO_SHARE * devices.DEVICES[devices.DEFAULT].memory - weights(model, precision) - WORKSPACE
+    free = AUTO_SHARE * devices.DEVICES[devices.DEFAULT].memory - weights(model, precision) - LOGITS - WORKSPACE
     return max(1, min(MOST_ROWS, int(free / (_kept(model, length, precision) + _layer(model, 1, length, precision)))))
 
 
@@ -70,13 +71,13 @@ def weights(model: Model, precision: str) -> float:
 
 def reading_memory(model: Model, rows: int, length: float, precision: str) -> float:
     """Bytes on the GPU while `rows` texts of `length` tokens are read: weights and one layer; logits come in blocks."""
-    return weights(model, precision) + _layer(model, rows, length, precision) + WORKSPACE
+    return weights(model, precision) + _layer(model, rows, length, precision) + LOGITS + WORKSPACE
 
 
 def continuing_memory(model: Model, rows: int, length: float, precision: str) -> float:
     """Bytes on the GPU while `rows` texts grow to `length` tokens; the head reads few tokens at a time."""
     kept = rows * _kept(model, length, precision)
-    return weights(model, precision) + kept + _layer(model, rows, length, precision) + WORKSPACE
+    return weights(model, precision) + kept + _layer(model, rows, length, precision) + LOGITS + WORKSPACE
 
 
 def training_memory(model: Model, rows: int, context: int, precision: str, recompute: bool) -> float:

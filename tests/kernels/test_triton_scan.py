@@ -17,7 +17,7 @@ from lib.kernels import triton_scan as module
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # in float32
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(**SIZES, seed=st.integers(0, 9), dtype=st.sampled_from([torch.float32, torch.float64]))
 def test_the_gated_scan_is_that_of_a_cpu(rows, length, channels, states, seed, dtype) -> None:
     u, step, A, B, C, state = arguments(rows, length, channels, states, dtype, seed)
@@ -25,7 +25,7 @@ def test_the_gated_scan_is_that_of_a_cpu(rows, length, channels, states, seed, d
     bias, D = 4 * torch.randn(2, channels, generator=draws, dtype=dtype)
     projected = 3 * torch.randn(rows, length, 2 * channels, generator=draws, dtype=dtype)
     BC = torch.cat([B, C], 2)
-    ours, theirs = state.mT.contiguous(), state.mT.contiguous()
+    ours, theirs = (state.mT.clone(memory_format=torch.contiguous_format) for _ in range(2))
     found = module.gated_scan(u, step.log(), bias, A.neg().log(), *BC.split(states, 2), D, projected, ours)
     wanted = on_cpu.gated_scan(u, step.log(), bias, A, B, C, D, projected, theirs)
     torch.testing.assert_close(found, wanted, **CLOSE)
@@ -41,9 +41,10 @@ def test_the_scan_and_its_gradients_are_those_of_a_cpu(length, channels, monkeyp
     for dtype, close in ((torch.float64, {"rtol": 1e-12, "atol": 1e-12}), (torch.float32, CLOSE)):
         found = []
         for scan in (on_cpu.selective_scan, module.selective_scan):
-            inputs = [tensor.to(dtype).requires_grad_() for tensor in given]
+            inputs = [tensor.clone().to(dtype).requires_grad_() for tensor in given]
             outputs = scan(*inputs)
             sum((out * weight.to(dtype)).sum() for out, weight in zip(outputs, weights)).backward()
             found.append([*outputs, *(tensor.grad for tensor in inputs)])
+            assert all(tensor is not None for tensor in found[-1])
         for wanted, ours in zip(*found):
             torch.testing.assert_close(ours, wanted, **close)

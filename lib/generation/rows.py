@@ -12,7 +12,7 @@ BatchSize = int | Literal["auto"]
 
 MOST = 512  # rows: more gain little, since weights are then read for many rows at once
 SHARE = 0.85  # of the free memory: the allocator leaves gaps
-RESERVED = 3e9  # bytes: blocks of logits (lib.models.output_head), workspaces of the libraries
+RESERVED = 4e9  # bytes: blocks of logits (lib.models.output_head), workspaces of the libraries
 ACTIVATIONS = 20  # numbers of width that a layer holds for a token it reads
 LOGIT_BYTES = 32  # of one logit, with the arrays of its size that drawing and scoring make
 PROBE = 8  # ids

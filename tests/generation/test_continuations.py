@@ -8,8 +8,6 @@ from torch.utils._pytree import tree_leaves
 from transformers import (
     CohereConfig,
     CohereForCausalLM,
-    GemmaConfig,
-    GemmaForCausalLM,
     GPTNeoConfig,
     GPTNeoForCausalLM,
     GPTNeoXConfig,
@@ -160,9 +158,8 @@ def test_rows_of_rwkv_are_continued_together_by_its_fast_path() -> None:
 
 
 STATIC = {
-    **{name: MODELS[name] for name in ("gpt_neox", "llama", "mamba")},
-    "gemma": lambda: GemmaForCausalLM(GemmaConfig(**SIZES, head_dim=16, num_key_value_heads=1)),
-    "mistral": lambda: MistralForCausalLM(MistralConfig(**SIZES, num_key_value_heads=2, sliding_window=None)),
+    **{name: MODELS[name] for name in ("gpt_neox", "mamba")},
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
     "phi": lambda: PhiForCausalLM(PhiConfig(**SIZES)),
 }
 
@@ -182,6 +179,11 @@ def test_the_step_of_a_gpu_writes_the_same(name, monkeypatch) -> None:
     np.testing.assert_allclose(found.log_probs, wanted.log_probs, atol=1e-5)
     assert lengths == ({0} if name == "mamba" else {16, 32, 48, P + C})
     assert set(static_step.MODELS) == set(STATIC)
+    assert static_step.suits(model, attention_cache.buffered(model.config, 1))
+    assert not any(
+        static_step.suits(model_named(other), attention_cache.buffered(model_named(other).config, 1))
+        for other in ("llama", "gpt_neo", "mistral")
+    )  # shared heads, its own mask, windows
 
 
 class OnOneDevice(TorchDispatchMode):

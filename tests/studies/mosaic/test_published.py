@@ -58,7 +58,7 @@ def test_the_published_auc_is_the_mean_of_its_seeds():
         aucs.setdefault((row.model, row.variable, row.value), []).append(row.auc)
     for key, *named in ((keys[0], "phi2", "repetitions"), (keys[1], "gptneo1B", "replacements")):
         for value, mean, std in found[key].curve.itertuples(index=False):
-            mine = aucs[*named, value]
+            mine = aucs[(*named, value)]
             assert len(mine) == 5
             assert (mean, std) == pytest.approx((statistics.fmean(mine), statistics.pstdev(mine)))
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from lib.base.errors import UsageError
-from lib.launcher import foreseen
+from lib.launcher import costs, foreseen
 from lib.plans import rates
 from lib.plans.plan import Plan, Task
 from lib.running import local, reasons, submissions, submit, survey
@@ -51,16 +51,13 @@ def headline(plan: Plan, site: Cluster | None) -> str:
 def plan_table(plan: Plan, finished_tasks: set[str]) -> Table:
     """Tasks, done and to do, and the expected hours of those to do, by stage."""
     table = Table("stage", *_right("tasks", "done", "to do", "expected hours", "GPU hours"))
-    rows: dict[str, list[float]] = {}
-    for digest, task in plan.tasks.items():
-        row = rows.setdefault(task.stage, [0, 0, 0, 0.0, 0.0])
-        todo = digest not in finished_tasks
-        hours = task.resources.expected_hours * todo
-        for column, value in enumerate((1, not todo, todo, hours, hours * task.resources.gpus)):
-            row[column] += value
-    rows["all"] = [sum(column) for column in zip(*rows.values())]
-    for stage, (tasks, done, left, hours, gpu_hours) in rows.items():
-        table.add_row(stage, f"{tasks:.0f}", f"{done:.0f}", f"{left:.0f}", f"{hours:.2f}", f"{gpu_hours:.1f}")
+    stages: dict[str, list[Task]] = {}
+    for task in plan.tasks.values():
+        stages.setdefault(task.stage, []).append(task)
+    for stage, tasks in {**stages, "all": list(plan.tasks.values())}.items():
+        todo = [task for task in tasks if task.digest not in finished_tasks]
+        counts, hours = (len(tasks), len(tasks) - len(todo), len(todo)), costs.hours(todo)
+        table.add_row(stage, *map(str, counts), f"{hours.tasks:.2f}", f"{hours.gpus:.1f}")
     return table
 
 

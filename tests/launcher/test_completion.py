@@ -39,4 +39,4 @@ def test_the_command_runs_this_checkout_from_any_folder(script: Path, tmp_path: 
     line = ["bash", "-c", 'source "$0"; tessera vars top_k', str(script)]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "ks  k, the numbers of likeliest candidates" in done.stdout
-    assert "    corrected, laptop, paper: [10, 100, 1000]" in done.stdout
+    assert "    corrected, laptop, paper: [10,100,1000]" in done.stdout

@@ -26,9 +26,9 @@ def planned(sweep: str, profile: str, *settings: str) -> Plan:
 @settings(max_examples=50)
 @given(VALUES)
 def test_a_spelled_value_is_read_as_the_same_value(value) -> None:
-    read = yamls.parse(runs.spelled(value))
+    read = yamls.parse(yamls.spelled(value))
     assert read == value
-    assert runs.spelled(read) == runs.spelled(value)  # so that 1, 1.0 and true are told apart
+    assert yamls.spelled(read) == yamls.spelled(value)  # so that 1, 1.0 and true are told apart
 
 
 def test_without_settings_the_laptop_has_the_short_name_and_every_other_profile_its_own() -> None:

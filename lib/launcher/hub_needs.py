@@ -12,7 +12,7 @@ from lib.artifacts import stage
 from lib.base import config
 from lib.base.errors import TesseraError
 from lib.base.files import existing
-from lib.base.progress import Advance, Meter
+from lib.base.progress import Advance, Meter, unheard
 from lib.models import hub, hub_fetch
 from lib.models.hub import HubItem
 from lib.plans.plan import Plan, Task
@@ -50,6 +50,9 @@ def run(plan: Plan, done: Collection[str], lock: Path, console: Console) -> bool
 @contextlib.contextmanager
 def _progress(size: int, console: Console) -> Iterator[Advance]:
     """A bar of the bytes of all files, with their rate and the time left; without a terminal, lines of the same."""
+    if console.quiet or not size:
+        yield unheard
+        return
     if not console.is_terminal:
         with Meter(None, size / 1e6, "MB") as meter:
             yield lambda count: meter.advance(count / 1e6)

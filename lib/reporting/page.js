@@ -106,8 +106,10 @@ const readable = card => {
   const focused = () => points.find(point => point === document.activeElement);
   values.addEventListener("pointerover", event => show(event.target));
   values.addEventListener("pointerout", () => show(focused()));
-  values.addEventListener("focusout", () => show());
-  values.addEventListener("focusin", event => {
+  // Listeners for the focus are the card's: a part of an SVG that has some could be reached by Tab itself.
+  card.addEventListener("focusout", () => show());
+  card.addEventListener("focusin", event => {
+    if (!points.includes(event.target)) return;
     points.forEach(point => point.setAttribute("tabindex", point === event.target ? 0 : -1));
     show(event.target);
   });

@@ -31,7 +31,7 @@ def table(plan: Plan, todo: Iterable[str], device: Device) -> Table:
     names = ("tasks", "hours a task", "GPU hours", "GPU memory, GB", "memory, GB")
     columns = [Column(name, justify="right") for name in names]
     about = f"computed from tokens, batch, precision and model size, not measured; {devices.assumptions(device)}"
-    shown = Table("node", *columns, title=about)
+    shown = Table(Column("node", no_wrap=True), *columns, title=about)
     nodes: dict[str, list[Task]] = {}
     for digest in todo:
         if plan.costs[digest].computed:

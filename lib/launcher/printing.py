@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def headline(plan: Plan, site: Cluster | None) -> str:
 
 def plan_table(plan: Plan, finished_tasks: set[str]) -> Table:
     """Tasks, done and to do, and the expected hours of those to do, by stage."""
-    table = Table("stage", *_right("tasks", "done", "to do", "expected hours", "GPU hours"))
+    table = Table(_name("stage"), *_right("tasks", "done", "to do", "expected hours", "GPU hours"))
     stages: dict[str, list[Task]] = {}
     for task in plan.tasks.values():
         stages.setdefault(task.stage, []).append(task)
@@ -73,33 +73,36 @@ def parts_table(plan: Plan) -> Table:
 
 def rates_table(plan: Plan) -> Table:
     """Hours and memory of the passes over a corpus, computed from measured rates."""
-    columns = _right("tasks", "tokens a task", "ranks a task", "core ns/token", "hours a task", "GB a rank")
-    table = Table("stage", *columns, title=f"computed from rates measured on {rates.MEASURED_ON}")
+    columns = _right("tasks", "billion tokens a task", "ranks a task", "core ns/token", "hours a task", "GB a rank")
+    table = Table(_name("stage"), *columns, title=f"computed from rates measured on {rates.MEASURED_ON}")
     rows = Counter((task.stage, task.resources) for task in plan.tasks.values() if task.stage in rates.RATES)
     for (stage, asked), tasks in rows.items():
         if asked.tokens:
             rate, hours, memory = rates.RATES[stage].core_ns, asked.expected_hours, asked.memory_gb
-            numbers = (f"{asked.tokens:.3g}", str(asked.ranks), f"{rate:g}", f"{hours:.2g}", f"{memory:.1f}")
+            numbers = (f"{asked.tokens / 1e9:.3g}", str(asked.ranks), f"{rate:g}", f"{hours:.2g}", f"{memory:.1f}")
             table.add_row(stage, str(tasks), *numbers)
     return table
 
 
-def print_power(plan: Plan, console: Console) -> None:
-    """The differences in rho that the canaries and seeds of a sweep can show (see lib/statistics/power.py)."""
+Scales = Mapping[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]]  # see `scales`
+
+
+def print_power(found: Scales, console: Console) -> None:
+    """The differences in rho that the canaries and seeds of sweeps can show (see lib/statistics/power.py)."""
     import pandas as pd
 
     from lib.statistics import power
     from lib.studies.mosaic import published
 
     aucs = pd.read_csv(published.AUCS)
-    for (seeds, copies, sizes), sweeps in _scales(plan).items():
+    for (seeds, copies, sizes), sweeps in found.items():
         typical = power.typical(aucs, copies)
         table = Table("canaries", *_right("seeds", "at rho", "AUC", "error of it", "same canaries", "others"))
         table.title = f"{', '.join(sweeps)}: the least difference in rho that is found"
         for canaries in sizes:
-            for found in power.detectable(canaries, canaries, seeds, typical):
-                cells = (found.auc, found.auc_error, found.same_canaries, found.other_canaries)
-                table.add_row(str(canaries), str(seeds), f"{found.rho:g}", *(f"{value:.3f}" for value in cells))
+            for one in power.detectable(canaries, canaries, seeds, typical):
+                cells = (one.auc, one.auc_error, one.same_canaries, one.other_canaries)
+                table.add_row(str(canaries), str(seeds), f"{one.rho:g}", *(f"{value:.3f}" for value in cells))
         console.print(table)
         console.print(
             f"two-sided test at {power.LEVEL:.0%}, power {power.POWER:.0%}; error of an AUC by Hanley and McNeil; AUCs "
@@ -108,8 +111,11 @@ def print_power(plan: Plan, console: Console) -> None:
         )
 
 
-def _scales(plan: Plan) -> dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]]:
-    """(seeds, exact copies, numbers of canaries) -> the sweeps of that scale that have an exact curve."""
+def scales(plan: Plan) -> Scales:
+    """(seeds, exact copies, numbers of canaries) -> the sweeps of that scale that have an exact curve.
+
+    Raises UsageError if none has one.
+    """
     found: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]] = {}
     for part in plan.parts or (plan,):
         copies = sorted({leaf.labels["level"] for leaf in part.leaves if leaf.labels.get("kind") == "exact"})
@@ -124,10 +130,15 @@ def _scales(plan: Plan) -> dict[tuple[int, tuple[int, ...], tuple[int, ...]], li
 
 def status_table(plan: Plan, found: Survey) -> Table:
     """How many tasks of each stage are in each state."""
-    table = Table("stage", *_right(*STATES))
+    table = Table(_name("stage"), *_right(*STATES))
     for stage, counts in survey.count_by_stage(plan, found.states).items():
         table.add_row(stage, *[str(counts[state] or "") for state in STATES])
     return table
+
+
+def _name(name: str) -> Column:
+    """A column whose cells are never cut: in a narrow terminal the others give way."""
+    return Column(name, no_wrap=True)
 
 
 def _right(*names: str) -> list[Column]:

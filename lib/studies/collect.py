@@ -6,7 +6,6 @@ artifacts give the same bytes, wherever they were made.
 """
 
 import importlib
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lib.artifacts import store
-from lib.base import files, hdf5, places
-from lib.base.config import canonical
+from lib.base import files, hdf5, places, yamls
 from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.plans.plan import Leaf, Plan
 from lib.studies import identity, paragraph
@@ -122,7 +120,7 @@ def print_table(console: Console, title: str, header: Sequence[str], rows: Itera
 
 
 def settings(plan: Plan) -> dict[str, str]:
-    """Stage -> its configuration as JSON; a value that differs between tasks is listed."""
+    """Node -> the configuration of its tasks, `key: value, ...` as `--set` spells values."""
     configs: dict[str, list[dict]] = {}
     for task in plan.tasks.values():
         configs.setdefault(task.node, []).append(task.config)
@@ -130,11 +128,9 @@ def settings(plan: Plan) -> dict[str, str]:
 
 
 def _common(found: list[dict]) -> str:
-    merged = {}
-    for key in found[0]:
-        values = list(dict.fromkeys(canonical(config[key]) for config in found))
-        merged[key] = json.loads(values[0]) if len(values) == 1 else [json.loads(value) for value in values]
-    return canonical(merged)
+    """Values that differ between tasks stand beside each other: `seed: 1 | 2`."""
+    values = {key: dict.fromkeys(yamls.spelled(config[key]) for config in found) for key in sorted(found[0])}
+    return ", ".join(f"{key}: {' | '.join(each)}" for key, each in values.items())
 
 
 def verified_columns(file: Path, *columns: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from lib.artifacts import attempts, store
-from lib.base import hdf5, places
+from lib.base import hdf5, places, yamls
 from lib.base.errors import Damaged, TesseraError
 from lib.base.version import VERSION
 from lib.plans import documents, expansion, finished
@@ -230,6 +230,15 @@ def test_when_where_and_by_which_commit_is_said_by_the_page_and_not_by_the_table
     assert differing == {"date", "duration", "machine", "commit"}
     assert identity.shown(there)["date"] == "1970-01-01 00:00 to 1970-01-01 00:05 UTC"
     assert identity.shown(there)["commit"] == "0" * 12
+
+
+def test_settings_are_spelled_as_they_are_typed(plan) -> None:
+    configs = [task.config for task in plan.tasks.values() if task.node == "scores"]
+    said = dict(pair.split(": ", 1) for pair in collect.settings(plan)["settings of scores"].split(", "))
+    assert said.keys() == configs[0].keys()
+    for key, text in said.items():
+        values = [yamls.parse(value) for value in text.split(" | ")]
+        assert {repr(value) for value in values} == {repr(config[key]) for config in configs}
 
 
 def test_equal_provenance_is_said_once(root, plan) -> None:

@@ -96,7 +96,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
-    top = _Parser(prog="launch.py", description=__doc__.splitlines()[0], epilog=CODES)
+    top: argparse.ArgumentParser = _Parser(prog="launch.py", description=__doc__.splitlines()[0], epilog=CODES)
     top.set_defaults(quiet=False)
     verbs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -31,8 +31,8 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     records = list(read_records(root, plan, leaves))
     excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, leaves))
     common = collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished), excerpts)
-    theirs = {"published": published_curves(plan, leaves), "published_auc": published_aucs(plan, leaves)}
-    description = results.MosaicDescription(**vars(common), **theirs)
+    rho, auc = published_curves(plan, leaves), published_aucs(plan, leaves)
+    description = results.MosaicDescription(**vars(common), published=rho, published_auc=auc)
     measured = measurements.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
     training = _training(root, plan, leaves, finished)
     found = results.write(root, plan.run, measured, description, records, training, planned_curves(plan))

@@ -129,7 +129,7 @@ def draw(
     auc, rho = found["auc"], found["rho"]
     kinds = sorted(set(rho["kind"]))
     attack = _main_attack(auc, description)
-    drawn = []
+    drawn: list[Drawn] = []
     for kind in (EXACT, *kinds):
         if _drawable(auc, kind, description):
             drawn += _aucs(auc, kind, description, attack)

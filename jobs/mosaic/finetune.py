@@ -39,6 +39,7 @@ VERSION = 1
 INPUTS = ("model", "injected", "members", "non_members", "books")
 SLUG = ("learning_rate", "seed")
 IMPORTS_TORCH = True
+TORCHRUN = True
 DEEPSPEED = places.DEEPSPEED
 
 

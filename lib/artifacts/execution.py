@@ -17,7 +17,7 @@ from lib.artifacts import attempts, checkpoints, damage, store
 from lib.artifacts import inputs as given_inputs
 from lib.artifacts.inputs import Inputs
 from lib.artifacts.stage import Stage, check_inputs, task_digest
-from lib.base import blocks, config, mpi, places, progress, yamls
+from lib.base import blocks, config, gpus, mpi, places, progress, yamls
 from lib.base.errors import Damaged, TesseraError, UsageError
 
 
@@ -71,7 +71,9 @@ class _Job:
         return self.world.rank == 0 if self.world else _is_first_process()
 
     def work(self) -> None:
-        """Run the stage's own code."""
+        """Run the stage's own code, once the GPUs are there that its task asked for."""
+        if self.stage.imports_torch:
+            gpus.require()
         self.stage.module.run(self.values, self.inputs, self.out)
         if self.world:
             self.world.barrier()  # the stage is done only when every rank is

@@ -28,6 +28,16 @@ class Stage:
         """The readable part of the artifact's folder name."""
         return "-".join(f"{_short(field)}{getattr(values, field)}" for field in self.slug)
 
+    @property
+    def imports_torch(self) -> bool:
+        """Whether it declares that it imports torch and transformers."""
+        return getattr(self.module, "IMPORTS_TORCH", False)
+
+    @property
+    def torchrun(self) -> bool:
+        """Whether it declares that torchrun starts it, one process for each GPU."""
+        return getattr(self.module, "TORCHRUN", False)
+
     def needs_network(self, values: Any) -> bool:
         """Whether a task with this configuration sends requests to other machines, as its `network` says."""
         return hasattr(self.module, "network") and self.module.network(values)

@@ -15,7 +15,7 @@ from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
 from lib.plans import finished
-from lib.running import drops, ending, local, login_node, snapshot, survey
+from lib.running import drops, ending, gpus, local, login_node, snapshot, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
 from lib.running.site import Cluster
@@ -77,6 +77,9 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
         )
     if not arguments.controller:
         console.print(printing.headline(sweep.plan, sweep.site))
+        if sweep.site is None:
+            done = sweep.done()
+            gpus.check(task for digest, task in sweep.plan.tasks.items() if digest not in done)
         if sweep.site and not arguments.yes:
             confirm.ask(sweep, console)
         sweep = sweep if arguments.no_fetch else _fetch(arguments, sweep, console)

@@ -8,7 +8,7 @@ from lib.launcher.sweep import Sweep
 from lib.plans import finished, schedule
 from lib.plans.plan import Plan, Task
 from lib.plans.schedule import Room
-from lib.running import durations, local
+from lib.running import durations, gpus, local
 from lib.running.durations import Measured
 from lib.running.survey import RUNNING, Survey
 
@@ -24,7 +24,7 @@ def expected(sweep: Sweep, done: Collection[str], room: Room | None = None) -> l
     todo = [task for digest, task in sweep.plan.tasks.items() if digest not in done]
     if sweep.site or not todo:
         return []
-    room = room or Room(local.cores(), local.available_gb())
+    room = room or Room(local.cores(), local.available_gb(), len(gpus.of(todo)))
     known = durations.measured(sweep.root, {task.stage for task in todo})
     seconds = {task.digest: START_SECONDS + _seconds(task, known) for task in todo}
     count = sum(one.tasks for one in known.values())

@@ -16,10 +16,11 @@ class Room:
 
     cores: int
     memory_gb: float
+    gpus: int = 0
 
 
 def startable(plan: Plan, ready: Iterable[Task], running: Collection[Resources], room: Room) -> Iterator[Task]:
-    """Those of the ready tasks for which cores and memory are free.
+    """Those of the ready tasks for which cores, memory and GPUs are free.
 
     First those after which weights can be dropped, then the longest, so that no long task is left to the end.
 
@@ -27,12 +28,13 @@ def startable(plan: Plan, ready: Iterable[Task], running: Collection[Resources],
     """
     busy = sum(resources.cores for resources in running)
     memory = sum(map(memory_gb, running))
+    gpus = sum(resources.gpus for resources in running)
     for task in sorted(ready, key=lambda task: _precedence(plan, task)):
-        needed = memory_gb(task.resources)
-        if busy and (busy + task.resources.cores > room.cores or memory + needed > room.memory_gb):
+        asked, needed = task.resources, memory_gb(task.resources)
+        fits = busy + asked.cores <= room.cores and memory + needed <= room.memory_gb
+        if busy and not (fits and gpus + asked.gpus <= room.gpus):
             continue
-        busy += task.resources.cores
-        memory += needed
+        busy, memory, gpus = busy + asked.cores, memory + needed, gpus + asked.gpus
         yield task
 
 

@@ -87,7 +87,7 @@ def _check(stage: Stage, values: Any, given: Given, where: str) -> None:
 
 def _resources(stage: Stage, values: Any, given: Mapping[str, Any], where: str) -> Resources:
     resources = config.build(Resources, given, f"{where}: resources")
-    return replace(resources, mpi=stage.mpi, network=stage.needs_network(values))
+    return replace(resources, mpi=stage.mpi, torchrun=stage.torchrun, network=stage.needs_network(values))
 
 
 def _pinned(stage: Stage, values: Any, setting: Setting) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lib.artifacts import code_version
-from lib.base import mpi, processes
+from lib.base import gpus, mpi, processes
 from lib.plans.resources import Resources
 from lib.running.submissions import Submit
 
@@ -31,7 +31,10 @@ RANKS_OF_TORCH = _names(
     "MASTER_ADDR MASTER_PORT"
 )
 # Set by this project for the processes below one of its own.
-OURS = _names("TESSERA_RANKS TESSERA_SRUN_MPI TESSERA_RUN TESSERA_WARM TESSERA_CAMPAIGN TESSERA_SUBMIT TESSERA_COMMIT")
+OURS = _names(
+    "TESSERA_RANKS TESSERA_GPUS TESSERA_SRUN_MPI TESSERA_RUN TESSERA_WARM TESSERA_CAMPAIGN TESSERA_SUBMIT "
+    "TESSERA_COMMIT"
+)
 # The code that Python reads, and how libraries round and order their sums.
 COMPUTING = _names(
     "PYTHON OMP_ GOMP_ KMP_ MKL_ OPENBLAS_ GOTO_ BLIS_ VECLIB_ NUMEXPR_ NUMBA_ RAYON_ ONEDNN_ DNNL_ NVIDIA_TF32 "
@@ -91,17 +94,18 @@ def as_root() -> dict[str, str]:
 
 
 def of_stage(submit: Submit, resources: Resources, around: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment of a stage: the snapshot's code, its number of cores and ranks, the hub offline.
+    """The environment of a stage: the snapshot's code, its number of threads, ranks and GPUs, the hub offline.
 
     around: that of the runner. A task that asks for no GPU sees none; one that does sees those that this process sees.
     """
-    threads = str(resources.cpus)
-    hidden = {} if resources.gpus else {"CUDA_VISIBLE_DEVICES": ""}
+    threads = str(resources.threads)
+    hidden = {} if resources.gpus else {gpus.VISIBLE: ""}
     return {
         **around,
         **as_root(),
         **hidden,
         mpi.RANKS: str(resources.ranks),
+        gpus.ASKED: str(resources.gpus),
         **_of_python(submit.snapshot),
         "TESSERA_CAMPAIGN": submit.campaign,
         "TESSERA_SUBMIT": submit.id,

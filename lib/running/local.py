@@ -1,7 +1,7 @@
 """The loop that runs a sweep on this machine, without SLURM.
 
-It starts a runner for each task as cores and memory become free, and shows progress. Nothing that it starts lives on
-after it.
+It starts a runner for each task as cores, memory and GPUs become free, and shows progress. Nothing that it starts lives
+on after it.
 """
 
 import contextlib
@@ -20,11 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lib.artifacts import attempts, code_version, store
 from lib.base import interrupts, lease, places, processes, progress
+from lib.base.gpus import VISIBLE
 from lib.plans import finished, schedule
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
 from lib.plans.schedule import Room
-from lib.running import ending, environment, snapshot, submissions, survey, warm_process
+from lib.running import ending, environment, gpus, snapshot, submissions, survey, warm_process
 from lib.running.site import LoginNode
 from lib.running.submissions import Submit
 from lib.running.survey import DONE, WAITING, Survey
@@ -36,7 +37,10 @@ INTERRUPT_SECONDS = 10.0  # for the runners to end their stages and write why
 
 @dataclass
 class _Run:
-    """The state of the loop: what is running, what is done, what has failed for good."""
+    """The state of the loop: what is running, what is done, what has failed for good.
+
+    gpus: those that tasks may use; held: digest -> those of a running task
+    """
 
     root: Path
     plan: Plan
@@ -47,6 +51,8 @@ class _Run:
     memory_gb: float
     max_failures: int
     environment: dict[str, str]
+    gpus: tuple[str, ...] = ()
+    held: dict[str, tuple[str, ...]] = field(default_factory=dict)
     running: dict[str, subprocess.Popen] = field(default_factory=dict)
     failed_for_good: dict[str, str] = field(default_factory=dict)
 
@@ -59,6 +65,7 @@ def run(
 
     room: how much of the machine they may use; without it all that is free.
     An interrupt ends the running tasks. What is done stays done, and the same command continues from there.
+    Raises UsageError before anything runs if a task asks for more GPUs than there are.
     """
     lock = places.lock(root, plan.run)
     with lease.hold(lock), ending.all_of(lock):
@@ -66,10 +73,12 @@ def run(
         found.states.update({digest: WAITING for digest, state in found.states.items() if state != DONE})
         if found.all_done():
             return {}
+        gpus.check(plan.tasks[digest] for digest in found.having(WAITING))
+        cards = gpus.of(plan.tasks.values())  # one that is done now may have to be made again
         file, submit = _freeze(root, plan, campaign, command)
         variables = environment.of_runner(submit.snapshot, processes.identity(), lock)
         room = room or LoginNode(cores(), available_gb())
-        state = _Run(root, plan, file, submit, found, room.cpus, room.memory_gb, max_failures, variables)
+        state = _Run(root, plan, file, submit, found, room.cpus, room.memory_gb, max_failures, variables, cards)
         with _warm(state) as address:
             state.environment |= address
             _loop(state, console)
@@ -99,6 +108,7 @@ def _loop(state: _Run, console: Console) -> None:
     with _bars(state, console) as update, _interruptible(state):
         while True:
             for task in list(_startable(state)):
+                state.held[task.digest] = _free(state)[: task.resources.gpus]
                 state.running[task.digest] = _start(state, task)
             update()
             if not state.running:
@@ -117,12 +127,18 @@ def _start(state: _Run, task: Task) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", "lib.running.runner", str(state.file), task.digest],
             cwd=state.submit.snapshot,
-            env=state.environment,
+            env={**state.environment, VISIBLE: ",".join(state.held[task.digest])},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
+
+
+def _free(state: _Run) -> tuple[str, ...]:
+    """The GPUs that no running task holds."""
+    taken = {name for names in state.held.values() for name in names}
+    return tuple(name for name in state.gpus if name not in taken)
 
 
 def _tidy(state: _Run, digest: str) -> None:
@@ -149,12 +165,12 @@ def _startable(state: _Run) -> Iterator[Task]:
         if task.digest not in state.running and task.digest not in state.failed_for_good
     )
     running = [state.plan.tasks[digest].resources for digest in state.running]
-    yield from schedule.startable(state.plan, ready, running, Room(state.cores, state.memory_gb))
+    yield from schedule.startable(state.plan, ready, running, Room(state.cores, state.memory_gb, len(state.gpus)))
 
 
 def _finish(state: _Run, digest: str, console: Console) -> None:
     task = state.plan.tasks[digest]
-    del state.running[digest]
+    del state.running[digest], state.held[digest]
     if finished.is_done(state.root, state.plan.tasks, task):
         state.found.states[digest] = DONE
         readers = [reader for reader, other in state.plan.tasks.items() if digest in other.needs()]

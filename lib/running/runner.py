@@ -84,13 +84,13 @@ def command(task: Task, directory: Path, number: int) -> list[str]:
     """The command line of a task.
 
     An MPI stage starts under srun or mpirun, training on several ranks (one for each GPU) under torchrun, and
-    everything else as one process.
+    everything else as one process, which sees all GPUs of its task.
     """
     stage = ["-m", "jobs", task.stage, "--config", str(directory / places.TASK), "--out", str(directory)]
     stage += ["--attempt", str(number)]
     if task.resources.mpi:
         return [*rank_launcher(task.resources), sys.executable, "-m", "mpi4py", *stage]
-    ranks = task.resources.gpus or task.resources.ranks
+    ranks = task.resources.processes
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     return [sys.executable, *torchrun, *stage]
 

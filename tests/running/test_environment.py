@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.base import gpus as gpus_of_process
 from lib.base import mpi
 from lib.base.places import ROOT
 from lib.plans.resources import Resources
@@ -22,7 +23,7 @@ RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR TORCHELASTIC_RUN_ID
 OMP_NUM_THREADS MKL_NUM_THREADS MKL_CBWR NUMBA_NUM_THREADS NUMBA_DISABLE_JIT OPENBLAS_NUM_THREADS
 NVIDIA_TF32_OVERRIDE ONEDNN_DEFAULT_FPMATH_MODE
 HF_HUB_OFFLINE HF_DATASETS_OFFLINE TRANSFORMERS_CACHE TRANSFORMERS_OFFLINE HUGGINGFACE_HUB_CACHE
-TESSERA_RANKS TESSERA_CAMPAIGN TESSERA_COMMIT
+TESSERA_RANKS TESSERA_GPUS TESSERA_CAMPAIGN TESSERA_COMMIT
 """
 KEPT = """
 PATH HOME USER LANG TZ TMPDIR LD_LIBRARY_PATH SLURM_CONF SLURM_JWT HF_HOME HF_HUB_CACHE HF_TOKEN HF_ENDPOINT
@@ -56,6 +57,23 @@ def test_a_stage_sees_gpus_as_given_if_it_asks_for_them(monkeypatch, gpus: int, 
     found = environment.of_stage(submit, Resources(cpus=2, gpus=gpus))
     assert found["CUDA_VISIBLE_DEVICES"] == seen
     assert (found["OMP_NUM_THREADS"], found[mpi.RANKS], found["PYTHONPATH"]) == ("2", "1", "/s")
+    assert found[gpus_of_process.ASKED] == str(gpus)
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads"),
+    [
+        ({"torchrun": True, "gpus": 4}, "2"),
+        ({"torchrun": True, "ranks": 3}, "2"),  # eight cores for three: none has to wait for another
+        ({"torchrun": True, "gpus": 16}, "1"),
+        ({"gpus": 4}, "8"),  # one process
+        ({"mpi": True, "ranks": 4}, "8"),  # cpus are those of one rank
+    ],
+)
+def test_processes_of_one_task_share_its_cores(asked: dict, threads: str) -> None:
+    submit = type("Submit", (), {"snapshot": "/s", "campaign": "c", "id": "s", "commit": "abc"})
+    found = environment.of_stage(submit, Resources(cpus=8, **asked))
+    assert {found[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")} == {threads}
 
 
 CALLS = {

@@ -18,6 +18,7 @@
 ##
 ##develop
 ##  make env               the Python environment in .venv; every command makes it first
+##  make image             an Apptainer image with the same packages, for clusters whose tasks run in one
 ##  source <(.venv/bin/python launch.py completion bash)            the command tessera, and its completion (or zsh)
 ##  make test, lint, bench, campaign, slurm-up, slurm-down        tests/README.md, env/README.md
 ##
@@ -29,16 +30,17 @@
 ##  YES=1                                     submit without asking
 ##  FLAGS="--partial"                         other flags of launch.py, as .venv/bin/python launch.py --help lists them
 ##  PYTHON=python3.11                         what .venv is made with
+##  IMAGE=/project/tessera.sif                what make image writes
 ##
 ##make ends with 2 for whatever failed. launch.py ends with 0, 1 (failed or missing), 2 (wrong usage) or 128 + signal.
 
 SHELL := /bin/bash
 PYTHON ?= python3
 OUTPUTS ?= outputs
-export PROFILE CLUSTER OUTPUTS SET YES KINDS  # recipes take values from the environment: any characters may be in them
+export PROFILE CLUSTER OUTPUTS SET YES KINDS IMAGE  # recipes take values from the environment: any characters may be in them
 
 # A misspelt variable would be ignored, and the default sweep would run.
-KNOWN := PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON TORCH N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE
+KNOWN := PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON TORCH IMAGE N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 UNKNOWN := $(firstword $(filter-out $(KNOWN),$(GIVEN)))
 SUGGEST := from sys import argv; from lib.base.errors import suggestion; print(suggestion(argv[1].upper(), argv[2:]))
@@ -53,7 +55,7 @@ OPTIONS = --outputs "$$OUTPUTS" $(if $(PROFILE),--profile "$$PROFILE") $(if $(CL
 VERBS := sweep plan fetch status logs tables cancel doctor vars
 NAMES := $(subst _,-,$(basename $(notdir $(wildcard sweeps/*.yaml))))
 
-.PHONY: help env test bench campaign demo report sweeps doctor lint slurm-up slurm-down $(VERBS)
+.PHONY: help env image test bench campaign demo report sweeps doctor lint slurm-up slurm-down $(VERBS)
 help:
 	@sed -n 's/^##//p' Makefile
 	@echo; echo "sweeps, and how long they take on a laptop with two cores ('about' is estimated)"
@@ -65,6 +67,9 @@ $(filter-out doctor,$(VERBS)):  # without a sweep
 	@echo "error: name a sweep, as in make $@-near-dupls; make alone lists them" >&2; exit 2
 env:
 	@env/make_env "$(PYTHON)"
+
+image:
+	@env/apptainer/build $(if $(IMAGE),"$$IMAGE")
 
 sweep-%: env
 	@$(RUN) submit $(subst -,_,$*) $(OPTIONS) $(if $(filter-out 0,$(YES)),--yes)

@@ -15,7 +15,7 @@ from rich.markup import escape
 from lib.base import places
 from lib.base.errors import TesseraError
 from lib.base.files import existing
-from lib.launcher import doctor_room
+from lib.launcher import doctor_gpu, doctor_room
 from lib.launcher.finding import Finding
 from lib.launcher.sweep import Sweep
 from lib.plans.plan import Plan
@@ -36,8 +36,9 @@ def run(site: Cluster | None, sweep: Sweep | None, root: Path, console: Console)
         _python(),
         _writable(root),
         _compiler(),
-        _gpu(plan, site),
+        doctor_gpu.of_sweep(plan, site),
         _mpi(),
+        doctor_gpu.container(site),
         _slurm(site) if site else [Finding("ok", "SLURM: not used, tasks run on this machine")],
         _network(plan, site),
         doctor_room.of_sweep(sweep) if sweep else doctor_room.in_general(root),
@@ -90,31 +91,6 @@ def _compiler() -> Iterator[Finding]:
     found = shutil.which("g++") is not None
     remedy = "install g++: on CPU, DeepSpeed needs it to train on several ranks"
     yield Finding("ok" if found else "warn", "C++ compiler", remedy)
-
-
-def _gpu(plan: Plan | None, site: Cluster | None) -> Iterator[Finding]:
-    import torch
-
-    needed = plan is not None and any(task.resources.gpus for task in plan.tasks.values())
-    if needed and torch.version.cuda is None and torch.version.hip is None:
-        yield Finding("fail", f"torch {torch.__version__} is a CPU build, but tasks need GPUs", "TORCH=cuda make env")
-    if torch.cuda.is_available():
-        yield Finding("ok", f"GPU: {torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
-        yield _mamba_kernels()
-    elif needed and site is None:
-        yield Finding("fail", "GPU: none here, but tasks need one", "use PROFILE=laptop, or a cluster")
-    else:
-        yield Finding("ok", "GPU: none here" + (" (the GPUs of the nodes cannot be seen from here)" if site else ""))
-
-
-def _mamba_kernels() -> Finding:
-    from lib.models import mamba_scan
-
-    missing = mamba_scan.missing_kernels()
-    what = "Mamba's CUDA kernels"
-    if missing:
-        what += f": {', '.join(missing)} missing, so Mamba is slow"
-    return Finding("warn" if missing else "ok", what, mamba_scan.REMEDY)
 
 
 def _mpi() -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from typing import Any
 from lib.base import files, mpi
 from lib.base.errors import TesseraError
 from lib.plans.resources import Resources
-from lib.running import environment, sbatch_options, site, slurm
+from lib.running import container, environment, sbatch_options, site, slurm
 from lib.running.site import Cluster
 
 PAUSES = (2.0, 5.0, 10.0)  # seconds before sbatch is tried again
@@ -144,9 +144,16 @@ def _partition(cluster: Cluster, resources: Resources) -> str | None:
     return cluster.gpu_partition if resources.gpus and cluster.gpu_partition else cluster.partition
 
 
-def interactive(cluster: Cluster, command: Sequence[str]) -> str:
-    """A shell line that runs a command where the cluster has a network."""
+def interactive(cluster: Cluster, command: Sequence[str], gpu: bool = False) -> str:
+    """A shell line that runs a command where the cluster has a network, or on one GPU."""
     asked = {"partition": cluster.network_partition, "account": cluster.account, "qos": cluster.qos}
+    if gpu:
+        asked |= {
+            "partition": cluster.gpu_partition or cluster.partition,
+            "account": cluster.gpu_account or cluster.account,
+            "constraint": cluster.constraint,
+            **({"gres": cluster.gres.format(gpus=1)} if cluster.gres else {"gpus": "1"}),
+        }
     line = ["srun", *(f"--{key}={value}" for key, value in asked.items() if value), "--cpus-per-task=2"]
     return shlex.join([*line, *command])
 
@@ -154,6 +161,8 @@ def interactive(cluster: Cluster, command: Sequence[str]) -> str:
 def setup_lines(cluster: Cluster, snapshot: str) -> list[str]:
     """The shell lines before a task: set-up and variables of the cluster file, then the snapshot's code."""
     environment = {mpi.SRUN_TYPE: cluster.mpi, **(cluster.env or {})}
+    if cluster.container:
+        environment[container.VARIABLE] = cluster.container.as_variable()
     exports = [f"export {key}={shlex.quote(str(value))}" for key, value in environment.items()]
     return [*cluster.setup, *exports, f"export PYTHONPATH={shlex.quote(snapshot)}", f"cd {shlex.quote(snapshot)}"]
 

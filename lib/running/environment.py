@@ -33,7 +33,7 @@ RANKS_OF_TORCH = _names(
 # Set by this project for the processes below one of its own.
 OURS = _names(
     "TESSERA_RANKS TESSERA_GPUS TESSERA_SRUN_MPI TESSERA_RUN TESSERA_WARM TESSERA_CAMPAIGN TESSERA_SUBMIT "
-    "TESSERA_COMMIT"
+    "TESSERA_COMMIT TESSERA_CONTAINER"
 )
 # The code that Python reads, and how libraries round and order their sums.
 COMPUTING = _names(

@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lib.artifacts import attempts, code_version, heartbeat, store
@@ -19,10 +20,11 @@ from lib.base.interrupts import Interrupted
 from lib.plans import finished
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import controllers, drops, environment, snapshot, submissions, warm_process
+from lib.running import container, controllers, drops, environment, snapshot, submissions, warm_process
 from lib.running.submissions import Submit
 
 NO_LAUNCHER = "its launcher was killed"
+ALONE = ("--prtemca", "plm", "^slurm", "--prtemca", "ras", "^slurm")  # mpirun would call srun, and crash without one
 LAUNCHER_GONE = signal.SIGHUP  # what the kernel sends to a runner of a local run; the launcher itself sends SIGTERM
 
 
@@ -80,38 +82,46 @@ def write_task(submit: Submit, task: Task, directory: Path) -> None:
     store.write_json(directory / places.TASK, {**task.config, "inputs": inputs})
 
 
-def command(task: Task, directory: Path, number: int) -> list[str]:
-    """The command line of a task.
+def command(task: Task, directory: Path, number: int, entrance: Sequence[str] = ()) -> list[str]:
+    """The command line of a task. entrance: the words that run it in a container, if there is one.
 
     An MPI stage starts under srun or mpirun, training on several ranks (one for each GPU) under torchrun, and
     everything else as one process, which sees all GPUs of its task.
     """
+    python = container.PYTHON if entrance else sys.executable
     stage = ["-m", "jobs", task.stage, "--config", str(directory / places.TASK), "--out", str(directory)]
     stage += ["--attempt", str(number)]
     if task.resources.mpi:
-        return [*rank_launcher(task.resources), sys.executable, "-m", "mpi4py", *stage]
+        ranks = rank_launcher(task.resources, python)
+        before = [*ranks, *entrance] if ranks[:1] == ["srun"] else [*entrance, *ranks]  # an image has no srun
+        return [*before, python, "-m", "mpi4py", *stage]
     ranks = task.resources.processes
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-    return [sys.executable, *torchrun, *stage]
+    return [*entrance, python, *torchrun, *stage]
 
 
-def rank_launcher(resources: Resources) -> list[str]:
+def rank_launcher(resources: Resources, python: str = sys.executable) -> list[str]:
     """srun inside a SLURM job, so that ranks start on all its nodes; mpirun elsewhere; nothing for one rank.
 
+    In a container mpirun is the image's own, and starts the ranks of a job on one node: it needs nothing of the site.
     Ranks are not bound to cores, because two tasks on one machine would be bound to the same cores.
+    python: of the environment that has mpirun
     """
     ranks = ["-n", str(resources.ranks)]
     if resources.ranks == 1:
         return []
-    if mpi_type := os.environ.get(mpi.SRUN_TYPE):
+    in_image = python == container.PYTHON
+    alone = in_image and os.environ.get("SLURM_JOB_NUM_NODES") == "1"
+    if (mpi_type := os.environ.get(mpi.SRUN_TYPE)) and not alone:
         return ["srun", f"--mpi={mpi_type}", "--kill-on-bad-exit=1", f"--cpus-per-task={resources.cpus}", *ranks]
-    mpirun = Path(sys.executable).with_name("mpirun")
-    return [str(mpirun) if mpirun.exists() else "mpirun", "--oversubscribe", "--bind-to", "none", *ranks]
+    mpirun = Path(python).with_name("mpirun")
+    options = ["--oversubscribe", "--bind-to", "none", *(ALONE if in_image else ())]
+    return [str(mpirun) if in_image or mpirun.exists() else "mpirun", *options, *ranks]
 
 
 def _run(submit: Submit, task: Task, directory: Path) -> None:
     number, log = attempts.reserve(directory)
-    line = command(task, directory, number)
+    line = command(task, directory, number, container.entrance(container.of_job(), task.resources, Path(submit.root)))
     with open(log, "ab") as output:
         output.write(f"$ {shlex.join(line)}\n".encode())
     attempts.begin(directory, number, submit.campaign, submit.id)  # so that a stage that dies at once has a record

@@ -12,6 +12,7 @@ from lib.base.config import at_least
 from lib.base.errors import UsageError, suggestion
 from lib.plans.resources import Resources
 from lib.running import environment, sbatch_options
+from lib.running.container import Container
 
 FOLDER = places.CLUSTERS
 SITE = "site"
@@ -65,6 +66,7 @@ class Cluster:
     silence_seconds: float = 180.0
     network_partition: str | None = None
     login_node: LoginNode | None = None
+    container: Container | None = None
     notify: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

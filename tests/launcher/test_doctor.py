@@ -9,19 +9,10 @@ from rich.console import Console
 from lib.base.errors import TesseraError
 from lib.launcher import doctor, doctor_room, hub_needs, sweep
 from lib.launcher.finding import Finding
-from lib.models import hub_fetch, mamba_scan
+from lib.models import hub_fetch
 from lib.plans import documents, expansion
 from lib.running.site import Cluster, LoginNode
 from tests.support import tiny_hub
-
-
-def test_missing_mamba_kernels_come_with_the_way_to_install_them(monkeypatch):
-    monkeypatch.setattr(mamba_scan, "missing_kernels", lambda: ["mamba_ssm"])
-    finding = doctor._mamba_kernels()
-    assert (finding.level, finding.remedy) == ("warn", mamba_scan.REMEDY)
-    assert "mamba_ssm missing" in finding.what
-    monkeypatch.setattr(mamba_scan, "missing_kernels", list)
-    assert doctor._mamba_kernels().level == "ok"
 
 
 def test_the_hub_is_reported_by_what_is_left_to_fetch(hub_server, tiny_tokenizer, tmp_path):
@@ -75,23 +66,14 @@ def test_only_linux_is_accepted(system, machine, level):
     assert finding.level == level
 
 
-def test_a_gpu_task_needs_more_than_the_cpu_build_of_torch(monkeypatch):
-    import torch
-
-    plan = expansion.expand(documents.read("near_dupls", "paper", ["seeds=[1]"]), "paper")
-    for cuda, expected in ((None, ["TORCH=cuda make env"]), ("13.0", [])):
-        monkeypatch.setattr(torch.version, "cuda", cuda)
-        remedies = [finding.remedy for finding in doctor._gpu(plan, Cluster("c")) if finding.level == "fail"]
-        assert remedies == expected
-
-
 def test_a_check_that_breaks_off_is_a_finding_and_the_others_go_on(tmp_path: Path, monkeypatch):
     def broken(*given) -> Iterator[Finding]:
         yield Finding("ok", "the first half")
         raise TesseraError("srun failed [1]")
 
-    for name in ("_python", "_gpu", "_mpi", "_compiler"):
+    for name in ("_python", "_mpi", "_compiler"):
         monkeypatch.setattr(doctor, name, broken)
+    monkeypatch.setattr(doctor.doctor_gpu, "of_sweep", broken)
     console = Console(file=io.StringIO(), width=200)
     assert doctor.run(None, None, tmp_path, console) == 1
     assert console.file.getvalue().count("FAIL a check broke off: srun failed [1]") == 4

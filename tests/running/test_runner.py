@@ -9,8 +9,10 @@ from lib.base.errors import UsageError
 from lib.base.places import ROOT
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
-from lib.running import batch, environment, runner
+from lib.running import batch, container, environment, runner
+from lib.running.container import Container
 from lib.running.site import Cluster, check, ranks_per_node
+from tests.support import toys
 from tests.support.toys import wait_for
 
 
@@ -35,9 +37,46 @@ def test_ranks_start_under_mpirun_here_and_under_srun_in_a_job(monkeypatch, tmp_
     assert job[job.index("-n") + 1] == "80"
 
 
+def test_in_a_container_the_image_starts_what_a_node_can_start_alone(monkeypatch, tmp_path: Path) -> None:
+    image = tmp_path / "tessera.sif"
+    image.touch()
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    for name in ("HF_HUB_CACHE", "TMPDIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(container.VARIABLE, Container(str(image), binds=("/usr:/data",)).as_variable())
+    monkeypatch.setenv(mpi.SRUN_TYPE, "pmix")
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "1")
+
+    def line(**asked) -> list[str]:
+        one = task(**asked)
+        return runner.command(one, tmp_path, 1, container.entrance(container.of_job(), one.resources, tmp_path))
+
+    binds = [f"--bind={tmp_path}", f"--bind={tmp_path}/cache", "--bind=/usr:/data"]
+    enter = ["apptainer", "exec", *binds, str(image)]
+    stage = ["-m", "jobs", "count"]
+    python = [container.PYTHON]
+    assert line()[:10] == [*enter, *python, *stage]
+    assert line(gpus=2)[:11] == ["apptainer", "exec", "--nv", *binds, str(image), *python, *stage]
+    assert line(gpus=2, torchrun=True)[7:11] == [*python, "-m", "torch.distributed.run", "--standalone"]
+    here = line(mpi=True, ranks=3)
+    assert here[: len(enter)] == enter
+    assert here[len(enter)] == str(container.ENVIRONMENT / "bin" / "mpirun")
+    assert "srun" not in here
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "2")
+    across = line(mpi=True, ranks=3)
+    assert across[:2] == ["srun", "--mpi=pmix"]
+    assert across[across.index("apptainer") :][: len(enter) + 3] == [*enter, *python, "-m", "mpi4py"]
+    monkeypatch.setenv("PATH", f"{toys.FAKES}:/usr/bin:/bin")
+    seen = subprocess.run([*enter, *python, "-c", "print(6 * 7)"], capture_output=True, text=True, check=True)
+    assert seen.stdout == "42\n"
+
+
 def test_ranks_of_training_start_under_torchrun(tmp_path: Path) -> None:
-    assert "torch.distributed.run" in runner.command(task(ranks=2), tmp_path, 1)
-    assert "torch.distributed.run" not in runner.command(task(), tmp_path, 1)
+    assert "--nproc-per-node=2" in runner.command(task(torchrun=True, ranks=2), tmp_path, 1)
+    assert "--nproc-per-node=4" in runner.command(task(torchrun=True, gpus=4), tmp_path, 1)
+    alone = (task(torchrun=True), task(torchrun=True, gpus=1), task(gpus=4))  # the last may spread one model over GPUs
+    assert not any("torch.distributed.run" in runner.command(one, tmp_path, 1) for one in alone)
 
 
 def test_mpirun_gives_the_world_that_was_asked_for(tmp_path: Path, monkeypatch) -> None:

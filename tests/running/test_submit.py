@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib.base import places
+from lib.running import container
 from tests.support import toys
 from tests.support.fake_site import FakeSite
 from tests.support.toys import Toy, expected, wait_for
@@ -30,7 +31,9 @@ def toy(tmp_path: Path, site: FakeSite) -> Toy:
 
 
 def test_a_sweep_runs_to_its_table_in_arrays_and_once(toy: Toy, site: FakeSite) -> None:
-    told, cluster = toy.root / "told", toy.root / "env" / "clusters" / "toy.yaml"
+    told, cluster, image = toy.root / "told", toy.root / "env" / "clusters" / "toy.yaml", toy.root / "tessera.sif"
+    image.touch()
+    toys.edit(cluster, "name: toy\n", f"name: toy\ncontainer: {{image: {image}}}\n")
     toys.edit(cluster, "name: toy\n", f"name: toy\nnotify: [sh, -c, 'echo $TESSERA_OUTCOME $TESSERA_DONE >> {told}']\n")
     toy.submit()
     assert toy.finish() == expected(1, 2, 3)
@@ -41,6 +44,9 @@ def test_a_sweep_runs_to_its_table_in_arrays_and_once(toy: Toy, site: FakeSite) 
     assert len(site.jobs()) == before
     assert {site.runs(job["id"], element) for job in site.jobs() for element in job["elements"]} == {1}
     assert told.read_text() == "done 6\n"  # by the last controller; a command with nothing to do tells nobody
+    calls = Path(f"{image}.calls").read_text().splitlines()
+    assert len(calls) == 6  # every task ran in the container, and nothing else
+    assert all(f" --bind={toy.outputs} " in call and f" {image} {container.PYTHON} -m jobs " in call for call in calls)
 
 
 def test_a_scheduler_that_cannot_be_asked_never_causes_a_second_submission(toy: Toy, site: FakeSite) -> None:

@@ -10,7 +10,7 @@ from lib.base import places
 from lib.base.errors import UsageError
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import batch, site, slurm, snapshot, submit
+from lib.running import batch, bundles, site, slurm, snapshot, submit
 from lib.running.site import Cluster
 
 IDENTITY = "PLAN"  # in place of the id of a submission
@@ -47,9 +47,10 @@ def _scripts(plan: Plan, cluster: Cluster, root: Path, tasks: list[Task], size: 
         asked = batch.parameters(cluster, resources, name, code, cluster.array_parallelism, after)
         return batch.script(file, name, asked, count)
 
-    for number, (resources, digests) in enumerate(submit.by_resources(tasks).items()):
-        count = min(len(digests), size)
-        heading = f"{_described([plan.tasks[digest] for digest in digests])}, at most {count} in an array"
+    for number, (resources, jobs) in enumerate(submit.by_resources(bundles.of(tasks, cluster.bundle_minutes)).items()):
+        several, count = [task for job in jobs for task in job], min(len(jobs), size)
+        bundled = f", in {len(jobs)} job{'s' * (len(jobs) > 1)}" if len(jobs) < len(several) else ""
+        heading = f"{_described(several)}, at most {count} in an array{bundled}"
         yield heading, script(places.job(IDENTITY, number), resources, count)
     if tasks:
         controller = places.job(IDENTITY, "controller")

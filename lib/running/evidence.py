@@ -4,6 +4,7 @@ SLURM's queue decides what is live. That a task has ended is believed on evidenc
 its own attempt, or that nobody has heard of it for as long as the cluster file's `silence_seconds`.
 """
 
+import math
 from dataclasses import dataclass
 
 from lib.running.slurm import TERMINAL, Job
@@ -20,6 +21,7 @@ class Evidence:
     sent: what was recorded of sbatch: a job id, SENDING, REFUSED, or None if sbatch was not called
     age: seconds since it was sent; silence: seconds since its runner's last sign of life, infinite without one
     ended: whether an attempt of this submission has ended
+    shared: whether its job runs other tasks as well, one after the other
     waited: seconds for which this command has been asking
     """
 
@@ -29,7 +31,16 @@ class Evidence:
     age: float
     silence: float
     ended: bool
+    shared: bool = False
     waited: float = 0.0
+
+    def waits_for_others(self) -> bool:
+        """Whether its job runs, but not this task of it: it has not begun, or has failed already."""
+        return self.shared and math.isinf(self.silence)
+
+    def in_turn(self) -> str:
+        """The same in words."""
+        return "failed, and their job runs others" if self.ended else "wait for others in the same job"
 
 
 def judge(known: Evidence, silence_seconds: float) -> str:

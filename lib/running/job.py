@@ -24,7 +24,7 @@ def main(submit_file: str, name: str) -> int:
             runner.run_controller(file, submit)
         else:
             (array,) = (array for array in submit.arrays if array.name == name)
-            runner.run_task(submit, array.digests[int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))])
+            runner.run_element(submit, array.elements()[int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))])
     except (TesseraError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return exit_code(error)

@@ -5,11 +5,13 @@ A batch job comes here by lib/running/job.py, the local loop by `python -m lib.r
 that of the snapshot. Nothing that a runner starts outlives it.
 """
 
+import contextlib
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lib.artifacts import attempts, code_version, heartbeat, store
@@ -37,6 +39,46 @@ def run_task(submit: Submit, digest: str) -> None:
         except Interrupted as asked:
             print(f"ended by {asked}", file=sys.stderr)
             sys.exit(asked.exit_code)
+
+
+def run_element(submit: Submit, digests: Sequence[str]) -> None:
+    """Run the tasks of one element of an array, one after the other; a task that fails keeps no other from running.
+
+    Raises TesseraError at the end if any has failed. A signal ends the task that runs, and none begins after it.
+    """
+    if len(digests) == 1:
+        run_task(submit, digests[0])
+        return
+    with _warm(submit, [submit.tasks[digest] for digest in digests]):
+        failed = [digest for digest in digests if not _succeeds(submit, digest)]
+    if failed:
+        raise TesseraError(f"{len(failed)} of the {len(digests)} tasks of this job failed: {', '.join(failed)}")
+
+
+def _succeeds(submit: Submit, digest: str) -> bool:
+    try:
+        run_task(submit, digest)
+    except (TesseraError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _warm(submit: Submit, tasks: Sequence[Task]) -> Iterator[None]:
+    """A warm process for tasks with equal resources, if any of them imports torch. The job's log has what it says."""
+    resources = tasks[0].resources
+    in_image = container.of_job() is not None  # where forks would not be children of this process
+    if in_image or not any(warm_process.imports_torch(task.stage) for task in tasks):
+        yield
+        return
+    variables = environment.of_stage(submit, resources)
+    with tempfile.TemporaryDirectory(prefix="tessera-", ignore_cleanup_errors=True) as folder:  # of this node
+        with warm_process.server(Path(folder), variables, submit.snapshot, resources) as found:
+            warm_process.awaited(Path(found[warm_process.VARIABLE]))
+            os.environ.update(found)
+            yield
+        sys.stderr.write((Path(folder) / warm_process.LOG).read_text(encoding="utf-8", errors="replace"))
 
 
 def _run_task(submit: Submit, task: Task) -> None:
@@ -152,7 +194,7 @@ def _close_interrupted(directory: Path, number: int, asked: Interrupted) -> None
 
 def _start(submit: Submit, task: Task, line: list[str], log: Path) -> int:
     """The exit code of the stage, in a fork of the warm process if there is one that suits, else in a process."""
-    if warm_process.suits(task.stage, task.resources.cpus, task.resources.gpus):
+    if warm_process.suits(task.stage, task.resources):
         try:
             return warm_process.run(task.stage, line[line.index("--config") :], log)
         except OSError as error:

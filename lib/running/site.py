@@ -64,6 +64,7 @@ class Cluster:
     disk_quota_gb: float | None = None
     poll_seconds: float = 30.0
     silence_seconds: float = 180.0
+    bundle_minutes: float = 20.0
     network_partition: str | None = None
     login_node: LoginNode | None = None
     container: Container | None = None
@@ -72,7 +73,7 @@ class Cluster:
     def __post_init__(self) -> None:
         """Raise ValueError naming a key whose value no cluster can have."""
         at_least(1, **{key: getattr(self, key) for key in COUNTS})
-        at_least(0, gpus_per_node=self.gpus_per_node)
+        at_least(0, gpus_per_node=self.gpus_per_node, bundle_minutes=self.bundle_minutes)
         for key in AMOUNTS:
             value = getattr(self, key)
             if value is not None and not value > 0:  # NaN fails as well

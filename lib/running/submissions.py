@@ -5,13 +5,14 @@ beside it maps array names to job ids, as far as the scheduler has answered. A d
 question to SLURM, not the sweep: names of jobs hold the id of their submission, and so does the name of the file.
 """
 
+import itertools
 import json
 import secrets
 import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,24 @@ REFUSED = "refused"  # in place of a job id: sbatch refused, or was not called
 
 @dataclass(frozen=True)
 class Array:
-    """Tasks with the same resources. Index i of the job array runs `digests[i]`."""
+    """Tasks with the same resources. Element i of the job array runs `elements()[i]`, one task after the other.
+
+    bundles: how many of the `digests` each element runs; empty if each one runs one
+    """
 
     name: str
     digests: list[str]
     resources: Resources
+    bundles: list[int] = field(default_factory=list)
+
+    def elements(self) -> list[list[str]]:
+        """The digests of each element."""
+        rest = iter(self.digests)
+        return [list(itertools.islice(rest, count)) for count in self.bundles or [1] * len(self.digests)]
+
+    def placed(self) -> Iterator[tuple[str, int]]:
+        """Digest and element of every task."""
+        return ((digest, index) for index, several in enumerate(self.elements()) for digest in several)
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,7 @@ class Submit:
     commit: str = code_version.UNKNOWN  # of submissions before it was recorded
 
 
-FIELDS = {field.name for field in fields(Submit)}
+FIELDS = {one.name for one in fields(Submit)}
 
 
 def new_id() -> str:
@@ -85,9 +99,7 @@ def read(file: Path) -> Submit:
     try:
         values = json.loads(file.read_bytes())
         tasks = {digest: _task(task) for digest, task in values.pop("tasks").items()}
-        arrays = [
-            Array(entry["name"], entry["digests"], Resources(**entry["resources"])) for entry in values.pop("arrays")
-        ]
+        arrays = [_array(entry) for entry in values.pop("arrays")]
         known = {key: values[key] for key in values.keys() & FIELDS}  # newer code may have written others
         return Submit(arrays=arrays, tasks=tasks, **known)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -150,6 +162,11 @@ def sent_at(file: Path) -> float:
     """When the last job of a submission was sent, by the clock of the file system."""
     record = places.submit_jobs(file)
     return (record if record.exists() else file).stat().st_mtime
+
+
+def _array(values: dict[str, Any]) -> Array:
+    resources = Resources(**values["resources"])
+    return Array(values["name"], values["digests"], resources, values.get("bundles", []))  # older code wrote none
 
 
 def _task(values: dict[str, Any]) -> Task:

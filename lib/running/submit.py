@@ -23,7 +23,7 @@ from lib.base.errors import TesseraError
 from lib.plans import disk
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import batch, controllers, quota, site, slurm, snapshot, submissions, survey
+from lib.running import batch, bundles, controllers, quota, site, slurm, snapshot, submissions, survey
 from lib.running.site import Cluster
 from lib.running.submissions import REFUSED, SENDING, Array, Submit
 from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING, Survey
@@ -261,28 +261,28 @@ def _stop_if_jobs_die(request: Request, plan: Plan, found: survey.Survey) -> Non
 
 
 def _sent(file: Path, submit: Submit) -> list[str]:
-    """The tasks of a submission that SLURM has taken."""
+    """The first task of each job that SLURM has taken of a submission: a job that runs several begins with it."""
     jobs = submissions.jobs(file, [array.name for array in submit.arrays])
-    return [
-        digest for array in submit.arrays for digest in array.digests if jobs.get(array.name) not in (None, REFUSED)
-    ]
+    taken = (array for array in submit.arrays if jobs.get(array.name) not in (None, REFUSED))
+    return [digests[0] for array in taken for digests in array.elements()]
 
 
 def _send_what_fits(
     request: Request, plan: Plan, cluster: Cluster, ready: list[Task], found: Survey, stays: str
 ) -> tuple[int, str]:
-    """Submit as many of the ready tasks as SLURM takes, and a controller.
+    """Submit as many jobs of the ready tasks as SLURM takes, and a controller.
 
-    Returns how many, and why this command must stay. Where SLURM says that a limit on jobs is reached, half as many are
-    tried, down to one.
+    Returns how many tasks, and why this command must stay. Where SLURM says that a limit on jobs is reached, half as
+    many are tried, down to one.
     """
     code = snapshot.take(request.root)
     needs_controller = not stays and _controller_needed(request, plan, found, code)
     room = _room(cluster, found.queued, needs_controller)
-    several = len(ready) if room is None else min(room, len(ready))
+    jobs = bundles.of(ready, cluster.bundle_minutes, alone=found.having(FAILED))
+    several = len(jobs) if room is None else min(room, len(jobs))
     limit = f"cluster '{cluster.name}': max_submit_jobs {cluster.max_submit_jobs}"
     while True:
-        submit = _composed(request, plan, cluster, ready[:several], code)
+        submit = _composed(request, plan, cluster, jobs[:several], code)
         if not needs_controller or not (submit.arrays or found.jobs):
             submit = replace(submit, controller=None)
         if not submit.arrays and not submit.controller:
@@ -296,10 +296,10 @@ def _send_what_fits(
             several, limit = several // 2, str(error)
 
 
-def _composed(request: Request, plan: Plan, cluster: Cluster, ready: list[Task], code: Path) -> Submit:
-    """A submission of these tasks and a controller, with an id of its own."""
+def _composed(request: Request, plan: Plan, cluster: Cluster, jobs: list[list[Task]], code: Path) -> Submit:
+    """A submission of these jobs and a controller, with an id of its own. jobs: the tasks of each one."""
     identity = submissions.new_id()
-    chunks = list(arrays(identity, cluster, ready))
+    chunks = list(arrays(identity, cluster, jobs))
     return Submit(
         id=identity,
         created=time.time(),
@@ -363,21 +363,26 @@ def _waiting_for(request: Request, ready: list[Task], found: Survey, limit: str)
     return message
 
 
-def arrays(identity: str, cluster: Cluster, ready: list[Task]) -> Iterator[Array]:
-    """The ready tasks in arrays of equal resources, in pieces of MaxArraySize."""
-    size = slurm.max_array_size(cluster) if ready else 1
+def arrays(identity: str, cluster: Cluster, jobs: list[list[Task]]) -> Iterator[Array]:
+    """The jobs in arrays of equal resources, in pieces of MaxArraySize. jobs: the tasks of each one."""
+    size = slurm.max_array_size(cluster) if jobs else 1
     number = 0
-    for resources, digests in by_resources(ready).items():
-        for start in range(0, len(digests), size):
-            yield Array(places.job(identity, number), digests[start : start + size], resources)
+    for resources, several in by_resources(jobs).items():
+        for start in range(0, len(several), size):
+            yield _array(places.job(identity, number), several[start : start + size], resources)
             number += 1
 
 
-def by_resources(tasks: Iterable[Task]) -> dict[Resources, list[str]]:
-    """The digests of the tasks by what they ask of SLURM, in their order."""
-    groups: dict[Resources, list[str]] = defaultdict(list)
-    for task in tasks:
-        groups[replace(task.resources, expected_hours=0.0)].append(task.digest)
+def _array(name: str, jobs: list[list[Task]], resources: Resources) -> Array:
+    digests = [task.digest for job in jobs for task in job]
+    return Array(name, digests, resources, list(map(len, jobs)) if len(digests) > len(jobs) else [])
+
+
+def by_resources(jobs: Iterable[list[Task]]) -> dict[Resources, list[list[Task]]]:
+    """The jobs by what they ask of SLURM, in their order."""
+    groups: dict[Resources, list[list[Task]]] = defaultdict(list)
+    for job in jobs:
+        groups[bundles.asked(job[0])].append(job)
     return groups
 
 
@@ -404,7 +409,7 @@ def _send(file: Path, submit: Submit, cluster: Cluster, found: Survey) -> tuple[
         parameters = batch.parameters(cluster, array.resources, array.name, submit.snapshot, share)
         submissions.record_jobs(file, {**jobs, array.name: SENDING})
         try:
-            jobs[array.name] = batch.submit(file, array.name, len(array.digests), parameters)
+            jobs[array.name] = batch.submit(file, array.name, len(array.elements()), parameters)
             submissions.record_jobs(file, jobs)
         except batch.LimitReached:
             submissions.record_jobs(file, {**jobs, array.name: REFUSED})

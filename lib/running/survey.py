@@ -167,7 +167,8 @@ def _evidence(
     for file, submit in result.sent:
         age = abs(now - submissions.sent_at(file))  # a clock that was ahead leaves a time to come
         for array in submit.arrays:
-            for index, digest in enumerate(array.digests):
+            shared = bool(array.bundles)
+            for digest, index in array.placed():
                 if result.states.get(digest, DONE) == DONE:
                     continue
                 place, element = directory(root, plan.tasks[digest]), (array.name, index)
@@ -179,7 +180,8 @@ def _evidence(
                         sent=numbers[file].get(array.name),
                         age=age,
                         silence=heartbeat.silence(place / places.ALIVE, now),
-                        ended=element not in queued and attempts.ended(place, submit.id),
+                        ended=(shared or element not in queued) and attempts.ended(place, submit.id),
+                        shared=shared,
                         waited=waited,
                     ),
                 )
@@ -193,7 +195,7 @@ def _accounted(result: Survey, numbers: dict[Path, dict[str, str]], queued: dict
             number = numbers[file].get(array.name)
             gone = any(
                 (array.name, index) not in queued and result.states.get(digest, DONE) != DONE
-                for index, digest in enumerate(array.digests)
+                for digest, index in array.placed()
             )
             if gone and number not in (None, submissions.REFUSED):
                 names.append(array.name) if number == submissions.SENDING else ids.append(number)
@@ -215,7 +217,7 @@ def _judge(
         verdict = evidence.judge(known, silence_seconds)
         if known.job and verdict == evidence.LIVE:
             live.add(digest)
-            _note_live(result, digest, known.job)
+            _note_live(result, digest, known.job, known)
         elif digest not in live:
             result.states[digest] = UNKNOWN if verdict == evidence.UNKNOWN else FAILED
     for digest in result.having(WAITING, FAILED):
@@ -231,13 +233,13 @@ def _runs_without_job(root: Path, task: Task, silence_seconds: float) -> bool:
     return alive.exists() and heartbeat.silence(alive, heartbeat.clock(place)) < silence_seconds
 
 
-def _note_live(result: Survey, digest: str, job: Job) -> None:
-    result.states[digest] = QUEUED if job.is_waiting() else RUNNING
+def _note_live(result: Survey, digest: str, job: Job, known: Evidence) -> None:
+    result.states[digest] = QUEUED if job.is_waiting() or known.waits_for_others() else RUNNING
     result.jobs.add(job.id)
     if job.is_waiting():
         result.pending[digest] = job
-    elif job.remark():
-        result.remarks[digest] = job.remark()
+    elif job.remark() or known.waits_for_others():
+        result.remarks[digest] = job.remark() or known.in_turn()
     if job.was_held_by_slurm():
         result.stuck.add(job.id)
 

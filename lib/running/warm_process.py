@@ -1,9 +1,10 @@
 """A warm process: torch and transformers imported once, stages run in forks of it.
 
 Importing them takes about four seconds of a core, and a sweep on a laptop starts dozens of stages that need them and
-run for a few seconds. The local loop starts one warm process (`server`). Runners find it through TESSERA_WARM and ask
-it for a fork (`run`); if it does not answer, they print so and start a new process. A fork is a process like any other:
-it has its own log, it ends with its runner, and it cannot affect the next one.
+run for a few seconds. The local loop starts one warm process (`server`), and so does a job that runs several tasks.
+Runners find it through TESSERA_WARM and ask it for a fork (`run`); if it does not answer, they print so and start a new
+process. A fork is a process like any other: it has its own log, it ends with its runner, and it cannot affect the next
+one. A context on a GPU cannot be inherited: the warm process opens none, and each fork opens its own.
 """
 
 import contextlib
@@ -14,50 +15,70 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lib.artifacts.command import main
 from lib.artifacts.stage import load
-from lib.base import interrupts, places, processes
+from lib.base import gpus, interrupts, places, processes
+from lib.plans.resources import Resources
 
 VARIABLE = "TESSERA_WARM"
+SUITED = "TESSERA_WARM_FOR"  # the cores and GPUs of the tasks that it was started for
+NO_GPU = "no GPU"  # the answer of a fork that inherited a context on a GPU, with which it cannot work
+LOG = "warm.log"  # in its folder
 START_SECONDS = 120.0
 LIMIT_BYTES = 1 << 20
+ONE_CORE = Resources()
 
 
 @contextlib.contextmanager
-def server(folder: Path, environment: dict[str, str], cwd: str) -> Iterator[dict[str, str]]:
-    """A warm process during the block. Yields the variable with which runners find it."""
+def server(
+    folder: Path, environment: dict[str, str], cwd: str, resources: Resources = ONE_CORE
+) -> Iterator[dict[str, str]]:
+    """A warm process during the block, for tasks with these resources. Yields the variables that runners look for."""
     folder.mkdir(parents=True, exist_ok=True)
     address = str(folder / "warm.sock")
     if len(address) > 100:  # a Unix socket's address may have 107 bytes
         address = f"/tmp/tessera-warm-{os.getpid()}.sock"
     line = [sys.executable, "-m", "lib.running.warm_process", address, processes.identity()]
-    with open(folder / "warm.log", "ab") as log:
+    with open(folder / LOG, "ab") as log:
         process = subprocess.Popen(
             line, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        yield {VARIABLE: address}
+        yield {VARIABLE: address, SUITED: _kind(resources)}
     finally:
         process.kill()
         process.wait()
         Path(address).unlink(missing_ok=True)
 
 
-def suits(stage: str, cpus: int, gpus: int) -> bool:
+def awaited(process: Path) -> None:
+    """Wait until the warm process at this address listens, which it does before it imports anything large."""
+    deadline = time.monotonic() + START_SECONDS
+    while not process.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def suits(stage: str, resources: Resources) -> bool:
     """Whether a task should run in a fork: if there is a warm process and the stage imports torch.
 
-    The task must use one thread, as the warm process does, and no GPU, which a fork cannot inherit.
+    The task must be one process with as many threads and GPUs as the warm process was started for.
     """
-    return VARIABLE in os.environ and cpus == 1 and gpus == 0 and imports_torch(stage)
+    fits = resources.processes == 1 and os.environ.get(SUITED) == _kind(resources)
+    return VARIABLE in os.environ and fits and imports_torch(stage)
+
+
+def _kind(resources: Resources) -> str:
+    return f"{resources.cpus} cores, {resources.gpus} GPUs"
 
 
 def imports_torch(stage: str) -> bool:
     """Whether a stage declares (IMPORTS_TORCH) that it imports torch and transformers."""
-    return getattr(load(stage).module, "IMPORTS_TORCH", False)
+    return load(stage).imports_torch
 
 
 def run(stage: str, argv: Sequence[str], log: Path) -> int:
@@ -76,6 +97,8 @@ def run(stage: str, argv: Sequence[str], log: Path) -> int:
         finally:
             with interrupts.delayed():
                 _end(channel)
+    if answer.strip() == NO_GPU:
+        raise OSError("its forks cannot use the GPU")
     return int(answer) if answer else -signal.SIGKILL
 
 
@@ -123,6 +146,7 @@ def _work(channel: socket.socket) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     threading.Thread(target=_end_with_runner, args=(channel,), daemon=True).start()
+    _refuse_gpu(channel)
     code = 1
     try:
         sys.argv = [str(places.JOBS / "__main__.py"), request["stage"], *request["argv"]]
@@ -137,6 +161,17 @@ def _work(channel: socket.socket) -> None:
             sys.stderr.flush()
         channel.sendall(f"{code}\n".encode())
         os._exit(code)
+
+
+def _refuse_gpu(channel: socket.socket) -> None:
+    """End this fork if it inherited a context on a GPU: an import may have opened one. Its runner starts a process."""
+    if not gpus.asked():
+        return
+    import torch
+
+    if torch.cuda._is_in_bad_fork():
+        channel.sendall(f"{NO_GPU}\n".encode())
+        os._exit(1)
 
 
 def _end_with_runner(channel: socket.socket) -> None:

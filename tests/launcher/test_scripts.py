@@ -13,6 +13,7 @@ from lib.launcher import scripts
 from lib.plans import documents, expansion
 from lib.plans.plan import Plan
 from lib.running import site
+from lib.running.container import Container
 from lib.running.site import LoginNode
 
 EXAMPLE = site.read(site.FOLDER / "example-a100.yaml")
@@ -44,7 +45,14 @@ def test_every_kind_of_task_has_one_script_and_the_controller_too(plan: Plan, tm
     assert "#SBATCH --gres=gpu:a100:1\n" in text
     assert text.count("#SBATCH --dependency=afterany:IDS_OF_THE_ARRAYS\n") == 1
     assert f"#SBATCH --output={tmp_path}/sweeps/{plan.run}/submits/PLAN/%j_0_log.out\n" in text  # not broken at 80
-    small = shown(plan, tmp_path, monkeypatch, cluster=replace(EXAMPLE, max_array_size=4))
+    assert "container" not in text.lower()
+    bundled = re.findall(r"^(\d+) tasks .*, in (\d+) jobs?$", text, flags=re.MULTILINE)
+    assert bundled
+    assert all(int(tasks) > int(jobs) for tasks, jobs in bundled)
+    there = replace(EXAMPLE, max_array_size=4, bundle_minutes=0.0, container=Container("/images/tessera.sif"))
+    small = shown(plan, tmp_path, monkeypatch, cluster=there)
+    assert small.count('\nexport TESSERA_CONTAINER=\'{"image": "/images/tessera.sif"') == len(kinds) + 1
+    assert not re.search(r", in \d+ jobs?$", small, flags=re.MULTILINE)
     assert max(int(last) for last in re.findall(r"--array=0-(\d+)%", small)) == 3
     assert "scontrol" not in small
 

@@ -49,6 +49,40 @@ def test_a_sweep_runs_to_its_table_in_arrays_and_once(toy: Toy, site: FakeSite) 
     assert all(f" --bind={toy.outputs} " in call and f" {image} {container.PYTHON} -m jobs " in call for call in calls)
 
 
+HINDERED = """    import pathlib
+    if config.number == 2 and not (out / "attempts/0002.log").exists():
+        raise ValueError("no such luck")
+    while config.number == 3 and not pathlib.Path("GO").exists():
+        time.sleep(0.05)
+"""
+
+
+def test_small_gpu_tasks_share_a_job_and_each_keeps_its_own_record(toy: Toy, site: FakeSite) -> None:
+    """The second task of three fails in its first attempt. While the third one runs, the job is requeued."""
+    small, count = "{stage: count, resources: {gpus: 1, expected_hours: 0.1}, ", toy.root / "jobs/toy/count.py"
+    toys.edit(toy.root / "sweeps/toy.yaml", "{stage: count, ", small)
+    toys.edit(count, "VERSION = 1", "VERSION = 1\nIMPORTS_TORCH = True")  # so that they are forks of a warm process
+    toys.edit(count, toys.RUN, toys.RUN + HINDERED.replace("GO", str(toy.root / "go")))
+    toys.edit(toy.root / "lib/base/gpus.py", 'int(os.environ.get(ASKED, "0"))', "0")  # there is none
+    toys.edit(toy.root / "lib/running/warm_process.py", "    _import()\n", "")
+    toy.submit()
+    third = "store/count/n3-*/attempts/0001.json"
+    wait_for(lambda: any(toy.outputs.glob(third)), third)
+    (job,) = site.arrays()
+    assert job["elements"] == ["-"]
+    assert "1 live tasks: failed, and their job runs others" in toy.launch("status").stdout
+    site.ask(1, "-", "requeue")
+    wait_for(lambda: site.runs(1, "-") == 2, "the second start of the job")
+    (toy.root / "go").touch()
+    assert toy.finish() == expected(1, 2, 3)
+    one, two, three = toy.attempts("count").values()
+    assert (one, two, three[1:]) == (["done"], ["failed", "done"], ["done"])
+    logs = "".join(log.read_text() for log in toy.folder.glob("submits/*/*.out"))
+    assert "no such luck" not in logs  # it is in the task's own
+    assert "already done" in logs
+    assert "in a new process" not in logs
+
+
 def test_a_scheduler_that_cannot_be_asked_never_causes_a_second_submission(toy: Toy, site: FakeSite) -> None:
     site.hold()
     toy.submit()

@@ -1,16 +1,19 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lib.artifacts import attempts
-from lib.base import places
+from lib.base import gpus, places
 from lib.base.places import ROOT
+from lib.plans.resources import Resources
 from lib.running import warm_process
 
 
@@ -75,12 +78,35 @@ def test_without_a_server_it_is_an_error(monkeypatch, tmp_path) -> None:
         warm_process.run("text", [], tmp_path / "log")
 
 
-def test_only_single_threads_without_gpu_are_forked(monkeypatch) -> None:
-    monkeypatch.setenv(warm_process.VARIABLE, "somewhere")
-    assert warm_process.suits("membership", 1, 0)
-    assert not warm_process.suits("membership", 2, 0)
-    assert not warm_process.suits("membership", 1, 1)
-    assert not warm_process.suits("inject", 1, 0)
+def test_a_stage_is_forked_if_it_imports_torch_and_asks_for_what_the_warm_process_has(monkeypatch) -> None:
+    kinds = [Resources(), Resources(cpus=2), Resources(gpus=1), Resources(cpus=8, gpus=1)]
+    for has in kinds:
+        monkeypatch.setenv(warm_process.SUITED, warm_process._kind(has))
+        monkeypatch.setenv(warm_process.VARIABLE, "somewhere")
+        assert [asks for asks in kinds if warm_process.suits("membership", asks)] == [has]
+        assert not any(warm_process.suits("inject", asks) for asks in kinds)
+        assert not warm_process.suits("finetune", replace(has, torchrun=True, ranks=2, gpus=0))
+        monkeypatch.delenv(warm_process.VARIABLE)
+        assert not warm_process.suits("membership", has)
+
+
+def test_a_fork_that_inherited_a_gpu_refuses_and_its_runner_starts_a_process(monkeypatch, tmp_path) -> None:
+    """torch says of a fork whether its parent has opened a GPU; here it is made to say so."""
+    import torch
+
+    monkeypatch.setenv(gpus.ASKED, "1")
+    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
+    address = str(tmp_path / "warm.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        if (child := os.fork()) == 0:
+            warm_process._refuse_gpu(listener.accept()[0])
+            os._exit(9)  # it has not refused
+        monkeypatch.setenv(warm_process.VARIABLE, address)
+        with pytest.raises(OSError, match="cannot use the GPU"):
+            warm_process.run("membership", [], tmp_path / "log")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 def _wait(condition, seconds: float = 60.0):

@@ -24,8 +24,9 @@ def server(hub_server: HubServer, tiny_tokenizer: Path) -> HubServer:
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     """A command of the launcher on that sweep: its exit code and what it wrote to standard error."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # a GPU for its tasks, of which none begins here
 
     def launched(command: str, *flags: str, cluster: str = "local") -> tuple[int, str]:
         line = [command, "prefix_sizes", "--profile=paper", "--set=models=[pythia-160m]", f"--cluster={cluster}"]

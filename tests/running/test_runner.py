@@ -68,6 +68,7 @@ def test_in_a_container_the_image_starts_what_a_node_can_start_alone(monkeypatch
     assert across[:2] == ["srun", "--mpi=pmix"]
     assert across[across.index("apptainer") :][: len(enter) + 3] == [*enter, *python, "-m", "mpi4py"]
     monkeypatch.setenv("PATH", f"{toys.FAKES}:/usr/bin:/bin")
+    monkeypatch.setenv("FAKE_PYTHON", sys.executable)
     seen = subprocess.run([*enter, *python, "-c", "print(6 * 7)"], capture_output=True, text=True, check=True)
     assert seen.stdout == "42\n"
 

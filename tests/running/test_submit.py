@@ -33,6 +33,7 @@ def toy(tmp_path: Path, site: FakeSite) -> Toy:
 def test_a_sweep_runs_to_its_table_in_arrays_and_once(toy: Toy, site: FakeSite) -> None:
     told, cluster, image = toy.root / "told", toy.root / "env" / "clusters" / "toy.yaml", toy.root / "tessera.sif"
     image.touch()
+    toy.environment["FAKE_PYTHON"] = sys.executable
     toys.edit(cluster, "name: toy\n", f"name: toy\ncontainer: {{image: {image}}}\n")
     toys.edit(cluster, "name: toy\n", f"name: toy\nnotify: [sh, -c, 'echo $TESSERA_OUTCOME $TESSERA_DONE >> {told}']\n")
     toy.submit()

@@ -134,8 +134,9 @@ def command(task: Task, directory: Path, number: int, entrance: Sequence[str] = 
     stage = ["-m", "jobs", task.stage, "--config", str(directory / places.TASK), "--out", str(directory)]
     stage += ["--attempt", str(number)]
     if task.resources.mpi:
-        ranks = rank_launcher(task.resources, python)
-        before = [*ranks, *entrance] if ranks[:1] == ["srun"] else [*entrance, *ranks]  # an image has no srun
+        launcher = rank_launcher(task.resources, python)
+        outside = launcher[:1] == ["srun"]  # which an image does not have
+        before = [*launcher, *entrance] if outside else [*entrance, *launcher]
         return [*before, python, "-m", "mpi4py", *stage]
     ranks = task.resources.processes
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []

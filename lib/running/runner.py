@@ -50,18 +50,21 @@ def run_element(submit: Submit, digests: Sequence[str]) -> None:
         run_task(submit, digests[0])
         return
     with _warm(submit, [submit.tasks[digest] for digest in digests]):
-        failed = [digest for digest in digests if not _succeeds(submit, digest)]
+        failed = {digest: error for digest in digests if (error := _error(submit, digest))}
     if failed:
-        raise TesseraError(f"{len(failed)} of the {len(digests)} tasks of this job failed: {', '.join(failed)}")
+        names = ", ".join(failed)
+        first = next(iter(failed.values()))
+        raise TesseraError(f"{len(failed)} of the {len(digests)} tasks of this job failed: {names}") from first
 
 
-def _succeeds(submit: Submit, digest: str) -> bool:
+def _error(submit: Submit, digest: str) -> Exception | None:
+    """Run a task. Returns, and prints, the error if it fails."""
     try:
         run_task(submit, digest)
     except (TesseraError, OSError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        return False
-    return True
+        return error
+    return None
 
 
 @contextlib.contextmanager

@@ -1,11 +1,14 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lib.base import mpi
-from lib.base.errors import UsageError
+from lib.base.errors import TesseraError, UsageError, exit_code
 from lib.base.places import ROOT
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
@@ -158,3 +161,24 @@ def test_a_job_of_ranks_asks_for_their_nodes_and_memory() -> None:
     check(resources, cluster, "node x")
     with pytest.raises(UsageError, match="memory_gb 120"):
         check(Resources(ranks=80, mpi=True, memory_gb=3), cluster, "node x")
+
+
+def test_a_job_of_several_tasks_runs_all_and_ends_as_the_first_that_failed(monkeypatch, capsys) -> None:
+    errors = {"b": OSError(errno.ENOSPC, "no space"), "c": TesseraError("no luck")}
+    ran = []
+
+    def run_task(submit: object, digest: str) -> None:
+        ran.append(digest)
+        if digest in errors:
+            raise errors[digest]
+
+    monkeypatch.setattr(runner, "run_task", run_task)
+    submit = SimpleNamespace(tasks={digest: task(gpus=1) for digest in "abcd"})
+    with pytest.raises(TesseraError, match="2 of the 4 tasks of this job failed: b, c") as raised:
+        runner.run_element(submit, "abcd")
+    assert ran == list("abcd")
+    assert exit_code(raised.value) == os.EX_CANTCREAT
+    assert "error: no luck" in capsys.readouterr().err
+    runner.run_element(submit, "ad")
+    with pytest.raises(OSError, match="no space"):  # alone
+        runner.run_element(submit, "b")

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from lib.models import limits
+from lib.models import limits, output_head
 from lib.training import sequences
 from lib.training.sequences import IGNORED
 
@@ -68,7 +68,7 @@ def _nll(head: Head, states: torch.Tensor, targets: torch.Tensor) -> torch.Tenso
 
 def _forward(model: Any, positions: int) -> Callable[..., dict[str, torch.Tensor]]:
     """What stands for the model's own forward pass. Its submodules are called, so that ZeRO gathers their weights."""
-    head = _head(model)
+    head = output_head.head(model, torch.nn.Module.__call__)
 
     def forward(
         input_ids: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
@@ -79,13 +79,6 @@ def _forward(model: Any, positions: int) -> Callable[..., dict[str, torch.Tensor
         return {"loss": nll.sum() / items, "sums": row_sums(nll.detach(), labels)}
 
     return forward
-
-
-def _head(model: Any) -> Head:
-    """Hidden states to logits; Gemma 2 caps its logits softly after the output matrix."""
-    output = model.get_output_embeddings()
-    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    return output if cap is None else lambda hidden: torch.tanh(output(hidden) / cap) * cap
 
 
 def _agrees(model: Any, forward: Callable[..., dict[str, torch.Tensor]]) -> bool:

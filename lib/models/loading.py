@@ -135,15 +135,21 @@ def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) 
     if runs_code(directory):
         print(f"{directory}: runs code of its repository (trust_remote_code)", flush=True)
     _no_progress_bars()
+    place = _device(device)
     try:
         model, report = auto.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(directory)
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(directory), **_onto(place)
         )
     except (OSError, ValueError, SafetensorError) as error:
         let_refusals_through(error)
         raise TesseraError(f"{directory}: the model cannot be loaded: {error}") from error
     _check_complete(directory, report)
-    return _on(model, _device(device)).eval()
+    return _on(model, place).eval()
+
+
+def _onto(place: Any) -> dict[str, Any]:
+    """For transformers: weights go from their files to a GPU, without a copy in RAM."""
+    return {} if place.type == "cpu" else {"device_map": {"": place}}
 
 
 def _on(model: Any, device: Any) -> Any:
@@ -155,6 +161,10 @@ def _on(model: Any, device: Any) -> Any:
         from lib.models import rwkv_scan
 
         rwkv_scan.use_parallel_scan(model)
+    elif model.config.model_type == "gpt_neo":
+        from lib.models import gpt_neo_attention
+
+        gpt_neo_attention.choose(model)
     return model.to(device)
 
 

@@ -281,6 +281,9 @@ def test_every_sweep_of_the_paper_profile_says_what_it_costs(name: str, tmp_path
             assert 0.01 < task.resources.expected_hours < task.resources.hours / 2
         costing.check_gpu(plan.costs[digest], device, task.node)
         running_site.check(task.resources, site, task.node)
+        if task.stage == "finetune":  # one for each GPU of a node
+            assert site.gpus_per_node * task.resources.memory_gb <= site.memory_gb_per_node
+            assert site.gpus_per_node * task.resources.cpus <= site.cpus_per_node
     with open(tmp_path / "out", "w+") as file:
         costs.show(Sweep(plan, site, tmp_path, device), set(), Console(file=file, width=200))
         file.seek(0)

@@ -96,7 +96,6 @@ def facts(config: Config, given: Given) -> Facts:
             layers=config.layers,
             width=width,
             vocabulary=config.vocab_size,
-            heads=config.heads,
             kv_width=0 if mamba else width,
             state_width=2 * width * (config.state_size + 4) if mamba else 0,
         )

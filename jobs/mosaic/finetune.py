@@ -18,7 +18,7 @@ Result: a model directory (safetensors and tokenizer), and metrics.h5 with `loss
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,8 +29,9 @@ from lib.base import hdf5, places
 from lib.base.config import added, execution
 from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.canaries import canaries_file
+from lib.costs import devices
 from lib.costs import language_models as costs
-from lib.costs.facts import Facts, Given
+from lib.costs.facts import Facts, Given, Model
 from lib.costs.work import PRECISIONS, Work
 from lib.training import sequences, torch_ranks
 from lib.training.sequences import Recipe
@@ -62,8 +63,10 @@ class Config(Recipe):
         where it is the padding token)
     micro_batch: the most sequences of one forward pass on one rank
     deepspeed: which file of env/deepspeed/ to use, without .json (zero0 to zero3)
-    gradient_checkpointing: whether activations are computed again in the backward pass, which saves memory
-    checkpoint_steps: steps between checkpoints, from which a killed training continues; 0 writes none
+    gradient_checkpointing: whether activations are computed again in the backward pass, which saves memory and takes a
+        third more time; `auto`: only on a GPU whose memory they do not fit (computed)
+    checkpoint_steps: steps between checkpoints, from which a killed training continues; 0 writes none by steps
+    checkpoint_minutes: minutes between checkpoints; 0 writes none by minutes
     report_to: where the course of the training is also written: `tensorboard` and `wandb` write under attempts/
     bos_policy: `document` opens each document with the tokenizer's BOS, where it has one; `tokenizer` does so if the
         tokenizer itself would; `none` opens it with nothing
@@ -85,27 +88,45 @@ def facts(config: Config, given: Given) -> Facts:
 
 def work(config: Config, given: Given) -> Work:
     """The training, its evaluations, and the states of AdamW; checkpoints are two while a new one is written."""
+    if config.gradient_checkpointing == "auto":
+        kept, again = (replace(config, gradient_checkpointing=recompute) for recompute in (False, True))
+        return replace(work(kept, given), otherwise=work(again, given))
     model, injected, books = given["model"].size, given["injected"], given["books"]
     tokens, context = config.epochs * injected.tokens, config.context
     evaluated = books.held_out * books.known("tokens_a_text") + given["members"].tokens + given["non_members"].tokens
     steps = math.ceil(tokens / (context * config.batch_size))
     evaluations = len(sequences.evaluation_steps(steps, config.evaluations, config.evaluate_every))
-    rows, recompute = min(config.micro_batch, config.batch_size), config.gradient_checkpointing
-    state = costs.training_state(model, config.precision, **_zero(config.deepspeed))
-    saved = costs.weights(model, PRECISIONS[config.save_dtype])
-    return Work(
+    return replace(
+        _needed(config, model),
         phases=(
-            *costs.training(model, tokens, context, config.precision, recompute),
+            *costs.training(model, tokens, context, config.precision, bool(config.gradient_checkpointing)),
             *costs.reading(model, evaluations * evaluated, context, config.precision),
+            costs.head_again(model, tokens, config.precision),
             costs.optimiser_steps(model, steps),
         ),
-        gpu=max(state.gpu + costs.training_memory(model, rows, context, config.precision, recompute), state.step),
+    )
+
+
+def _needed(config: Config, model: Model) -> Work:
+    """The memory and disk of a training, without its operations."""
+    state = costs.training_state(model, config.precision, **_zero(config.deepspeed))
+    rows, recompute = min(config.micro_batch, config.batch_size), bool(config.gradient_checkpointing)
+    passes = costs.training_memory(model, rows, config.context, config.precision, recompute, sequences.BLOCK_VALUES)
+    return Work(
+        gpu=max(state.gpu + passes, state.step),
         spread=state.spread,
         loaded=costs.weights(model, "fp32"),
         ram=state.ram + costs.weights(model, "fp32"),  # the trained weights, to be saved
-        weights=saved,
-        scratch=2 * state.checkpoint if config.checkpoint_steps else 0.0,
+        weights=costs.weights(model, PRECISIONS[config.save_dtype]),
+        scratch=2 * state.checkpoint if config.checkpoint_steps or config.checkpoint_minutes else 0.0,
     )
+
+
+def decided(config: Config, model: Model, memory: float | None, ranks: int) -> Config:
+    """The configuration with `gradient_checkpointing: auto` decided, for `memory` bytes of each GPU; None: on a CPU."""
+    kept = replace(config, gradient_checkpointing=False)
+    fits = memory is None or devices.fits(_needed(kept, model), memory, ranks)
+    return kept if fits else replace(config, gradient_checkpointing=True)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
@@ -124,11 +145,21 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     masked = tokenizer.eos_token_id if config.unlabelled == "eos" else None
     data = finetuning.Data(**_data(config, inputs, tokenizer, bos), unlabelled=masked)
     model = loading.load_causal_lm(inputs["model"])
+    if config.gradient_checkpointing == "auto":
+        config = decided(config, _size(model), torch_ranks.free_memory(), torch_ranks.size())
     history = finetuning.train(model, data, config, deepspeed, out / places.CHECKPOINTS, out / places.ATTEMPTS)
     finetuning.save(model, tokenizer, out, config.save_dtype)
     if torch_ranks.rank() == 0:
         _write(out / places.METRICS, config, history, data.sequences, bos)
     torch_ranks.leave()
+
+
+def _size(model: Any) -> Model:
+    """What the memory of a training depends on, of a model that is loaded."""
+    from lib.models import limits
+
+    settings = model.config.get_text_config()
+    return Model(model.num_parameters(), settings.num_hidden_layers, settings.hidden_size, limits.n_logits(model))
 
 
 def _deepspeed(name: str) -> dict[str, Any]:
@@ -162,9 +193,9 @@ def _data(config: Config, inputs: dict[str, Path], tokenizer: Any, bos: int | No
 
 def _cut(config: Config, tokenizer: Any, file: Path, name: str, bos: int | None) -> list[np.ndarray]:
     """The training sequences of the texts `name` of a file."""
-    from lib.tokens.tokenization import encode_all
+    from lib.tokens.encoders import encode_large
 
-    documents = encode_all(tokenizer, hdf5.read_texts(file, name))
+    documents = encode_large(tokenizer, hdf5.read_texts(file, name))
     try:
         return sequences.sequences(documents, config.context, bos)
     except TesseraError as error:

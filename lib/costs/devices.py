@@ -15,6 +15,7 @@ MEMORY_SHARE = 0.8  # of the bandwidth
 STARTS = {False: 0.35e-3, True: 0.65e-3}  # seconds a layer of attention, or of a recurrent model, takes at least
 START_SECONDS = 45.0  # imports, the GPU's context, the tokenizer
 LOAD_RATE = 1e9  # bytes of weights a second, from a shared file system to the GPU
+ROOM = 0.9  # of a GPU's memory may be filled by a task that can also do with less
 RAM_BASE = 6e9  # bytes of RAM of a process that uses a GPU
 RAM_COPIES = 2  # of the weights that are loaded: in the process, and in the page cache
 
@@ -69,6 +70,16 @@ def _phase(phase: Phase, device: Device) -> float:
 def gpu_bytes(work: Work, gpus: int = 1) -> float:
     """The most that is in the memory of one of `gpus` GPUs."""
     return work.gpu - work.spread + work.spread / gpus
+
+
+def fits(work: Work, memory: float, gpus: int = 1) -> bool:
+    """Whether a task leaves room in each of `gpus` GPUs with `memory` bytes."""
+    return gpu_bytes(work, gpus) <= ROOM * memory
+
+
+def fitting(work: Work, device: Device, gpus: int = 1) -> Work:
+    """The task, or its way with less memory where it would not leave room."""
+    return work if work.otherwise is None or fits(work, device.memory, gpus) else work.otherwise
 
 
 def ram_bytes(work: Work, gpus: int = 1) -> float:

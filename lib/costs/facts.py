@@ -20,17 +20,15 @@ class Model:
 
     parameters: all weights; width: numbers in the hidden state of a token; kv_width: numbers that are kept of a token
     in a layer as key, and as many as value (0 for a recurrent model); state_width: numbers that a recurrent layer keeps
-    of a text; eager: whether attention writes its matrices out, one number for each pair of tokens and head.
+    of a text.
     """
 
     parameters: float
     layers: int
     width: int
     vocabulary: int
-    heads: int = 0
     kv_width: int = 0
     state_width: int = 0
-    eager: bool = False
 
 
 @dataclass(frozen=True)

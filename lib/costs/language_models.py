@@ -5,14 +5,14 @@ Attention adds 4 x width x length for each token and layer forward (Chowdhery et
 counts all pairs of tokens, also those that a causal mask leaves out).
 """
 
+import math
 from dataclasses import dataclass
 
 from lib.costs.facts import Model
 from lib.costs.work import SIZES, Phase
 
-ACTIVATIONS = 34  # bytes a token and number of width that a layer keeps for the pass back, in 16 bits; and
-MATRICES = 5  # for each pair of tokens and head (Korthikanti et al., arXiv 2205.05198, section 4)
-EAGER_PASSES = 7  # a matrix of attention that is written out is read or written so often in a pass forward, in fp32
+ACTIVATIONS = 34  # bytes a token and number of width that a layer keeps for the pass back, in 16 bits, where attention
+# writes no matrices out (Korthikanti et al., arXiv 2205.05198, section 4)
 LOGIT_COPIES = 3  # of the logits in fp32: themselves, their logarithms, their gradient
 LOWER_CASE = 1.5  # tokens of a text in lower case to those of the text: an assumption
 WORKSPACE = 1.5e9  # bytes that PyTorch, cuBLAS and the allocator's gaps take
@@ -67,13 +67,20 @@ def continuing_memory(model: Model, rows: int, length: float, precision: str) ->
     return weights(model, precision) + kept + _layer(model, rows, length, precision) + WORKSPACE
 
 
-def training_memory(model: Model, rows: int, context: int, precision: str, recompute: bool) -> float:
-    """Bytes of activations and logits of `rows` sequences, while gradients are computed."""
+def head_again(model: Model, tokens: float, precision: str) -> Phase:
+    """The output matrix forward once more, where the loss is computed by blocks."""
+    return Phase(flops=2 * model.vocabulary * model.width * tokens, precision=precision)
+
+
+def training_memory(
+    model: Model, rows: int, context: int, precision: str, recompute: bool, logits: float = math.inf
+) -> float:
+    """Bytes of activations and logits of `rows` sequences, while gradients are computed; logits: most at once."""
     layer = _layer(model, rows, context, precision)
     kept = layer * model.layers
     if recompute:
         kept = layer + rows * context * model.width * SIZES[precision] * model.layers
-    return kept + rows * context * model.vocabulary * 4 * LOGIT_COPIES + WORKSPACE
+    return kept + min(rows * context * model.vocabulary, logits) * 4 * LOGIT_COPIES + WORKSPACE
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def training_state(model: Model, precision: str, stage: int, offload: bool = Fal
     """Weights, fp32 master weights, gradients and two moments. stage: of ZeRO, 0 to 3; offload: to RAM.
 
     In fp32, stage 0 has no master weights of their own. Stage 1 keeps the gradients of bf16 beside their fp32 sums.
-    A step of AdamW needs one more fp32 copy. With offload the master weights and moments are in RAM.
+    A step of AdamW needs one more fp32 copy, of the gradients. With offload the master weights and moments are in RAM.
     """
     n, low = model.parameters, SIZES[precision]
     master = 12.0 if stage or precision != "fp32" else 8.0  # fp32 copy and two moments, or the moments alone
@@ -107,13 +114,9 @@ def training_state(model: Model, precision: str, stage: int, offload: bool = Fal
 
 
 def _passes(model: Model, passes: float, tokens: float, length: float, precision: str) -> tuple[Phase, ...]:
-    """`passes` times the operations of a pass forward. An eager model multiplies queries and keys in fp32."""
-    matrices = Phase(flops=passes * tokens * 2 * model.parameters, precision=precision)
-    pairs = passes * tokens * _pairs(model, length)
-    if not model.eager:
-        return matrices, Phase(flops=pairs, precision=precision)
-    moved = passes * EAGER_PASSES * 4 * tokens * length * model.heads * model.layers
-    return matrices, Phase(flops=pairs / 2, precision=precision), Phase(flops=pairs / 2), Phase(moved=moved)
+    """`passes` times the operations of a pass forward: the weights, and the pairs of attention."""
+    matrices, pairs = tokens * 2 * model.parameters, tokens * _pairs(model, length)
+    return Phase(flops=passes * matrices, precision=precision), Phase(flops=passes * pairs, precision=precision)
 
 
 def _pairs(model: Model, length: float) -> float:
@@ -128,5 +131,4 @@ def _kept(model: Model, length: float, precision: str) -> float:
 
 def _layer(model: Model, rows: int, length: float, precision: str) -> float:
     """Bytes of the activations of one layer."""
-    pairs = model.heads * length**2 if model.eager else 0
-    return rows * (ACTIVATIONS * length * model.width + MATRICES * pairs) * SIZES[precision] / 2
+    return rows * ACTIVATIONS * length * model.width * SIZES[precision] / 2

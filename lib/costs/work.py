@@ -31,7 +31,8 @@ class Work:
 
     gpu: the most that is in a GPU's memory; spread: of that, what several GPUs divide among them; loaded: weights that
     are read at the start; ram: what is in the machine's memory besides these. Files: results stay, weights stay until
-    they are dropped (keep_weights), scratch is there only while the task runs.
+    they are dropped (keep_weights), scratch is there only while the task runs. otherwise: the same task with less in
+    the GPU's memory and more operations, for a GPU that it does not fit.
     """
 
     phases: tuple[Phase, ...] = ()
@@ -42,3 +43,4 @@ class Work:
     results: float = 0.0
     weights: float = 0.0
     scratch: float = 0.0
+    otherwise: "Work | None" = None

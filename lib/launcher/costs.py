@@ -90,9 +90,12 @@ def shortage(sweep: Sweep, need: disk.Disk, left: Left) -> list[str]:
 
 def remedy(plan: Plan, need: disk.Disk) -> str:
     """How a sweep can do with less disk."""
-    writers = sorted({task.node for task in plan.tasks.values() if task.config.get("checkpoint_steps")})
+    keys = ("checkpoint_steps", "checkpoint_minutes")
+    written = sorted(
+        {f"{task.node}.config.{key}" for task in plan.tasks.values() for key in keys if task.config.get(key)}
+    )
     ways = ["OUTPUTS=<a folder elsewhere>", *(["SET=keep_weights=false"] if need.kept else [])]
-    ways += [f"SET=nodes.{node}.config.checkpoint_steps=0" for node in writers if need.scratch]
+    ways += [f"SET=nodes.{key}=0" for key in written if need.scratch]
     ways.append("a lower array_parallelism in the cluster file" if need.scratch else "")
     return "; ".join(filter(None, [*ways, "fewer settings at a time"]))
 

@@ -61,7 +61,7 @@ def priced(
         results, scratch = rates.on_disk(stage.name, asked)
         return asked, Cost(facts, results_gb=results, scratch_gb=scratch, unknown="work" if asked.gpus else "")
     try:
-        work = stage.module.work(values, given)
+        work = devices.fitting(stage.module.work(values, given), device, max(1, asked.gpus))
     except UnknownFact as error:
         return asked, Cost(facts, unknown=str(error))
     return _timed(work, asked, device, max_hours), _cost(work, facts, asked)

@@ -3,17 +3,19 @@
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from lib.base.ragged import Ids
 from lib.tokens import fast_bpe
 from lib.tokens.pieces import Encoded
 from lib.tokens.tokenization import encode_all
 
 EXCERPT = 4096  # characters of a sampled document: the original is some fifty times slower
 SAMPLE_EVERY = 1024
+LARGE = 1 << 22  # characters of texts for which it pays to make the faster encoder: that takes some seconds
 
 
 class Disagreement(Exception):
@@ -84,6 +86,19 @@ class Encoder:
             if not agree(self.fast(excerpt), self.original.encode(excerpt)):
                 raise Disagreement(f"document {number}: other ids through tiktoken than through the tokenizer")
         return self.fast(texts)
+
+
+def encode_large(tokenizer: Any, texts: Sequence[str]) -> Sequence[Ids]:
+    """`tokenization.encode_all`, faster where there is much text: the same ids, row by row."""
+    if sum(map(len, texts)) < LARGE:
+        return encode_all(tokenizer, texts)
+    encoder = Encoder(tokenizer)
+    try:
+        found = [encoder.compared(batch, first) for first, batch in batches(texts, LARGE)]
+    except Disagreement as difference:
+        print(f"{difference}; all texts go through the original tokenizer", flush=True)
+        return encode_all(tokenizer, texts)
+    return [row for each in found for row in np.split(each.ids, np.cumsum(each.lengths)[:-1])]
 
 
 def batches(texts: Iterable[str], characters: int) -> Iterator[tuple[int, list[str]]]:

@@ -17,17 +17,17 @@ import deepspeed.ops
 import numpy as np
 import torch
 from deepspeed.utils import safe_get_full_fp32_param
-from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from lib.artifacts import checkpoints
 from lib.base import config
 from lib.base.errors import TesseraError
-from lib.base.progress import Meter
 from lib.base.seeds import generator
 from lib.models import limits
 from lib.statistics.roc import auc
-from lib.training import sequences, torch_ranks
+from lib.training import block_loss, sequences, torch_ranks
+from lib.training.callbacks import Cadence, Progress
 from lib.training.sequences import Recipe
 
 
@@ -95,14 +95,17 @@ class FineTuner(Trainer):
         return self.lr_scheduler
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """One forward and backward pass. Raises TesseraError naming the step when its loss is not finite."""
+        """One forward and backward pass. Raises TesseraError naming the step when a gradient is not finite."""
         loss = super().training_step(model, inputs, num_items_in_batch)
-        step = self.state.global_step + 1
-        if not torch.isfinite(loss):
-            raise TesseraError(f"step {step}: the loss is {loss.item()}; {REMEDY}")
         if self.deepspeed.skipped_steps:
-            raise TesseraError(f"step {step}: a gradient is not finite; {REMEDY}")
+            raise TesseraError(f"step {self.state.global_step + 1}: a gradient is not finite; {REMEDY}")
         return loss
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log a step. Raises TesseraError naming it when its loss is not finite; a GPU has been waited for here."""
+        if not math.isfinite(logs.get("loss", 0.0)):
+            raise TesseraError(f"step {self.state.global_step}: the loss is {logs['loss']}; {REMEDY}")
+        super().log(logs, *args, **kwargs)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write nothing: the checkpoint of DeepSpeed already holds the weights."""
@@ -112,57 +115,6 @@ class FineTuner(Trainer):
 
 
 REMEDY = "lower learning_rate, or look for damaged weights in the model"
-
-
-class Cadence(TrainerCallback):
-    """When to evaluate and to checkpoint; marks each checkpoint complete once all ranks have written theirs."""
-
-    def __init__(self, evaluate_at: Sequence[int], checkpoint_steps: int, folder: Path, origin: dict[str, Any]):
-        self.evaluate_at, self.checkpoint_steps = set(evaluate_at), checkpoint_steps
-        self.folder, self.origin = folder, origin
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Evaluate at the chosen steps, checkpoint on the cadence, but not after the last step."""
-        step = state.global_step
-        control.should_evaluate = step in self.evaluate_at
-        due = self.checkpoint_steps and step % self.checkpoint_steps == 0
-        control.should_save = bool(due) and step < state.max_steps
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the checkpoint that all ranks have written, then remove the older ones."""
-        torch_ranks.barrier()
-        if torch_ranks.rank() == 0:
-            checkpoint = self.folder / f"{checkpoints.PREFIX}{state.global_step}"
-            checkpoints.complete(checkpoint, self.origin)
-            checkpoints.keep_only(self.folder, checkpoint)
-        torch_ranks.barrier()
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
-        """One line an evaluation."""
-        if torch_ranks.rank() == 0:
-            loss, area = metrics["eval_held_out_loss"], metrics["eval_auc"]
-            print(f"step {state.global_step}/{state.max_steps}: held-out loss {loss:.4f}, AUC {area:.3f}", flush=True)
-
-
-class Progress(TrainerCallback):
-    """How far the training is, in the log of the first rank and beside its result."""
-
-    def __init__(self, out: Path, tokens_a_step: float):
-        self.out, self.tokens_a_step = out, tokens_a_step
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Begin with the step of the checkpoint."""
-        steps = (state.max_steps, "steps")
-        self.meter = Meter(self.out, *steps, begun=state.global_step, each=self.tokens_a_step, rated="tokens")
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
-        """Each step is logged; evaluations and the summary at the end have no `loss`."""
-        if "loss" in logs:
-            self.meter.advance(1, f"loss {logs['loss']:.3f}")
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """The last line."""
-        self.meter.end()
 
 
 def train(
@@ -180,12 +132,15 @@ def train(
     resumed = _resumable(folder, origin)
     trainer = _trainer(model, data, recipe, order, _arguments(recipe, deepspeed_config, folder, resumed is None))
     evaluations = sequences.evaluation_steps(len(order), recipe.evaluations, recipe.evaluate_every)
-    trainer.add_callback(Cadence(evaluations, recipe.checkpoint_steps, folder, origin))
+    trainer.add_callback(Cadence(evaluations, recipe, folder, origin))
     if torch_ranks.rank() == 0:
         tokens = recipe.epochs * sum(map(len, data.sequences))
         trainer.add_callback(Progress(folder.parent, tokens / len(order)))
     torch.manual_seed(int(generator(recipe.seed, "dropout", torch_ranks.rank()).integers(2**32)))
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    longest = max(map(len, [*data.sequences, *data.evaluated()]))
+    with block_loss.used(model, recipe.micro_batch, longest) as loss:
+        _say(recipe, deepspeed_config, loss)
+        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     return _history(trainer.state.log_history)
 
 
@@ -209,9 +164,12 @@ def save(model: PreTrainedModel, tokenizer: Any, out: Path, dtype: str) -> None:
 def token_loss(logits: Any, labels: torch.Tensor) -> torch.Tensor:
     """The summed negative log-likelihood of each row's labels and their number: float64, rows x 2.
 
-    logits: rows x length x vocabulary; labels: rows x length, IGNORED where nothing is predicted.
+    logits: rows x length x vocabulary, or what it returns, from a loss by blocks; labels: rows x length, IGNORED where
+    nothing is predicted.
     """
     logits = logits[0] if isinstance(logits, tuple) else logits
+    if logits.ndim == 2:
+        return logits
     target = labels[:, 1:]
     scored = target != sequences.IGNORED
     picked = logits[:, :-1][scored].float()
@@ -269,13 +227,27 @@ def _arguments(recipe: Recipe, deepspeed_config: dict[str, Any], folder: Path, f
         per_device_train_batch_size=rows, per_device_eval_batch_size=recipe.micro_batch,
         gradient_accumulation_steps=passes, num_train_epochs=1, train_sampling_strategy="sequential",
         learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay, max_grad_norm=recipe.max_grad_norm,
-        optim="adamw_torch", bf16=recipe.precision == "bf16", seed=recipe.seed,
+        optim=_optimizer(deepspeed_config), tf32=False, bf16=recipe.precision == "bf16", seed=recipe.seed,
         gradient_checkpointing=recipe.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
         deepspeed=deepspeed_config, use_cpu=torch_ranks.on_cpu(), report_to=recipe.report_to, disable_tqdm=True,
         logging_steps=1, logging_nan_inf_filter=False, save_strategy="no", eval_strategy="no",
         eval_on_start=fresh, remove_unused_columns=False,
     )  # fmt: skip
+
+
+def _optimizer(deepspeed_config: dict[str, Any]) -> str:
+    """AdamW in one kernel where its states are on a GPU: there the other form needs a copy of them and more time."""
+    on_gpu = not torch_ranks.on_cpu() and "offload_optimizer" not in deepspeed_config["zero_optimization"]
+    return "adamw_torch_fused" if on_gpu else "adamw_torch"
+
+
+def _say(recipe: Recipe, deepspeed_config: dict[str, Any], loss: str) -> None:
+    """How the work is done, in the log of the first rank."""
+    if torch_ranks.rank() == 0:
+        arithmetic = "bf16" if recipe.precision == "bf16" else "fp32, TF32 off"
+        activations = "computed again" if recipe.gradient_checkpointing else "kept"
+        print(f"{arithmetic}; {_optimizer(deepspeed_config)}; {loss}; activations {activations}", flush=True)
 
 
 def _check(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any]) -> None:

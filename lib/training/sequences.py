@@ -19,6 +19,7 @@ from lib.base.seeds import generator
 
 IGNORED = -100  # the label id that cross entropy leaves out
 EMPTY = -1  # a row of a batch that holds no sequence
+BLOCK_VALUES = 1 << 26  # logits that are there at once in a training, 0.27 GB; more are computed by blocks
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Recipe:
     """How a model is trained. `batch_size` is the number of sequences of one step over all ranks together.
 
     The execution fields only say how the work is done (their results agree up to the rounding of sums):
-    sequences a forward pass, ZeRO stage, recomputed activations, cadence of checkpoints (0: none), reports.
+    sequences a forward pass, ZeRO stage, recomputed activations (`auto`: the caller chooses, by the memory of the GPU),
+    cadence of checkpoints by steps and by minutes (0: none), reports.
     """
 
     seed: int
@@ -44,14 +46,15 @@ class Recipe:
     unlabelled: Literal["padding", "eos"] = added("padding")
     micro_batch: int = execution(4)
     deepspeed: str = execution("zero1")
-    gradient_checkpointing: bool = execution(False)
+    gradient_checkpointing: bool | Literal["auto"] = execution(False)
     checkpoint_steps: int = execution(0)
+    checkpoint_minutes: float = execution(0.0)
     report_to: Literal["none", "tensorboard", "wandb"] = execution("none")
 
     def __post_init__(self) -> None:
         """Raise ValueError naming the first field that is out of range."""
         at_least(1, batch_size=self.batch_size, epochs=self.epochs, micro_batch=self.micro_batch)
-        at_least(0, seed=self.seed, checkpoint_steps=self.checkpoint_steps)
+        at_least(0, seed=self.seed, checkpoint_steps=self.checkpoint_steps, checkpoint_minutes=self.checkpoint_minutes)
         at_least(0, evaluations=self.evaluations, evaluate_every=self.evaluate_every)
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0")

@@ -37,6 +37,13 @@ def on_cpu() -> bool:
     return os.environ.get("DS_ACCELERATOR") == "cpu"
 
 
+def free_memory() -> int | None:
+    """Bytes that are free on this rank's GPU; None on a CPU."""
+    import torch
+
+    return None if on_cpu() else torch.cuda.mem_get_info()[0]
+
+
 def rank() -> int:
     """This process's number among the ranks."""
     return int(os.environ.get("RANK", "0"))
@@ -52,6 +59,17 @@ def barrier() -> None:
     import torch
 
     torch.distributed.barrier()
+
+
+def first_says(value: bool) -> bool:
+    """The value of the first rank, on every rank."""
+    if size() == 1:
+        return value
+    import torch
+
+    flag = torch.tensor(int(value), device="cpu" if on_cpu() else "cuda")
+    torch.distributed.broadcast(flag, 0)
+    return bool(flag)
 
 
 def leave() -> None:

@@ -41,3 +41,13 @@ def test_memory_on_one_of_several_gpus() -> None:
     assert devices.gpu_bytes(Work(gpu=30, spread=20), 1) == 30
     assert devices.gpu_bytes(Work(gpu=30, spread=20), 4) == 15
     assert devices.ram_bytes(Work(loaded=10, ram=3), 2) == 2 * (devices.RAM_BASE + 20) + 3
+
+
+def test_a_task_that_leaves_no_room_takes_its_way_with_less_memory() -> None:
+    less = Work(gpu=20e9)
+    for gpu, chosen in [(0.89, False), (0.91, True)]:
+        work = Work(gpu=gpu * A100.memory, spread=gpu * A100.memory, otherwise=less)
+        assert (devices.fitting(work, A100) is less) == chosen
+        assert devices.fitting(work, A100, gpus=2) is work
+    alone = Work(gpu=2 * A100.memory)
+    assert devices.fitting(alone, A100) is alone

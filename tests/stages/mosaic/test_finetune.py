@@ -19,6 +19,8 @@ from lib.artifacts import checkpoints
 from lib.base import hdf5, places
 from lib.base.errors import UsageError
 from lib.base.places import ROOT
+from lib.costs import devices
+from lib.costs.facts import Model
 from lib.plans import documents, expansion
 from lib.training import sequences
 
@@ -35,9 +37,10 @@ class Server:
         )  # fmt: skip
         assert self._answer() == "ready"
 
-    def start(self, config: Path, out: Path) -> int:
+    def start(self, config: Path, out: Path, block_values: int = sequences.BLOCK_VALUES) -> int:
         """Start a training; its process id."""
         request = {"stage": "finetune", "argv": arguments(config, out), "log": str(log(out))}
+        request["block_values"] = block_values
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return int(self._answer())
@@ -46,9 +49,9 @@ class Server:
         """The exit code of the training that runs."""
         return int(self._answer())
 
-    def run(self, config: Path, out: Path) -> int:
+    def run(self, config: Path, out: Path, **settings: int) -> int:
         """Start a training and wait for it."""
-        self.start(config, out)
+        self.start(config, out, **settings)
         return self.wait()
 
     def _answer(self) -> str:
@@ -268,13 +271,17 @@ def test_a_recurrent_model_is_trained_as_by_a_plain_loop_and_saved_as_it_was_eva
 
 @pytest.mark.parametrize("stage", sorted(file.stem for file in (ROOT / "env" / "deepspeed").glob("*.json")))
 def test_every_zero_configuration_gives_the_same_losses_and_weights(stage, inputs, undisturbed, server, tmp_path):
+    """With the loss by blocks of 25 positions, for which stage 3 gathers the output matrix again each time."""
     from safetensors.torch import load_file
 
     recompute = stage == "zero2"  # once, that recomputed activations change nothing
     changes = {"deepspeed": stage, "micro_batch": 4, "gradient_checkpointing": recompute, "save_dtype": "bfloat16"}
     out = tmp_path / "out"
-    assert server.run(configure(tmp_path / "c.yaml", inputs, **changes), out) == 0, log(out).read_text()
-    np.testing.assert_allclose(metric(out, "loss"), metric(undisturbed, "loss"), atol=1e-5)
+    config = configure(tmp_path / "c.yaml", inputs, **changes)
+    assert server.run(config, out, block_values=25 * 400) == 0, log(out).read_text()
+    assert "fp32, TF32 off; adamw_torch; the loss by blocks of 25 positions" in log(out).read_text()
+    for name in ("loss", "held_out_loss", "auc"):
+        np.testing.assert_allclose(metric(out, name), metric(undisturbed, name), atol=1e-5, err_msg=name)
     expected, found = load_file(undisturbed / "model.safetensors"), load_file(out / "model.safetensors")
     assert set(found) == set(expected)
     for name, weights in found.items():
@@ -417,3 +424,21 @@ def test_deepspeed_settings_of_ones_own_are_costed_as_they_are_and_unknown_ones_
     assert memory("mine") == memory("zero2_offload") < memory("zero2")
     with pytest.raises(UsageError, match=r"deepspeed: there is no .*zero4\.json; did you mean"):
         memory("zero4")
+
+
+def test_activations_are_computed_again_only_where_they_do_not_fit() -> None:
+    """`auto` is `false` on a card of 80 GB and `true` on one of 40, in a plan and when it runs."""
+
+    def cost(recompute: str, card: str) -> tuple[float, float]:
+        settings = ["seeds=[1]", "copies=[1]", "replaced=[]"]
+        settings.append(f"nodes.finetuned.config.gradient_checkpointing={recompute}")
+        plan = expansion.expand(documents.read("near_dupls", "paper", settings), "paper", None, devices.DEVICES[card])
+        (found,) = (digest for digest, task in plan.tasks.items() if task.stage == "finetune")
+        return plan.costs[found].gpu_gb, plan.tasks[found].resources.expected_hours
+
+    assert cost("auto", "A100-80GB") == cost("false", "A100-80GB")
+    assert cost("auto", "A100-40GB") == cost("true", "A100-40GB") < cost("false", "A100-40GB")
+    neo = Model(parameters=1.3156e9, layers=24, width=2048, vocabulary=50257)
+    config = finetune.Config(1, 1e-5, 2048, 2, micro_batch=2, deepspeed="zero2", gradient_checkpointing="auto")
+    for memory, recompute in [(None, False), (84e9, False), (42e9, True)]:
+        assert finetune.decided(config, neo, memory, 1).gradient_checkpointing is recompute

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from lib.tokens import encoders, fast_bpe, pieces
 from lib.tokens.encoders import Disagreement, Encoder, Original, agree, batches, sampled
 from lib.tokens.fast_bpe import NotByteLevel
+from lib.tokens.tokenization import encode_all
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA = (
@@ -158,6 +159,18 @@ def test_a_sampled_document_that_differs_is_found_and_only_a_sampled_one() -> No
             encoder.compared([text], number)
     assert [number for number in range(5000) if sampled(number)][:6] == [0, 1, 3, 7, 15, 31]
     assert sampled(2048)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_much_text_gets_the_ids_of_little_text_row_by_row(kind, monkeypatch, capsys) -> None:
+    tokenizer, some = KINDS[kind](), [CORPUS * 3, "", SPECIAL[0], CORPUS, "rivers"]
+    wanted = encode_all(tokenizer, some)
+    monkeypatch.setattr(encoders, "LARGE", 100)
+    for right in (True, False):
+        if not right:
+            monkeypatch.setattr(encoders, "agree", lambda left, right: False)
+        assert [list(row) for row in encoders.encode_large(tokenizer, some)] == wanted
+        assert ("all texts go through the original tokenizer" in capsys.readouterr().out) != right
 
 
 def test_truncation_and_padding_of_a_saved_tokenizer_are_switched_off() -> None:

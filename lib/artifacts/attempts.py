@@ -24,6 +24,13 @@ PACKAGES = ("numpy", "h5py", "torch", "transformers", "deepspeed", "tokenizers",
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"  # the outcomes
 SET_BACK = "set back"  # an outcome that is no failure: something that the task reads has to be made again
 KILLED = "killed: it ended without a message"
+_paths: dict[str, str] = {}  # which of several ways of computing this attempt takes, by what is computed
+
+
+def note(what: str, path: str) -> None:
+    """Say in the log, and at the end in the record of this attempt, in which of several ways something is computed."""
+    print(f"{what}: {path}", flush=True)
+    _paths[what] = path
 
 
 def reserve(directory: Path) -> tuple[int, Path]:
@@ -46,6 +53,7 @@ def begin(
 
     campaign, submit: ids of the command and of the submission; without them those in the environment.
     """
+    _paths.clear()
     number = number or reserve(directory)[0]
     record = {"number": number, "outcome": RUNNING, "started": time.time(), "progress": progress(directory)}
     record |= provenance()
@@ -66,6 +74,7 @@ def end(
     if isinstance(error, KeyboardInterrupt):
         outcome["outcome"] = INTERRUPTED
     record = {**record, **outcome, "seconds": round(seconds, 3), "peak_memory_mb": round(peak), **_device()}
+    record |= {"paths": dict(_paths)} if _paths else {}
     store.write_json(places.attempt(directory, record["number"], "json"), record)
 
 

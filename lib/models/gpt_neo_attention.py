@@ -5,6 +5,8 @@ causal kernel; layers that see a window take blocks of a window's length, each a
 `choose` makes a model use it. Results are those of transformers up to rounding (5e-5 of the logits in float32).
 """
 
+from typing import Any
+
 import torch
 from torch.nn import functional
 from transformers.activations import NewGELUActivation
@@ -31,7 +33,7 @@ class FusedSelfAttention(GPTNeoSelfAttention):
             return self._fused(query, key, value, is_causal=True), None
         return self._windowed(query, key, value, window), None
 
-    def _fused(self, *states: torch.Tensor, **options: object) -> torch.Tensor:
+    def _fused(self, *states: torch.Tensor, **options: Any) -> torch.Tensor:
         dropped = self.attn_dropout.p if self.training else 0.0
         return functional.scaled_dot_product_attention(*states, dropout_p=dropped, scale=1.0, **options)
 

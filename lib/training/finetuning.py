@@ -20,7 +20,7 @@ from deepspeed.utils import safe_get_full_fp32_param
 from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from lib.artifacts import checkpoints
+from lib.artifacts import attempts, checkpoints
 from lib.base import config
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
@@ -243,11 +243,11 @@ def _optimizer(deepspeed_config: dict[str, Any]) -> str:
 
 
 def _say(recipe: Recipe, deepspeed_config: dict[str, Any], loss: str) -> None:
-    """How the work is done, in the log of the first rank."""
+    """How the work is done, in the log and the record of the first rank."""
     if torch_ranks.rank() == 0:
         arithmetic = "bf16" if recipe.precision == "bf16" else "fp32, TF32 off"
         activations = "computed again" if recipe.gradient_checkpointing else "kept"
-        print(f"{arithmetic}; {_optimizer(deepspeed_config)}; {loss}; activations {activations}", flush=True)
+        attempts.note("fine-tuning", f"{arithmetic}; {_optimizer(deepspeed_config)}; {loss}; activations {activations}")
 
 
 def _check(model: PreTrainedModel, data: Data, recipe: Recipe, deepspeed_config: dict[str, Any]) -> None:

@@ -95,10 +95,11 @@ class FineTuner(Trainer):
         return self.lr_scheduler
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """One forward and backward pass. Raises TesseraError naming the step when a gradient is not finite."""
+        """One forward and backward pass. Raises TesseraError naming the step when a loss or gradient is not finite."""
         loss = super().training_step(model, inputs, num_items_in_batch)
-        if self.deepspeed.skipped_steps:
-            raise TesseraError(f"step {self.state.global_step + 1}: a gradient is not finite; {REMEDY}")
+        if self.deepspeed.skipped_steps:  # DeepSpeed has looked at the gradients
+            found = "a gradient is not finite" if torch.isfinite(loss) else f"the loss is {loss.item()}"
+            raise TesseraError(f"step {self.state.global_step + 1}: {found}; {REMEDY}")
         return loss
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:

@@ -53,6 +53,22 @@ def test_an_unknown_type_or_device_is_refused(tiny_causal_lm):
             loading.load_causal_lm(tiny_causal_lm, device="cuda")
 
 
+def test_weights_go_to_a_gpu_without_a_copy_in_memory(tiny_causal_lm, monkeypatch):
+    """transformers is told the device when it reads the files; on a CPU it is told nothing."""
+    told = []
+
+    def read(folder, **options):
+        told.append(options.get("device_map"))
+        raise ValueError("not read")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", read)
+    for device in ("cuda", "cuda:1", "cpu"):
+        with pytest.raises(TesseraError, match="not read"):
+            loading.load_causal_lm(tiny_causal_lm, device=device)
+    assert told == [{"": torch.device("cuda")}, {"": torch.device("cuda:1")}, None]
+
+
 def test_a_model_of_the_other_kind_is_refused(tiny_causal_lm, tiny_masked_lm):
     with pytest.raises(TesseraError, match="holds RobertaForMaskedLM; give a causal language model"):
         loading.load_causal_lm(tiny_masked_lm)

@@ -1,0 +1,121 @@
+"""Which GPU holds which weights of a model: one, or several of a task that asked for them. Found before they are read.
+
+Layers go to the GPUs in their order, to each as many as its free memory is a share of all. Everything else (embeddings,
+last norm, output matrix) is on the first, so that ids go in and logits come out there. accelerate's own maps put the
+output matrix on the last GPU.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+
+from lib.base.errors import TesseraError
+
+ASKED = "TESSERA_GPUS"  # in the environment of a stage: how many GPUs its task asked for
+RESERVE = 1e9  # bytes of each GPU for what PyTorch itself, cuBLAS and one layer need beside the weights
+GB = 1e9
+
+
+def gpus(device: str) -> list[int]:
+    """The GPUs that a model on `device` may use: those of its task for `cuda`, else the one that is named."""
+    import torch
+
+    if not device.startswith("cuda"):
+        return []
+    named = torch.device(device).index
+    asked = int(os.environ.get(ASKED, "1"))
+    return [named or 0] if named is not None or asked < 2 else list(range(min(asked, torch.cuda.device_count())))
+
+
+def check(directory: Path, files: Sequence[Path], dtype: str, places: Sequence[int]) -> None:
+    """Raise TesseraError that names the memory it would need, if weights do not fit on these GPUs."""
+    if not places:
+        return
+    needed, free = weights_bytes(files, dtype), _free(places)
+    if needed <= sum(free):
+        return
+    several = f"the {len(places)} GPUs of this task have" if len(places) > 1 else "the GPU has"
+    raise TesseraError(
+        f"{directory}: its weights need {needed / GB:.1f} GB in {dtype}, and {several} {sum(free) / GB:.1f} GB free; "
+        "give the task more of them (SET=nodes.<node>.resources.gpus=2: scoring and generation spread a model over "
+        "all), or a smaller dtype"
+    )
+
+
+def weights_bytes(files: Sequence[Path], dtype: str) -> int:
+    """Bytes of the weights in safetensors files once they are of this type, from the headers alone."""
+    import torch
+
+    count = 0
+    for file in files:
+        with safe_open(file, framework="pt") as weights:
+            count += sum(int(np.prod(weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118
+    return count * getattr(torch, dtype).itemsize
+
+
+def spread(model: Any, places: Sequence[int]) -> dict[str, int]:
+    """Module -> GPU, for a model whose weights may be on the meta device. Raises TesseraError if a GPU is too small."""
+    layers = _layers(model)
+    sizes = np.array([_size(model.get_submodule(name)) for name in layers], dtype=np.float64)
+    room = np.array(_free(places), dtype=np.float64)
+    room[0] -= _size(model) - sizes.sum()
+    chosen = shares(sizes, room)
+    if room[0] < 0 or (np.bincount(chosen, sizes, len(room)) > room).any():
+        raise TesseraError(_too_small(model, sizes, places))
+    alone = dict.fromkeys(_outside(model, layers), places[0])
+    return alone | {name: places[number] for name, number in zip(layers, chosen.tolist())}
+
+
+def _too_small(model: Any, sizes: np.ndarray, places: Sequence[int]) -> str:
+    free = ", ".join(f"{size / GB:.1f}" for size in _free(places))
+    return (
+        f"{type(model).__name__}: {(_size(model) - sizes.sum()) / GB:.1f} GB must fit on the first GPU, beside it "
+        f"{len(sizes)} layers of up to {sizes.max() / GB:.1f} GB on all, which have {free} GB free; give the task more "
+        "GPUs"
+    )
+
+
+def shares(sizes: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Which GPU each of the layers goes to, int64: in order, in proportion to the room. Both in bytes."""
+    middles = np.cumsum(sizes) - sizes / 2
+    bounds = np.cumsum(room.clip(min=0)) * (sizes.sum() / max(room.clip(min=0).sum(), 1.0))
+    return np.minimum(np.searchsorted(bounds, middles), len(room) - 1)
+
+
+def is_spread(model: Any) -> bool:
+    """Whether a model is on several GPUs, so that what is made for one (buffers, graphs) does not suit it."""
+    return len(set((getattr(model, "hf_device_map", None) or {}).values())) > 1
+
+
+def _free(places: Sequence[int]) -> list[float]:
+    import torch
+
+    return [max(0.0, torch.cuda.mem_get_info(place)[0] - RESERVE) for place in places]
+
+
+def _layers(model: Any) -> list[str]:
+    """The names of the layers that transformers says must not be split, in their order."""
+    whole = set(model._no_split_modules or ())
+    found = [name for name, module in model.named_modules() if type(module).__name__ in whole]
+    if not found:
+        raise TesseraError(f"{type(model).__name__}: transformers does not say how to spread it; use one GPU")
+    return found
+
+
+def _outside(model: Any, layers: Sequence[str]) -> list[str]:
+    """The modules beside the layers that have weights or buffers of their own."""
+    inside = tuple(f"{name}." for name in layers)
+    return [name for name, module in model.named_modules() if not f"{name}.".startswith(inside) and _own(module)]
+
+
+def _own(module: Any) -> list[Any]:
+    return [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+
+
+def _size(module: Any) -> int:
+    """Bytes of weights and buffers, shared ones once."""
+    return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))

@@ -1,6 +1,6 @@
 """Which GPU holds which weights of a model: one, or several of a task that asked for them. Found before they are read.
 
-Layers go to the GPUs in their order, to each as many as its free memory is a share of all. Everything else (embeddings,
+Layers go to the GPUs in their order, all filled to the same share of their free memory. Everything else (embeddings,
 last norm, output matrix) is on the first, so that ids go in and logits come out there. accelerate's own maps put the
 output matrix on the last GPU.
 """
@@ -58,16 +58,16 @@ def weights_bytes(files: Sequence[Path], dtype: str) -> int:
 
 
 def spread(model: Any, places: Sequence[int]) -> dict[str, int]:
-    """Module -> GPU, for a model whose weights may be on the meta device. Raises TesseraError if a GPU is too small."""
+    """Module -> GPU, for a model whose weights may be on the meta device. Raises TesseraError if it does not fit."""
     layers = _layers(model)
     sizes = np.array([_size(model.get_submodule(name)) for name in layers], dtype=np.float64)
     room = np.array(_free(places), dtype=np.float64)
     room[0] -= _size(model) - sizes.sum()
-    chosen = shares(sizes, room)
-    if room[0] < 0 or (np.bincount(chosen, sizes, len(room)) > room).any():
+    chosen = filled(sizes, room)
+    if chosen is None:
         raise TesseraError(_too_small(model, sizes, places))
     alone = dict.fromkeys(_outside(model, layers), places[0])
-    return alone | {name: places[number] for name, number in zip(layers, chosen.tolist())}
+    return alone | {name: places[number] for name, number in zip(layers, chosen)}
 
 
 def _too_small(model: Any, sizes: np.ndarray, places: Sequence[int]) -> str:
@@ -79,11 +79,25 @@ def _too_small(model: Any, sizes: np.ndarray, places: Sequence[int]) -> str:
     )
 
 
-def shares(sizes: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """Which GPU each of the layers goes to, int64: in order, in proportion to the room. Both in bytes."""
-    middles = np.cumsum(sizes) - sizes / 2
-    bounds = np.cumsum(room.clip(min=0)) * (sizes.sum() / max(room.clip(min=0).sum(), 1.0))
-    return np.minimum(np.searchsorted(bounds, middles), len(room) - 1)
+def filled(sizes: np.ndarray, room: np.ndarray) -> list[int] | None:
+    """Which GPU each layer goes to, in order: all GPUs are filled to the same share of their room, the least that
+    suffices in steps of a hundredth. sizes, room: bytes. None if they do not fit."""
+    found = (_in_order(sizes, room * share / 100) for share in range(1, 101))
+    return next((chosen for chosen in found if chosen is not None), None)
+
+
+def _in_order(sizes: np.ndarray, room: np.ndarray) -> list[int] | None:
+    """Each layer on the first GPU with room for it, beginning with that of the layer before."""
+    chosen: list[int] = []
+    gpu, held = 0, 0.0
+    for size in sizes:
+        while held + size > room[gpu]:
+            gpu, held = gpu + 1, 0.0
+            if gpu == len(room):
+                return None
+        chosen.append(gpu)
+        held += size
+    return chosen
 
 
 def is_spread(model: Any) -> bool:

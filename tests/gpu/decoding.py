@@ -28,5 +28,8 @@ def measure(options: Options, model: Any, length: int, rows: int, made: int) -> 
     step = max(1e-9, go(made) - go(FEW)) / (made - FEW)
     least = models.step_bytes(models.size(model), rows, length, made)
     return {
-        "ms": 1e3 * step, "tokens_per_s": rows / step, "bytes_per_s": least / step, **timing.peak(options.device),
-    }  # fmt: skip
+        "ms": 1e3 * step,
+        "tokens_per_s": rows / step,
+        "bytes_per_s": least / step,
+        **timing.peak(options.device),
+    }

@@ -16,26 +16,43 @@ ALTERNATING = "attention_types"  # of GPT-Neo: every second layer sees the last 
 REAL = {
     "neo": lambda: GPTNeoConfig(hidden_size=2048, num_layers=24, num_heads=16, vocab_size=50257, **POSITIONS, **ENDS),
     "llama": lambda: LlamaConfig(
-        hidden_size=2048, num_hidden_layers=16, num_attention_heads=32, num_key_value_heads=8, intermediate_size=8192,
-        vocab_size=128256, head_dim=64, tie_word_embeddings=True, **POSITIONS, **ENDS,
+        hidden_size=2048,
+        num_hidden_layers=16,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        intermediate_size=8192,
+        vocab_size=128256,
+        head_dim=64,
+        tie_word_embeddings=True,
+        **POSITIONS,
+        **ENDS,
     ),
     "neox": lambda: GPTNeoXConfig(
-        hidden_size=2048, num_hidden_layers=24, num_attention_heads=16, intermediate_size=8192, vocab_size=50304,
-        **POSITIONS, **ENDS,
+        hidden_size=2048,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        intermediate_size=8192,
+        vocab_size=50304,
+        **POSITIONS,
+        **ENDS,
     ),
     "mamba": lambda: MambaConfig(hidden_size=2048, num_hidden_layers=48, vocab_size=50280, **ENDS),
-}  # fmt: skip
+}
 SMALL = {"vocab_size": 512, "hidden_size": 64, "initializer_range": 0.1, **ENDS}  # 0.1: ids that stand out
 HEADS = {"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128, "max_position_embeddings": 256}
 TINY = {
     "neo": lambda: GPTNeoConfig(
-        **SMALL, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]], window_size=16,
+        **SMALL,
+        num_layers=2,
+        num_heads=4,
+        attention_types=[[["global", "local"], 1]],
+        window_size=16,
         max_position_embeddings=256,
     ),
     "llama": lambda: LlamaConfig(**SMALL, **HEADS, num_key_value_heads=2, tie_word_embeddings=True),
     "neox": lambda: GPTNeoXConfig(**SMALL, **HEADS),
     "mamba": lambda: MambaConfig(**SMALL, num_hidden_layers=2),
-}  # fmt: skip
+}
 
 
 def configured(family: str, tiny: bool) -> Any:

@@ -21,15 +21,27 @@ from lib.artifacts import code_version
 from lib.base import files
 
 PARTS = {  # part -> seconds that it may take at most
-    "card": 60, "agreement": 120, "neo": 150, "neo_fp32": 100, "llama": 120, "resume": 150, "decode": 120, "mamba": 90,
+    "card": 60,
+    "agreement": 120,
+    "neo": 150,
+    "neo_fp32": 100,
+    "llama": 120,
+    "resume": 150,
+    "decode": 120,
+    "mamba": 90,
     "scoring": 60,
-}  # fmt: skip
+}
 REHEARSAL = 30  # times as many in a rehearsal, which may share a busy machine
 LAST_LINES = 15  # of the log of a part that failed
 SLOW_TO_IMPORT = (  # the first two come with DeepSpeed, when it begins to train
-    "torch._dynamo", "deepspeed.runtime.zero.stage_1_and_2", "lib.training.finetuning", "lib.artifacts.command",
-    "lib.generation.continuations", "lib.plans.documents", "tests.gpu.models",
-)  # fmt: skip
+    "torch._dynamo",
+    "deepspeed.runtime.zero.stage_1_and_2",
+    "lib.training.finetuning",
+    "lib.artifacts.command",
+    "lib.generation.continuations",
+    "lib.plans.documents",
+    "tests.gpu.models",
+)
 
 Found = dict[str, Any]  # gpu.json: "about", and "parts" by name
 

@@ -78,10 +78,19 @@ def _write_inputs(folder: Path, options: Options) -> None:
             hdf5.write(file, "tokens", draw.integers(2, 250, (8, 20)).astype("<u4"))
     inputs = {"model": "model", "injected": ".", "books": ".", "members": "members.h5", "non_members": "non_members.h5"}
     settings = {
-        "inputs": {name: str(folder / place) for name, place in inputs.items()}, "seed": 1, "learning_rate": 1e-3,
-        "context": 128, "batch_size": 8, "micro_batch": 4, "evaluations": 1, "precision": "bf16", "deepspeed": "zero2",
-        "gradient_checkpointing": True, "checkpoint_steps": 2, "epochs": 2,
-    }  # fmt: skip
+        "inputs": {name: str(folder / place) for name, place in inputs.items()},
+        "seed": 1,
+        "learning_rate": 1e-3,
+        "context": 128,
+        "batch_size": 8,
+        "micro_batch": 4,
+        "evaluations": 1,
+        "precision": "bf16",
+        "deepspeed": "zero2",
+        "gradient_checkpointing": True,
+        "checkpoint_steps": 2,
+        "epochs": 2,
+    }
     (folder / "finetune.yaml").write_text(json.dumps(settings))
 
 
@@ -95,7 +104,14 @@ def _write_model(folder: Path, texts: list[str], options: Options) -> None:
     width = 32 if options.tiny else 256
     torch.manual_seed(0)
     config = GPTNeoXConfig(
-        vocab_size=VOCABULARY, hidden_size=width, num_hidden_layers=2, num_attention_heads=2, hidden_dropout=0.1,
-        intermediate_size=4 * width, max_position_embeddings=256, bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
+        vocab_size=VOCABULARY,
+        hidden_size=width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        hidden_dropout=0.1,
+        intermediate_size=4 * width,
+        max_position_embeddings=256,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
     loading.save(GPTNeoXForCausalLM(config), train_tokenizer(texts, VOCABULARY, masked=False), folder)

@@ -79,7 +79,7 @@ def size(model: Any) -> Model:
     """The size of a model, as lib/costs counts. The embedding of the input is not counted if it is no output matrix
     as well: nothing is multiplied with it, and few of its rows are read."""
     config, mamba = model.config, model.config.model_type == "mamba"
-    heads = 0 if mamba else config.num_attention_heads
+    heads = 1 if mamba else config.num_attention_heads
     groups = getattr(config, "num_key_value_heads", None) or heads
     embedding = model.get_input_embeddings().weight
     shared = model.get_output_embeddings().weight is embedding
@@ -88,7 +88,6 @@ def size(model: Any) -> Model:
         layers=config.num_hidden_layers,
         width=config.hidden_size,
         vocabulary=config.vocab_size,
-        heads=heads,
         kv_width=0 if mamba else groups * config.hidden_size // heads,
         state_width=config.intermediate_size * (config.state_size + config.conv_kernel) if mamba else 0,
     )

@@ -8,6 +8,8 @@ from unittest import mock
 
 import numpy as np
 
+from jobs.mosaic import finetune
+from lib.plans import documents
 from lib.training import torch_ranks
 from tests.gpu.running import Options
 
@@ -27,31 +29,37 @@ def measure(options: Options, family: str, precision: str, batch_size: int, step
         models.save(config, models.torch.bfloat16, options.device, folder / "model"), "float32"
     )
     of, context = models.size(model), 64 if options.tiny else 2048
-    recipe, settings = _recipe(precision, batch_size, context)
+    recipe = _recipe(model, precision, batch_size, context)
+    data, settings = _data(config, recipe, steps), finetune._deepspeed(recipe.deepspeed)
     with _watched(finetuning.Cadence, options.device) as ends:
-        history = finetuning.train(model, _data(config, recipe, steps), recipe, settings, folder / "c", folder)
-    tokens = batch_size * context / ((ends[-1] - ends[WARM_UP - 1]) / (len(ends) - WARM_UP))
+        history = finetuning.train(model, data, recipe, settings, folder / "checkpoints", folder)
+    tokens = batch_size * context * (len(ends) - WARM_UP) / (ends[-1] - ends[WARM_UP - 1])
     return {
         "tokens_per_s": tokens,
         "flops": 3 * models.reading_flops(of, tokens, context),
         "losses": history.loss.tolist(),
         "finite": bool(np.isfinite(history.loss).all()),
+        "recomputes": bool(recipe.gradient_checkpointing),
         **timing.peak(options.device),
     }
 
 
-def _recipe(precision: str, batch_size: int, context: int) -> tuple[Any, dict[str, Any]]:
-    """What the profile `paper` sets, and its file of env/deepspeed/; without checkpoints."""
-    from jobs.mosaic import finetune
-    from lib.plans import documents
-    from lib.training.sequences import Recipe
-
+def _recipe(model: Any, precision: str, batch_size: int, context: int) -> finetune.Config:
+    """With what the profile `paper` says of memory, decided as the stage decides it; without checkpoints."""
     paper = documents.read("near_dupls", "paper", [])["nodes"]["finetuned"]["config"]
-    how = {key: paper[key] for key in ("micro_batch", "deepspeed", "gradient_checkpointing")}
-    recipe = Recipe(
-        seed=1, learning_rate=2e-5, context=context, batch_size=batch_size, precision=precision, evaluations=1, **how
+    how = {name: paper[name] for name in ("micro_batch", "deepspeed", "gradient_checkpointing")}
+    recipe = finetune.Config(
+        seed=1,
+        learning_rate=2e-5,
+        context=context,
+        batch_size=batch_size,
+        precision=precision,
+        evaluations=1,
+        **how,
     )
-    return recipe, finetune._deepspeed(recipe.deepspeed)
+    if recipe.gradient_checkpointing != "auto":
+        return recipe
+    return finetune.decided(recipe, finetune._size(model), torch_ranks.free_memory(), torch_ranks.size())
 
 
 def _data(config: Any, recipe: Any, steps: int) -> Any:

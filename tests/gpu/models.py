@@ -66,6 +66,8 @@ def save(config: Any, dtype: torch.dtype, device: str, folder: Path) -> Path:
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     model.save_pretrained(folder)
+    del model
+    torch.cuda.empty_cache()  # nothing without a GPU
     return folder
 
 

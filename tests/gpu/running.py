@@ -32,6 +32,7 @@ PARTS = {  # part -> seconds that it may take at most
     "scoring": 60,
 }
 REHEARSAL = 30  # times as many in a rehearsal, which may share a busy machine
+FILES = "files"
 LAST_LINES = 15  # of the log of a part that failed
 SLOW_TO_IMPORT = (  # the first two come with DeepSpeed, when it begins to train
     "torch._dynamo",
@@ -59,9 +60,8 @@ class Options:
         return PARTS[name] * (REHEARSAL if self.tiny else 1)
 
     def folder(self, name: str) -> Path:
-        """An empty folder for the files of a part."""
-        made = self.out / "files" / name
-        shutil.rmtree(made, ignore_errors=True)
+        """A new folder for files of a part, which is removed when the part has ended."""
+        made = self.out / FILES / name
         made.mkdir(parents=True)
         return made
 
@@ -96,6 +96,7 @@ def part(name: str, options: Options) -> dict[str, Any]:
         ended = process.exitcode is not None
     finally:
         _kill_group(process)  # a part may have started processes
+        shutil.rmtree(options.out / FILES, ignore_errors=True)
     found = json.loads(answer.read_bytes()) if answer.is_file() and process.exitcode == 0 else {}
     if not found:
         how = f"exit code {process.exitcode}" if ended else f"not done in {options.limit(name):g} s"
@@ -132,7 +133,6 @@ def _measure(name: str, options: Options, answer: Path) -> None:
     os.setsid()
     found = importlib.import_module(f"tests.gpu.parts.{name}").measure(options)
     answer.write_text(json.dumps(found))
-    shutil.rmtree(options.out / "files" / name, ignore_errors=True)
 
 
 def _kill_group(process: BaseProcess) -> None:

@@ -48,6 +48,7 @@ def test_the_rehearsal_runs_every_part_with_the_real_code(rehearsed: tuple[Path,
     out, said = rehearsed
     result = json.loads((out / "gpu.json").read_bytes())
     assert list(result["parts"]) == list(PARTS)
+    assert not (out / running.FILES).exists()
     assert result["about"]["tiny"]
     lacking = {figure.at for figure in table.FIGURES if figure.value(result) is None}
     assert {at for at in lacking if not at.startswith("decode.") and not at.endswith("peak_gib")} == set()

@@ -20,7 +20,7 @@ def measure(options: Options) -> dict[str, Any]:
 def _one(options: Options, dtype: str, length: int, count: int) -> dict[str, float]:
     length, count = (24, 8) if options.tiny else (length, count)
     config = models.configured("neox", options.tiny)
-    model = models.load(config, dtype, options.device, options.folder("scoring"))
+    model = models.load(config, dtype, options.device, options.folder(dtype))
     texts = list(np.random.default_rng(0).integers(1, config.vocab_size, (count, length)))
     score_tokens(model, texts[:BATCH], batch_size=BATCH, moments=True)
     took = timing.seconds(options.device, lambda: score_tokens(model, texts, batch_size=BATCH, moments=True))

@@ -1,6 +1,7 @@
 """Runs each part in a process of its own, with a time limit, so that one that hangs or runs out of memory costs only
 itself."""
 
+import contextlib
 import importlib
 import json
 import multiprocessing
@@ -72,10 +73,12 @@ def results(options: Options) -> Path:
 
 
 def run(names: Sequence[str], options: Options) -> Found:
-    """Run parts one after the other; gpu.json is written after each. Parts that are not named stay as they were."""
+    """Run parts one after the other; gpu.json is written after each. Parts that are not named stay as they were, but
+    `card` runs in any case if it has not yet."""
     file = results(options)
     found = json.loads(file.read_bytes()) if file.is_file() else {"parts": {}}
-    for name in names:
+    ceilings = [] if "card" in found["parts"] else ["card"]
+    for name in dict.fromkeys([*ceilings, *names]):
         print(f"{name}, at most {options.limit(name):g} s ...", flush=True)
         found["parts"][name] = part(name, options)
         found["about"] = _about(found["parts"].get("card", {}), options)
@@ -136,13 +139,10 @@ def _measure(name: str, options: Options, answer: Path) -> None:
 
 
 def _kill_group(process: BaseProcess) -> None:
-    """End a part and what it has started, whether it has ended or not."""
-    if process.pid is not None:
-        for kill in (os.killpg, os.kill):  # it may not have made its group yet
-            try:
-                kill(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+    """End a part and what it has started, whether it has ended itself or not."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # it may not have made its group yet
     process.join()
 
 

@@ -92,6 +92,7 @@ def part(name: str, options: Options) -> dict[str, Any]:
     """What a part measured, and its `seconds`; `failed` has the end of its log if it did not come to its end."""
     answer, log = options.out / f"{name}.json", options.out / f"{name}.log"
     answer.unlink(missing_ok=True)
+    shutil.rmtree(options.out / FILES, ignore_errors=True)  # of a check that was killed
     begun = time.monotonic()
     process = start(options, log, _measure, name, options, answer)
     try:

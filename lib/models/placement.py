@@ -64,7 +64,7 @@ def spread(model: Any, places: Sequence[int]) -> dict[str, int]:
     room = np.array(_free(places), dtype=np.float64)
     room[0] -= _size(model) - sizes.sum()
     chosen = filled(sizes, room)
-    if chosen is None:
+    if room[0] < 0 or chosen is None:
         raise TesseraError(_too_small(model, sizes, places))
     alone = dict.fromkeys(_outside(model, layers), places[0])
     return alone | {name: places[number] for name, number in zip(layers, chosen)}

@@ -130,6 +130,7 @@ def _logged(log: Path, function: Callable[..., Any], *arguments: Any) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(output, stream)
+    sys.stdout = sys.stderr = os.fdopen(output, "w", buffering=1)  # those of a test are not 1 and 2
     sys.exit(function(*arguments))
 
 

@@ -321,9 +321,10 @@ def with_dropout(model: Path, copy: Path) -> Path:
 def kill_after_step(step: int, server: Server, config: Path, out: Path) -> None:
     pid = server.start(config, out)
     marker = out / places.CHECKPOINTS / f"checkpoint-{step}" / checkpoints.MARKER
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not marker.exists() and time.monotonic() < deadline:
         time.sleep(0.002)
+    assert marker.exists(), log(out).read_text()
     os.kill(pid, signal.SIGKILL)
     assert server.wait() == -signal.SIGKILL
 
@@ -338,10 +339,10 @@ def test_two_ranks_give_the_losses_of_one(inputs, undisturbed, tmp_path):
     same_course(out, undisturbed)
 
 
-@pytest.mark.parametrize(("ranks", "stage"), [(2, "zero3"), (4, "zero2"), (4, "zero3")])
-def test_more_ranks_give_the_losses_of_one_whatever_they_divide(ranks, stage, inputs, undisturbed, server, tmp_path):
+@pytest.mark.parametrize("stage", ["zero2", "zero3"])
+def test_four_ranks_give_the_losses_of_one_whatever_they_divide(stage, inputs, undisturbed, server, tmp_path):
     config, out = configure(tmp_path / "c.yaml", inputs, deepspeed=stage), tmp_path / "out"
-    assert server.run(config, out, ranks) == 0, log(out).read_text()
+    assert server.run(config, out, ranks=4) == 0, log(out).read_text()
     same_course(out, undisturbed)
 
 
@@ -349,7 +350,7 @@ def test_a_checkpoint_of_another_number_of_ranks_is_named_and_the_training_begin
     inputs, undisturbed, server, tmp_path
 ):
     """Its parts are those of as many ranks; what comes out is right all the same."""
-    config, out = configure(tmp_path / "c.yaml", inputs, deepspeed="zero2", checkpoint_steps=2), tmp_path / "out"
+    config, out = configure(tmp_path / "c.yaml", inputs, deepspeed="zero3", checkpoint_steps=2), tmp_path / "out"
     kill_after_step(2, server, config, out)
     assert server.run(config, out, ranks=2) == 0, log(out).read_text()
     assert "not resumed from: made with another number of ranks (1, now 2)" in log(out).read_text()

@@ -37,7 +37,7 @@ FILES = "files"
 LAST_LINES = 15  # of the log of a part that failed
 SLOW_TO_IMPORT = (  # the first two come with DeepSpeed, when it begins to train
     "torch._dynamo",
-    "deepspeed.runtime.zero.stage_1_and_2",
+    "deepspeed.runtime.zero.muon.muon_optimizer",
     "lib.training.finetuning",
     "lib.artifacts.command",
     "lib.generation.continuations",

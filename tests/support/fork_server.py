@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 
-import deepspeed.runtime.zero.stage_1_and_2  # with torch's compiler, which every training imports late  # noqa: F401
+import deepspeed.runtime.zero.muon.muon_optimizer  # with torch's compiler, which every training imports late  # noqa: F401
 import torch._dynamo  # noqa: F401
 
 import lib.training.finetuning  # noqa: F401

@@ -70,19 +70,15 @@ def _write_inputs(folder: Path, options: Options) -> None:
     words = WORDS.split()
     texts = [" ".join(draw.choice(words, 200)) for _ in range(17)]
     _write_model(folder / "model", texts, options)
+    (folder / "texts").mkdir()
     for name, key, some in ((places.INJECTED, "text", texts[:16]), (places.BOOKS, "held_out", texts[16:])):
         with hdf5.create(folder / "texts" / name) as file:
             hdf5.write_texts(file, key, some)
     for side in ("members", "non_members"):
         with hdf5.create(folder / f"{side}.h5") as file:
             hdf5.write(file, "tokens", draw.integers(2, 250, (8, 20)).astype("<u4"))
-    inputs = {
-        "model": "model",
-        "injected": "texts",
-        "books": "texts",
-        "members": "members.h5",
-        "non_members": "non_members.h5",
-    }
+    inputs = {"model": "model", "injected": "texts", "books": "texts"}
+    inputs |= {side: f"{side}.h5" for side in ("members", "non_members")}
     settings = {
         "inputs": {name: str(folder / place) for name, place in inputs.items()},
         "seed": 1,

@@ -7,8 +7,10 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import torch
 
 from jobs.mosaic import finetune
+from lib.models import loading
 from lib.plans import documents
 from lib.training import torch_ranks
 from tests.gpu.running import Options
@@ -23,11 +25,9 @@ def measure(options: Options, family: str, precision: str, batch_size: int, step
     from lib.training import finetuning
     from tests.gpu import models, timing
 
-    folder = options.folder(f"{family}_{precision}")
-    config = models.configured(family, options.tiny)
-    model = models.loading.load_causal_lm(
-        models.save(config, models.torch.bfloat16, options.device, folder / "model"), "float32"
-    )
+    folder, config = options.folder("training"), models.configured(family, options.tiny)
+    saved = models.save(config, torch.bfloat16, options.device, folder / "model")
+    model = loading.load_causal_lm(saved, "float32")
     of, context = models.size(model), 64 if options.tiny else 2048
     recipe = _recipe(model, precision, batch_size, context)
     data, settings = _data(config, recipe, steps), finetune._deepspeed(recipe.deepspeed)

@@ -15,6 +15,20 @@ from tests.gpu.running import Options, start
 WORDS = "river stone letter number mountain old machine book fox remember while others forget what they read once"
 KILLED_AT = 4  # the step of a checkpoint
 VOCABULARY = 300
+SIDES = ("members", "non_members")
+SETTINGS = {
+    "seed": 1,
+    "learning_rate": 1e-3,
+    "context": 128,
+    "batch_size": 8,
+    "micro_batch": 4,
+    "epochs": 2,
+    "evaluations": 1,
+    "precision": "bf16",
+    "deepspeed": "zero2",
+    "gradient_checkpointing": True,
+    "checkpoint_steps": 2,
+}
 
 
 def measure(options: Options) -> dict[str, Any]:
@@ -67,32 +81,17 @@ def _log(out: Path) -> Path:
 def _write_inputs(folder: Path, options: Options) -> None:
     """A model with dropout and a tokenizer, documents of random words, canaries, a held-out document."""
     draw = np.random.default_rng(0)
-    words = WORDS.split()
-    texts = [" ".join(draw.choice(words, 200)) for _ in range(17)]
+    texts = [" ".join(draw.choice(WORDS.split(), 200)) for _ in range(17)]
     _write_model(folder / "model", texts, options)
     (folder / "texts").mkdir()
     for name, key, some in ((places.INJECTED, "text", texts[:16]), (places.BOOKS, "held_out", texts[16:])):
         with hdf5.create(folder / "texts" / name) as file:
             hdf5.write_texts(file, key, some)
-    for side in ("members", "non_members"):
+    for side in SIDES:
         with hdf5.create(folder / f"{side}.h5") as file:
             hdf5.write(file, "tokens", draw.integers(2, 250, (8, 20)).astype("<u4"))
-    inputs = {"model": "model", "injected": "texts", "books": "texts"}
-    inputs |= {side: f"{side}.h5" for side in ("members", "non_members")}
-    settings = {
-        "inputs": {name: str(folder / place) for name, place in inputs.items()},
-        "seed": 1,
-        "learning_rate": 1e-3,
-        "context": 128,
-        "batch_size": 8,
-        "micro_batch": 4,
-        "evaluations": 1,
-        "precision": "bf16",
-        "deepspeed": "zero2",
-        "gradient_checkpointing": True,
-        "checkpoint_steps": 2,
-        "epochs": 2,
-    }
+    inputs = {"model": "model", "injected": "texts", "books": "texts", **{side: f"{side}.h5" for side in SIDES}}
+    settings = SETTINGS | {"inputs": {name: str(folder / place) for name, place in inputs.items()}}
     (folder / "finetune.yaml").write_text(json.dumps(settings))
 
 

@@ -334,7 +334,7 @@ def test_two_ranks_give_the_losses_of_one(inputs, undisturbed, tmp_path):
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run(
         [sys.executable, *launcher, "-m", "jobs", "finetune", *arguments(config, out)],
-        cwd=ROOT, env=environment(), check=True, timeout=200,
+        cwd=ROOT, env=environment(), check=True, timeout=900,
     )  # fmt: skip
     same_course(out, undisturbed)
 

@@ -157,6 +157,13 @@ def test_it_is_submitted_once_and_says_where_its_result_will_be(tmp_path: Path, 
     site.end()
 
 
+def test_the_wheels_to_bring_have_the_versions_of_the_environment() -> None:
+    wheels = [line for line in (HERE / "wheels.txt").read_text().splitlines() if not line.startswith("#")]
+    pinned = {line.partition(" ")[0] for line in (ROOT / "env" / "constraints.txt").read_text().splitlines()}
+    assert wheels
+    assert set(wheels) <= pinned
+
+
 def test_without_a_gpu_and_without_slurm_it_says_so(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert submit.main(["--outputs", str(tmp_path)]) == 2

@@ -28,10 +28,10 @@ EXPECTED = {
     ("top_k", "paper"): {"finetune": 210, "duplicates": 160, "canaries": 10, "candidates": 20},
     ("ablations", "paper"): {"finetune": 400, "duplicates": 70, "canaries": 50},
     ("architectures", "paper"): {"finetune": 203, "duplicates": 50, "canaries": 10},
-    ("prefix_sizes", "paper"): {"prompts": 2, "generate": 600, "score_generations": 30},
-    ("prefix_lengths", "paper"): {"prompts": 4, "generate": 1280, "score_generations": 64},
-    ("prefix_subsets", "paper"): {"prompts": 17, "generate": 1360, "score_generations": 68},
-    ("prefix_draws", "paper"): {"prompts": 5, "generate": 200, "score_generations": 10},
+    ("prefix_sizes", "paper"): {"prompts": 2, "generate": 34, "score_generations": 30},
+    ("prefix_lengths", "paper"): {"prompts": 4, "generate": 96, "score_generations": 64},
+    ("prefix_subsets", "paper"): {"prompts": 17, "generate": 102, "score_generations": 68},
+    ("prefix_draws", "paper"): {"prompts": 5, "generate": 20, "score_generations": 10},
     ("prefix_sizes", "laptop"): {"pretrain": 5, "prompts": 1, "generate": 4, "score_generations": 4},
 }
 PREFIX = ("prefix_sizes", "prefix_lengths", "prefix_subsets", "prefix_draws")

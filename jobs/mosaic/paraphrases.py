@@ -25,7 +25,7 @@ canary without answers.
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,9 +52,12 @@ INPUTS = ("canaries", "target_tokenizer")
 OPTIONAL_INPUTS = ("model",)
 SLUG = ("source", "seed")
 IMPORTS_TORCH = True
+LENGTHS = 20  # different lengths of questions, in a plan: an assumption
+MOST_AT_ONCE = 512  # answers, for a batch_size of `auto`
 LONGER = 1.2  # tokens of a rephrasing, its number included, to those of the canary, in a plan: an assumption
 
-AskAbout = Callable[[int, str, int], str]  # (row of the canary, its text, number of the attempt) -> the answer
+WAVE = 8  # batches of answers in a round, from which those of equal length are taken; a killed task loses a round
+AskAbout = Callable[[dict[int, str], Sequence[paraphrase.Request]], list[str]]  # (row -> text, requests) -> the answers
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class Config:
     timeout_seconds: how long one whole answer of the endpoint may take
     retries: further tries after the first, where the endpoint fails
     backoff_seconds: the pause before the first further try, doubled each time; a server's Retry-After counts instead
-    batch_size: answers that the local model writes at once
+    batch_size: answers that the local model writes at once; `auto` is 1 on a CPU, and as many as the memory of a GPU
+        has room for
     device: where the local model runs: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
     """
 
@@ -106,13 +110,14 @@ class Config:
     timeout_seconds: float = execution(120.0)
     retries: int = execution(5)
     backoff_seconds: float = execution(1.0)
-    batch_size: int = execution(1)
+    batch_size: int | Literal["auto"] = execution("auto")
     device: str = execution("auto")
 
     def __post_init__(self) -> None:
         """Raise ValueError for counts that are too small, and for keys of the other source."""
         at_least(1, rephrasings=self.rephrasings, per_answer=self.per_answer, attempts=self.attempts)
-        at_least(1, max_new_tokens=self.max_new_tokens, batch_size=self.batch_size)
+        at_least(1, max_new_tokens=self.max_new_tokens)
+        at_least(1, batch_size=None if self.batch_size == "auto" else self.batch_size)
         at_least(0, seed=self.seed, retries=self.retries, backoff_seconds=self.backoff_seconds)
         if not self.timeout_seconds > 0:
             raise ValueError(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
@@ -166,10 +171,12 @@ def work(config: Config, given: Given) -> Work:
     model, canaries, precision = given["model"].size, given["canaries"], PRECISIONS[config.dtype]
     length, answers = canaries.known("tokens_a_text"), -(-config.rephrasings // config.per_answer)
     made = min(config.max_new_tokens, config.per_answer * length * LONGER)
-    together = min(config.batch_size, config.attempts)
+    # Questions of equal length are asked together: a few of all that fit.
+    rows = costs.together(config.batch_size, model, 2 * length + made, precision)
+    alike = min(rows, max(1, int(canaries.known("texts") * answers) // LENGTHS))
     return Work(
-        phases=costs.continuing(model, canaries.known("texts") * answers, 1, 2 * length, made, precision),
-        gpu=costs.continuing_memory(model, together, 2 * length + made, precision),
+        phases=costs.continuing(model, canaries.known("texts") * answers, alike, 2 * length, made, precision),
+        gpu=costs.continuing_memory(model, alike, 2 * length + made, precision),
         loaded=costs.weights(model, precision),
     )
 
@@ -205,15 +212,24 @@ def _ask_missing(
         return long and not spells_any(text, special) and REPLACEMENT_CHARACTER not in text
 
     with Meter(folder.parent, len(rows), "canaries", begun=len(rows) - len(missing)) as meter:
-        for name in missing:
-            row = int(name)
-            text = decode(tokenizer, tokens[row])
-            found = paraphrase.collect(
-                partial(ask, row, text),
-                config.rephrasings, config.per_answer, config.attempts, usable, text,
-            )  # fmt: skip
-            blocks.write(blocks.file(folder, name), _block(found))
-            meter.advance(1, f"{len(found.rephrasings)} rephrasings of the last in {found.answers} answers")
+        for some in _waves(config, [int(name) for name in missing]):
+            originals = {row: decode(tokenizer, tokens[row]) for row in some}
+            how = (config.rephrasings, config.per_answer, config.attempts, usable)
+            for row, found in paraphrase.collect(partial(ask, originals), originals, *how):
+                blocks.write(blocks.file(folder, rows[row]), _block(found))
+                meter.advance(1, f"{len(found.rephrasings)} rephrasings of the last in {found.answers} answers")
+
+
+def _waves(config: Config, missing: list[int]) -> Iterator[list[int]]:
+    """The canaries that are asked about together: one by one at an endpoint, else WAVE batches of answers."""
+    from lib.models import loading
+
+    batch = config.batch_size
+    if batch == "auto":
+        batch = 1 if loading.device(config.device) == "cpu" else MOST_AT_ONCE
+    answers = -(-config.rephrasings // config.per_answer)
+    size = 1 if config.source == "endpoint" else max(1, WAVE * batch // answers)
+    return (missing[low : low + size] for low in range(0, len(missing), size))
 
 
 def _messages(config: Config, text: str) -> list[dict[str, str]]:
@@ -238,9 +254,12 @@ def _of_endpoint(config: Config, inputs: dict[str, Path]) -> AskAbout:
     )
     settings = {"temperature": config.temperature, "top_p": config.top_p, "max_tokens": config.max_new_tokens}
 
-    def ask(row: int, text: str, number: int) -> str:
-        seed = int(generator(config.seed, "paraphrase", row, number).integers(2**31))
-        return endpoint.ask(_messages(config, text), {**settings, "seed": seed})
+    def ask(originals: dict[int, str], wanted: Sequence[paraphrase.Request]) -> list[str]:
+        seeds = [int(generator(config.seed, "paraphrase", *request).integers(2**31)) for request in wanted]
+        return [
+            endpoint.ask(_messages(config, originals[row]), {**settings, "seed": seed})
+            for (row, _), seed in zip(wanted, seeds)
+        ]
 
     return ask
 
@@ -253,21 +272,17 @@ def _of_model(config: Config, inputs: dict[str, Path]) -> AskAbout:
     tokenizer = loading.load_tokenizer(inputs["model"])
     model = loading.load_causal_lm(inputs["model"], config.dtype, loading.device(config.device))
     how = chat_model.Answering(config.max_new_tokens, config.decoding(), config.prompt, config.begin)
-    answered: dict[tuple[int, int], str] = {}
+    special = special_spellings(tokenizer)
 
-    def ask(row: int, text: str, number: int) -> str:
-        if spells_any(text, special_spellings(tokenizer)):
+    def ask(originals: dict[int, str], wanted: Sequence[paraphrase.Request]) -> list[str]:
+        if marked := [row for row, text in originals.items() if spells_any(text, special)]:
             raise TesseraError(
-                f"canary {row} spells a special token of the model, which would take it for a mark of its chat "
+                f"canary {marked[0]} spells a special token of the model, which would take it for a mark of its chat "
                 "template; give another model, or other canaries"
             )
-        if (row, number) not in answered:
-            numbers = range(number, min(number + config.batch_size, config.attempts))
-            keys = np.array([key(config.seed, "paraphrase", row, one) for one in numbers], dtype=np.int64)
-            given = chat_model.answers(model, tokenizer, _messages(config, text), keys, how)
-            answered.clear()
-            answered.update({(row, one): answer for one, answer in zip(numbers, given)})
-        return answered[row, number]
+        keys = np.array([key(config.seed, "paraphrase", *request) for request in wanted], dtype=np.int64)
+        questions = [_messages(config, originals[row]) for row, _ in wanted]
+        return chat_model.answers(model, tokenizer, questions, keys, how, config.batch_size)
 
     return ask
 

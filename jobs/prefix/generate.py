@@ -68,7 +68,8 @@ class Config:
     parts: how many parts the prompts are cut into
     bos: `document` opens each prompt with the tokenizer's BOS; `none` does not: a prompt comes from inside a document
     dtype: the type in which the model computes
-    batch_size: prompts that are continued at once
+    batch_size: prompts that are continued at once; `auto` is 128 on a CPU, and as many as the memory of a GPU has room
+        for
     shard_prompts: prompts that are stored at once; a killed task continues with the missing shards
     device: where the model runs: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
     """
@@ -79,14 +80,15 @@ class Config:
     parts: int = 1
     bos: Literal["none", "document"] = "none"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    batch_size: int = execution(128)
+    batch_size: int | Literal["auto"] = execution("auto")
     shard_prompts: int = execution(512)
     device: str = execution("auto")
 
     def __post_init__(self) -> None:
         """Raise ValueError for a part that does not exist, and for sizes that are too small."""
         at_least(1, parts=self.parts, continuation_tokens=self.continuation_tokens)
-        at_least(1, batch_size=self.batch_size, shard_prompts=self.shard_prompts)
+        at_least(1, shard_prompts=self.shard_prompts)
+        at_least(1, batch_size=None if self.batch_size == "auto" else self.batch_size)
         if not 0 <= self.part < self.parts:
             raise ValueError(f"part is {self.part}; it must be 0 to {self.parts - 1} (parts - 1)")
 
@@ -102,11 +104,12 @@ def work(config: Config, given: Given) -> Work:
     """The prompts of this part are continued; a recurrent model reads each of them twice."""
     model, prompt, precision = given["model"].size, given["prompts"].known("tokens_a_text"), PRECISIONS[config.dtype]
     made, own = config.continuation_tokens, facts(config, given)
-    phases = costs.continuing(model, own.known("texts"), config.batch_size, prompt, made, precision)
+    rows = min(config.shard_prompts, costs.together(config.batch_size, model, prompt + made, precision))
+    phases = costs.continuing(model, own.known("texts"), rows, prompt, made, precision)
     again = phases[:-1] if model.state_width else ()
     return Work(
         phases=(*phases, *again),
-        gpu=costs.continuing_memory(model, config.batch_size, prompt + made, precision),
+        gpu=costs.continuing_memory(model, 1 if config.batch_size == "auto" else rows, prompt + made, precision),
         spread=costs.weights(model, precision),
         in_turn=True,
         loaded=costs.weights(model, precision),

@@ -7,7 +7,9 @@ counts all pairs of tokens, also those that a causal mask leaves out).
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
+from lib.costs import devices
 from lib.costs.facts import Model
 from lib.costs.work import SIZES, Phase
 
@@ -15,6 +17,8 @@ ACTIVATIONS = 34  # bytes a token and number of width that a layer keeps for the
 # writes no matrices out (Korthikanti et al., arXiv 2205.05198, section 4)
 LOGIT_COPIES = 3  # of the logits in fp32: themselves, their logarithms, their gradient
 LOWER_CASE = 1.5  # tokens of a text in lower case to those of the text: an assumption
+AUTO_SHARE, MOST_ROWS = 0.8, 512  # of a GPU's memory, and rows, where a batch size is `auto`
+LOGITS = 20 * 2**27  # bytes of a block of logits in fp32, and of the arrays made of it (lib/models/output_head.py)
 WORKSPACE = 1.5e9  # bytes that PyTorch, cuBLAS and the allocator's gaps take
 
 
@@ -51,6 +55,15 @@ def continuing(model: Model, texts: float, rows: int, prompt: float, made: float
     return *reading(model, texts * prompt, prompt, precision), step
 
 
+def together(rows: int | Literal["auto"], model: Model, length: float, precision: str) -> int:
+    """How many texts of `length` tokens are continued at once; "auto": as lib/generation/rows.py finds room for, on the
+    GPU that plans are computed for where nothing else is said."""
+    if rows != "auto":
+        return rows
+    free = AUTO_SHARE * devices.DEVICES[devices.DEFAULT].memory - weights(model, precision) - LOGITS - WORKSPACE
+    return max(1, min(MOST_ROWS, int(free / (_kept(model, length, precision) + _layer(model, 1, length, precision)))))
+
+
 def weights(model: Model, precision: str) -> float:
     """Bytes of the weights in this precision."""
     return model.parameters * SIZES[precision]
@@ -58,13 +71,13 @@ def weights(model: Model, precision: str) -> float:
 
 def reading_memory(model: Model, rows: int, length: float, precision: str) -> float:
     """Bytes on the GPU while `rows` texts of `length` tokens are read: weights and one layer; logits come in blocks."""
-    return weights(model, precision) + _layer(model, rows, length, precision) + WORKSPACE
+    return weights(model, precision) + _layer(model, rows, length, precision) + LOGITS + WORKSPACE
 
 
 def continuing_memory(model: Model, rows: int, length: float, precision: str) -> float:
     """Bytes on the GPU while `rows` texts grow to `length` tokens; the head reads few tokens at a time."""
     kept = rows * _kept(model, length, precision)
-    return weights(model, precision) + kept + _layer(model, rows, length, precision) + WORKSPACE
+    return weights(model, precision) + kept + _layer(model, rows, length, precision) + LOGITS + WORKSPACE
 
 
 def head_again(model: Model, tokens: float, precision: str) -> Phase:

@@ -14,13 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from lib.base.progress import Advance, unheard
-from lib.generation import next_token
+from lib.generation import next_token, rows
 from lib.generation.decode_loop import ENDED, grow
 from lib.generation.decoder_state import DecoderState, rows_together
 from lib.generation.decoding import Decoding
+from lib.generation.rows import BatchSize
 from lib.models import output_head
 from lib.models.limits import positions, vocabulary
 from lib.models.token_scores import check_sequences
+
+ROWS = 128  # at once on a CPU, where nothing else is said
 
 
 @dataclass(frozen=True)
@@ -49,25 +52,27 @@ def continue_prompts(
     how: Decoding,
     keys: NDArray[np.int64],
     ends: Sequence[int] = (),
-    batch_size: int = 64,
+    batch_size: BatchSize = 64,
     advance: Advance = unheard,
 ) -> Continued:
     """Continue every prompt by up to `n_tokens` ids, each row until an id of `ends`.
 
     prompts: (n, P); suffixes: (n, S), the true next ids; keys: (n,), the secret that all draws of a row come from;
-    advance: called with the prompts of every batch.
-    No result depends on batch size or batch mates, but for ties to rounding. Raises ValueError naming the row for ids
-    beyond the model's vocabulary or more ids than it has positions for.
+    batch_size: rows at once; "auto": as many as a GPU has room for, ROWS on a CPU; advance: called with the prompts of
+    every batch. On a CPU in float32 no result depends on batch size or batch mates, but for ties to rounding. On a GPU
+    batches of other sizes are multiplied by other kernels, which round differently. Raises ValueError naming the row
+    for ids beyond the model's vocabulary or more ids than it has positions for.
     """
-    if not len(prompts) or not suffixes.shape[1] or n_tokens < 1 or batch_size < 1:
+    if not len(prompts) or not suffixes.shape[1] or n_tokens < 1 or batch_size == 0:
         raise ValueError(
             f"{len(prompts)} prompts, suffixes of {suffixes.shape[1]} ids, continuations of {n_tokens}, batches of "
             f"{batch_size}; each must be at least 1"
         )
     texts = np.concatenate([prompts, suffixes], axis=1).astype(np.int64)
     check_sequences(texts, vocabulary(model))
-    _check_room(model, prompts.shape[1] + max(n_tokens, suffixes.shape[1]))
-    step = rows_together(model, batch_size)
+    room = prompts.shape[1] + max(n_tokens, suffixes.shape[1])
+    _check_room(model, room)
+    step = rows_together(model, rows.together(model, batch_size, len(texts), room, ROWS))
     splits = _splits_off(model, texts)
     parts = []
     for low in range(0, len(texts), step):
@@ -123,8 +128,7 @@ def _batch(
     state = DecoderState(model, n_prompt + max(n_tokens, n_suffix), splits)
     everywhere = state.read(ids[:, :-1], keep=ids.shape[1] - 1)
     predicting = everywhere[:, n_prompt - 1 :]
-    rows = _block_rows(model, n_suffix)
-    nll, log_p = _suffix_scores(state.logits, predicting, ids[:, n_prompt:], how, rows)
+    nll, log_p = _suffix_scores(state.logits, predicting, ids[:, n_prompt:], how, _block_rows(model, n_suffix))
     block = output_head.block_positions(model)
     before = _prompt_scores(state.logits, everywhere[:, : n_prompt - 1], ids[:, 1:n_prompt], block)
     if state.can_forget:
@@ -189,8 +193,8 @@ def _continue(
     def ended(made: torch.Tensor) -> torch.Tensor:
         return torch.isin(made, stops).any(1)
 
-    def score(rows: torch.Tensor, step: int, logits: torch.Tensor, ids: torch.Tensor) -> None:
-        scores[:, rows, step] = torch.stack(output_head.reduced(logits, ids, moments=True)[:3])
+    def score(these: torch.Tensor, step: int, logits: torch.Tensor, ids: torch.Tensor) -> None:
+        scores[:, these, step] = torch.stack(output_head.reduced(logits, ids, moments=True)[:3])
 
     made = grow(state, logits, n_tokens, how, keys, ended, observe=score)
     return _cut(made.cpu().numpy(), ends), scores

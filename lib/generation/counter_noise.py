@@ -1,7 +1,7 @@
 """Random numbers by counting: a draw depends on (key, step, index) alone, wherever and in whatever order it is made.
 
-So the noise of a text depends neither on its batch nor on the device, and only that of the ids that can win is ever
-made.
+So the noise of a text does not depend on its batch, and only that of the ids that can win is ever made. Counting is in
+integers, the same bits on every device; the logarithm at the end may differ in its last bit.
 """
 
 import torch

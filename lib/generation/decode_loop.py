@@ -57,15 +57,17 @@ def grow(
     made = torch.full((len(logits), n_tokens), ENDED, dtype=torch.long, device=logits.device)
     rows = torch.arange(len(logits), device=logits.device)
     batch = _Batch(state, made, rows, torch.ones_like(rows, dtype=torch.bool))
-    for step in range(n_tokens):
-        logits[:, list(suppress)] = -torch.inf
+    never = torch.tensor(list(suppress), dtype=torch.long, device=logits.device)
+    for step in range(n_tokens):  # between two looks nothing waits for a GPU
+        logits.index_fill_(1, never, -torch.inf)
         ids = next_ids(logits, how, keys[batch.rows], step)
-        made[batch.rows[batch.growing], step] = ids[batch.growing]
+        made[batch.rows, step] = torch.where(batch.growing, ids, ENDED)
         if observe:
             observe(batch.rows, step, logits, ids)
         if (step + 1) % CHECK_EVERY == 0:
             ids = batch.look(step + 1, ids, finished)
-        if step + 1 == n_tokens or not batch.growing.any():
-            break
-        logits = state.logits(state.read(ids[:, None])[:, -1])
+            if not batch.growing.any():
+                break
+        if step + 1 < n_tokens:
+            logits = state.step(ids)
     return made

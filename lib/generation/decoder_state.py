@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from lib.models import attention_cache, gpt_neox_step, output_head
+from lib.generation import static_step
+from lib.models import attention_cache, gpt_neox_step, output_head, rwkv_scan
 
 STATE_NAMES = ("past_key_values", "cache_params", "state")
 
@@ -29,6 +30,7 @@ class DecoderState:
         attends = self.state_name == "past_key_values"
         self.state: Any = attention_cache.buffered(model.config, room) if attends else None
         self.can_forget = self.state is not None
+        self.static: static_step.StaticStep | None = None
         if self.can_forget:
             gpt_neox_step.choose(model)
 
@@ -37,13 +39,25 @@ class DecoderState:
 
         More than one id at a time only at the beginning: recurrent models start from an empty state then.
         """
-        output = self.model(input_ids=ids, use_cache=True, **{self.state_name: self.state})
+        return self._through(input_ids=ids)[:, -keep:]
+
+    def _through(self, **given: torch.Tensor) -> torch.Tensor:
+        output = self.model(use_cache=True, **{self.state_name: self.state}, **given)
         self.state = output[self.state_name]
-        return (output["last_hidden_state"] if self.head else output["logits"])[:, -keep:]
+        return output["last_hidden_state"] if self.head else output["logits"]
 
     def logits(self, predicting: torch.Tensor) -> torch.Tensor:
         """Float32 logits (..., V) of what `read` returned, or of any part of it."""
         return (self.head(predicting) if self.head else predicting).float()
+
+    def step(self, ids: torch.Tensor) -> torch.Tensor:
+        """Append one id to each row, int64 (rows,); float32 logits (rows, V) of what follows, valid until the next."""
+        if self.static is None and static_step.suits(self.model, self.state):
+            self.static = static_step.StaticStep(self._after, self.state, len(ids), ids.device)
+        return self.static(ids) if self.static else self.logits(self.read(ids[:, None])[:, -1])
+
+    def _after(self, **given: torch.Tensor) -> torch.Tensor:
+        return self.logits(self._through(**given))
 
     def forget(self, count: int) -> None:
         """Go back by `count` ids, where `can_forget`."""
@@ -51,6 +65,7 @@ class DecoderState:
 
     def select(self, rows: torch.Tensor) -> None:
         """Go on with these rows only, int64 (kept,)."""
+        self.static = None
         if isinstance(self.state, list):  # RWKV
             self.state = [part.index_select(0, rows) for part in self.state]
         else:
@@ -65,5 +80,4 @@ def state_name(model: torch.nn.Module) -> str:
 
 def rows_together(model: torch.nn.Module, wanted: int) -> int:
     """How many rows may be continued at once."""
-    # transformers' RWKV mixes the rows of a batch up when it reads one id after a state (B x 1 x H meets B x H)
-    return 1 if state_name(model) == "state" else wanted
+    return 1 if rwkv_scan.mixes_rows(model) else wanted

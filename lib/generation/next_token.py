@@ -12,7 +12,8 @@ from lib.generation.counter_noise import exponentials
 from lib.generation.decoding import Decoding
 from lib.generation.largest import largest
 
-BLOCK_VALUES = 1 << 18  # values of some rows that are raced at once: what a processor's cache holds
+# Values of some rows that are raced at once: what a processor's cache holds, or 1 GB of float64.
+BLOCK_VALUES = {"cpu": 1 << 18, "cuda": 1 << 27}
 
 
 def next_ids(logits: torch.Tensor, decoding: Decoding, keys: torch.Tensor, step: int) -> torch.Tensor:
@@ -22,7 +23,7 @@ def next_ids(logits: torch.Tensor, decoding: Decoding, keys: torch.Tensor, step:
     """
     if decoding.kind == "greedy":
         return logits.argmax(1)
-    rows = max(1, BLOCK_VALUES // logits.shape[1])
+    rows = max(1, BLOCK_VALUES.get(logits.device.type, BLOCK_VALUES["cpu"]) // logits.shape[1])
     return torch.cat([_drawn(*part, decoding, step) for part in zip(logits.split(rows), keys.split(rows))])
 
 

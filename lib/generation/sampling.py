@@ -1,4 +1,4 @@
-"""Texts drawn from a causal language model, all from the same beginning, in batches."""
+"""Texts drawn from a causal language model, from beginnings of equal length, in batches."""
 
 from collections.abc import Callable, Sequence
 
@@ -33,7 +33,7 @@ def start_id(tokenizer: PreTrainedTokenizerBase, token: str | None) -> int:
 @torch.inference_mode()
 def sample(
     model: PreTrainedModel,
-    start: Sequence[int],
+    start: Sequence[int] | NDArray[np.integer],
     n_tokens: int,
     keys: NDArray[np.int64],
     how: Decoding,
@@ -41,29 +41,31 @@ def sample(
     suppress: Sequence[int] = (),
     enough: Enough | None = None,
 ) -> list[list[int]]:
-    """Draw up to `n_tokens` ids after `start`, one row for each key; a row depends on its key and on nothing else.
+    """Draw up to `n_tokens` ids after `start`, one row for each key; a row depends on its key and its start alone.
 
-    start: at least one id, the same for all rows; keys: (rows,), see lib.base.seeds.key; suppress: ids never drawn;
-    enough: asked now and then whether a row may end where it is. Raises UsageError without a start id.
+    start: at least one id, the same for all rows, or (rows, length), one start for each; keys: (rows,), see
+    lib.base.seeds.key; suppress: ids never drawn; enough: asked now and then whether a row may end where it is. Raises
+    UsageError without a start id.
     """
-    if not len(start):
+    starts = np.broadcast_to(np.asarray(start, dtype=np.int64), (len(keys), np.shape(start)[-1]))
+    if not starts.shape[1]:
         raise UsageError("sampling needs at least one start id; name a start token of the reference model")
     together = rows_together(model, len(keys))
-    parts = [keys[low : low + together] for low in range(0, len(keys), together)]
-    return [row for part in parts for row in _sample(model, start, n_tokens, part, how, suppress, enough)]
+    parts = [slice(low, low + together) for low in range(0, len(keys), together)]
+    return [row for some in parts for row in _sample(model, starts[some], n_tokens, keys[some], how, suppress, enough)]
 
 
 def _sample(
     model: PreTrainedModel,
-    start: Sequence[int],
+    starts: NDArray[np.int64],
     n_tokens: int,
     keys: NDArray[np.int64],
     how: Decoding,
     suppress: Sequence[int],
     enough: Enough | None,
 ) -> list[list[int]]:
-    ids = torch.tensor([list(start)] * len(keys), device=model.device)
-    state = DecoderState(model, len(start) + n_tokens, output_head.splits_off(model, ids[:1]))
+    ids = torch.tensor(starts, device=model.device)
+    state = DecoderState(model, starts.shape[1] + n_tokens, output_head.splits_off(model, ids[:1]))
     logits = state.logits(state.read(ids)[:, -1])
 
     def finished(made: torch.Tensor) -> torch.Tensor:

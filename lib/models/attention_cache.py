@@ -3,6 +3,8 @@
 transformers' own growing cache copies all of it at every step, its static one attends over the empty rest as well.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,12 +17,13 @@ class BufferedLayer(DynamicLayer):
     def __init__(self, room: int):
         super().__init__()
         self.room = room
+        self.told: tuple[torch.Tensor, int] | None = None  # see `writing_to`
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Allocate both buffers."""
         self.dtype, self.device = key_states.dtype, key_states.device
         self._buffers = tuple(
-            states.new_empty((*states.shape[:2], self.room, states.shape[3])) for states in (key_states, value_states)
+            states.new_zeros((*states.shape[:2], self.room, states.shape[3])) for states in (key_states, value_states)
         )
         self._fill(0)
         self.is_initialized = True
@@ -31,12 +34,22 @@ class BufferedLayer(DynamicLayer):
         """Append the states of new positions; returns all keys and values."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
+        if self.told is not None:
+            return self._write(key_states, value_states, *self.told)
         start = self.get_seq_length()
         stop = start + key_states.shape[2]
         for buffer, states in zip(self._buffers, (key_states, value_states)):
             buffer[:, :, start:stop] = states
         self._fill(stop)
         return self.keys, self.values
+
+    def _write(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, place: torch.Tensor, length: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        for buffer, states in zip(self._buffers, (key_states, value_states)):
+            buffer.index_copy_(2, place, states)
+        keys, values = self._buffers
+        return keys[:, :, :length], values[:, :, :length]
 
     def take_place(self) -> tuple[torch.Tensor, torch.Tensor, int]:
         """The buffers (rows, heads, room, size) and the position of one more token, for the caller to fill in.
@@ -50,7 +63,7 @@ class BufferedLayer(DynamicLayer):
         return *self._buffers, place
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Forget the last positions; their number is given negated, as transformers has it."""
+        """Forget the last positions; their number is given negated, as transformers has it. Of `advance`: one more."""
         self._fill(self.get_seq_length() + tokens_to_remove)
 
     def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
@@ -74,3 +87,42 @@ def buffered(config: Any, room: int) -> DynamicCache | None:
         return None
     cache.layers = [BufferedLayer(room) for _ in cache.layers]
     return cache
+
+
+def is_buffered(cache: Any) -> bool:
+    """Whether it is a cache of `buffered`."""
+    return isinstance(cache, DynamicCache) and all(type(layer) is BufferedLayer for layer in cache.layers)
+
+
+@contextmanager
+def writing_to(cache: DynamicCache, place: torch.Tensor, length: int) -> Iterator[None]:
+    """Meanwhile the states of one new position go where `place` says, int64 (1,), and updates return the first `length`
+    positions, filled or not (zeros): nothing then depends on how many are filled. `advance` counts it."""
+    for layer in cache.layers:
+        layer.told = (place, length)
+    try:
+        yield
+    finally:
+        for layer in cache.layers:
+            layer.told = None
+
+
+def advance(cache: DynamicCache) -> None:
+    """One more position is filled in every layer."""
+    for layer in cache.layers:
+        layer.crop(1)
+
+
+def size(state: Any) -> int:
+    """Bytes of all tensors that a model keeps of the texts it reads: transformers' Cache, or a list of tensors."""
+    parts = state if isinstance(state, list) else [vars(layer) for layer in state.layers]
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in _tensors(parts)}
+    return sum(storages.values())  # views of one storage count once
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(part)

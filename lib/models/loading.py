@@ -12,6 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from lib.artifacts import attempts
 from lib.base import places
 from lib.base.errors import TesseraError, let_refusals_through
 from lib.models import hub, placement
@@ -167,7 +168,7 @@ def _on(model: Any, device: Any) -> Any:
     if model.config.model_type == "mamba":
         from lib.models import mamba_scan
 
-        print(f"mamba: {mamba_scan.choose_path(model, device)}", flush=True)
+        attempts.note("mamba", mamba_scan.choose_path(model, device))
     elif model.config.model_type == "rwkv":
         from lib.models import rwkv_scan
 

@@ -1,4 +1,5 @@
-"""Runs Mamba models fast on a CPU: transformers' mixer with `lib.kernels.selective_scan` in it.
+"""Runs Mamba models fast: transformers' mixer with `lib.kernels.selective_scan` in it, here for a CPU; for a GPU see
+lib/models/mamba_on_gpu.py.
 
 It serves training, prefill and single steps.
 
@@ -8,7 +9,8 @@ follows. So give equal lengths, padding on the right, or a mask. A cache can be 
 equal lengths, or padding on the left with a mask: with padding on the right, it ends in padding.
 """
 
-import importlib.util
+import functools
+import importlib
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from torch.nn import functional
 from transformers.cache_utils import Cache
 from transformers.models.mamba.modeling_mamba import MambaMixer
 
+from lib.artifacts import attempts
 from lib.kernels.selective_scan import gated_scan, selective_scan
 from lib.kernels.vector_math import OPTIONS, silu
 
@@ -35,6 +38,8 @@ class FastMambaMixer(MambaMixer):
     compiled kernels, of the convolution and of the scan, do all that is not a product of matrices.
     """
 
+    _scan = staticmethod(selective_scan)  # with gradients
+
     def forward(
         self,
         hidden_states: torch.Tensor,
@@ -43,14 +48,19 @@ class FastMambaMixer(MambaMixer):
         **_: Any,
     ) -> torch.Tensor:
         """batch x length x width in and out; the cache, when there is one, is brought up to date."""
-        if hidden_states.device.type != "cpu":  # the model was moved after it was made fast
-            return super().forward(hidden_states, cache_params, attention_mask)
+        if not self._serves(hidden_states.device):  # the model was moved after its path was chosen
+            self.__class__ = _moved(hidden_states.device.type)
+            return self.forward(hidden_states, cache_params, attention_mask)
         recording = cache_params is not None and cache_params.layers[self.layer_idx].record_past
         way = self._differentiable if torch.is_grad_enabled() or recording else self._fused
         return way(hidden_states, cache_params, attention_mask)
 
+    @staticmethod
+    def _serves(device: torch.device) -> bool:
+        return device.type == "cpu"
+
     def _fused(self, hidden_states: torch.Tensor, cache: Cache | None, mask: torch.Tensor | None) -> torch.Tensor:
-        projected = _masked(_at_least_float32(self.in_proj(hidden_states)), mask)
+        projected = _masked(self._projected(hidden_states), mask)
         window, state = self._kept(projected, cache)
         u = _masked(self._activated(projected, window), mask)
         y = self._gated(u, projected, state, hidden_states.dtype)
@@ -59,13 +69,18 @@ class FastMambaMixer(MambaMixer):
             cache.update_recurrent_state(state.mT, self.layer_idx)
         return self.out_proj(y.to(hidden_states.dtype))
 
+    def _projected(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return _at_least_float32(self.in_proj(hidden_states))
+
     def _kept(self, projected: torch.Tensor, cache: Cache | None) -> tuple[torch.Tensor, torch.Tensor]:
         """The last inputs of the convolution and the states of the scan: the cache's own, or zeros."""
+        wide = torch.promote_types(projected.dtype, torch.float32)
         if cache is not None and cache.has_previous_state(self.layer_idx):
             layer = cache.layers[self.layer_idx]
-            return _in_place(layer.conv_states, projected.dtype), _in_place(layer.recurrent_states, projected.dtype)
+            return _in_place(layer.conv_states, projected.dtype), _in_place(layer.recurrent_states, wide)
         rows, D = len(projected), self.intermediate_size
-        return projected.new_zeros(rows, self.conv_kernel_size, D), projected.new_zeros(rows, self.ssm_state_size, D)
+        window = projected.new_zeros(rows, self.conv_kernel_size, D)
+        return window, projected.new_zeros(rows, self.ssm_state_size, D, dtype=wide)
 
     def _activated(self, projected: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
         """The causal convolution and its activation, batch x length x D; the window moves on."""
@@ -122,37 +137,71 @@ class FastMambaMixer(MambaMixer):
         tensors = (inner, step, B, C, self.A_log, self.D, self.dt_proj.bias)
         u, step, B, C, A_log, D, bias = map(_at_least_float32, tensors)
         delta = functional.softplus(step + bias)
-        y, state = selective_scan(u, delta, -A_log.exp(), B, C, None if state is None else state.to(u.dtype))
+        y, state = self._scan(u, delta, -A_log.exp(), B, C, None if state is None else state.to(u.dtype))
         return y + u * D, state
 
 
-def use_fast_scan(model: torch.nn.Module) -> int:
+def use_fast_scan(model: torch.nn.Module, mixer: type[MambaMixer] = FastMambaMixer) -> int:
     """Let every Mamba layer of this model (of no other) scan with `lib.kernels.selective_scan`. Returns how many there
-    are.
+    are that did not.
 
-    Weights, their names, the cache and saved files stay as they are. For models on the CPU.
+    Weights, their names, the cache and saved files stay as they are. mixer: for models on the CPU, or another.
     """
-    mixers = [module for module in model.modules() if type(module) is MambaMixer]
-    for mixer in mixers:
-        mixer.__class__ = FastMambaMixer  # survives copy.deepcopy, which a forward bound to the instance would not
+    mixers = [module for module in model.modules() if isinstance(module, MambaMixer) and type(module) is not mixer]
+    for module in mixers:
+        module.__class__ = mixer  # survives copy.deepcopy, which a forward bound to the instance would not
     return len(mixers)
 
 
 def choose_path(model: torch.nn.Module, device: torch.device) -> str:
-    """How a model on `device` will scan, in words; on the CPU it is made fast. Empty without Mamba layers."""
+    """How a model on `device` will scan, in words; it is made to scan so. Empty without Mamba layers."""
     if not any(isinstance(module, MambaMixer) for module in model.modules()):
         return ""
-    if device.type == "cpu":
-        return f"the compiled scan of lib/kernels/selective_scan.py, {use_fast_scan(model)} layers"
+    mixer, path = _path(device.type)
+    use_fast_scan(model, mixer)
+    return path
+
+
+@functools.cache
+def _path(device: str) -> tuple[type[MambaMixer], str]:
+    """The mixer for a type of device, and how it scans: by kernels of ours, unless CUDA's own are there."""
+    if device == "cpu":
+        return FastMambaMixer, "the compiled scan of lib/kernels/selective_scan.py"
     missing = missing_kernels()
-    return (
-        f"transformers' own path, slow; {REMEDY}" if missing else f"the CUDA kernels of {' and '.join(KERNEL_PACKAGES)}"
-    )
+    if not missing:
+        return MambaMixer, f"the CUDA kernels of {' and '.join(KERNEL_PACKAGES)}"
+    reasons = "; ".join(f"{name} {_refusal(name)}" for name in missing)
+    try:
+        from lib.models.mamba_on_gpu import TritonMambaMixer
+    except ImportError as error:  # a build of torch without Triton
+        return MambaMixer, f"transformers' own path, slow ({reasons}; {error}); {REMEDY}"
+    if device != "cuda":
+        return MambaMixer, f"transformers' own path, slow: Triton's kernels do not run on {device}"
+    return TritonMambaMixer, f"the Triton scan of lib/kernels/triton_scan.py ({reasons})"
+
+
+@functools.cache  # once, not for every layer
+def _moved(device: str) -> type[MambaMixer]:
+    """The mixer for a model that was moved to a device of another type; its path is noted."""
+    mixer, path = _path(device)
+    attempts.note("mamba", path)
+    return mixer
 
 
 def missing_kernels() -> list[str]:
-    """The packages of Mamba's CUDA kernels that cannot be imported here."""
-    return [name for name in KERNEL_PACKAGES if importlib.util.find_spec(name) is None]
+    """The packages of Mamba's CUDA kernels that cannot be imported here: one that is there may be of another torch."""
+    return [name for name in KERNEL_PACKAGES if _refusal(name)]
+
+
+def _refusal(package: str) -> str:
+    """Why a package cannot be imported; empty if it can."""
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        return "is not installed" if error.name == package else f"cannot be imported: {error}"
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:  # as compiled code of another version raises
+        return f"cannot be imported: {type(error).__name__}: {error}"
+    return ""
 
 
 def _masked(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

@@ -14,7 +14,7 @@ from lib.models import limits
 
 logger = logging.getLogger(__name__)
 
-BLOCK_VALUES = 1 << 20  # logits of one block: small enough for a processor's cache
+BLOCK_VALUES = {"cpu": 1 << 20, "cuda": 1 << 27}  # logits of one block: what a processor's cache holds, or 0.5 GB
 BLOCK_POSITIONS = 128  # but never fewer positions: each block reads the whole output matrix once
 FULL_VALUES = 1 << 28  # logits at once (1 GiB in float32) for a model whose head cannot be split off
 
@@ -43,7 +43,8 @@ def by_blocks(
 
 def block_positions(model: torch.nn.Module) -> int:
     """How many positions have their logits at once."""
-    return max(BLOCK_POSITIONS, BLOCK_VALUES // limits.n_logits(model))
+    device = model.get_input_embeddings().weight.device.type
+    return max(BLOCK_POSITIONS, BLOCK_VALUES.get(device, BLOCK_VALUES["cpu"]) // limits.n_logits(model))
 
 
 def over_full_logits(model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, moments: bool) -> Reduced:
@@ -64,7 +65,8 @@ def splits_off(model: torch.nn.Module, ids: torch.Tensor) -> bool:
     if model.base_model is not model and model.get_output_embeddings() is not None:
         expected = model(input_ids=ids, use_cache=False).logits.float()
         hidden = _hidden(model, ids)
-        if hidden is not None and torch.allclose(head(model)(hidden).float(), expected, rtol=1e-5, atol=1e-5):
+        plain = head(model, torch.nn.Module.__call__)  # the products of the model itself
+        if hidden is not None and torch.allclose(plain(hidden).float(), expected, rtol=1e-5, atol=1e-5):
             return True
     logger.warning("%s has an unusual output head: scoring over full logits, with more memory", type(model).__name__)
     return False
@@ -75,13 +77,28 @@ def _hidden(model: torch.nn.Module, ids: torch.Tensor, cache: Any = None) -> Any
     return getattr(model.base_model(input_ids=ids, **state), "last_hidden_state", None)
 
 
-def head(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+def unrounded(output: torch.nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+    """The product of hidden states (..., width) and the output matrix; on a GPU in float32 whatever their type.
+
+    A GPU sums products of bfloat16 in float32 anyway. Rounded to bfloat16 the largest logits of many positions are
+    equal, and greedy decoding would choose among them by their ids. On a CPU the product is of the model's own type.
+    """
+    if hidden.device.type == "cpu" or hidden.dtype == torch.float32 or type(output) is not torch.nn.Linear:
+        return output(hidden)
+    values = torch.mm(hidden.flatten(0, -2), output.weight.t(), out_dtype=torch.float32)
+    values = values if output.bias is None else values.add_(output.bias)
+    return values.view(*hidden.shape[:-1], -1)
+
+
+def head(
+    model: torch.nn.Module, product: Callable[[torch.nn.Module, torch.Tensor], torch.Tensor] = unrounded
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """Hidden states to logits; Gemma 2 caps its logits softly after the output matrix."""
     output = model.get_output_embeddings()
     cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
 
     def logits(hidden: torch.Tensor) -> torch.Tensor:
-        values = output(hidden.to(output.weight.dtype))
+        values = product(output, hidden.to(output.weight.dtype))
         return values if cap is None else torch.tanh(values / cap) * cap
 
     return logits

@@ -102,7 +102,7 @@ def _in_order(sizes: np.ndarray, room: np.ndarray) -> list[int] | None:
 
 def is_spread(model: Any) -> bool:
     """Whether a model is on several GPUs, so that what is made for one (buffers, graphs) does not suit it."""
-    return len(set((getattr(model, "hf_device_map", None) or {}).values())) > 1
+    return len({parameter.device for parameter in model.parameters()}) > 1
 
 
 def _free(places: Sequence[int]) -> list[float]:

@@ -4,11 +4,13 @@ transformers has a CUDA kernel, which it fetches from the hub, and a loop over s
 decay of a channel is the same at all times, so sums over 1, 2, 4, ... tokens follow from one another, and a text of n
 tokens takes log2(n) passes over whole tensors, which autograd differentiates.
 
+A step of one id takes the rows of a batch each by itself; transformers' own mixes them up (B x 1 x H meets B x H).
+
 Padding on the right changes nothing before it. On the left it would, since these models ignore an attention mask.
 """
 
 import torch
-from transformers.models.rwkv.modeling_rwkv import RwkvSelfAttention
+from transformers.models.rwkv.modeling_rwkv import RwkvFeedForward, RwkvSelfAttention
 
 NOTHING = -1e38  # the exponent of a state that has read nothing
 
@@ -22,12 +24,49 @@ class ParallelRwkvAttention(RwkvSelfAttention):
         self, hidden: torch.Tensor, state: list[torch.Tensor] | None = None, use_cache: bool = False
     ) -> tuple[torch.Tensor, list[torch.Tensor] | None]:
         """batch x length x width in and out; the state, when there is one, is brought up to date."""
-        receptance, key, value, state = self.extract_key_value(hidden, state=state)
+        key, value, receptance = self._mixed(hidden, None if state is None else state[1])
         before = None if state is None else tuple(kept[:, :, self.layer_id] for kept in state[2:])
         found, after = wkv(-self.time_decay.exp(), self.time_first, key, value, before)
         for kept, new in zip(state[2:] if state is not None else [], after):
             kept[:, :, self.layer_id] = new
         return self.output(receptance * found), state
+
+    def _mixed(
+        self, hidden: torch.Tensor, kept: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        mixes = (self.time_mix_key, self.time_mix_value, self.time_mix_receptance)
+        key, value, receptance = _mixed(hidden, self.layer_id, kept, mixes)
+        return self.key(key), self.value(value), torch.sigmoid(self.receptance(receptance))
+
+
+class RowwiseRwkvFeedForward(RwkvFeedForward):
+    """RWKV's other half of a layer, for several rows that continue from a state."""
+
+    def forward(
+        self, hidden: torch.Tensor, state: list[torch.Tensor] | None = None
+    ) -> tuple[torch.Tensor, list[torch.Tensor] | None]:
+        """batch x length x width in and out; the state, when there is one, is brought up to date."""
+        mixes = (self.time_mix_key, self.time_mix_receptance)
+        key, receptance = _mixed(hidden, self.layer_id, None if state is None else state[0], mixes)
+        value = self.value(torch.relu(self.key(key)).square())
+        return torch.sigmoid(self.receptance(receptance)) * value, state
+
+
+def _mixed(
+    hidden: torch.Tensor, layer: int, kept: torch.Tensor | None, mixes: tuple[torch.Tensor, ...]
+) -> list[torch.Tensor]:
+    """Each input with the one before it, in the shares of each of `mixes`. kept: batch x width x layers, the inputs
+    before the first ones, which the last ones replace; zeros where there is none."""
+    before = torch.nn.functional.pad(hidden, (0, 0, 1, -1))
+    if kept is not None:
+        before[:, 0] = kept[:, :, layer]
+        kept[:, :, layer] = hidden[:, -1]
+    return [hidden * mix + before * (1 - mix) for mix in mixes]
+
+
+def mixes_rows(model: torch.nn.Module) -> bool:
+    """Whether some layer of the model takes several rows that continue from a state for one another."""
+    return any(type(module) in (RwkvSelfAttention, RwkvFeedForward) for module in model.modules())
 
 
 def use_parallel_scan(model: torch.nn.Module) -> int:
@@ -40,6 +79,9 @@ def use_parallel_scan(model: torch.nn.Module) -> int:
     layers = [module for module in model.modules() if type(module) is RwkvSelfAttention]
     for layer in layers:
         layer.__class__ = ParallelRwkvAttention  # survives copy.deepcopy
+    for module in model.modules():
+        if type(module) is RwkvFeedForward:
+            module.__class__ = RowwiseRwkvFeedForward
     if layers and model.dtype != torch.float16:
         model.config.rescale_every = 0
     return len(layers)

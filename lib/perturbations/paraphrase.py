@@ -6,7 +6,7 @@ or repeated. Usable ones are kept, and the model is asked again until there are 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,8 @@ NAME = "paraphrases"
 PHRASE = "a paraphrase"
 INPUTS = ("paraphrases",)
 
-Ask = Callable[[int], str]  # number of the attempt -> the answer
+Request = tuple[int, int]  # (row of the canary, number of the attempt)
+Ask = Callable[[Sequence[Request]], Sequence[str]]  # an answer to each
 
 _MARK = r"[\s>#*_]*\(?(\d{1,3})[*_]*[.):][*_]*"
 _ITEM = re.compile(rf"{_MARK}(?:\s+(.*)|)$")
@@ -60,6 +61,19 @@ class Found:
     answers: int = 0
     whole: int = 0
 
+    def needed(self, count: int, per_answer: int, attempts: int) -> range:
+        """The attempts that will be made whatever the answers: those that `count` rephrasings take at least."""
+        lacking = -(-(count - len(self.rephrasings)) // per_answer)
+        return range(self.answers, min(attempts, self.answers + lacking))
+
+    def add(self, answer: str, count: int, per_answer: int, usable: Callable[[str], bool], original: str) -> None:
+        """Keep what is new and usable in an answer, up to `count` rephrasings."""
+        parsed = parse(answer, per_answer) if per_answer > 1 else first_text(answer)
+        parsed = [text for text in parsed if usable(text)]
+        self.answers += 1
+        self.whole += len(distinct(parsed, original)) == per_answer
+        self.rephrasings = distinct([*self.rephrasings, *parsed], original)[:count]
+
 
 def question(text: str, count: int) -> str:
     """What a chat model is asked: for `count` rephrasings in one answer."""
@@ -90,21 +104,21 @@ def messages(text: str, count: int, turns: str) -> list[dict[str, str]]:
 
 
 def collect(
-    ask: Ask, count: int, per_answer: int, attempts: int, usable: Callable[[str], bool], original: str
-) -> Found:
-    """Ask until there are `count` distinct usable rephrasings, `attempts` times at most; then what there is.
+    ask: Ask, originals: Mapping[int, str], count: int, per_answer: int, attempts: int, usable: Callable[[str], bool]
+) -> Iterator[tuple[int, Found]]:
+    """Ask until each text has `count` distinct usable rephrasings, `attempts` times at most; each when it is done.
 
-    An answer is whole when it has all `per_answer` rephrasings that it was asked for, apart from other answers.
+    originals: row -> text. All answers of a round are asked for at once, and none that might not be needed, so a text
+    gets the same ones alone and beside others. An answer is whole when it has all `per_answer` rephrasings that it was
+    asked for, apart from other answers.
     """
-    found = Found()
-    while len(found.rephrasings) < count and found.answers < attempts:
-        answer = ask(found.answers)
-        parsed = parse(answer, per_answer) if per_answer > 1 else first_text(answer)
-        parsed = [text for text in parsed if usable(text)]
-        found.answers += 1
-        found.whole += len(distinct(parsed, original)) == per_answer
-        found.rephrasings = distinct([*found.rephrasings, *parsed], original)[:count]
-    return found
+    waiting = {row: Found() for row in originals}
+    while waiting:
+        wanted = [(row, number) for row in waiting for number in waiting[row].needed(count, per_answer, attempts)]
+        for (row, _), answer in zip(wanted, ask(wanted)):
+            waiting[row].add(answer, count, per_answer, usable, originals[row])
+        for row in [row for row, found in waiting.items() if not found.needed(count, per_answer, attempts)]:
+            yield row, waiting.pop(row)
 
 
 def parse(answer: str, count: int) -> list[str]:

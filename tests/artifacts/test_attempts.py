@@ -27,6 +27,17 @@ def test_the_end_says_why_and_how_long(tmp_path) -> None:
     assert (found["outcome"], found["error"], found["seconds"]) == ("failed", "ValueError: bad news", 1.5)
 
 
+def test_a_record_says_in_which_way_something_was_computed(tmp_path, capsys) -> None:
+    for path in ({"mamba": "the compiled scan"}, {}):  # of an attempt, not of the next one in the same process
+        record = attempts.begin(tmp_path, None)
+        for what, way in path.items():
+            attempts.note(what, "another way")
+            attempts.note(what, way)
+        attempts.end(tmp_path, record, 1.5, None)
+        assert attempts.read(tmp_path)[-1].get("paths", {}) == path
+    assert capsys.readouterr().out == "mamba: another way\nmamba: the compiled scan\n"
+
+
 def test_a_record_says_whether_the_stage_reported_its_error(tmp_path) -> None:
     record = attempts.begin(tmp_path, None)
     attempts.end(tmp_path, record, 1.0, ValueError("bad news"))

@@ -6,6 +6,7 @@ import pytest
 
 from lib.base import yamls
 from lib.base.places import SWEEPS
+from lib.costs import devices
 from lib.costs import language_models as costs
 from lib.costs.facts import Model
 
@@ -39,6 +40,15 @@ def test_a_recurrent_model_has_no_pairs_and_a_state_of_fixed_size() -> None:
     assert flops(costs.reading(mamba, 10, 5, "fp32")) == 10 * 200
     memory = [costs.continuing_memory(mamba, 1, length, "fp32") for length in (1, 2)]
     assert memory[1] - memory[0] == costs.ACTIVATIONS * 8 * 2  # one more token of activations, nothing kept
+
+
+def test_rows_are_as_many_as_a_gpu_has_room_for() -> None:
+    model = size("EleutherAI/pythia-2.8b")
+    rows = costs.together("auto", model, 406, "fp32")
+    assert (costs.together(32, model, 406, "fp32"), costs.together("auto", model, 1, "bf16")) == (32, costs.MOST_ROWS)
+    memory = devices.DEVICES[devices.DEFAULT].memory
+    used = [costs.continuing_memory(model, more, 406, "fp32") for more in (rows, rows + 1)]
+    assert used[0] <= costs.AUTO_SHARE * memory < used[1]
 
 
 def test_optimiser_reads_and_writes_28_bytes_a_weight() -> None:
@@ -83,7 +93,7 @@ def test_keys_and_values_by_hand() -> None:
     """Two numbers of two bytes for each layer, width, token and row: 22.6 GiB for Pythia 2.8B, 64 rows, 1,156 ids."""
     model = size("EleutherAI/pythia-2.8b")
     grown = costs.continuing_memory(model, 64, 1156, "bf16") - costs._layer(model, 64, 1156, "bf16")
-    kept = grown - costs.weights(model, "bf16") - costs.WORKSPACE
+    kept = grown - costs.weights(model, "bf16") - costs.LOGITS - costs.WORKSPACE
     assert kept == 2 * 2 * 32 * 2560 * 1156 * 64
     assert kept / GIB == pytest.approx(22.6, abs=0.05)
 

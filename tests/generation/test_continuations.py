@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from transformers import (
     CohereConfig,
     CohereForCausalLM,
@@ -16,13 +18,15 @@ from transformers import (
     MambaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
     RwkvConfig,
     RwkvForCausalLM,
 )
 
-from lib.generation import continuations, decode_loop, next_token
+from lib.generation import continuations, decode_loop, decoder_state, next_token, rows, static_step
 from lib.generation.decoding import Decoding
-from lib.models import attention_cache, mamba_scan
+from lib.models import attention_cache, mamba_scan, rwkv_scan
 from lib.models.token_scores import score_tokens
 
 V, P, S, C, END = 97, 11, 5, 40, 5
@@ -144,6 +148,75 @@ def test_the_fast_path_of_mamba_writes_the_same() -> None:
         wanted, found = made(plain, how), made(fast, how, batch_size=3)
         np.testing.assert_array_equal(found.ids, wanted.ids)
         np.testing.assert_allclose(found.suffix_nll, wanted.suffix_nll, atol=1e-5)
+
+
+def test_rows_of_rwkv_are_continued_together_by_its_fast_path() -> None:
+    plain, fast = model_named("rwkv"), model_named("rwkv")
+    rwkv_scan.use_parallel_scan(fast)
+    assert [decoder_state.rows_together(model, 7) for model in (plain, fast)] == [1, 7]
+    np.testing.assert_array_equal(made(fast, SAMPLING).ids, made(plain, SAMPLING).ids)
+
+
+STATIC = {
+    **{name: MODELS[name] for name in ("gpt_neox", "mamba")},
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
+    "phi": lambda: PhiForCausalLM(PhiConfig(**SIZES)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(STATIC))
+def test_the_step_of_a_gpu_writes_the_same(name, monkeypatch) -> None:
+    """Without the graph, which a CPU lacks: in buckets of 16 positions, with rows that end."""
+    torch.manual_seed(1)
+    model = STATIC[name]().eval()
+    wanted = made(model, SAMPLING)
+    monkeypatch.setattr(static_step, "DEVICES", ("cpu",))
+    monkeypatch.setattr(static_step, "BUCKET", 16)
+    lengths, through = set(), static_step.StaticStep._through
+    monkeypatch.setattr(static_step.StaticStep, "_through", lambda step: (lengths.add(step.length), through(step))[1])
+    found = made(model, SAMPLING)
+    np.testing.assert_array_equal(found.ids, wanted.ids)
+    np.testing.assert_allclose(found.log_probs, wanted.log_probs, atol=1e-5)
+    assert lengths == ({0} if name == "mamba" else {16, 32, 48, P + C})
+    assert set(static_step.MODELS) == set(STATIC)
+    assert static_step.suits(model, attention_cache.buffered(model.config, 1))
+    assert not any(
+        static_step.suits(model_named(other), attention_cache.buffered(model_named(other).config, 1))
+        for other in ("llama", "gpt_neo", "mistral")
+    )  # shared heads, its own mask, windows
+
+
+class OnOneDevice(TorchDispatchMode):
+    """Refuses what a graph cannot hold beside values read from tensors: numbers that come from the CPU."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        tensors = [value for value in tree_leaves((args, kwargs)) if isinstance(value, torch.Tensor)]
+        assert all(tensor.device.type == "meta" for tensor in tensors), function
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", sorted(STATIC))
+def test_no_step_of_a_gpu_waits_for_a_value(name, monkeypatch) -> None:
+    """On the device `meta` tensors have no values, so that whatever reads one fails."""
+    monkeypatch.setattr(static_step, "DEVICES", ("meta",))
+    with torch.device("meta"), torch.inference_mode():
+        state = decoder_state.DecoderState(STATIC[name]().eval(), P + C, splits=True)
+        state.read(torch.zeros(3, P, dtype=torch.long))
+        state.step(torch.zeros(3, dtype=torch.long))
+        with OnOneDevice():
+            assert state.static._through().shape == (3, V)
+
+
+def test_rows_are_as_many_as_fit() -> None:
+    room = 40
+    kept = 2 * 2 * 1 * 16 * room * 4  # keys and values x layers x heads x their size, in float32
+    assert rows.bytes_of_row(model_named("llama"), room) == kept + 4 * 20 * 32 * room + 32 * V
+    mistral = [rows.bytes_of_row(model_named("mistral"), length) for length in (room, 2 * room)]
+    assert mistral[1] == 2 * mistral[0] - 32 * V
+    state = 2 * 64 * (4 + 4) * 4  # layers x channels x (states and window) in float32
+    assert rows.bytes_of_row(model_named("mamba"), room) == state + 4 * 20 * 32 * room + 32 * V
+    assert [rows.fitting(80e9, size, 512) for size in (1e12, 1e10, 1e9, 1.5e8, 1e5)] == [1, 6, 64, 256, rows.MOST]
+    assert made(model_named("llama"), batch_size="auto").ids.tolist() == made(model_named("llama")).ids.tolist()
 
 
 def test_buffers_are_for_plain_attention_alone() -> None:

@@ -194,24 +194,73 @@ def test_only_the_given_model_is_changed_and_a_copy_keeps_its_own_weights(tmp_pa
     assert mamba_scan.use_fast_scan(twin) == 0, "it has the fast scan already"
 
 
-def test_the_path_is_told_and_a_model_that_was_moved_away_takes_transformers_own(monkeypatch):
+@pytest.fixture
+def anew():
+    """What may be imported is asked once a process; here it changes."""
+    caches = (mamba_scan._path, mamba_scan._moved)
+    for cached in caches:
+        cached.cache_clear()
+    yield [cached.cache_clear for cached in caches]
+    for cached in caches:
+        cached.cache_clear()
+
+
+def test_the_path_is_told_and_a_model_that_was_moved_away_takes_another(monkeypatch, anew):
     stock, fast = models(torch.float32)
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert mamba_scan.choose_path(torch.nn.Linear(1, 1), cpu) == ""
+    monkeypatch.setitem(sys.modules, "lib.models.mamba_on_gpu", None)  # as if Triton could not be imported
     monkeypatch.setattr(mamba_scan, "missing_kernels", lambda: ["mamba_ssm"])
-    assert mamba_scan.choose_path(stock, gpu).startswith("transformers' own path, slow; pip install")
+    assert mamba_scan.choose_path(stock, gpu).startswith(
+        "transformers' own path, slow (mamba_ssm is not installed; imp"
+    )
     monkeypatch.setattr(mamba_scan, "missing_kernels", list)
+    for clear in anew:
+        clear()
     assert mamba_scan.choose_path(stock, gpu) == "the CUDA kernels of mamba_ssm and causal_conv1d"
     assert type(stock.backbone.layers[0].mixer) is MambaMixer
-    assert "2 layers" in mamba_scan.choose_path(stock, cpu)
+    assert "compiled scan" in mamba_scan.choose_path(stock, cpu)
     assert type(stock.backbone.layers[0].mixer) is mamba_scan.FastMambaMixer
     assert fast.to("meta")(ids().to("meta")).logits.shape == (3, LENGTH, 50)
+    assert type(fast.backbone.layers[0].mixer) is MambaMixer
 
 
-def test_the_kernels_that_cannot_be_imported_are_named(monkeypatch, tmp_path):
-    assert set(mamba_scan.missing_kernels()) <= set(mamba_scan.KERNEL_PACKAGES)
-    for name in mamba_scan.KERNEL_PACKAGES:
-        (tmp_path / f"{name}.py").write_text("")
-        assert name not in sys.modules
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (None, "is not installed"),
+        ("import no_such", "cannot be imported: No module named 'no_such'"),
+        ("raise OSError('undefined symbol')", "cannot be imported: OSError: undefined symbol"),
+        ("", ""),
+    ],
+)
+def test_kernels_that_cannot_be_imported_are_named_with_the_reason(code, reason, monkeypatch, tmp_path):
+    """Found is not enough: compiled for another torch, a package is there and fails."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert mamba_scan.missing_kernels() == []
+    for name in mamba_scan.KERNEL_PACKAGES:
+        if code is not None:
+            (tmp_path / f"{name}.py").write_text(code)
+        assert name not in sys.modules
+        assert mamba_scan._refusal(name) == reason
+    assert mamba_scan.missing_kernels() == (list(mamba_scan.KERNEL_PACKAGES) if reason else [])
+    for name in mamba_scan.KERNEL_PACKAGES:
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+def test_the_mixer_of_a_gpu_is_that_of_transformers(dtype, close, monkeypatch):
+    """In Triton's interpreter: prompts, several tokens after them, steps, and gradients."""
+    monkeypatch.setenv("TRITON_INTERPRET", "1")  # read when kernels are defined
+    pytest.importorskip("triton", reason="triton is not installed: pip install --no-deps -c env/constraints.txt triton")
+    from lib.models.mamba_on_gpu import TritonMambaMixer
+
+    stock, ours = models(dtype, conv_kernel=3)[0], models(dtype, conv_kernel=3)[0]
+    assert mamba_scan.use_fast_scan(ours, TritonMambaMixer) == 2
+    with torch.no_grad():
+        whole, cache = stock(ids()[:, :7]).logits, ours(ids()[:, :2], use_cache=True).cache_params
+        parts = [ours(ids()[:, a:b], cache_params=cache, use_cache=True).logits for a, b in ((2, 5), (5, 6), (6, 7))]
+        found = [ours(ids()[:, :7]).logits, torch.cat([whole[:, :2], *parts], 1)]
+    assert all((one - whole).abs().max() <= close * whole.abs().max() for one in found)
+    of_loss = [torch.autograd.grad(model(ids(2, 4)).logits.sum(), list(model.parameters())) for model in (ours, stock)]
+    for one, other in zip(*of_loss):
+        assert (one - other).abs().max() <= close * other.abs().max() + close / 10

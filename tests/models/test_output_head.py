@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from lib.models import output_head
 
@@ -52,3 +53,13 @@ def bytes_beside_the_model() -> int:
 @pytest.mark.skipif(not STATUS.is_file(), reason="peak memory is read from /proc")
 def test_logits_of_a_large_vocabulary_are_held_by_the_block() -> None:
     assert 0 < bytes_beside_the_model() < BOUND < ALL_AT_ONCE
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_logits_of_a_gpu_are_not_rounded_to_bfloat16(bias: bool) -> None:
+    """Shapes and types alone: this machine may have no GPU, and a CPU has no such product."""
+    output = torch.nn.Linear(8, 50, bias, dtype=torch.bfloat16)
+    hidden = torch.randn(2, 3, 8).bfloat16()
+    assert torch.equal(output_head.unrounded(output, hidden), output(hidden))
+    found = output_head.unrounded(output.to("meta"), hidden.to("meta"))
+    assert (found.dtype, tuple(found.shape)) == (torch.float32, (2, 3, 50))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from lib.base.errors import TesseraError
-from lib.models import loading, placement
+from lib.generation import static_step
+from lib.models import attention_cache, loading, placement
 from tests.gpu import models
 
 FAMILIES = ("neox", "neo", "llama", "mamba")
@@ -97,6 +98,16 @@ def test_a_model_that_does_not_fit_is_refused_with_the_memory_it_needs(tiny_caus
     cards(needed / 20, needed)  # in sum enough, but not for the embeddings
     with pytest.raises(TesseraError, match="must fit on the first GPU"):
         loading.load_causal_lm(tiny_causal_lm, "bfloat16", "cuda")
+
+
+def test_a_model_on_several_devices_is_not_continued_by_steps_of_one(monkeypatch) -> None:
+    monkeypatch.setattr(static_step, "DEVICES", ("cpu",))
+    model = AutoModelForCausalLM.from_config(models.configured("neox", tiny=True))
+    state = attention_cache.buffered(model.config, 8)
+    assert static_step.suits(model, state)
+    model.gpt_neox.layers[1].to("meta")  # stands for another GPU
+    assert placement.is_spread(model)
+    assert not static_step.suits(model, state)
 
 
 def test_only_a_task_that_asked_for_several_gpus_spreads_its_models(cards, monkeypatch) -> None:

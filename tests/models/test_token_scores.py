@@ -155,7 +155,7 @@ def test_uniform_model_has_nll_ln_v(batch_size):
 def test_blocks_of_any_size_give_the_same(monkeypatch):
     model, texts = model_named("llama"), some_texts()
     whole = score_tokens(model, texts, moments=True)
-    monkeypatch.setattr(output_head, "BLOCK_VALUES", 1)
+    monkeypatch.setitem(output_head.BLOCK_VALUES, "cpu", 1)
     monkeypatch.setattr(output_head, "BLOCK_POSITIONS", 3)
     parts = score_tokens(model, texts, moments=True)
     for column in ("log_probs", "mu", "sigma"):

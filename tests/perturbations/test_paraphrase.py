@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.perturbations.paraphrase import collect, distinct, first_text, parse, question
+from lib.perturbations import paraphrase
+from lib.perturbations.paraphrase import distinct, first_text, parse, question
 
 NINE = [f"the {word} version" for word in ("red", "blue", "old", "new", "sixth", "long", "odd", "next", "last")]
 NUMBERED = "\n".join(f"{n}. {text}" for n, text in enumerate(NINE, 1))
@@ -56,6 +57,32 @@ def test_any_answer_gives_at_most_so_many_texts(answer: str, count: int) -> None
 @given(st.lists(st.from_regex(r"[a-z]{1,8}( [a-z]{1,8}){0,5}", fullmatch=True), min_size=1, max_size=9))
 def test_numbered_texts_come_back(texts: list[str]) -> None:
     assert parse("\n".join(f"{n}. {text}" for n, text in enumerate(texts, 1)), len(texts)) == texts
+
+
+def collect(answer, count, per_answer, attempts, usable, original):
+    """Of one text, by the answer to each attempt."""
+    ask = lambda wanted: [answer(number) for _, number in wanted]  # noqa: E731
+    return dict(paraphrase.collect(ask, {0: original}, count, per_answer, attempts, usable))[0]
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=8), min_size=1, max_size=4), st.integers(1, 4))
+def test_a_text_gets_the_same_answers_alone_and_beside_others(said, count) -> None:
+    """said: the answers to each text, one after the other; then it is silent."""
+    asked = []
+
+    def ask(wanted):
+        asked.extend(wanted)
+        return ["".join(said[row][number : number + 1]) for row, number in wanted]
+
+    originals = {row: f"text {row}" for row in range(len(said))}
+    found = dict(paraphrase.collect(ask, originals, count, 1, 6, bool))
+    assert len(set(asked)) == len(asked) == sum(each.answers for each in found.values())
+    for row, answers in enumerate(said):
+        kept, used = [], 0
+        while len(kept) < count and used < 6:
+            kept = list(dict.fromkeys([*kept, *answers[used : used + 1]]))
+            used += 1
+        assert (found[row].rephrasings, found[row].answers) == (kept, used)
 
 
 def test_answers_add_up_until_there_are_enough() -> None:

@@ -319,7 +319,9 @@ def test_a_local_model(inputs, tmp_path: Path, talker: Path) -> None:
     settings = {"prompt": "plain", "per_answer": 1, "attempts": 6, "max_new_tokens": 16}
     path = run(tmp_path / "a", given, **settings)
     assert (hdf5.read(path, "found") == 3).all()
-    assert run(tmp_path / "b", given, **settings, batch_size=4).read_bytes() == path.read_bytes()
+    for batch_size in (4, 32):  # of one question, and of both
+        again = run(tmp_path / str(batch_size), given, **settings, batch_size=batch_size)
+        assert again.read_bytes() == path.read_bytes()
     with pytest.raises(TesseraError, match="none of 4 answers held a single rephrasing"):
         run(tmp_path / "c", given, **{**settings, "min_share": 9.0, "attempts": 2})
 
@@ -330,8 +332,11 @@ def test_a_chat_template_is_used(tiny_causal_lm: Path) -> None:
     how = chat_model.Answering(4, Decoding("sample"), begin="1.")
     assert chat_model.prompt_text(tokenizer, WHY, how) == "<|endoftext|>[user]why[a]1."
     model = loading.load_causal_lm(tiny_causal_lm)
-    answers = chat_model.answers(model, tokenizer, WHY, np.arange(3), how)
+    questions = [WHY, QUESTION, WHY, QUESTION, [{"role": "user", "content": "who"}]]
+    answers = chat_model.answers(model, tokenizer, questions, np.arange(5), how, batch_size=3)
     assert all(answer.startswith("1.") and "<|endoftext|>" not in answer for answer in answers)
+    alone = [chat_model.answers(model, tokenizer, [one], np.array([n]), how)[0] for n, one in enumerate(questions)]
+    assert answers == alone
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ OPTIONS = --outputs "$$OUTPUTS" $(if $(PROFILE),--profile "$$PROFILE") $(if $(CL
 VERBS := sweep plan fetch status logs tables cancel doctor vars
 NAMES := $(subst _,-,$(basename $(notdir $(wildcard sweeps/*.yaml))))
 
-.PHONY: help env test bench campaign demo report sweeps doctor lint gpu-check slurm-up slurm-down
+.PHONY: help env test bench campaign demo report sweeps doctor lint gpu-check slurm-up slurm-down $(VERBS)
 help:
 	@sed -n 's/^##//p' Makefile
 	@echo; echo "sweeps, and how long they take on a laptop with two cores ('about' is estimated)"
@@ -62,6 +62,8 @@ help:
 	    gsub("_", "-", name); printf "  %-15s %-30s %s\n", name, $$0, question}' sweeps/*.yaml
 
 $(foreach verb,$(VERBS),$(NAMES:%=$(verb)-%)):  # named, so that a shell can complete them; their recipes follow
+$(filter-out doctor,$(VERBS)):  # without a sweep
+	@echo "error: name a sweep, as in make $@-near-dupls; make alone lists them" >&2; exit 2
 env:
 	@env/make_env "$(PYTHON)"
 

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lib.base import files, interrupts, places
-from lib.base.errors import TesseraError, UsageError
+from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.base.interrupts import Interrupted
 from lib.launcher import commands, terminal
 from lib.launcher.terminal import OutputError
@@ -86,9 +86,17 @@ def _say(words: str, code: int) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, which names the nearest of the words that it knows instead of all."""
+
+    def _check_value(self, action: argparse.Action, value: str) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f"no '{value}'{suggestion(value, action.choices)}")
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
-    top = argparse.ArgumentParser(prog="launch.py", description=__doc__.splitlines()[0], epilog=CODES)
+    top: argparse.ArgumentParser = _Parser(prog="launch.py", description=__doc__.splitlines()[0], epilog=CODES)
     top.set_defaults(quiet=False)
     verbs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

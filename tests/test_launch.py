@@ -71,6 +71,7 @@ def run(*arguments: str, outputs: Path) -> tuple[int, str]:
         (["plan", "near_dupls", "--profile=smoke", "--set=nodes.finetuned.config.learning_rat=1"], "'learning_rate'"),
         (["plan", "near_dupls", "--profile=smoke", "--scripts"], "--cluster"),
         (["plan"], "usage"),
+        (["plna", "near_dupls"], "did you mean 'plan'"),
     ],
 )
 def test_usage_errors_end_with_2_and_suggest(arguments, message, tmp_path) -> None:
@@ -87,6 +88,7 @@ def test_power_is_printed_for_the_sweep_s_own_numbers(tmp_path) -> None:
     code, output = run("plan", "slimpajama", "--profile=smoke", "--power", outputs=tmp_path)
     assert code == 2
     assert "no curve of exact copies" in output
+    assert "to do" not in output  # it is said before the plan
 
 
 def test_what_is_missing_ends_with_1_and_is_listed(tmp_path) -> None:

@@ -72,3 +72,9 @@ def test_help_has_every_sweep_with_its_question_and_its_minutes(checkout: Path) 
     for verb in re.findall(r"^VERBS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0].split():
         assert re.search(rf"make {verb}\[?-<name>", said), verb
         assert make(checkout, "-n", *(f"{verb}-{name.replace('_', '-')}" for name in documents.names())).returncode == 0
+
+
+def test_a_command_without_a_sweep_says_what_it_misses(checkout: Path) -> None:
+    done = make(checkout, "plan")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: name a sweep, as in make plan-near-dupls" in done.stderr

@@ -176,10 +176,25 @@ def extraction() -> Iterator[Quoted]:
         yield from zip(rows[label], ([value] for value in frame[column]), strict=True)
 
 
+def distances() -> Iterator[Quoted]:
+    frame, text = kept("distances", "predictors"), SWEEPS.read_text()
+    (said,) = re.findall(r"the 2-gram Jaccard distance orders (\d+) perturbations best: (.*)", text)
+    assert said[0] == str(one(frame, "perturbations", distance="jaccard_2"))
+    assert frame.sort_values("spearman")["distance"].iloc[0] == "jaccard_2"
+    assert set(frame[frame.spearman == frame.spearman.max()]["distance"]) == {"levenshtein", "damerau"}
+    cells = re.findall(r"-0\.\d\d \[[^]]*\]", said[1])
+    values = [
+        [one(frame, name, distance=distance) for name in ("spearman", "low", "high")]
+        for distance in ("jaccard_2", "jaccard_10", "levenshtein")
+    ]
+    yield from zip(cells, values, strict=True)
+
+
 @pytest.mark.parametrize(
     "quoted",
     [
         first_page, near_dupls, four_models, deviations, insertions, shuffles, top_k, architectures, extraction,
+        distances,
     ],
 )  # fmt: skip
 def test_tables_quote_the_files_they_come_from(quoted) -> None:

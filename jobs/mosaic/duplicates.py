@@ -40,9 +40,11 @@ from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.config import at_least
 from lib.base.errors import UsageError
+from lib.base.progress import Meter
 from lib.canaries import canaries_file
 from lib.costs.facts import Facts, Given
 from lib.perturbations import kinds
+from lib.perturbations.settings import Vary
 
 kinds.check_declarations()
 
@@ -96,13 +98,22 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
             raise UsageError(f"kind {config.kind} does not read the input {name}; leave it out")
     tokenizer = loading.load_tokenizer(inputs["target_tokenizer"])
     tokens = canaries_file.read_ids(store.find(inputs["canaries"], places.CANARIES), len(tokenizer))
-    vary, attempts = kinds.load(config.kind).vary(config, inputs, tokens, tokenizer)
+    vary, attempts = _vary(config, inputs, tokens, tokenizer, out)
     made = [distinct(partial(vary, row), canary, config.variations, attempts) for row, canary in enumerate(tokens)]
     repeated = [repeats(canary, rows) for canary, rows in zip(tokens, made)]
     if any(repeated):
         print(f"{sum(repeated)} of {len(made) * config.variations} variations equal their canary or another variation")
     measured = [m for canary, rows in zip(tokens, made) for m in measure(tokenizer, canary, rows)]
     _write(out / places.DUPLICATES, config, tokenizer, [row for rows in made for row in rows], measured, repeated)
+
+
+def _vary(config: Config, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any, out: Path) -> tuple[Vary, int]:
+    """What makes the variations. A kind that computes something for each position of a canary says how far it is."""
+    kind = kinds.load(config.kind)
+    if not hasattr(kind, "COUNTED"):
+        return kind.vary(config, inputs, tokens, tokenizer)
+    with Meter(out, tokens.size, kind.COUNTED) as meter:
+        return kind.vary(config, inputs, tokens, tokenizer, meter.advance)
 
 
 def _write(

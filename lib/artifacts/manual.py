@@ -11,9 +11,10 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lib.artifacts.stage import Stage, studies
-from lib.base import config, places
+from lib.base import config, places, yamls
 
 WIDTH = 110
 USAGE = "usage: python -m jobs STAGE --config FILE --out DIR     (STAGE --help: its keys, inputs and result)"
@@ -150,5 +151,9 @@ def _paragraphs(text: str, names: set[str]) -> dict[str, str]:
 
 def _default(field: dataclasses.Field) -> str | None:
     if field.default is not dataclasses.MISSING:
-        return config.spelled(field.default)
-    return None if field.default_factory is dataclasses.MISSING else config.spelled(field.default_factory())
+        return _spelled(field.default)
+    return None if field.default_factory is dataclasses.MISSING else _spelled(field.default_factory())
+
+
+def _spelled(value: Any) -> str:
+    return yamls.spelled(config.plain(value) if dataclasses.is_dataclass(value) else value)

@@ -84,11 +84,6 @@ def kinds(cls: type) -> dict[str, str]:
     return {name: _type_name(hint) for name, hint in _declared(cls)[0].items()}
 
 
-def spelled(value: Any) -> str:
-    """A value in YAML's flow style: `true`, not `True`; `null`, not `None`."""
-    return json.dumps(plain(value) if dataclasses.is_dataclass(value) else value, ensure_ascii=False)
-
-
 def canonical(value: Any) -> str:
     """Canonical JSON: sorted keys, no spaces. Raises UsageError for a value without a stable form."""
     return _ENCODER.encode(_stable(value))

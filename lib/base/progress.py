@@ -78,7 +78,7 @@ class Meter:
 
     def __init__(
         self,
-        out: Path,
+        out: Path | None,
         total: float,
         unit: str,
         *,
@@ -88,9 +88,11 @@ class Meter:
         ranks: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """out: the artifact; begun: what an earlier attempt has done; each: how many `rated` one `unit` has (tokens of
-        a step); ranks: how many share the work, if this is the first of them and counts for all."""
-        self.file, self.total, self.unit, self.ranks = out / places.PROGRESS, total, unit, ranks
+        """out: the artifact, or None for work that makes none, and no file; begun: what an earlier attempt has done;
+        each: how many `rated` one `unit` has (tokens of a step); ranks: how many share the work, if this is the first
+        of them and counts for all."""
+        self.file = out / places.PROGRESS if out else None
+        self.total, self.unit, self.ranks = total, unit, ranks
         self.begun = self.done = begun
         self.each, self.rated, self.note = each, rated or unit, ""
         self.clock = clock
@@ -105,7 +107,8 @@ class Meter:
 
     def end(self) -> None:
         """Remove the file. A line says how long it took, if anything was done."""
-        self.file.unlink(missing_ok=True)
+        if self.file:
+            self.file.unlink(missing_ok=True)
         if self.done > self.begun:
             print(f"{self._report().words()}, after {spelled(self.clock() - self.started)}", flush=True)
 
@@ -114,9 +117,9 @@ class Meter:
         self.done += count
         self.note = note
         now = self.clock()
-        if now >= self.file_due:
+        if self.file and now >= self.file_due:
             self.file_due = now + FILE_SECONDS
-            self._write()
+            self._write(self.file)
         if now >= self.line_due:
             self.line_due = now + LINE_SECONDS
             print(self._report().words(), flush=True)
@@ -129,14 +132,14 @@ class Meter:
             self.done, self.total, self.unit, speed * self.each, self.rated, max(0.0, left), self.note, self.ranks
         )
 
-    def _write(self) -> None:
+    def _write(self, file: Path) -> None:
         """Write the file, whole or not at all. If that fails the work goes on, and the log alone says how far it is."""
-        aside = places.private(self.file, str(os.getpid()))
+        aside = places.private(file, str(os.getpid()))
         try:
             aside.write_text(json.dumps(asdict(self._report())), encoding="utf-8")
-            os.replace(aside, self.file)
+            os.replace(aside, file)
         except OSError as error:
-            print(f"{self.file}: not written: {error.strerror}; `status` cannot tell how far this is", file=sys.stderr)
+            print(f"{file}: not written: {error.strerror}; `status` cannot tell how far this is", file=sys.stderr)
             self.file_due = math.inf
 
 

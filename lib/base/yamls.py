@@ -1,10 +1,13 @@
-"""Reading YAML as its version 1.2 has it (the core schema): what is written is what is read.
+"""YAML as its version 1.2 has it (the core schema): what is written is what is read.
 
 Booleans are `true` and `false` alone; numbers are decimal (`012` is 12), `0o14` or `0xc`; `yes`, `on`, `23:59:00`,
 `2026-01-01` and `1_000` are strings. A key given twice is an error. Of version 1.1 the merge key `<<` stays.
 """
 
+import json
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import yaml
 
 from lib.base.errors import UsageError
 
+PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")  # a string that needs no quotes, if YAML does not read a number or the like
 TAG = "tag:yaml.org,2002:"
 # What a scalar without quotes is: the first that fits (https://yaml.org/spec/1.2.2/#103-core-schema), else a string.
 CORE = {
@@ -80,3 +84,21 @@ def read(file: Path) -> dict[str, Any]:
 def parse(text: str) -> Any:
     """The value of a YAML text. Raises yaml.YAMLError."""
     return yaml.load(text, Loader=_Loader)
+
+
+def spelled(value: Any) -> str:
+    """A value as YAML that `--set` reads as the same value; equal values alike, without blanks unless it has some."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(sorted(_spelled_key(key) + spelled(item) for key, item in value.items())) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(spelled, value)) + "]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value:+}".replace("inf", ".inf").replace("+nan", ".nan")
+    if isinstance(value, str) and PLAIN.fullmatch(value) and parse(value) == value:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _spelled_key(key: Any) -> str:
+    """A key and its colon: after quotes YAML needs no blank."""
+    return f"{json.dumps(key, ensure_ascii=False)}:" if isinstance(key, str) else f"{spelled(key)}: "

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from lib.base import config
+from lib.base import yamls
 from lib.plans import catalogue
 
 LONGEST = 60  # characters of a mapping that is shown whole
@@ -28,5 +28,5 @@ def print_variables(sweep: str, console: Console) -> None:
 
 def _short(value: Any) -> str:
     """A value as `--set` takes it; of a long mapping, the number of entries."""
-    text = config.spelled(value)
+    text = yamls.spelled(value)
     return f"{{{len(value)} entries}}" if isinstance(value, dict) and len(text) > LONGEST else text

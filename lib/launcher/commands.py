@@ -26,15 +26,17 @@ from lib.studies import collect as collection
 def plan(arguments: Namespace, console: Console) -> int:
     """Print tasks per stage, what is done, expected hours and, on request, the batch scripts."""
     sweep = load(arguments)
+    cluster = scripts.needed(sweep.site) if arguments.scripts else None  # what cannot be given is said first
+    scales = printing.scales(sweep.plan) if arguments.power else {}
     done = sweep.done()
     printing.print_plan(sweep.plan, sweep.site, done, console)
     costs.show(sweep, done, console)
     for line in (*times.expected(sweep, done), *finished.spoilt(sweep.root, sweep.plan, done)):
         console.print(line, highlight=False)
-    if arguments.power:
-        printing.print_power(sweep.plan, console)
-    if arguments.scripts:
-        scripts.show(sweep.plan, sweep.site, sweep.root, done, console)
+    if scales:
+        printing.print_power(scales, console)
+    if cluster:
+        scripts.show(sweep.plan, cluster, sweep.root, done, console)
     return 0
 
 

@@ -8,6 +8,9 @@ from lib.base import places
 from lib.plans import documents
 
 COMMAND = "tessera"
+# zsh completes once compinit has run. What shtab ends with works for `eval` and in a file of fpath, not for `source`.
+ZSH_BEGINS = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }"
+ZSH_ENDS = "if [[ $zsh_eval_context[-1] == eval ]]"
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
@@ -22,7 +25,10 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
     for action in _below(parser):
         action.choices = words.get(action.dest, action.choices)
     line = shlex.join([sys.executable, str(places.ROOT / "launch.py")])
-    return f'{COMMAND}() {{ {line} "$@"; }}\n{shtab.complete(parser, shell=shell)}'
+    text = shtab.complete(parser, shell=shell)
+    if shell == "zsh":
+        text = f"{ZSH_BEGINS}\n{text.partition(ZSH_ENDS)[0]}compdef _shtab_{COMMAND} {COMMAND}\n"
+    return f'{COMMAND}() {{ {line} "$@"; }}\n{text}'
 
 
 def _below(parser: argparse.ArgumentParser) -> list[argparse.Action]:

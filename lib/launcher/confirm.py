@@ -5,7 +5,6 @@ from rich.console import Console
 from lib.base.errors import TesseraError
 from lib.launcher import costs, terminal
 from lib.launcher.sweep import Sweep
-from lib.plans.plan import Plan
 from lib.running import submissions
 
 
@@ -37,18 +36,11 @@ def cost(sweep: Sweep, tasks: list[str]) -> str:
     plan, (need, left) = sweep.plan, costs.room(sweep, tasks)
     stages = list(dict.fromkeys(plan.tasks[digest].stage for digest in tasks))
     between = f"from {stages[0]} to {stages[-1]}" if len(stages) > 1 else f"of {stages[0]}"
-    hours = [f"{amount:.1f} {name}" for name, amount in _hours(plan, tasks).items() if amount >= 0.05]
+    hours = costs.hours(plan.tasks[digest] for digest in tasks)
+    named = {"GPU hours": hours.gpus, "hours without a GPU": hours.without_gpu}
+    amounts = [f"{amount:.1f} {name}" for name, amount in named.items() if amount >= 0.05]
     unknown = " (not all hours are known: `plan` says why)" if costs.unknown(plan, tasks) else ""
     return (
-        f"{len(tasks)} new tasks {between}: {' and '.join(hours) or 'minutes'} expected{unknown}, "
+        f"{len(tasks)} new tasks {between}: {' and '.join(amounts) or 'minutes'} expected{unknown}, "
         f"{need.peak:.1f} GB of disk at the peak, {left.gb:.0f} GB {left.where}"
     )
-
-
-def _hours(plan: Plan, tasks: list[str]) -> dict[str, float]:
-    """Expected hours of GPUs, and of tasks without one."""
-    asked = [plan.tasks[digest].resources for digest in tasks]
-    return {
-        "GPU hours": sum(one.expected_hours * one.gpus for one in asked),
-        "hours without a GPU": sum(one.expected_hours for one in asked if not one.gpus),
-    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -30,18 +31,35 @@ def table(plan: Plan, todo: Iterable[str], device: Device) -> Table:
     names = ("tasks", "hours a task", "GPU hours", "GPU memory, GB", "memory, GB")
     columns = [Column(name, justify="right") for name in names]
     about = f"computed from tokens, batch, precision and model size, not measured; {devices.assumptions(device)}"
-    shown = Table("node", *columns, title=about)
+    shown = Table(Column("node", no_wrap=True), *columns, title=about)
     nodes: dict[str, list[Task]] = {}
     for digest in todo:
         if plan.costs[digest].computed:
             nodes.setdefault(plan.tasks[digest].node, []).append(plan.tasks[digest])
     for node, tasks in nodes.items():
         asked = [task.resources for task in tasks]
-        hours = [one.expected_hours for one in asked]
-        total = sum(one.expected_hours * one.gpus for one in asked)
+        each = _span([one.expected_hours for one in asked])
         gpu, memory = max(plan.costs[task.digest].gpu_gb for task in tasks), max(one.memory_gb or 0 for one in asked)
-        shown.add_row(node, str(len(tasks)), _span(hours), f"{total:.1f}", f"{gpu:.0f}", f"{memory:.0f}")
+        shown.add_row(node, str(len(tasks)), each, f"{hours(tasks).gpus:.1f}", f"{gpu:.0f}", f"{memory:.0f}")
     return shown
+
+
+class Hours(NamedTuple):
+    """Expected hours: of all tasks, of GPUs, and of the tasks without one."""
+
+    tasks: float
+    gpus: float
+    without_gpu: float
+
+
+def hours(tasks: Iterable[Task]) -> Hours:
+    """The expected hours of tasks, added up."""
+    asked = [task.resources for task in tasks]
+    return Hours(
+        sum(one.expected_hours for one in asked),
+        sum(one.expected_hours * one.gpus for one in asked),
+        sum(one.expected_hours for one in asked if not one.gpus),
+    )
 
 
 def _span(values: list[float]) -> str:

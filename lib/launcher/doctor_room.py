@@ -44,9 +44,10 @@ def in_general(root: Path) -> Iterator[Finding]:
 
 
 def _cost(plan: Plan, todo: Collection[str]) -> Finding:
-    asked = [plan.tasks[digest].resources for digest in todo]
-    hours, gpu_hours = sum(one.expected_hours for one in asked), sum(one.expected_hours * one.gpus for one in asked)
-    what = f"cost: {len(todo)} of {len(plan.tasks)} tasks to do, {hours:.1f} task hours, {gpu_hours:.0f} GPU hours"
+    hours = costs.hours(plan.tasks[digest] for digest in todo)
+    what = (
+        f"cost: {len(todo)} of {len(plan.tasks)} tasks to do, {hours.tasks:.1f} task hours, {hours.gpus:.0f} GPU hours"
+    )
     return Finding("ok", f"{what} expected (`plan` says from what)")
 
 

@@ -1,15 +1,18 @@
 """What a sweep needs from the hub: checked, pinned and downloaded into the cache before anything is queued."""
 
+import contextlib
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from lib.artifacts import stage
 from lib.base import config
 from lib.base.errors import TesseraError
 from lib.base.files import existing
+from lib.base.progress import Advance, Meter, unheard
 from lib.models import hub, hub_fetch
 from lib.models.hub import HubItem
 from lib.plans.plan import Plan, Task
@@ -35,11 +38,29 @@ def run(plan: Plan, done: Collection[str], lock: Path, console: Console) -> bool
         return False
     hub_fetch.check_access(needed)
     pinned = hub_fetch.pin(needed, lock)
-    _check_room(hub_fetch.lacking(pinned), console)
-    for item in pinned:
-        console.print(f"fetch {item}", highlight=False)
-        hub_fetch.fetch([item])
+    found = hub_fetch.lacking(pinned)
+    _check_room(found, console)
+    with _progress(sum(sum(files.values()) for files in found.values()), console) as advance:
+        for item in pinned:
+            console.print(f"fetch {item}", highlight=False)
+            hub_fetch.fetch([item], advance)
     return pinned != needed
+
+
+@contextlib.contextmanager
+def _progress(size: int, console: Console) -> Iterator[Advance]:
+    """A bar of the bytes of all files, with their rate and the time left; without a terminal, lines of the same."""
+    if console.quiet or not size:
+        yield unheard
+        return
+    if not console.is_terminal:
+        with Meter(None, size / 1e6, "MB") as meter:
+            yield lambda count: meter.advance(count / 1e6)
+        return
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        bar = bars.add_task("", total=size)
+        yield lambda count: bars.advance(bar, count)
 
 
 def check(plan: Plan, done: Collection[str], command: str) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from lib.base.errors import UsageError
-from lib.launcher import foreseen
+from lib.launcher import costs, foreseen
 from lib.plans import rates
 from lib.plans.plan import Plan, Task
 from lib.running import local, reasons, submissions, submit, survey
@@ -50,17 +50,14 @@ def headline(plan: Plan, site: Cluster | None) -> str:
 
 def plan_table(plan: Plan, finished_tasks: set[str]) -> Table:
     """Tasks, done and to do, and the expected hours of those to do, by stage."""
-    table = Table("stage", *_right("tasks", "done", "to do", "expected hours", "GPU hours"))
-    rows: dict[str, list[float]] = {}
-    for digest, task in plan.tasks.items():
-        row = rows.setdefault(task.stage, [0, 0, 0, 0.0, 0.0])
-        todo = digest not in finished_tasks
-        hours = task.resources.expected_hours * todo
-        for column, value in enumerate((1, not todo, todo, hours, hours * task.resources.gpus)):
-            row[column] += value
-    rows["all"] = [sum(column) for column in zip(*rows.values())]
-    for stage, (tasks, done, left, hours, gpu_hours) in rows.items():
-        table.add_row(stage, f"{tasks:.0f}", f"{done:.0f}", f"{left:.0f}", f"{hours:.2f}", f"{gpu_hours:.1f}")
+    table = Table(_name("stage"), *_right("tasks", "done", "to do", "expected hours", "GPU hours"))
+    stages: dict[str, list[Task]] = {}
+    for task in plan.tasks.values():
+        stages.setdefault(task.stage, []).append(task)
+    for stage, tasks in {**stages, "all": list(plan.tasks.values())}.items():
+        todo = [task for task in tasks if task.digest not in finished_tasks]
+        counts, hours = (len(tasks), len(tasks) - len(todo), len(todo)), costs.hours(todo)
+        table.add_row(stage, *map(str, counts), f"{hours.tasks:.2f}", f"{hours.gpus:.1f}")
     return table
 
 
@@ -76,33 +73,36 @@ def parts_table(plan: Plan) -> Table:
 
 def rates_table(plan: Plan) -> Table:
     """Hours and memory of the passes over a corpus, computed from measured rates."""
-    columns = _right("tasks", "tokens a task", "ranks a task", "core ns/token", "hours a task", "GB a rank")
-    table = Table("stage", *columns, title=f"computed from rates measured on {rates.MEASURED_ON}")
+    columns = _right("tasks", "billion tokens a task", "ranks a task", "core ns/token", "hours a task", "GB a rank")
+    table = Table(_name("stage"), *columns, title=f"computed from rates measured on {rates.MEASURED_ON}")
     rows = Counter((task.stage, task.resources) for task in plan.tasks.values() if task.stage in rates.RATES)
     for (stage, asked), tasks in rows.items():
         if asked.tokens:
             rate, hours, memory = rates.RATES[stage].core_ns, asked.expected_hours, asked.memory_gb
-            numbers = (f"{asked.tokens:.3g}", str(asked.ranks), f"{rate:g}", f"{hours:.2g}", f"{memory:.1f}")
+            numbers = (f"{asked.tokens / 1e9:.3g}", str(asked.ranks), f"{rate:g}", f"{hours:.2g}", f"{memory:.1f}")
             table.add_row(stage, str(tasks), *numbers)
     return table
 
 
-def print_power(plan: Plan, console: Console) -> None:
-    """The differences in rho that the canaries and seeds of a sweep can show (see lib/statistics/power.py)."""
+Scales = Mapping[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]]  # see `scales`
+
+
+def print_power(found: Scales, console: Console) -> None:
+    """The differences in rho that the canaries and seeds of sweeps can show (see lib/statistics/power.py)."""
     import pandas as pd
 
     from lib.statistics import power
     from lib.studies.mosaic import published
 
     aucs = pd.read_csv(published.AUCS)
-    for (seeds, copies, sizes), sweeps in _scales(plan).items():
+    for (seeds, copies, sizes), sweeps in found.items():
         typical = power.typical(aucs, copies)
         table = Table("canaries", *_right("seeds", "at rho", "AUC", "error of it", "same canaries", "others"))
         table.title = f"{', '.join(sweeps)}: the least difference in rho that is found"
         for canaries in sizes:
-            for found in power.detectable(canaries, canaries, seeds, typical):
-                cells = (found.auc, found.auc_error, found.same_canaries, found.other_canaries)
-                table.add_row(str(canaries), str(seeds), f"{found.rho:g}", *(f"{value:.3f}" for value in cells))
+            for one in power.detectable(canaries, canaries, seeds, typical):
+                cells = (one.auc, one.auc_error, one.same_canaries, one.other_canaries)
+                table.add_row(str(canaries), str(seeds), f"{one.rho:g}", *(f"{value:.3f}" for value in cells))
         console.print(table)
         console.print(
             f"two-sided test at {power.LEVEL:.0%}, power {power.POWER:.0%}; error of an AUC by Hanley and McNeil; AUCs "
@@ -111,8 +111,11 @@ def print_power(plan: Plan, console: Console) -> None:
         )
 
 
-def _scales(plan: Plan) -> dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]]:
-    """(seeds, exact copies, numbers of canaries) -> the sweeps of that scale that have an exact curve."""
+def scales(plan: Plan) -> Scales:
+    """(seeds, exact copies, numbers of canaries) -> the sweeps of that scale that have an exact curve.
+
+    Raises UsageError if none has one.
+    """
     found: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]] = {}
     for part in plan.parts or (plan,):
         copies = sorted({leaf.labels["level"] for leaf in part.leaves if leaf.labels.get("kind") == "exact"})
@@ -127,10 +130,15 @@ def _scales(plan: Plan) -> dict[tuple[int, tuple[int, ...], tuple[int, ...]], li
 
 def status_table(plan: Plan, found: Survey) -> Table:
     """How many tasks of each stage are in each state."""
-    table = Table("stage", *_right(*STATES))
+    table = Table(_name("stage"), *_right(*STATES))
     for stage, counts in survey.count_by_stage(plan, found.states).items():
         table.add_row(stage, *[str(counts[state] or "") for state in STATES])
     return table
+
+
+def _name(name: str) -> Column:
+    """A column whose cells are never cut: in a narrow terminal the others give way."""
+    return Column(name, no_wrap=True)
 
 
 def _right(*names: str) -> list[Column]:

@@ -17,13 +17,16 @@ IDENTITY = "PLAN"  # in place of the id of a submission
 AFTER = "IDS_OF_THE_ARRAYS"
 
 
-def show(plan: Plan, cluster: Cluster | None, root: Path, done: Collection[str], console: Console) -> None:
-    """Print a script for all tasks that ask for the same resources, whether they can start now or not.
-
-    SLURM need not be there. Raises UsageError without a cluster.
-    """
+def needed(cluster: Cluster | None) -> Cluster:
+    """The cluster that scripts are for. Raises UsageError without one."""
     if cluster is None:
         raise UsageError("--scripts: only a cluster has batch scripts; name one with --cluster (CLUSTER= of make)")
+    return cluster
+
+
+def show(plan: Plan, cluster: Cluster, root: Path, done: Collection[str], console: Console) -> None:
+    """Print a script for all tasks that ask for the same resources, whether they can start now or not. SLURM need not
+    be there."""
     todo = [task for digest, task in plan.tasks.items() if digest not in done]
     here = [task for task in todo if site.on_login_node(task.resources, cluster)]
     if here:

@@ -5,6 +5,7 @@ The access token comes from HF_TOKEN alone and is never printed.
 
 import os
 import re
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,15 @@ from typing import Any
 
 import huggingface_hub
 from huggingface_hub import errors as hub_errors
+from huggingface_hub.utils import tqdm as hub_tqdm
 
 from lib.artifacts import hub_lock
 from lib.base.errors import TesseraError
+from lib.base.progress import Advance, unheard
 from lib.models import hub
 from lib.models.hub import HubItem, is_commit
+
+BARS = [f"huggingface_hub.{name}" for name in ("snapshot_download", "http_get", "xet_get")]  # of bytes that are written
 
 
 def resolve_revision(item: HubItem, lock: Path) -> str:
@@ -77,13 +82,15 @@ def lacking(items: Iterable[HubItem]) -> dict[HubItem, dict[str, int]]:
     return found
 
 
-def fetch(items: Iterable[HubItem]) -> list[Path]:
+def fetch(items: Iterable[HubItem], advance: Advance = unheard) -> list[Path]:
     """Download the files of every item that the cache lacks, and return the items' folders in it.
 
+    advance: called with the bytes that have come since, by one thread at a time.
     Raises TesseraError that says what to do about a gated, missing or unreachable repository, about a model that has
     no safetensors weights, or about patterns that no file matches.
     """
-    return [_fetch(item, missing) for item, missing in lacking(items).items()]
+    bars = _bars(advance)
+    return [_fetch(item, missing, bars) for item, missing in lacking(items).items()]
 
 
 def explain(item: HubItem, error: Exception) -> str:
@@ -108,20 +115,40 @@ def explain(item: HubItem, error: Exception) -> str:
     )
 
 
-def _fetch(item: HubItem, missing: Iterable[str]) -> Path:
+def _bars(advance: Advance) -> type[hub_tqdm]:
+    """Bars of huggingface_hub that show nothing and pass on how many bytes of files were written.
+
+    Beside them it has bars of bytes that were sent and of files, which are not counted.
+    """
+    lock = threading.Lock()
+
+    class Heard(hub_tqdm):
+        def __init__(self, *args: Any, name: str = "", **options: Any) -> None:
+            self.counts = name in BARS
+            super().__init__(*args, **{**options, "disable": True})
+
+        def update(self, n: float | None = 1) -> None:
+            if self.counts and n:
+                with lock:
+                    advance(n)
+
+    return Heard
+
+
+def _fetch(item: HubItem, missing: Iterable[str], bars: type[hub_tqdm]) -> Path:
     try:
         if missing or not is_commit(item.revision):
-            _download(item, missing)
+            _download(item, missing, bars)
     except Exception as error:
         raise TesseraError(explain(item, error)) from error
     return hub.local_snapshot(item)
 
 
-def _download(item: HubItem, missing: Iterable[str]) -> None:
+def _download(item: HubItem, missing: Iterable[str], bars: type[hub_tqdm]) -> None:
     """The missing files. Those that are there, but cut off, are replaced: the library would take them as they are."""
     common: dict[str, Any] = {
         "repo_type": item.kind, "revision": item.revision, "cache_dir": hub.cache(), "token": _token(),
-        "endpoint": _endpoint(),
+        "endpoint": _endpoint(), "tqdm_class": bars,
     }  # fmt: skip
     folder = Path(huggingface_hub.snapshot_download(item.repo, allow_patterns=item.allowed, **common))
     listed = hub.listing(item) or {}

@@ -17,6 +17,7 @@ from lib.artifacts import store
 from lib.base import places
 from lib.base.config import at_least, execution
 from lib.base.errors import UsageError
+from lib.base.progress import Advance, unheard
 from lib.base.seeds import generator
 from lib.perturbations.candidates import ReplacementCandidates
 from lib.perturbations.settings import Settings, Vary
@@ -25,6 +26,7 @@ LEVEL = "replaced tokens R"
 NAME = "replacement"
 PHRASE = "a duplicate with replaced tokens"
 INPUTS = ("candidates", "masked_lm")
+COUNTED = "positions"  # of canaries, for which a masked language model computes: `vary` says how far it is
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,11 @@ def check_length(keys: Keys, length: int) -> None:
         raise ValueError(f"replaced_tokens is {keys.replaced_tokens}; a canary has {length} tokens")
 
 
-def vary(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
+def vary(
+    keys: Keys, inputs: dict[str, Path], tokens: np.ndarray, tokenizer: Any, advance: Advance = unheard
+) -> tuple[Vary, int]:
     """Replace tokens by candidates; one attempt: another would break that a larger R keeps a smaller one's choices."""
-    found = _read_or_compute(keys, inputs, tokens)
+    found = _read_or_compute(keys, inputs, tokens, advance)
     every = [(row, number) for row in range(len(tokens)) for number in range(keys.variations)]
     short = sum(len(positions(found.replaceable[row], row, n, keys)) < keys.replaced_tokens for row, n in every)
     if short:
@@ -106,7 +110,9 @@ def apply(canary: Sequence[int], replacements: Mapping[int, Sequence[int]]) -> l
     return ids
 
 
-def _read_or_compute(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray) -> ReplacementCandidates:
+def _read_or_compute(
+    keys: Keys, inputs: dict[str, Path], tokens: np.ndarray, advance: Advance
+) -> ReplacementCandidates:
     """Read the candidates from a finished file, else compute them, with the masked language model of a directory."""
     from lib.perturbations import candidates_file
 
@@ -117,7 +123,7 @@ def _read_or_compute(keys: Keys, inputs: dict[str, Path], tokens: np.ndarray) ->
         return candidates_file.read(store.find(inputs["candidates"], places.CANDIDATES), tokens, settings)
     if settings.model_input == "causal_lm":
         raise UsageError(f"strategy {keys.strategy} needs the input candidates; make it by the stage candidates")
-    return candidates_file.compute(tokens, inputs, settings)
+    return candidates_file.compute(tokens, inputs, settings, advance)
 
 
 def _one_in_each_segment(replaceable: np.ndarray, n_segments: int, draws: np.ndarray) -> np.ndarray:

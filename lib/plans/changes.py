@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.base import config
+from lib.base.yamls import spelled
 from lib.plans import tasks
 from lib.plans.overrides import OPEN_MAPPINGS, SECTIONS
-from lib.plans.runs import spelled
 from lib.plans.variables import ANY, mentioned
 
 NO_RESULTS = ("resources", "facts")  # the keys of a node that change no result

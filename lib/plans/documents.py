@@ -80,6 +80,8 @@ def read(name: str, profile: str, settings: list[str]) -> dict[str, Any]:
 
 def _changed(documents: list[dict[str, Any]], settings: list[str]) -> list[dict[str, Any]]:
     """The documents with the settings applied."""
+    if not settings:
+        return [{**one, "changed": {}} for one in documents]
     defaults = deepcopy(documents)
     overrides.apply_to_all(documents, settings)
     return [{**one, "changed": changes.between(default, one)} for default, one in zip(defaults, documents, strict=True)]

@@ -4,8 +4,6 @@ Each run has a folder of its own, named by these three alone, so that whoever ty
 means the same run. Which settings count, changes.py finds out.
 """
 
-import json
-import math
 import re
 import shlex
 from collections.abc import Mapping
@@ -17,8 +15,6 @@ DEFAULT = "laptop"  # the profile whose run without settings has the short name
 SEPARATOR = "--"  # between the parts of a run's name
 READABLE = 40  # characters of the settings in a name
 DIGITS = 8  # of the digest in a name
-
-PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")  # a string that needs no quotes, if YAML does not read a number or the like
 
 
 def name(sweep: str, profile: str, settings: Mapping[str, Any]) -> str:
@@ -42,7 +38,7 @@ def sweep_and_profile(run: str) -> tuple[str, str]:
 
 def assignments(settings: Mapping[str, Any]) -> list[str]:
     """The settings as `key=value`, sorted."""
-    return [f"{key}={spelled(value)}" for key, value in sorted(settings.items())]
+    return [f"{key}={yamls.spelled(value)}" for key, value in sorted(settings.items())]
 
 
 def command(sweep: str, profile: str, settings: Mapping[str, Any]) -> str:
@@ -54,24 +50,6 @@ def command(sweep: str, profile: str, settings: Mapping[str, Any]) -> str:
     line = f"make sweep-{sweep.replace('_', '-')} PROFILE={profile}"
     quote = "'" if '"' in "".join(given) else '"'
     return f"{line} SET={quote}{' '.join(given)}{quote}" if given else line
-
-
-def spelled(value: Any) -> str:
-    """A value as YAML that `--set` reads as the same value; equal values alike, without blanks unless it has some."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(sorted(_spelled_key(key) + spelled(item) for key, item in value.items())) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(spelled, value)) + "]"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{value:+}".replace("inf", ".inf").replace("+nan", ".nan")
-    if isinstance(value, str) and PLAIN.fullmatch(value) and yamls.parse(value) == value:
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _spelled_key(key: Any) -> str:
-    """A key and its colon: after quotes YAML needs no blank."""
-    return f"{json.dumps(key, ensure_ascii=False)}:" if isinstance(key, str) else f"{spelled(key)}: "
 
 
 def _short(assignment: str) -> str:

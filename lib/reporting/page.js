@@ -1,5 +1,5 @@
-// Tables that sort and filter, texts that copy, areas that show that they scroll. Buttons and fields are made here:
-// without the script there are none.
+// Tables that sort and filter, values of figures, texts that copy, areas that show that they scroll. Buttons and fields
+// are made here: without the script there are none, and the browser alone shows the values under a mouse.
 "use strict";
 const collator = new Intl.Collator("en", { numeric: true });
 const make = (tag, properties = {}, ...children) => {
@@ -71,6 +71,64 @@ const copyable = block => {
   block.before(make("div", { className: "tools" }, button, said));
 };
 
+// The value of a point of a figure: under the pointer, at a touch near it, and with the focus, which arrow keys move from
+// point to point. A screen reader reads the values instead of the drawing.
+const TOUCH = 24; // pixels from a point
+const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity };
+
+const readable = card => {
+  const svg = card.querySelector("svg"), values = svg.querySelector(".values"), points = [...values.children];
+  if (!points.length) return;
+  const box = make("div", { className: "value", hidden: true });
+  box.setAttribute("aria-hidden", "true");
+  card.after(box);
+  svg.setAttribute("role", "group");
+  [...svg.children].forEach(part => part === values || part.setAttribute("aria-hidden", "true"));
+  points.forEach((point, place) => {
+    point.setAttribute("role", "img");
+    point.setAttribute("aria-label", point.textContent);
+    point.replaceChildren();
+    point.setAttribute("tabindex", place ? -1 : 0);
+  });
+
+  const middle = point => {
+    const { x, y, width, height } = point.getBoundingClientRect();
+    return [x + width / 2, y + height / 2];
+  };
+  const show = point => {
+    box.hidden = !point;
+    if (!point) return;
+    box.textContent = point.getAttribute("aria-label");
+    const [x, y] = middle(point), frame = card.parentElement.getBoundingClientRect();
+    box.style.left = `${Math.max(0, Math.min(x - frame.x - box.offsetWidth / 2, frame.width - box.offsetWidth))}px`;
+    box.style.top = `${y - frame.y - box.offsetHeight - 8}px`;
+  };
+  const focused = () => points.find(point => point === document.activeElement);
+  values.addEventListener("pointerover", event => show(event.target));
+  values.addEventListener("pointerout", () => show(focused()));
+  // Listeners for the focus are the card's: a part of an SVG that has some could be reached by Tab itself.
+  card.addEventListener("focusout", () => show());
+  card.addEventListener("focusin", event => {
+    if (!points.includes(event.target)) return;
+    points.forEach(point => point.setAttribute("tabindex", point === event.target ? 0 : -1));
+    show(event.target);
+  });
+  values.addEventListener("keydown", event => {
+    if (event.key === "Escape") show();
+    if (!(event.key in STEPS)) return;
+    event.preventDefault();
+    const place = points.indexOf(event.target) + STEPS[event.key];
+    points[Math.max(0, Math.min(place, points.length - 1))].focus();
+  });
+  svg.addEventListener("click", event => {
+    const away = point => Math.hypot(...middle(point).map((at, axis) => at - [event.clientX, event.clientY][axis]));
+    const nearest = points.reduce((one, other) => (away(other) < away(one) ? other : one));
+    if (away(nearest) <= TOUCH) nearest.focus();
+    else focused()?.blur();
+  });
+  card.addEventListener("scroll", () => show(focused()), { passive: true });
+};
+
 // Marks an area while more of it lies to the right.
 const marked = area => {
   const mark = () => area.classList.toggle("more", area.scrollLeft + area.clientWidth < area.scrollWidth - 2);
@@ -83,4 +141,5 @@ document.querySelectorAll(".scroll > table").forEach(table => {
   sortable(table);
   if (table.tBodies[0].rows.length > 7) filterable(table, table.parentElement);
 });
+document.querySelectorAll(".card").forEach(readable);
 document.querySelectorAll(".copy").forEach(copyable);

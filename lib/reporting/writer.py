@@ -1,13 +1,15 @@
 """The one writer of results for all studies: tables (CSV, HDF5), figures (SVG, PDF, PNG) and the report of a sweep."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.base import places
+from lib.base import files, places
 from lib.reporting import citations, drawing, frames, page, paper_tables, series
 from lib.reporting.cells import TextTable
 from lib.reporting.excerpts import Excerpt
@@ -20,7 +22,8 @@ class Description:
 
     settings: exact settings that results depend on, shown with the methods. excerpts: texts that results rest on.
     warnings: of the caller, such as missing tasks. paragraph: the methods in prose. run: the map of the run. cites: the
-    study, for the BibTeX. identity, stamp: see page.Report.
+    study, for the BibTeX. identity, stamp: see page.Report. record: the content of run.json, which says that a run has
+    results; without it there is no such file.
     """
 
     title: str
@@ -34,6 +37,7 @@ class Description:
     excerpts: Sequence[Excerpt] = ()
     identity: Mapping[str, str] = field(default_factory=dict)
     stamp: Sequence[str] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,9 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
         stamp=description.stamp,
     )
     page.write(places.report(root, name), report)
+    if description.record:
+        text = json.dumps(description.record, indent=1, sort_keys=True)
+        files.write_bytes(places.run_record(root, name), f"{text}\n".encode())
 
 
 def _figure(folder: Path, drawn: Drawn) -> ReportFigure:

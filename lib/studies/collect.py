@@ -6,7 +6,6 @@ artifacts give the same bytes, wherever they were made.
 """
 
 import importlib
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lib.artifacts import attempts, store
-from lib.base import files, hdf5, places
-from lib.base.config import canonical
+from lib.artifacts import store
+from lib.base import files, hdf5, places, yamls
 from lib.base.errors import TesseraError, UsageError, suggestion
-from lib.plans.finished import directory
 from lib.plans.plan import Leaf, Plan
 from lib.studies import identity, paragraph
 
@@ -62,7 +59,6 @@ def _run_one(root: Path, plan: Plan, console: Console) -> None:
     if plan.tables not in known:
         raise UsageError(f"sweep {plan.name}: tables: no study '{plan.tables}'{suggestion(plan.tables, known)}")
     importlib.import_module(f"lib.studies.{plan.tables}.collect").run(root, plan, console)
-    store.write_json(places.run_record(root, plan.run), identity.record(root, plan))
     for name in ("tables", "figures", "report"):
         console.print(f"{name:8} {getattr(places, name)(root, plan.run)}", highlight=False)
 
@@ -94,18 +90,20 @@ def description(
     from lib.reporting.writer import Description
     from lib.studies import run_map
 
-    run = identity.record(root, plan)
+    records = identity.records_of(root, plan)
+    run = identity.record(plan, records)
     return Description(
         title=plan.title,
         settings=settings(plan),
         paragraph=paragraph.write(plan),
-        run=run_map.make(root, plan),
+        run=run_map.make(plan, records),
         cites=(plan.tables,),
-        provenance=provenance(root, plan, list(leaves)),
+        provenance=provenance(leaves, records),
         warnings=[*missing_warning(plan, missing), *warnings],
         excerpts=excerpts,
         identity=identity.shown(run),
         stamp=identity.stamp(run),
+        record=run,
     )
 
 
@@ -122,7 +120,7 @@ def print_table(console: Console, title: str, header: Sequence[str], rows: Itera
 
 
 def settings(plan: Plan) -> dict[str, str]:
-    """Stage -> its configuration as JSON; a value that differs between tasks is listed."""
+    """Node -> the configuration of its tasks, `key: value, ...` as `--set` spells values."""
     configs: dict[str, list[dict]] = {}
     for task in plan.tasks.values():
         configs.setdefault(task.node, []).append(task.config)
@@ -130,11 +128,9 @@ def settings(plan: Plan) -> dict[str, str]:
 
 
 def _common(found: list[dict]) -> str:
-    merged = {}
-    for key in found[0]:
-        values = list(dict.fromkeys(canonical(config[key]) for config in found))
-        merged[key] = json.loads(values[0]) if len(values) == 1 else [json.loads(value) for value in values]
-    return canonical(merged)
+    """Values that differ between tasks stand beside each other: `seed: 1 | 2`."""
+    values = {key: dict.fromkeys(yamls.spelled(config[key]) for config in found) for key in sorted(found[0])}
+    return ", ".join(f"{key}: {' | '.join(each)}" for key, each in values.items())
 
 
 def verified_columns(file: Path, *columns: str) -> dict[str, Any]:
@@ -142,11 +138,11 @@ def verified_columns(file: Path, *columns: str) -> dict[str, Any]:
     return hdf5.read_columns(file, store.read_verified(file.parent, file.name), *columns)
 
 
-def provenance(root: Path, plan: Plan, leaves: Sequence[Leaf]) -> dict[str, str]:
+def provenance(leaves: Iterable[Leaf], records: identity.Records) -> dict[str, str]:
     """Code, device and host of the last stage -> the settings that they made, and their tasks."""
     found: dict[str, list[str]] = {}
     for leaf in leaves:
-        record = attempts.read(directory(root, plan.tasks[leaf.digest]))[-1]
+        record = records[leaf.digest][-1]
         where = f"code {record.get('code')}, {record.get('device')}, host {record.get('host')}"
         found.setdefault(where, []).append(f"{spell(leaf) or 'all'}: task {leaf.digest}")
     return {where: "; ".join(settings) for where, settings in found.items()}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.artifacts import attempts, code_version
+from lib.base import progress
 from lib.base.version import VERSION
 from lib.plans import runs
 from lib.plans.finished import directory
@@ -17,7 +18,15 @@ MADE = ("date", "duration", "machine", "GPU", "commit")  # labels that differ fo
 CANARIES, PROMPTS = {"canaries": "n", "corpus_canaries": "n"}, {"prompts": "n_prompts"}  # stage -> its key
 
 
-def record(root: Path, plan: Plan) -> dict[str, Any]:
+Records = Mapping[str, Sequence[Mapping[str, Any]]]  # digest of a task -> the records of its attempts
+
+
+def records_of(root: Path, plan: Plan) -> Records:
+    """The records of the attempts of every task of a plan."""
+    return {digest: attempts.read(directory(root, task)) for digest, task in plan.tasks.items()}
+
+
+def record(plan: Plan, records: Records) -> dict[str, Any]:
     """The content of run.json: the run, what it is about, and what the records of its finished tasks say."""
     return {
         "run": plan.run,
@@ -28,7 +37,7 @@ def record(root: Path, plan: Plan) -> dict[str, Any]:
         "canaries": _configured(plan, CANARIES),
         "prompts": _configured(plan, PROMPTS),
         "seeds": _labels(plan, "seed"),
-        **_made([done for task in plan.tasks.values() if (done := _done(directory(root, task)))]),
+        **_made([done for digest in plan.tasks if (done := _done(records[digest]))]),
         "tasks": len(plan.tasks),
         "tessera": VERSION,
         "command": runs.command(plan.name, plan.profile, plan.settings),
@@ -46,9 +55,9 @@ def _configured(plan: Plan, keys: Mapping[str, str]) -> list[int]:
     return sorted({task.config[keys[task.stage]] for task in tasks})
 
 
-def _done(place: Path) -> dict[str, Any] | None:
+def _done(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The record of the last attempt that finished an artifact."""
-    return next((found for found in reversed(attempts.read(place)) if found["outcome"] == attempts.DONE), None)
+    return next((found for found in reversed(records) if found["outcome"] == attempts.DONE), None)
 
 
 def _made(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -95,19 +104,12 @@ def _shown_making(run: Mapping[str, Any]) -> dict[str, str]:
     more = f" and {len(hosts) - SHOWN} more" if len(hosts) > SHOWN else ""
     return {
         "date": f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
-        "duration": f"{_duration((end - start).total_seconds())} from the first start to the last end; "
-        f"{_duration(run['task_seconds'])} of {run['finished_tasks']} tasks, added up",
+        "duration": f"{progress.spelled((end - start).total_seconds())} from the first start to the last end; "
+        f"{progress.spelled(run['task_seconds'])} of {run['finished_tasks']} tasks, added up",
         "machine": ", ".join(hosts[:SHOWN]) + more,
         "GPU": ", ".join(run["gpus"]) or "none",
         "commit": "; ".join(map(_short, run["commits"])),
     }
-
-
-def _duration(seconds: float) -> str:
-    """`58 s`, `14 min`, `3.2 h`."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _short(commit: str) -> str:

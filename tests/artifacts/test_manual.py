@@ -137,7 +137,7 @@ def test_an_unknown_stage_suggests_one(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_meanings_are_read_off_docstrings() -> None:
     names, limit, inner = manual.keys(Outer)
-    assert (names.kind, names.default, names.meaning) == ("list of str", '["a"]', "a list of names, in any order")
+    assert (names.kind, names.default, names.meaning) == ("list of str", "[a]", "a list of names, in any order")
     assert (limit.kind, limit.default, limit.execution) == ("int or null", "null", True)
     assert (inner.kind, inner.meaning) == ("mapping", "a mapping")
     assert [(key.name, key.default, key.meaning) for key in inner.nested] == [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.base import yamls
@@ -22,6 +22,13 @@ CORE = {
 STRINGS = ["yes", "Yes", "no", "on", "Off", "y", "n", "tRue", "nUll", "inf", "nan", "-.nan", "e5", ".", "="]
 STRINGS += ["23:59:00", "1:30", "190:20:30.15", "2026-01-01", "2026-01-01T10:00:00Z", "1.2.3", ".5."]
 STRINGS += ["1_000", "0b11", "0o8", "-0x1", "0x"]
+
+NUMBERS = st.integers() | st.floats(allow_nan=False)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("aβ*1 :-", max_size=3) | st.integers(), inner),
+    max_leaves=6,
+)
 
 
 @pytest.mark.parametrize(("text", "value"), CORE.items())
@@ -105,3 +112,11 @@ def test_files_are_utf8_with_or_without_a_mark(tmp_path: Path) -> None:
         yamls.read(file)
     with pytest.raises(UsageError, match=r"gone\.yaml: No such file"):
         yamls.read(tmp_path / "gone.yaml")
+
+
+@settings(max_examples=50)
+@given(VALUES)
+def test_a_spelled_value_is_read_as_the_same_value(value) -> None:
+    read = yamls.parse(yamls.spelled(value))
+    assert read == value
+    assert yamls.spelled(read) == yamls.spelled(value)  # so that 1, 1.0 and true are told apart

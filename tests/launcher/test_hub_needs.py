@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -65,10 +66,11 @@ def prefix(hub_server: HubServer, tiny_tokenizer: Path) -> Plan:
     return plan
 
 
-def test_what_the_cache_lacks_is_listed_with_its_size_and_the_command(prefix, hub_server, tmp_path) -> None:
+def test_what_the_cache_lacks_is_listed_with_its_size_and_the_command(prefix, hub_server, tmp_path, capsys) -> None:
     with pytest.raises(TesseraError, match=r"lacks \d+ files \(0\.\d+ GB\) that the sweep needs; nothing was queued"):
         hub_needs.check(prefix, (), "launch.py fetch")
     fetch(prefix, tmp_path)
+    assert re.search(r"(\S+) of \1 MB \(100 %\), .*after \d+ s$", capsys.readouterr().out.strip())
     hub_needs.check(prefix, (), "launch.py fetch")
     (data,) = [item for item in hub_needs.items(prefix) if item.kind == "dataset"]
     (file,) = hub.files(data)

@@ -58,4 +58,4 @@ def test_what_is_done_or_has_no_script_is_left_out(plan: Plan, tmp_path: Path, m
     assert f"1 task ({network.node} 1) on the login node, without a script" in text
     assert "#!/bin/bash" not in text
     with pytest.raises(UsageError, match="--cluster"):
-        shown(plan, tmp_path, monkeypatch, cluster=None)
+        scripts.needed(None)

@@ -49,7 +49,9 @@ def test_a_damaged_lock_is_named_set_aside_and_the_branches_are_looked_up_again(
 
 def test_what_was_fetched_is_read_without_a_request(server):
     items = [MODEL, HubItem("dataset", "lab/books", FIRST)]
-    folders = hub_fetch.fetch(items)
+    heard = []
+    folders = hub_fetch.fetch(items, heard.append)
+    assert sum(heard) == len(FILES["config.json"]) + len(FILES["model.safetensors"]) + len(b"rows")
     assert [folder.name for folder in folders] == [FIRST, FIRST]
     assert (folders[0] / "model.safetensors").read_bytes() == FILES["model.safetensors"]
     assert not (folders[0] / "pytorch_model.bin").exists(), "pickled weights stay on the hub"
@@ -164,7 +166,9 @@ def test_a_connection_that_is_cut_and_a_slow_one_give_the_whole_file(server):
     """The client goes on where the first answer broke off."""
     server.cuts["model.safetensors"] = [150, 1]
     server.slow["model.safetensors"] = 0.05
-    (folder,) = hub_fetch.fetch([MODEL])
+    heard = []
+    (folder,) = hub_fetch.fetch([MODEL], heard.append)
+    assert sum(heard) == len(FILES["config.json"]) + len(FILES["model.safetensors"])  # each byte once
     assert (folder / "model.safetensors").read_bytes() == FILES["model.safetensors"]
     assert len([path for method, path, _ in server.requests if method == "GET" and "/lfs/" in path]) == 2
 

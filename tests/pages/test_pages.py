@@ -142,14 +142,54 @@ def test_texts_are_copied(opened):
         assert opened.evaluate("navigator.clipboard.readText()") == opened.locator(selector).text_content()
 
 
-def test_the_pointer_finds_values(opened):
-    circle = opened.locator(".values circle").first
+def middle(shown, place):
+    """The middle of a point of the first figure, in the window."""
+    circle = shown.locator("figure >> nth=0 >> .values circle").nth(place)
     circle.scroll_into_view_if_needed()
     box = circle.bounding_box()
-    under = "([x, y]) => document.elementFromPoint(x, y).textContent"
-    assert opened.evaluate(under, [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]).startswith(
-        "loss: tokens"
-    )
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+FIRST, SECOND, LAST = ("loss: tokens R 1, ρ 0.9", "loss: tokens R 5, ρ 0.5", "ratio: tokens R 10, ρ 0.1")
+
+
+def value(shown):
+    """What is shown of the values of the first figure."""
+    box = shown.locator("figure >> nth=0 >> .value")
+    assert shown.evaluate(CUT_OFF) == []
+    return box.text_content().split(" (")[0] if box.is_visible() else None
+
+
+def test_values_show_under_the_pointer(opened):
+    opened.mouse.move(*middle(opened, 0))
+    assert value(opened) == FIRST
+    opened.mouse.move(0, 0)
+    assert value(opened) is None
+
+
+def test_values_show_with_the_focus_which_arrow_keys_move(opened):
+    opened.locator("figure >> nth=0 >> .card").focus()
+    seen = []
+    for key in ("Tab", "ArrowRight", "ArrowLeft", "ArrowLeft", "End", "ArrowDown", "Escape", "Home"):
+        opened.keyboard.press(key)
+        seen.append(value(opened))
+    assert seen == [FIRST, SECOND, FIRST, FIRST, LAST, LAST, None, FIRST]
+    opened.keyboard.press("Tab")  # one stop a figure
+    assert value(opened) is None
+    assert opened.evaluate("document.activeElement.className") == "card"
+
+
+@pytest.mark.parametrize("width", SIZES)
+def test_values_show_where_a_point_is_touched_and_go_with_a_touch_elsewhere(browser, report, width):
+    context = browser.new_context(viewport={"width": width, "height": SIZES[width]}, has_touch=True)
+    shown = context.new_page()
+    shown.goto(report.as_uri())
+    x, y = middle(shown, 0)
+    shown.touchscreen.tap(x + 10, y + 10)  # a finger is not exact
+    assert value(shown) == FIRST
+    shown.locator("h1").tap()
+    assert value(shown) is None
+    context.close()
 
 
 def test_without_its_script_the_page_says_the_same(browser, report):
@@ -159,4 +199,6 @@ def test_without_its_script_the_page_says_the_same(browser, report):
     assert shown.locator("button, input").count() == 0
     assert shown.locator("[aria-label='Table rho'] tbody tr").count() == len(RHO)
     assert shown.locator("[aria-label='Table rho'] th").nth(1).text_content() == "ρ"
+    assert shown.locator(".values circle title").first.text_content().startswith("loss: tokens R 1")
+    assert shown.locator(".card svg[role=img]").count() == 2
     context.close()

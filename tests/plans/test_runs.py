@@ -7,28 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.base import yamls
 from lib.plans import documents, expansion, runs
 from lib.plans.plan import Plan
-
-NUMBERS = st.integers() | st.floats(allow_nan=False)
-VALUES = st.recursive(
-    st.none() | st.booleans() | NUMBERS | st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("aβ*1 :-", max_size=3) | st.integers(), inner),
-    max_leaves=6,
-)
+from tests.base.test_yamls import VALUES
 
 
 def planned(sweep: str, profile: str, *settings: str) -> Plan:
     return expansion.expand(documents.read(sweep, profile, list(settings)), profile)
-
-
-@settings(max_examples=50)
-@given(VALUES)
-def test_a_spelled_value_is_read_as_the_same_value(value) -> None:
-    read = yamls.parse(runs.spelled(value))
-    assert read == value
-    assert runs.spelled(read) == runs.spelled(value)  # so that 1, 1.0 and true are told apart
 
 
 def test_without_settings_the_laptop_has_the_short_name_and_every_other_profile_its_own() -> None:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from lib.artifacts import attempts, store
-from lib.base import hdf5, places
+from lib.base import hdf5, places, yamls
 from lib.base.errors import Damaged, TesseraError
 from lib.base.version import VERSION
 from lib.plans import documents, expansion, finished
@@ -201,7 +201,10 @@ def test_curves_are_those_of_the_plan_whatever_is_done(plan) -> None:
 
 def test_the_run_is_said_by_the_page_its_record_and_every_table(root, plan, monkeypatch) -> None:
     monkeypatch.setattr(results, "draw", lambda *arguments: [])  # figures have tests of their own
+    read, original = [], attempts.read
+    monkeypatch.setattr(attempts, "read", lambda place: read.append(place) or original(place))
     collect.run(root, plan, Console(quiet=True))
+    assert len(read) == len(set(read))  # each record once
     page = places.report(root, plan.run).read_text()
     said = json.loads(places.run_record(root, plan.run).read_text())
     assert (said["run"], said["profile"], said["settings"]) == ("near_dupls--smoke", "smoke", [])
@@ -216,12 +219,12 @@ def test_the_run_is_said_by_the_page_its_record_and_every_table(root, plan, monk
 
 def test_when_where_and_by_which_commit_is_said_by_the_page_and_not_by_the_tables(root, plan) -> None:
     """The same results made elsewhere have tables of the same bytes."""
-    here = identity.record(root, plan)
+    here = identity.record(plan, identity.records_of(root, plan))
     for file in root.glob("store/*/*/attempts/*.json"):
         record = json.loads(file.read_text())
         elsewhere = {"started": 1.0, "seconds": 300.0, "host": "elsewhere", "commit": "0" * 40}
         file.write_text(json.dumps({**record, **elsewhere}))
-    there = identity.record(root, plan)
+    there = identity.record(plan, identity.records_of(root, plan))
     assert identity.stamp(here) == identity.stamp(there)
     differing = {label for label, text in identity.shown(there).items() if text != identity.shown(here)[label]}
     assert differing == {"date", "duration", "machine", "commit"}
@@ -229,10 +232,19 @@ def test_when_where_and_by_which_commit_is_said_by_the_page_and_not_by_the_table
     assert identity.shown(there)["commit"] == "0" * 12
 
 
+def test_settings_are_spelled_as_they_are_typed(plan) -> None:
+    configs = [task.config for task in plan.tasks.values() if task.node == "scores"]
+    said = dict(pair.split(": ", 1) for pair in collect.settings(plan)["settings of scores"].split(", "))
+    assert said.keys() == configs[0].keys()
+    for key, text in said.items():
+        values = [yamls.parse(value) for value in text.split(" | ")]
+        assert {repr(value) for value in values} == {repr(config[key]) for config in configs}
+
+
 def test_equal_provenance_is_said_once(root, plan) -> None:
-    (where,) = collect.provenance(root, plan, plan.leaves)
+    ((where, tasks),) = collect.provenance(plan.leaves, identity.records_of(root, plan)).items()
     assert socket.gethostname() in where
-    assert all(leaf.digest in collect.provenance(root, plan, plan.leaves)[where] for leaf in plan.leaves)
+    assert all(leaf.digest in tasks for leaf in plan.leaves)
 
 
 def test_what_misses_is_listed_whatever_its_labels(root, plan) -> None:
@@ -297,11 +309,11 @@ def test_published_curves_stand_beside_what_was_made_alike(name, settings, expec
 
 
 def test_the_map_of_the_run_adds_up_the_attempts(root, plan) -> None:
-    header, rows = run_map.make(root, plan)
+    header, rows = run_map.make(plan, identity.records_of(root, plan))
     task = next(task for task in plan.tasks.values() if task.stage == "membership")
     place = finished.directory(root, task)
     attempts.end(place, attempts.begin(place, None), 20.0, None)
-    again = run_map.make(root, plan)[1]
+    again = run_map.make(plan, identity.records_of(root, plan))[1]
     assert [row[0] for row in rows] == list(dict.fromkeys(task.stage for task in plan.tasks.values()))
     for row, later in zip(rows, again, strict=True):
         count = sum(task.stage == row[0] for task in plan.tasks.values())

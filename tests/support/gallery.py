@@ -28,6 +28,7 @@ class Kept(NamedTuple):
     columns: tuple[str, ...]
 
 
+PREDICTED = ("perturbations", "spearman", "low", "high")
 RHO = ("kind", "level", "setting", "estimator", "rho")
 KEPT = (
     Kept("near_dupls", "auc", "variant == 'corrected' and kind == 'exact'", ("seed", "attack", "level", "auc")),
@@ -45,6 +46,7 @@ KEPT = (
         ("model", "other_model", "kind", "level", "setting", "rho", "other_rho", "difference", "low", "high"),
     ),
     Kept("architectures", "exposure", f"{RATIO} and {MEANS}", ("model", "auc", "other_auc", "difference")),
+    Kept("distances", "predictors", f"{RATIO} and estimator == 'isotonic'", ("distance", *PREDICTED)),
     Kept("architectures", "rates", RATIO, ("model", "learning_rate", "auc", "target_auc", "matched_rate")),
 )  # fmt: skip
 

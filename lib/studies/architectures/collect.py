@@ -14,16 +14,16 @@ from lib.studies.mosaic import collect as mosaic_collect
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report of every finished leaf, and print rho by model and perturbation."""
     from lib.studies.architectures import results
-    from lib.studies.mosaic import measurements, shown
+    from lib.studies.mosaic import equal_scores, measurements, shown
 
     leaves, missing = collect.split(plan, done(root, plan), mosaic_collect.READ)
-    records = mosaic_collect.read_records(root, plan, leaves)
+    records = list(mosaic_collect.read_records(root, plan, leaves))
     measured = measurements.measure(records, mosaic_collect.BOOTSTRAP_SEED)
     excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, leaves))
     description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
     planned = mosaic_collect.planned_curves(plan)
     trained = trained_rates(plan, plan.leaves)
-    found = results.write(root, plan.run, measured, description, planned, trained)
+    found = results.write(root, plan.run, measured, description, planned, trained, equal_scores.find(records))
     collect.write_missing(root, plan, missing)
     title = "rho of families (isotonic estimator)"
     collect.print_table(console, title, *results.summary(found, trained))

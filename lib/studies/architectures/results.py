@@ -11,8 +11,9 @@ from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.architectures import figures, findings, tables
 from lib.studies.architectures.tables import EVERY, Rates
-from lib.studies.mosaic import auc_table, rho_table
+from lib.studies.mosaic import auc_table, equal_scores, rho_table
 from lib.studies.mosaic import findings as mosaic_findings
+from lib.studies.mosaic.equal_scores import Equal
 from lib.studies.mosaic.measurements import Measurement
 from lib.studies.mosaic.results import NO_RESULT, PAIRED
 from lib.studies.mosaic.words import CORRECTED, label_of, main_attack, setting_name, symbol_of
@@ -32,23 +33,26 @@ Tables = Mapping[str, pd.DataFrame]
 
 def write(
     root: Path, name: str, measured: Sequence[Measurement], description: Description,
-    planned: rho_table.LargestCopies, trained: Rates,
+    planned: rho_table.LargestCopies, trained: Rates, equal: Equal,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Write the results of sweep `name` under `root`; returns its tables by name.
 
-    planned: see `rho_table.make`; trained: model -> its learning rate, the model that others are compared with first.
+    planned: see `rho_table.make`; trained: model -> its learning rate, the model that others are compared with first;
+    equal: scores that are one attack, which figures, captions and warnings count once. Each score has a family of
+    corrected p-values of its own, so that no equal score counts in them.
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
     found = make(measured, planned, trained)
     shown = {name: _shown_rows(table, found) for name, table in found.items()}
+    single = {name: equal_scores.once(found[name], equal) for name in ("auc", "rho")}
     results = Results(
         found,
         draw(shown, list(trained)),
-        list(tables_shown(shown, found, list(trained))),
+        list(tables_shown(shown, found, list(trained), equal)),
         list(findings.in_words(_means(shown["exposure"]), _means(shown["families"]))),
         [
             *findings.warnings(_means(shown["exposure"]), shown["rates"], trained),
-            *mosaic_findings.warnings(found["auc"], found["rho"]),
+            *mosaic_findings.warnings(**single),
         ],
         {**page.METHODS, **METHODS},
     )
@@ -99,13 +103,12 @@ def summary(found: Tables, models: Iterable[str]) -> TextTable:
     return ["perturbation", *wide.columns], rows
 
 
-def tables_shown(shown: Tables, found: Tables, models: Sequence[str]) -> Iterable[ReportTable]:
+def tables_shown(shown: Tables, found: Tables, models: Sequence[str], equal: Equal) -> Iterable[ReportTable]:
     """What the report shows of the tables."""
-    scores = f"{label_of(_attack(found))} attack, {ESTIMATOR} estimator, mean over seeds, 95 % intervals over canaries"
-    yield report_table("rho", f"ρ of each model, {scores}. {NO_RESULT} All rows:", summary(found, models), found["rho"])
-    caption = (
-        f"Differences of ρ on the same canaries (this model minus the other), {scores}. {PAIRED} {NO_RESULT} All rows:"
-    )
+    attack = equal_scores.caption(_attack(found), CORRECTED, equal)
+    scores = f"{ESTIMATOR} estimator, mean over seeds, 95 % intervals over canaries. {attack} {NO_RESULT}"
+    yield report_table("rho", f"ρ of each model, {scores} All rows:", summary(found, models), found["rho"])
+    caption = f"Differences of ρ on the same canaries (this model minus the other), {scores} {PAIRED} All rows:"
     yield report_table("families", caption, _families(_means(shown["families"])), found["families"])
     caption = "AUC after the most exact copies, beside that of the first model. All rows:"
     yield report_table("exposure", caption, _exposure(shown["exposure"]), found["exposure"])

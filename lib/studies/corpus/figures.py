@@ -48,14 +48,16 @@ def metrics_figure(cumulative: pd.DataFrame) -> Figure:
 
 
 def survival_figure(survival: pd.DataFrame) -> Figure:
-    """Share of near-duplicates that n-gram deduplication leaves, one panel per metric, one line per bucket."""
+    """Share of near-duplicates that n-gram deduplication leaves, one panel per metric, one line per bucket; bands of
+    95 % over targets."""
 
     def panel(axes: Axes, title: str) -> None:
         rows = survival[survival["metric"] == title.lower()]
         for bucket, (colour, dash) in _styles(_buckets(survival)).items():
             mine = rows[rows["bucket"] == bucket]
-            n, share = _numbers(mine, "n"), _numbers(mine, "share")
+            n, share, low, high = (_numbers(mine, name) for name in ("n", "share", "low", "high"))
             axes.plot(n, share, color=colour, linestyle=dash, label=label_of(bucket))
+            axes.fill_between(n, low, high, color=colour, alpha=0.18, linewidth=0)
         axes.set_ylim(-0.02, 1.02)
 
     return drawing.panels(list(NAMES.values()), panel, "n of the n-grams", "share that survives")

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lib.reporting.cells import count, percent
+from lib.reporting.cells import count, percent, percent_interval
 from lib.studies.corpus.tables import HAMMING, LEVENSHTEIN, SHORTEST_NGRAM, SlimpajamaData
 
 NGRAM = 50  # of the deduplication that sentences are about, but at most half a target: every shift shares fewer
@@ -42,7 +42,8 @@ def _survives(data: SlimpajamaData, survival: pd.DataFrame, bucket: int) -> str:
     near_duplicates = int(row["n_near_duplicates"])
     if not near_duplicates:
         return "Deduplication has nothing to remove."
-    return f"{percent(row['share'])} of the {near_duplicates:,} by Levenshtein distance survive {n}-gram deduplication."
+    share = percent_interval(row["share"], row["low"], row["high"])
+    return f"{share} of the {near_duplicates:,} by Levenshtein distance survive {n}-gram deduplication."
 
 
 def _scanned(data: SlimpajamaData) -> str:

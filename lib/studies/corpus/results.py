@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lib.reporting import frames, writer
-from lib.reporting.cells import TextTable, percent, short, with_error
+from lib.reporting.cells import TextTable, percent_interval, short, with_error
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.corpus import figures, findings
@@ -24,7 +24,9 @@ METHODS = {
     "Means": "Over all targets of a bucket, including those without any near-duplicate. Bands are one standard error. "
     "Exact copies (distance 0, including the target itself) count only in the columns named with_exact.",
     "Deduplication": "A near-duplicate survives n-gram deduplication if it shares no run of n tokens with its target. "
-    "Shares are over all near-duplicates of a bucket at distance 1 and above, and empty where there are none.",
+    "Shares are over all near-duplicates of a bucket at distance 1 and above, and empty where there are none. Their "
+    "intervals are 95 % bootstrap over targets: a target is drawn with all of its near-duplicates, because these are "
+    "alike. One target, or all surviving, or none, gives no interval.",
 }
 MEANS = "Mean near-duplicates up to a distance ± one standard error over targets, without exact copies."
 CUMULATIVE = (
@@ -35,7 +37,10 @@ METRICS = (
     "The same means by both metrics. The Levenshtein distance of a window is never above its Hamming distance. Still, "
     "the greedy choice among overlapping windows may keep another one."
 )
-SURVIVAL = "Share of the near-duplicates (without exact copies) that have no n-gram in common with their target."
+SURVIVAL = (
+    "Share of the near-duplicates (without exact copies) that have no n-gram in common with their target, with "
+    "bands of 95 % (bootstrap over targets)."
+)
 EXACT = "Groups of equal windows inside one chunk by the number of their members, on log axes."
 
 
@@ -89,8 +94,10 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
         report_table("metrics", "Levenshtein over Hamming up to a distance. All rows:", ratios, found["metrics"]),
     ]
     if "survival" in found:
-        caption = "Share that survives n-gram deduplication. All rows:"
-        shares = _pivot(found["survival"], "n", "share", "n = ", percent)
+        caption = "Share that survives n-gram deduplication, with 95 % intervals (bootstrap over targets). All rows:"
+        columns = (found["survival"][name] for name in ("share", "low", "high"))
+        spelled = found["survival"].assign(share=[percent_interval(*values) for values in zip(*columns)])
+        shares = _pivot(spelled, "n", "share", "n = ", str)
         listed.append(report_table("survival", caption, shares, found["survival"]))
     if "exact" in found:
         caption = "Groups of exact duplicates by size, of every chunk:"

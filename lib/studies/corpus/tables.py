@@ -13,11 +13,14 @@ import numpy as np
 import pandas as pd
 
 from lib.base.errors import TesseraError
+from lib.base.seeds import generator
 from lib.reporting.frames import frame
+from lib.statistics import intervals, roc
 
 HAMMING, LEVENSHTEIN = "hamming", "levenshtein"
 METRICS = (HAMMING, LEVENSHTEIN)
 SHORTEST_NGRAM, LONGEST_NGRAM = 10, 100
+DRAWS = 1000
 
 CUMULATIVE_COLUMNS = (
     "bucket", "metric", "distance", "mean", "standard_error", "mean_with_exact", "standard_error_with_exact",
@@ -27,7 +30,7 @@ METRICS_COLUMNS = (
     "bucket", "distance", "hamming", "levenshtein", "ratio",
     "hamming_with_exact", "levenshtein_with_exact", "ratio_with_exact",
 )  # fmt: skip
-SURVIVAL_COLUMNS = ("bucket", "metric", "n", "share", "n_near_duplicates")
+SURVIVAL_COLUMNS = ("bucket", "metric", "n", "share", "n_near_duplicates", "low", "high")
 EXACT_COLUMNS = ("chunk", "count", "groups")
 TARGETS_COLUMNS = (
     "bucket", "n_targets", "min_count", "mean_count", "max_count", "n_hamming", "n_levenshtein", "without_levenshtein",
@@ -116,7 +119,9 @@ def metrics_table(cumulative: pd.DataFrame) -> pd.DataFrame:
 def survival_table(data: SlimpajamaData) -> pd.DataFrame:
     """Share of near-duplicates (distance 1 and above, pooled over a bucket) without a common n-gram, SURVIVAL_COLUMNS.
 
-    n runs from 10 to 100, or to the length of a target. Empty where a bucket has no near-duplicates.
+    n runs from 10 to 100, or to the length of a target. Empty where a bucket has no near-duplicates. low, high: 95 %
+    bootstrap over targets, each drawn with all of its near-duplicates, which are alike; empty where that cannot vary:
+    for one target with near-duplicates, or where all survive or none does.
     """
     return frame(_survival_rows(data), SURVIVAL_COLUMNS)
 
@@ -144,6 +149,18 @@ def per_target(data: SlimpajamaData, metric: str) -> np.ndarray:
     return counts.cumsum(axis=1)
 
 
+def by_longest(data: SlimpajamaData, metric: str) -> np.ndarray:
+    """How many near-duplicates (distance 1 and above) of each target share no run of more than n tokens with it, for
+    n = 0 .. the length of a target or the longest run: int64 (targets, n). The last column has all of them."""
+    found = data.near[metric]
+    assert found.longest_common is not None
+    apart = found.distance > 0
+    target, longest = found.target[apart].astype(np.int64), found.longest_common[apart].astype(np.int64)
+    counts = np.zeros((len(data.bucket), max(data.length, longest.max(initial=0)) + 1), np.int64)
+    np.add.at(counts, (target, longest), 1)
+    return counts.cumsum(axis=1)
+
+
 def _cumulative_rows(data: SlimpajamaData) -> Iterator[dict[str, Any]]:
     counts = {metric: per_target(data, metric) for metric in METRICS}
     for bucket in data.buckets:
@@ -164,15 +181,27 @@ def _mean(values: np.ndarray, suffix: str) -> dict[str, float]:
 
 
 def _survival_rows(data: SlimpajamaData) -> Iterator[dict[str, Any]]:
-    lengths = range(min(SHORTEST_NGRAM, data.length), min(LONGEST_NGRAM, data.length) + 1)
+    lengths = np.arange(min(SHORTEST_NGRAM, data.length), min(LONGEST_NGRAM, data.length) + 1)
     for bucket in data.buckets:
+        mine = data.bucket == bucket
+        drawn = roc.resample_counts(int(mine.sum()), DRAWS, generator(0, "bootstrap of survival", bucket))
         for metric in METRICS:
-            near = data.near[metric]
-            assert near.longest_common is not None
-            mine = near.longest_common[(data.bucket[near.target.astype(np.int64)] == bucket) & (near.distance > 0)]
-            for n in lengths:
-                share = float(np.mean(mine < n)) if len(mine) else float("nan")
-                yield {"bucket": bucket, "metric": metric, "n": n, "share": share, "n_near_duplicates": len(mine)}
+            counts = by_longest(data, metric)[mine]
+            for n, surviving in zip(lengths.tolist(), counts[:, lengths - 1].T):
+                share, low, high = _share(surviving, counts[:, -1], drawn)
+                found = {"share": share, "n_near_duplicates": int(counts[:, -1].sum()), "low": low, "high": high}
+                yield {"bucket": bucket, "metric": metric, "n": n, **found}
+
+
+def _share(part: np.ndarray, whole: np.ndarray, drawn: np.ndarray) -> tuple[float, float, float]:
+    """The share of `part` in `whole`, both (targets,), and its interval over targets; drawn: (draws, targets)."""
+    if not whole.any():
+        return np.nan, np.nan, np.nan
+    share = float(part.sum() / whole.sum())
+    if np.count_nonzero(whole) == 1 or share in (0, 1):
+        return share, np.nan, np.nan
+    parts, wholes = drawn @ part, drawn @ whole
+    return share, *intervals.interval(parts[wholes > 0] / wholes[wholes > 0])
 
 
 def _target_row(data: SlimpajamaData, bucket: int) -> dict[str, Any]:

@@ -18,18 +18,19 @@ SEED = 0  # of the bootstrap over perturbations
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report of every finished leaf, and print which distance predicts rho best."""
     from lib.studies.distances import results
-    from lib.studies.mosaic import auc_table, measurements, rho_table, shown
+    from lib.studies.mosaic import auc_table, equal_scores, measurements, rho_table, shown
 
     finished = done(root, plan)
     leaves, missing = collect.split(plan, finished, READ)
     scored = [leaf for leaf in leaves if _stage(plan, leaf) == "membership"]
-    measured = measurements.measure(mosaic_collect.read_records(root, plan, scored), mosaic_collect.BOOTSTRAP_SEED)
+    records = list(mosaic_collect.read_records(root, plan, scored))
+    measured = measurements.measure(records, mosaic_collect.BOOTSTRAP_SEED)
     excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, scored))
     description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
     means = _means(root, plan, [leaf for leaf in leaves if _stage(plan, leaf) == "distances"])
     auc, rho = auc_table.make(measured), rho_table.make(measured, mosaic_collect.planned_curves(plan))
     theirs = mosaic_collect.published_curves(plan, scored)
-    found = results.write(root, plan.run, auc, rho, means, theirs, description, SEED)
+    found = results.write(root, plan.run, auc, rho, means, theirs, description, SEED, equal_scores.find(records))
     collect.write_missing(root, plan, missing)
     title = "rank correlation of rho with the mean distance (isotonic estimator)"
     collect.print_table(console, title, *results.summary(found))

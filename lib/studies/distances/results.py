@@ -12,8 +12,9 @@ from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.distances import figures, findings, tables
 from lib.studies.distances.tables import MEASURES, Means
+from lib.studies.mosaic import equal_scores, published
 from lib.studies.mosaic import findings as mosaic_findings
-from lib.studies.mosaic import published
+from lib.studies.mosaic.equal_scores import Equal
 from lib.studies.mosaic.published import Key, Reference
 from lib.studies.mosaic.results import NO_RESULT, write_published
 from lib.studies.mosaic.words import CORRECTED, PAPER, label_of, main_attack
@@ -33,19 +34,20 @@ METHODS = {
 
 def write(
     root: Path, name: str, auc: pd.DataFrame, rho: pd.DataFrame, means: Means, theirs: Mapping[Key, Reference],
-    description: Description, seed: int,
+    description: Description, seed: int, equal: Equal,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Write the results of sweep `name` under `root`; returns its tables by name.
 
     auc, rho: the tables of the mosaic study; means: the mean distances of every perturbation and seed; theirs:
-    the published curves of those that have one; seed: of the bootstrap. The same arguments give the same bytes. Raises
-    TesseraError when a file cannot be written.
+    the published curves of those that have one; seed: of the bootstrap; equal: scores that are one attack, which
+    captions and warnings count once. The same arguments give the same bytes. Raises TesseraError when a file cannot be
+    written.
     """
     found = {**tables.make(rho, means, published.beside(theirs), seed), "auc": auc, "rho": rho}
     write_published(places.tables(root, name) / places.PUBLISHED_CURVES, theirs)
     sentences = list(findings.in_words(found["predictors"], _main_attack(found), ESTIMATOR))
-    warnings = mosaic_findings.warnings(auc, rho)
-    results = Results(found, draw(found), shown(found), sentences, warnings, {**page.METHODS, **METHODS})
+    warnings = mosaic_findings.warnings(*(equal_scores.once(table, equal) for table in (auc, rho)))
+    results = Results(found, draw(found), shown(found, equal), sentences, warnings, {**page.METHODS, **METHODS})
     writer.write(root, name, results, description)
     return found
 
@@ -80,13 +82,16 @@ def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
     ]
 
 
-def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
+def shown(found: Mapping[str, pd.DataFrame], equal: Equal) -> list[ReportTable]:
     """What the report shows of the tables."""
-    scores = f"{label_of(_main_attack(found))} attack, {ESTIMATOR} estimator"
-    predictors = f"Rank correlation of ρ with each distance, {scores}. The best (most negative) is first. All rows:"
+    attack = equal_scores.caption(_main_attack(found), CORRECTED, equal)
+    predictors = (
+        f"Rank correlation of ρ ({ESTIMATOR} estimator) with each distance. The best (most negative) is first. "
+        f"{attack} All rows:"
+    )
     distances = (
-        f"ρ and the mean distances of every perturbation, {scores}, means over seeds; beside ρ by the paper estimator "
-        f"the published one where there is one. {NO_RESULT} All rows:"
+        f"ρ ({ESTIMATOR} estimator) and the mean distances of every perturbation, means over seeds; beside ρ by the "
+        f"paper estimator the published one where there is one. {attack} {NO_RESULT} All rows:"
     )
     return [
         report_table("predictors", predictors, summary(found), found["predictors"]),

@@ -15,6 +15,7 @@ from lib.studies.mosaic import collect as mosaic_collect
 if TYPE_CHECKING:
     from lib.studies.extraction.tables import Extracted
 
+TITLE = "extraction of members, means over seeds, 95 % intervals over canaries"
 READ = ("extraction", "inject")
 
 
@@ -27,7 +28,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
     found = results.write(root, plan.run, list(read_records(root, plan, leaves)), description)
     collect.write_missing(root, plan, missing)
-    collect.print_table(console, "extraction of members, means over seeds", *results.summary(found))
+    collect.print_table(console, TITLE, *results.summary(found, results.CLOSING))
 
 
 def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Extracted"]:

@@ -14,12 +14,15 @@ PUBLISHED_MARKERS = {"edit_similarity": "s", "word_bleu": "D"}
 
 
 def extraction_figure(extraction: pd.DataFrame, kind: str) -> Figure:
-    """The measures against the level of `kind`, one panel per model, of the default setting or the first one."""
+    """The measures against the level of `kind`, one panel per model, of the default setting or the first one.
+
+    Points are means over seeds with their intervals over canaries.
+    """
     rows = extraction[extraction["kind"] == kind]
     rows = rows[rows["setting"] == words.ordered_settings(rows["setting"])[0]]
 
     def panel(axes: Axes, model: str) -> None:
-        mine = _drawn(rows[rows["model"] == model])
+        mine = rows[(rows["model"] == model) & rows["seed"].isna()]
         for measure in PUBLISHED_MARKERS:
             _published(axes, mine[(mine["measure"] == measure) & mine["published_value"].notna()], measure)
         for (measure, label), style in zip(LINES.items(), drawing.LINES):
@@ -30,12 +33,6 @@ def extraction_figure(extraction: pd.DataFrame, kind: str) -> Figure:
         drawing.widen(axes, -0.02, 0.3)
 
     return drawing.panels(list(dict.fromkeys(rows["model"])), panel, words.level_name(kind), "share, similarity")
-
-
-def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds if there are several seeds, otherwise the rows of the one seed with their intervals."""
-    means = rows[rows["seed"].isna() & (rows["n_seeds"] > 1)]
-    return means if len(means) else rows[rows["seed"].notna()]
 
 
 def _published(axes: Axes, rows: pd.DataFrame, measure: str) -> None:

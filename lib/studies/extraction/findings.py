@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lib.reporting.cells import number
+from lib.reporting.cells import estimate, number
 from lib.studies.mosaic.words import level_name
 
 
@@ -16,10 +16,14 @@ def in_words(extraction: pd.DataFrame) -> Iterator[str]:
         first, last = members.iloc[0], members.iloc[-1]
         name = f"{model} ({setting})" if setting else model
         yield (
-            f"{name}, {level_name(kind)}: the edit similarity of members is {number(first['value'])} at "
-            f"{first['level']:g} and {number(last['value'])} at {last['level']:g}. The mean of non-members is "
+            f"{name}, {level_name(kind)}: the edit similarity of members is {_value(first)} at {first['level']:g} and "
+            f"{_value(last)} at {last['level']:g} (95 % over canaries). The mean of non-members is "
             f"{number(others['value'].mean())}."
         )
+
+
+def _value(row: pd.Series) -> str:
+    return estimate(row["value"], row["low"], row["high"])
 
 
 def warnings(extraction: pd.DataFrame) -> Iterator[str]:

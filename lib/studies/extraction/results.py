@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.reporting import writer
-from lib.reporting.cells import TextTable, number
+from lib.reporting.cells import TextTable, estimate, number
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.extraction import figures, findings, published
@@ -21,12 +21,14 @@ METHODS = {
     "smoothed, so that it is 0 for most canaries.",
     "(n, p)-discoverable": "extractable n is the share of canaries whose suffix is among n samples from the model's "
     f"own distribution with a probability of at least {LIKELY:g}: ln(1 - p) / ln(1 - p_z) <= n.",
-    "Intervals": "For one seed: 95 % over canaries (Wilson's for shares, bootstrap for means). For the mean over "
-    "seeds: 95 % t interval over seeds. Members and non-members are the same canaries in every setting.",
+    "Intervals": "95 % over canaries, of the mean over seeds: Wilson's of the canaries of all seeds for shares (exact, "
+    "extractable), bootstrap within each seed for means (all others). seeds_low and seeds_high are the 95 % t interval "
+    "over seeds. Members and non-members are the same canaries in every setting.",
 }
+CLOSING = ("edit_similarity", "word_bleu", "exact")  # as many as have room in a terminal
 HEADINGS = {"edit_similarity": "edit sim.", "word_bleu": "word BLEU"}
 CAPTION = (
-    "Bars are 95 % intervals: over canaries for one seed, over seeds for several. Dotted: the edit similarity of "
+    "Means over seeds; bars are 95 % intervals over canaries. Dotted: the edit similarity of "
     "non-members, which were never injected. Grey: the published edit similarity (squares) and word BLEU (diamonds) of "
     "one seed, where prompts, suffixes and duplicates are the published ones."
 )
@@ -59,20 +61,19 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     ]
 
 
-def summary(found: Mapping[str, pd.DataFrame], side: str = "members") -> TextTable:
-    """The closing table: means over seeds, a row for each model, kind, setting and level, a column for each measure,
-    and the published values where there are any."""
+def summary(found: Mapping[str, pd.DataFrame], measures: Sequence[str] = MEASURES) -> TextTable:
+    """Members, means over seeds with their intervals: a row for each model, kind, setting and level, a column for each
+    measure, and the published values where there are any."""
     rows = found["extraction"]
-    rows = rows[rows["seed"].isna() & (rows["side"] == side)]
+    rows = rows[rows["seed"].isna() & (rows["side"] == "members")]
+    ours = rows.assign(cell=[estimate(*values) for values in zip(*(rows[name] for name in ("value", "low", "high")))])
+    theirs = rows.assign(cell=[number(value) for value in rows["published_value"].astype(float)])
     keys = ["model", "kind", "setting", "level"]
-    wide, theirs = (rows.pivot(index=keys, columns="measure", values=name) for name in ("value", "published_value"))
-    known = [name for name in published.MEASURES if theirs[name].notna().any()]
-    header = [*keys, *map(_heading, MEASURES), *(f"published {_heading(name)}" for name in known)]
-    values = pd.concat([wide[list(MEASURES)], theirs[known]], axis=1).astype(float)
-    return header, [
-        [model, kind, setting, f"{level:g}", *map(number, cells)]
-        for (model, kind, setting, level), cells in zip(values.index, values.to_numpy())
-    ]
+    ours, theirs = (table.pivot(index=keys, columns="measure", values="cell") for table in (ours, theirs))
+    known = [name for name in published.MEASURES if theirs[name].any()]
+    header = [*keys, *map(_heading, measures), *(f"published {_heading(name)}" for name in known)]
+    cells = pd.concat([ours[list(measures)], theirs[known]], axis=1)
+    return header, [[*key[:3], f"{key[3]:g}", *row] for key, row in zip(cells.index, cells.to_numpy())]
 
 
 def _heading(measure: str) -> str:
@@ -81,7 +82,10 @@ def _heading(measure: str) -> str:
 
 def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     """What the report shows of the table, and the published one."""
-    caption = "Members, means over seeds. in n: extractable within n samples. All rows:"
+    caption = (
+        "Members, means over seeds with 95 % intervals over canaries: Wilson's for exact and in n, bootstrap for the "
+        "others. in n: extractable within n samples. All rows:"
+    )
     theirs = published.table()
     rows = [list(map(str, row)) for row in theirs.itertuples(index=False)]
     return [

@@ -31,7 +31,8 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     records = list(read_records(root, plan, leaves))
     excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, leaves))
     common = collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished), excerpts)
-    description = results.MosaicDescription(**vars(common), published=published_curves(plan, leaves))
+    rho, auc = published_curves(plan, leaves), published_aucs(plan, leaves)
+    description = results.MosaicDescription(**vars(common), published=rho, published_auc=auc)
     measured = measurements.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
     training = _training(root, plan, leaves, finished)
     found = results.write(root, plan.run, measured, description, records, training, planned_curves(plan))
@@ -80,13 +81,22 @@ def _canaries(plan: Plan, leaves: Iterable[Leaf]) -> dict[tuple[str, int, str, s
 
 
 def published_curves(plan: Plan, leaves: Iterable[Leaf]) -> "dict[Key, Reference]":
-    """The published curve of each model, kind and setting whose duplicates were made like the published ones."""
+    """The published rho of each model, kind and setting whose duplicates were made like the published ones."""
     from lib.studies.mosaic import published
 
-    alike = {
-        (leaf.labels["model"], leaf.labels["kind"], leaf.setting()) for leaf in leaves if made_as_published(plan, leaf)
-    }
-    return published.references(sorted(alike), published.STAND_IN)
+    return published.references(_alike(plan, leaves), published.STAND_IN)
+
+
+def published_aucs(plan: Plan, leaves: Iterable[Leaf]) -> "dict[Key, Reference]":
+    """The published AUC of the ratio attack, of the same."""
+    from lib.studies.mosaic import published
+
+    return published.auc_references(_alike(plan, leaves), published.STAND_IN)
+
+
+def _alike(plan: Plan, leaves: Iterable[Leaf]) -> "list[Key]":
+    alike = (leaf for leaf in leaves if made_as_published(plan, leaf))
+    return sorted({(leaf.labels["model"], leaf.labels["kind"], leaf.setting()) for leaf in alike})
 
 
 def made_as_published(plan: Plan, leaf: Leaf) -> bool:

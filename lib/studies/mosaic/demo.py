@@ -11,7 +11,9 @@ from lib.base.version import VERSION
 
 NAME = "demo"
 DATA = "published AUCs of 4 models and 5 seeds"
-IDENTITY = {"run": NAME, "data": DATA, "Tessera": VERSION, "command": "make demo"}
+COMMAND = "make demo"
+IDENTITY = {"run": NAME, "data": DATA, "Tessera": VERSION, "command": COMMAND}
+RECORD = {"run": NAME, "sweep": NAME, "profile": "", "settings": [], "tessera": VERSION, "command": COMMAND}
 
 
 def run(root: Path) -> Path:
@@ -31,15 +33,7 @@ def run(root: Path) -> Path:
         published=published.references([(model, "replace", "") for model in published.MODELS]),
         identity=IDENTITY,
         stamp=[f"{label}: {text}" for label, text in IDENTITY.items()],
+        record=RECORD,
     )
     results.write(root, NAME, published.measurements(), description)
-    record = {
-        "run": NAME,
-        "sweep": NAME,
-        "profile": "",
-        "settings": [],
-        "tessera": VERSION,
-        "command": IDENTITY["command"],
-    }
-    store.write_json(places.run_record(root, NAME), record)
     return places.report(root, NAME)

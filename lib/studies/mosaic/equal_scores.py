@@ -14,6 +14,8 @@ from scipy.stats import rankdata
 from lib.studies.mosaic.measurements import Record
 from lib.studies.mosaic.words import MAIN_ATTACK, PAPER, attack_rank, label_of, score_name, split_score
 
+EQUAL = "(= ...): this score ranks all canaries as the first one does, so that it is the same attack."
+
 # Score name -> the first score that ranks all canaries like it: the main attack, or by the order of attacks.
 Equal = Mapping[str, str]
 
@@ -47,6 +49,12 @@ def label(attack: str, variant: str, equal: Equal) -> str:
     others = [other for other, same in equal.items() if same == equal.get(name) and other != name]
     spelled = ", ".join(_spelled(other, variant) for other in others)
     return f"{label_of(attack)} (= {spelled})" if others else label_of(attack)
+
+
+def caption(attack: str, variant: str, equal: Equal) -> str:
+    """Which attack a table is of: `Attack: ratio.`, and what is meant by its equals if it has any."""
+    name = label(attack, variant, equal)
+    return f"Attack: {name}.{f' {EQUAL}' if '(= ' in name else ''}"
 
 
 def _spelled(score: str, beside: str) -> str:

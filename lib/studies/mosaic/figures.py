@@ -1,9 +1,9 @@
 """Figures of the study on fuzzy duplicates: AUC and rho against the level of each kind of duplicate, ROC, training
 curves.
 
-A line of AUCs is an attack; for a kind with several settings, it is a setting, and all lines are of one attack. rho is
-drawn of one attack, and of the others in a panel each. An attack keeps its marker, colour and dash in all figures (see
-`lib.reporting.drawing`). Tables in, matplotlib figures out; the same tables give the same bytes.
+AUC and rho are drawn of one attack, beside what was published, and of every attack in a panel each; a line is a
+setting. An attack keeps its marker, colour and dash in all figures (see `lib.reporting.drawing`). Tables in, matplotlib
+figures out; the same tables give the same bytes.
 """
 
 import itertools
@@ -62,20 +62,37 @@ class TrainingCurve:
     auc: np.ndarray
 
 
-def auc_figure(auc: pd.DataFrame, kind: str = EXACT, variant: str = CORRECTED, attack: str | None = None) -> Figure:
+def auc_figure(
+    auc: pd.DataFrame,
+    kind: str = EXACT,
+    variant: str = CORRECTED,
+    attack: str | None = None,
+    published: Mapping[Key, Reference] | None = None,
+) -> Figure:
     """AUC against the level of `kind`, one panel per model, one line per attack, or per setting of the one `attack`.
 
     Points: the AUC of one seed with its bootstrap interval, or the mean over seeds with one standard deviation.
+    published: the published curves, drawn as in `rho_figure`.
     """
-    rows = auc[(auc["kind"] == kind) & (auc["variant"] == variant) & (auc["level"] > 0)]
+    rows = _aucs(auc, kind, variant)
     levels = sorted(map(float, set(rows["level"])))
 
     def panel(axes: Axes, model: str) -> None:
-        _draw(axes, _lines(rows, model, "auc", attack), levels)
-        drawing.widen(axes, 0.4, 1.02)
-        axes.axhline(0.5, color=drawing.GREY, linewidth=0.7, linestyle=":")
+        lines = _lines(rows, model, "auc", attack)
+        _beside_published(axes, model, kind, lines, published or {})
+        _draw(axes, lines, levels)
+        _guessing(axes)
 
     return drawing.panels(_models(rows["model"]), panel, level_name(kind), "AUC")
+
+
+def _aucs(auc: pd.DataFrame, kind: str, variant: str) -> pd.DataFrame:
+    return auc[(auc["kind"] == kind) & (auc["variant"] == variant) & (auc["level"] > 0)]
+
+
+def _guessing(axes: Axes) -> None:
+    drawing.widen(axes, 0.4, 1.02)
+    axes.axhline(0.5, color=drawing.GREY, linewidth=0.7, linestyle=":")
 
 
 def rho_figure(
@@ -92,13 +109,18 @@ def rho_figure(
 
     def panel(axes: Axes, model: str) -> None:
         lines = _lines(rows, model, "rho", attack)
-        references = {line.setting: (published or {}).get((model, kind, line.setting)) for line in lines}
-        markers = {line.setting: line.style[1] if attack and len(lines) > 1 else "" for line in lines}
-        _published(axes, references, markers)
+        _beside_published(axes, model, kind, lines, published or {})
         _draw(axes, lines, levels)
         drawing.widen(axes, -0.04, 1.05, RHO_TOP)
 
     return drawing.panels(_models(rows["model"]), panel, level_name(kind), "ρ (exact equivalent)")
+
+
+def auc_attacks_figure(auc: pd.DataFrame, kind: str, variant: str, attack: str) -> Figure:
+    """AUC of every attack against the level of `kind`, as `attacks_figure` has rho."""
+    rows = _aucs(auc, kind, variant).astype({"level": float})
+    rows = rows[rows["attack"] != "bag_of_words"]
+    return _of_attacks(rows, rows[:0], "auc", attack, (level_name(kind), "AUC"), _guessing)
 
 
 def attacks_figure(
@@ -112,7 +134,20 @@ def attacks_figure(
 
     Hollow points are no result (see `rho_table.is_flagged`). The lines of `attack` are in the other panels in grey.
     """
-    results, flagged = rho_points(rho, estimator, variant, kind)
+    points = rho_points(rho, estimator, variant, kind)
+    return _of_attacks(
+        *points, "rho", attack, (level_name(kind), "ρ"), lambda axes: drawing.widen(axes, -0.04, 1.05, RHO_TOP)
+    )
+
+
+def _of_attacks(
+    results: pd.DataFrame,
+    flagged: pd.DataFrame,
+    value: str,
+    attack: str,
+    labels: tuple[str, str],
+    finish: Callable[[Axes], None],
+) -> Figure:
     names = sorted({*results["attack"], *flagged["attack"]}, key=attack_rank)
     titles = {label_of(name): name for name in names}
     every = pd.concat([results, flagged])
@@ -121,15 +156,15 @@ def attacks_figure(
     def panel(axes: Axes, title: str) -> None:
         if titles[title] != attack:
             for _, group in _grouped(results, attack):
-                points = _centres(group, "rho")
+                points = _centres(group, value)
                 axes.plot(points["level"], points["centre"], color="#9a9a9a", alpha=0.6, linewidth=2)
-        _draw(axes, [_line(styles, key, group) for key, group in _grouped(results, titles[title])], levels)
+        _draw(axes, [_line(styles, key, group, value) for key, group in _grouped(results, titles[title])], levels)
         for key, group in _grouped(flagged, titles[title]):
-            points = _centres(group, "rho")
+            points = _centres(group, value)
             axes.plot(points["level"], points["centre"], styles[key][1], color=drawing.GREY, fillstyle="none")
-        drawing.widen(axes, -0.04, 1.05, RHO_TOP)
+        finish(axes)
 
-    return drawing.panels(list(titles), panel, level_name(kind), "ρ", most=3)
+    return drawing.panels(list(titles), panel, *labels, most=3)
 
 
 def rho_points(rho: pd.DataFrame, estimator: str, variant: str, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -153,9 +188,11 @@ def _grouped(rows: pd.DataFrame, attack: str) -> list[tuple[tuple[str, str], pd.
     return list(rows[rows["attack"] == attack].groupby(["model", "setting"]))
 
 
-def _line(styles: Mapping[tuple[str, str], tuple[str, str, str]], key: tuple[str, str], rows: pd.DataFrame) -> Line:
+def _line(
+    styles: Mapping[tuple[str, str], tuple[str, str, str]], key: tuple[str, str], rows: pd.DataFrame, value: str
+) -> Line:
     model, setting = key
-    return Line(f"{model}, {setting_name(setting)}" if setting else model, styles[key], _centres(rows, "rho"), setting)
+    return Line(f"{model}, {setting_name(setting)}" if setting else model, styles[key], _centres(rows, value), setting)
 
 
 def roc_figure(
@@ -290,17 +327,22 @@ def _root(level: Any) -> Any:
     return np.sqrt(np.maximum(level, 0))  # margins of an axis may begin below 0
 
 
-def _published(axes: Axes, references: Mapping[str, Reference | None], markers: Mapping[str, str]) -> None:
-    """Each published curve once, however many settings share it."""
+def _beside_published(
+    axes: Axes, model: str, kind: str, lines: Sequence[Line], published: Mapping[Key, Reference]
+) -> None:
+    """The published curves of the settings that are lines, each once, however many settings share it; with the marker
+    of its line where there are several."""
     drawn: list[Reference] = []
-    for setting, reference in references.items():
+    several = len({line.setting for line in lines}) > 1
+    for line in lines:
+        reference = published.get((model, kind, line.setting))
         if reference is None or any(reference is other for other in drawn):
             continue
         drawn.append(reference)
-        table = reference.rho
+        table = reference.curve
         axes.errorbar(
-            table["value"], table["rho_mean"], table["rho_std"], color="#9a9a9a", alpha=0.6, capsize=0, elinewidth=2,
-            linewidth=2 if markers[setting] else 4, marker=markers[setting], markersize=5, label=reference.label,
+            table["value"], table["mean"], table["std"], color="#9a9a9a", alpha=0.6, capsize=0, elinewidth=2,
+            linewidth=2 if several else 4, marker=line.style[1] if several else "", markersize=5, label=reference.label,
             gid=series.REFERENCE,
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ and no standard deviation.
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,8 @@ RHO_ATTACK = "ratio"  # the attack behind every published rho
 # Beside those of `replace` and `shuffle`.
 EXPERIMENTS = {"insert": "insertions", "scramble": "scrambled", "near_duplicates": "near_duplicates"}
 WALK = ";method=paper"  # how the published shuffles were made; their settings do not say it
+AUC_COLUMNS = ("model", "seed", "variable", "value", "attack", "auc")  # of AUCS
+CURVE_COLUMNS = ("value", "mean", "std")
 COPIES, LENGTH = 10, 100  # of a canary, behind every published rho
 STAND_IN = "gptneo1B"  # the one model with all experiments
 BESIDE_COLUMNS = ("model", "kind", "setting", "level", "published_source", "published_mean", "published_std")
@@ -45,28 +47,38 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """A published curve to draw beside ours: label, and a table with value, rho_mean, rho_std. Settings that share a
-    curve share the object."""
+    """A published curve to draw beside ours: label, and a table with value (the level), mean and std over seeds.
+    Settings that share a curve share the object."""
 
     label: str
-    rho: pd.DataFrame
+    curve: pd.DataFrame
 
 
 Key = tuple[str, str, str]  # model, kind, setting
 
 
 def references(keys: Iterable[Key], stand_in: str | None = None) -> dict[Key, Reference]:
-    """The published curve of every key that has one, by the labels alone (see `experiment_of`).
+    """The published rho of every key that has it, by the labels alone (see `experiment_of`).
 
     stand_in: the published model whose curve, labelled with its name, stands for models without a published one.
     """
+    return _known(keys, stand_in, _rho_curve)
+
+
+def auc_references(keys: Iterable[Key], stand_in: str | None = None) -> dict[Key, Reference]:
+    """The published AUC of RHO_ATTACK of every key that has it, as in `references`: exact copies, replaced tokens."""
+    return _known(keys, stand_in, _auc_curve)
+
+
+def _known(
+    keys: Iterable[Key], stand_in: str | None, read: Callable[[str, str, str, str], Reference]
+) -> dict[Key, Reference]:
     found = {}
     for model, kind, setting in keys:
-        experiment = experiment_of(kind, setting)
         names = {published_name(model): "published"} if published_name(model) else {}
         names.setdefault(stand_in, f"published, {stand_in}")
-        curves = [_reference(*experiment, name, label) for name, label in names.items() if name and experiment]
-        known = [curve for curve in curves if not curve.rho.empty]
+        curves = [read(kind, setting, name, label) for name, label in names.items() if name]
+        known = [one for one in curves if not one.curve.empty]
         if known:
             found[model, kind, setting] = known[0]
     return found
@@ -75,7 +87,7 @@ def references(keys: Iterable[Key], stand_in: str | None = None) -> dict[Key, Re
 def beside(found: Mapping[Key, Reference]) -> pd.DataFrame:
     """References as a table in BESIDE_COLUMNS, a row for each level; published_source is the label."""
     parts = [
-        reference.rho.set_axis(["level", "published_mean", "published_std"], axis=1).assign(
+        reference.curve.set_axis(["level", "published_mean", "published_std"], axis=1).assign(
             model=model, kind=kind, setting=setting, published_source=reference.label
         )
         for (model, kind, setting), reference in found.items()
@@ -97,8 +109,17 @@ def join(rho: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
 
 
 @functools.cache
-def _reference(experiment: str, setting: str, model: str, label: str) -> Reference:
-    return Reference(label, rho(experiment, model, setting))
+def _rho_curve(kind: str, setting: str, model: str, label: str) -> Reference:
+    experiment, theirs = experiment_of(kind, setting) or ("", "")
+    return Reference(label, rho(experiment, model, theirs).set_axis(list(CURVE_COLUMNS), axis=1))
+
+
+@functools.cache
+def _auc_curve(kind: str, setting: str, model: str, label: str) -> Reference:
+    rows = _read(AUCS, AUC_COLUMNS).assign(kind=lambda table: table["variable"].map(KINDS), setting="")
+    mine = (rows[["model", "attack", "kind", "setting"]] == [model, RHO_ATTACK, kind, setting]).all(axis=1)
+    aucs = rows[mine].groupby("value")["auc"]
+    return Reference(label, pd.DataFrame({"mean": aucs.mean(), "std": aucs.std(ddof=0)}).reset_index())
 
 
 def experiment_of(kind: str, setting: str) -> tuple[str, str] | None:
@@ -134,7 +155,7 @@ def measurements(path: Path = AUCS) -> list[Measurement]:
 
     Raises TesseraError naming the file and the column or value for any other table.
     """
-    table = _read(path, ("model", "seed", "variable", "value", "attack", "auc"))
+    table = _read(path, AUC_COLUMNS)
     if unknown := set(table["variable"]) - set(KINDS):
         raise TesseraError(f"{path}: unknown variable {sorted(unknown)[0]!r}; known: {', '.join(KINDS)}")
     found = [

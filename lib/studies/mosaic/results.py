@@ -36,7 +36,6 @@ NO_RESULT = (
     "† is no result: ρ at or beyond an end of the exact curve or on a flat part of it, or what comes from an AUC whose "
     "interval includes 0.5."
 )
-EQUAL = "(= ...): this score ranks all canaries as the first one does, so that it is the same attack."
 PAIRED = "p is by the paired bootstrap, and by a z test where fewer than 10 draws lie on one side of 0."
 DELONG = (
     "Paired DeLong tests against the loss attack on the same canaries, after the most exact copies. The second p is "
@@ -50,11 +49,12 @@ Training = Mapping[tuple[str, int], TrainingCurve]
 @dataclass(frozen=True)
 class MosaicDescription(Description):
     """variant, estimator: the scores and the rho that figures, findings and the report show. published: the published
-    curve of each (model, kind, setting) that has one."""
+    rho of each (model, kind, setting) that has it; published_auc: the published AUC of the ratio attack."""
 
     variant: str = CORRECTED
     estimator: str = "isotonic"
     published: Mapping[Key, Reference] = field(default_factory=dict)
+    published_auc: Mapping[Key, Reference] = field(default_factory=dict)
 
 
 def write(
@@ -129,7 +129,10 @@ def draw(
     auc, rho = found["auc"], found["rho"]
     kinds = sorted(set(rho["kind"]))
     attack = _main_attack(auc, description)
-    drawn = [_auc(auc, kind, description, attack) for kind in (EXACT, *kinds) if _drawable(auc, kind, description)]
+    drawn: list[Drawn] = []
+    for kind in (EXACT, *kinds):
+        if _drawable(auc, kind, description):
+            drawn += _aucs(auc, kind, description, attack)
     estimators = sorted(set(rho["estimator"]), key=lambda name: (name != description.estimator, name))
     for kind in kinds:
         if _drawable(rho[rho["rho"].notna()], kind, description):
@@ -163,23 +166,43 @@ def _settings(table: pd.DataFrame, kind: str) -> int:
     return table[table["kind"] == kind]["setting"].nunique()
 
 
-def _auc(auc: pd.DataFrame, kind: str, description: MosaicDescription, attack: str) -> Drawn:
-    several = _settings(auc, kind) > 1
-    lines = f"one line per setting, {words.label_of(attack)} attack" if several else "one line per attack"
-    caption = f"AUC against {level_name(kind)}: {lines}, {description.variant} scores. {_bars(auc)}"
-    figure = figures.auc_figure(auc, kind, description.variant, attack if several else None)
-    return Drawn(f"auc_{kind}", f"AUC, {words.kind_name(kind)}", caption, figure)
+def _aucs(auc: pd.DataFrame, kind: str, description: MosaicDescription, attack: str) -> Iterator[Drawn]:
+    """The AUC of the main attack beside the published one, and of every attack if there are others."""
+    variant, references = description.variant, _of_kind(description.published_auc, kind)
+    scores = f"{_lines(auc, kind)}{words.label_of(attack)} attack, {variant} scores. {_bars(auc)}{_grey(references)}"
+    caption = f"AUC against {level_name(kind)}: {scores} Dotted: guessing."
+    figure = figures.auc_figure(auc, kind, variant, attack, references)
+    yield Drawn(f"auc_{kind}", f"AUC, {words.kind_name(kind)}", caption, figure)
+    if auc[(auc["kind"] == kind) & (auc["variant"] == variant)]["attack"].nunique() > 1:
+        caption = (
+            f"AUC against {level_name(kind)}, one panel per attack, {variant} scores. {_bars(auc)} Grey lines in the "
+            f"other panels: the {words.label_of(attack)} attack."
+        )
+        figure = figures.auc_attacks_figure(auc, kind, variant, attack)
+        yield Drawn(f"auc_{kind}_attacks", f"AUC, {words.kind_name(kind)}, every attack", caption, figure)
+
+
+def _lines(table: pd.DataFrame, kind: str) -> str:
+    return "one line per setting, " if _settings(table, kind) > 1 else ""
+
+
+def _of_kind(found: Mapping[Key, Reference], kind: str) -> dict[Key, Reference]:
+    return {key: curve for key, curve in found.items() if key[1] == kind}
+
+
+def _grey(references: Mapping[Key, Reference], estimator: str = "") -> str:
+    if not references:
+        return ""
+    return f" Grey: the published curve (ratio attack, {estimator}mean and standard deviation of 5 seeds)."
 
 
 def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: MosaicDescription, attack: str) -> Drawn:
-    lines = "one line per setting, " if _settings(rho, kind) > 1 else ""
+    references = _of_kind(description.published, kind)
     caption = (
-        f"ρ by the {estimator} estimator against {level_name(kind)}: {lines}{words.label_of(attack)} attack, "
-        f"{description.variant} scores. {_bars(rho)} What is no result (flagged in the table) is left out."
+        f"ρ by the {estimator} estimator against {level_name(kind)}: {_lines(rho, kind)}{words.label_of(attack)} "
+        f"attack, {description.variant} scores. {_bars(rho)} What is no result (flagged in the table) is left out."
+        f"{_grey(references, 'paper estimator, ')}"
     )
-    references = {key: curve for key, curve in description.published.items() if key[1] == kind}
-    if references:
-        caption += " Grey: the published curve (ratio attack, paper estimator, mean and standard deviation of 5 seeds)."
     figure = figures.rho_figure(rho, estimator, description.variant, kind, references, attack)
     return Drawn(f"rho_{kind}_{estimator}", f"ρ, {words.kind_name(kind)}, {estimator} estimator", caption, figure)
 
@@ -264,5 +287,5 @@ def _table(name: str, caption: str, shown: TextTable, whole: pd.DataFrame) -> Re
     """A table of the report, whose caption says what is meant by the marks and names that occur in it."""
     cells = list(itertools.chain(*shown[1]))
     notes = [NO_RESULT] if any(map(is_marked, cells)) else []
-    notes += [EQUAL] if any("(= " in cell for cell in cells) else []
+    notes += [equal_scores.EQUAL] if any("(= " in cell for cell in cells) else []
     return report_table(name, " ".join([caption, *notes, "All rows:"]), shown, whole)

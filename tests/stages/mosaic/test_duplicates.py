@@ -68,12 +68,16 @@ def test_single_ids_replaced_give_exactly_r_edits(inputs: dict[str, Path], tmp_p
 
 
 @pytest.mark.parametrize("strategy", ["mlm", "random"])
-def test_candidates_computed_before_give_the_same_bytes(strategy: str, inputs: dict[str, Path], tmp_path: Path) -> None:
+def test_candidates_computed_before_give_the_same_bytes(
+    strategy: str, inputs: dict[str, Path], tmp_path: Path, capsys
+) -> None:
     """One masked LM pass serves every R: the stage must not care where its candidates come from."""
     (tmp_path / "candidates").mkdir()
     candidates.run(candidates.Config(strategy, top_k=5), inputs, tmp_path / "candidates")
     for replaced in (1, 6):
+        capsys.readouterr()
         at_once = make(tmp_path / f"a{replaced}", inputs, strategy=strategy, top_k=5, replaced_tokens=replaced)
+        assert ("42 of 42 positions (100 %)" in capsys.readouterr().out) == (strategy == "mlm")  # the model is heard
         shared = {**inputs, "candidates": tmp_path / "candidates"}
         later = make(tmp_path / f"b{replaced}", shared, strategy=strategy, top_k=5, replaced_tokens=replaced)
         assert at_once.read_bytes() == later.read_bytes()

@@ -9,8 +9,8 @@ def test_words_say_what_the_figure_says() -> None:
     texts = findings.in_words(given_data, tables.make(given_data))
     assert texts[0] == (
         "A sequence repeated exactly about 100 times has on average 2 near-duplicates within Levenshtein distance 10 "
-        "(± 0, 2 targets) and 1.5 within Hamming distance 10 (± 0.5, 2 targets), without exact copies. 50 % of the 4 "
-        "by Levenshtein distance survive 50-gram deduplication."
+        "(± 0, 2 targets) and 1.5 within Hamming distance 10 (± 0.5, 2 targets), without exact copies. 50 % "
+        "[50.0, 50.0] of the 4 by Levenshtein distance survive 50-gram deduplication."
     )
     assert texts[2].startswith("A random sequence of the corpus has on average 0 near-duplicates")
     assert texts[2].endswith("Deduplication has nothing to remove.")

@@ -27,6 +27,7 @@ def test_everything_is_written_and_twice_the_same_bytes(tmp_path: Path) -> None:
     page = (tmp_path / "a/sweeps/toy/report.html").read_text()
     assert "survive 50-gram deduplication" in page
     assert "<td>≤ 10</td>" not in page
+    assert "50 % [50.0, 50.0]" in page
     assert page.count("<svg ") == 4
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from lib.base.errors import TesseraError
 from lib.reporting import frames
@@ -26,7 +27,7 @@ def test_columns_stand_where_other_programs_expect_them() -> None:
         "bucket,metric,distance,mean,standard_error,mean_with_exact,standard_error_with_exact,n_targets,"
         "scanned_fraction,mean_extrapolated"
     )
-    assert heads["survival"] == "bucket,metric,n,share,n_near_duplicates"
+    assert heads["survival"] == "bucket,metric,n,share,n_near_duplicates,low,high"
     assert heads["exact"] == "chunk,count,groups"
     assert set(heads) == {"cumulative", "metrics", "targets", "survival", "exact"}
 
@@ -69,6 +70,32 @@ def test_survival_is_the_share_of_shorter_common_ngrams() -> None:
     assert none["n_near_duplicates"] == 0
     short = data(length=7, near={metric: near([(0, 1, 3)]) for metric in tables.METRICS})
     assert set(tables.survival_table(short)["n"]) == {7}
+
+
+def test_the_interval_of_survival_draws_targets_with_all_of_their_near_duplicates() -> None:
+    table = tables.survival_table(data())
+    # both targets share no 20 tokens with 0 and 1 of their two near-duplicates: a draw has 0, 0.25, 0.25 or 0.5
+    assert row(table, bucket=100, metric="levenshtein", n=20)[["low", "high"]].tolist() == [0, 0.5]
+    for key in ({"n": 100}, {"n": 50, "bucket": 1000}):  # all survive; one target
+        assert row(table, **{"bucket": 100, "metric": "levenshtein", **key})[["low", "high"]].isna().all()
+
+
+def test_the_interval_of_survival_is_that_of_scipy() -> None:
+    stream = np.random.default_rng(5)
+    entries = [(target, 3, int(run)) for target in range(30) for run in stream.integers(target, 100, target % 7)]
+    sides = dict.fromkeys(tables.METRICS, near(entries))
+    table = tables.survival_table(data(bucket=np.full(30, 10), count=np.full(30, 10), near=sides))
+    for n in (30, 60):
+        pairs = [[sum(e[0] == t and e[2] < cut for e in entries) for t in range(30)] for cut in (n, 101)]
+        expected = stats.bootstrap(
+            pairs,
+            lambda part, whole, axis: part.sum(axis) / whole.sum(axis),
+            paired=True,
+            method="percentile",
+            n_resamples=4000,
+            rng=stream,
+        ).confidence_interval
+        assert row(table, metric="hamming", n=n)[["low", "high"]].tolist() == pytest.approx(expected, abs=0.03)
 
 
 rows = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10), st.integers(0, 100)), max_size=12)

@@ -17,16 +17,19 @@ def record(kind, level, strength, seed):
     return Record(labels, {"ratio": canaries + strength}, {"ratio": others}, nominal_copies=10)
 
 
-def measured():
+def records():
     found = [record("exact", nu, 0.2 * nu, seed) for nu in (1, 4, 10) for seed in (1, 2)]
     strengths = {"replace": lambda r: 1.8 - 0.025 * r, "shuffle": lambda tau: 1.5 - tau}
-    found += [
+    return found + [
         record(kind, level, strengths[kind](level), seed)
         for kind, levels in LEVELS.items()
         for level in levels
         for seed in (1, 2)
     ]
-    return measurements.measure(found, seed=1, n_bootstrap=20)
+
+
+def measured():
+    return measurements.measure(records(), seed=1, n_bootstrap=20)
 
 
 def means():

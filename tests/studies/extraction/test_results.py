@@ -1,5 +1,6 @@
 """Figures, findings and report of the extraction study."""
 
+import re
 from pathlib import Path
 
 from lib.reporting.writer import Description
@@ -22,6 +23,8 @@ def test_figures_and_report_are_the_same_bytes_twice(tmp_path: Path) -> None:
     header, rows = results.summary(found)
     assert len(rows) == 4
     assert len(header) == len(rows[0])
+    assert all(re.fullmatch(r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]", cell) for cell in rows[0][4:])
+    assert [row[4] for row in results.summary(found, results.CLOSING)[1]] == [row[4] for row in rows]
 
 
 def test_warnings_say_when_nothing_was_repeated() -> None:

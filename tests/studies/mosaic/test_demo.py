@@ -56,7 +56,8 @@ def test_the_demo_covers_every_attack_seed_and_estimator(folder):
 
 
 def test_the_demo_writes_figures_and_a_report(folder):
-    stems = {"auc_exact", "auc_replace", "rho_replace_paper", "rho_replace_isotonic", "rho_replace_attacks"}
+    aucs = {f"auc_{kind}{which}" for kind in ("exact", "replace") for which in ("", "_attacks")}
+    stems = aucs | {"rho_replace_paper", "rho_replace_isotonic", "rho_replace_attacks"}
     assert {file.name for file in (folder / "figures").iterdir()} == {
         f"{s}.{x}" for s in stems for x in ("png", "pdf", "svg")
     }

@@ -1,3 +1,5 @@
+import statistics
+
 import pandas as pd
 import pytest
 
@@ -44,7 +46,21 @@ def test_a_model_without_a_curve_of_its_own_has_that_of_another_under_its_name()
     found = published.references([*keys, ("laptop", "replace", "learning_rate=0.1")], "gptneo1B")
     assert [found[key].label for key in found] == ["published", "published, gptneo1B", "published, gptneo1B"]
     assert list(found) == keys
-    assert found[keys[2]].rho["rho_mean"].tolist() == [0.0185, 0.1676, 0.4029, 0.5981, 0.7278, 0.892]
+    assert found[keys[2]].curve["mean"].tolist() == [0.0185, 0.1676, 0.4029, 0.5981, 0.7278, 0.892]
+
+
+def test_the_published_auc_is_the_mean_of_its_seeds():
+    keys = [("phi2", "exact", ""), ("laptop", "replace", ""), ("phi2", "exact", "rate=1"), ("phi2", "shuffle", "")]
+    found = published.auc_references(keys, "gptneo1B")
+    assert {key: one.label for key, one in found.items()} == dict(zip(keys[:2], ("published", "published, gptneo1B")))
+    aucs = {}
+    for row in pd.read_csv(published.AUCS).query("attack == 'ratio'").itertuples():
+        aucs.setdefault((row.model, row.variable, row.value), []).append(row.auc)
+    for key, *named in ((keys[0], "phi2", "repetitions"), (keys[1], "gptneo1B", "replacements")):
+        for value, mean, std in found[key].curve.itertuples(index=False):
+            mine = aucs[(*named, value)]
+            assert len(mine) == 5
+            assert (mean, std) == pytest.approx((statistics.fmean(mine), statistics.pstdev(mine)))
 
 
 def test_every_published_row_is_found_by_kind_and_setting():

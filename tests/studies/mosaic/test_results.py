@@ -37,9 +37,7 @@ def records(seeds=(1,), model="tiny"):
 TRAINING = {
     ("tiny", nu): TrainingCurve(np.arange(3), np.linspace(5, 4.5, 3), np.linspace(0.5, 0.6, 3)) for nu in (1, 10)
 }
-REFERENCE = Reference(
-    "published", pd.DataFrame({"value": [1, 25, 75], "rho_mean": [0.9, 0.4, 0.1], "rho_std": [0.02] * 3})
-)
+REFERENCE = Reference("published", pd.DataFrame({"value": [1, 25, 75], "mean": [0.9, 0.4, 0.1], "std": [0.02] * 3}))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +46,7 @@ def written(tmp_path_factory):
     description = results.MosaicDescription(
         title="Tiny <sweep>", summary=("Two & two.",), settings={"Learning rate": "2e-5"},
         provenance={"commit": "abc"}, warnings=("1 task is missing.",),
-        published={("tiny", "replace", ""): REFERENCE},
+        published={("tiny", "replace", ""): REFERENCE}, published_auc={("tiny", "exact", ""): REFERENCE},
     )  # fmt: skip
     measured = measurements.measure(records(), seed=1, n_bootstrap=50)
     for name in ("one", "two"):
@@ -64,7 +62,8 @@ def test_everything_is_written_where_programs_look_for_it(written):
     root, _ = written
     found = {str(path) for path in files_of(root, "one")}
     rho = ("rho_replace_isotonic", "rho_replace_paper", "rho_replace_attacks")
-    stems = ("auc_exact", "auc_replace", *rho, "roc", "training")
+    auc = ("auc_exact", "auc_exact_attacks", "auc_replace", "auc_replace_attacks")
+    stems = (*auc, *rho, "roc", "training")
     assert found == (
         {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "h5")}
         | {f"figures/{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf", "svg")}
@@ -106,7 +105,7 @@ def test_the_report_needs_no_network_and_embeds_the_tables(written):
     beside = [link for link in page.found if not re.match(r"(data:|#)", link)]
     assert set(beside) == {str(path) for path in files_of(root, "one")} - {"report.html", "tables/published.csv"}
     assert not re.search(r"url\((?!#)", html)
-    assert page.tags.count("svg") == 7
+    assert page.tags.count("svg") == 9
     tables_ = [
         base64.b64decode(link.split("base64,")[1]).decode() for link in page.found if link.startswith("data:text")
     ]
@@ -154,7 +153,13 @@ def test_without_any_result_there_is_no_headline_figure(written):
     _, found = written
     rho = found["rho"].assign(at_chance=True)
     drawn = results.draw({"auc": found["auc"], "rho": rho}, results.MosaicDescription("t"))
-    assert [item.name for item in drawn] == ["auc_exact", "auc_replace", "rho_replace_attacks"]
+    assert [item.name for item in drawn] == [
+        "auc_exact",
+        "auc_exact_attacks",
+        "auc_replace",
+        "auc_replace_attacks",
+        "rho_replace_attacks",
+    ]
 
 
 def test_every_attack_has_a_panel_with_the_main_one_in_grey_and_hollow_points_for_what_is_no_result(written):
@@ -171,6 +176,28 @@ def test_every_attack_has_a_panel_with_the_main_one_in_grey_and_hollow_points_fo
         assert all(np.allclose(line.get_ydata(), ours) for line in lines[:1])
     assert lines[0].get_fillstyle() == "full"
     assert panels["zlib"].get_lines()[-1].get_fillstyle() == "none"
+
+
+def test_the_auc_of_the_main_attack_stands_beside_the_published_one(written):
+    _, found = written
+    (axes,) = figures.auc_figure(found["auc"], attack="ratio", published={("tiny", "exact", ""): REFERENCE}).axes
+    assert [line.get_label() for line in axes.containers] == ["published", "ratio"]
+    np.testing.assert_allclose(axes.containers[0].lines[0].get_ydata(orig=False), REFERENCE.curve["mean"])
+
+
+def test_the_auc_of_every_attack_has_a_panel_with_the_main_one_in_grey(written):
+    _, found = written
+    auc = found["auc"]
+    figure = figures.auc_attacks_figure(auc, "exact", "corrected", "ratio")
+    panels = {axes.get_title(): axes for axes in figure.axes if axes.get_visible()}
+    assert list(panels) == ["loss", "ratio", "zlib", "lowercase", "min-k", "min-k++"]
+    values = auc[(auc["kind"] == "exact") & (auc["variant"] == "corrected")].groupby("attack")["auc"].apply(list)
+    for title, axes in panels.items():
+        name = {"min-k": "min_k", "min-k++": "min_k_plus_plus"}.get(title, title)
+        np.testing.assert_allclose(axes.containers[0].lines[0].get_ydata(orig=False), values[name])
+        grey = [line.get_ydata() for line in axes.get_lines() if line.get_color() == "#9a9a9a"]
+        assert len(grey) == (title != "ratio")
+        assert all(np.allclose(line, values["ratio"]) for line in grey)
 
 
 def test_levels_that_span_decades_have_room_at_both_ends():

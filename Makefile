@@ -21,6 +21,7 @@
 ##  make image             an Apptainer image with the same packages, for clusters whose tasks run in one
 ##  source <(.venv/bin/python launch.py completion bash)            the command tessera, and its completion (or zsh)
 ##  make test, lint, bench, campaign, slurm-up, slurm-down        tests/README.md, env/README.md
+##  make gpu-check         the GPU path on a card: here if there is one, else as a job of the cluster (tests/gpu/README.md)
 ##
 ##variables
 ##  PROFILE=paper|corrected|laptop|smoke      the scale; default: paper where sbatch is found, else laptop
@@ -55,7 +56,7 @@ OPTIONS = --outputs "$$OUTPUTS" $(if $(PROFILE),--profile "$$PROFILE") $(if $(CL
 VERBS := sweep plan fetch status logs tables cancel doctor vars
 NAMES := $(subst _,-,$(basename $(notdir $(wildcard sweeps/*.yaml))))
 
-.PHONY: help env image test bench campaign demo report sweeps doctor lint slurm-up slurm-down $(VERBS)
+.PHONY: help env image test bench campaign demo report sweeps doctor lint gpu-check slurm-up slurm-down $(VERBS)
 help:
 	@sed -n 's/^##//p' Makefile
 	@echo; echo "sweeps, and how long they take on a laptop with two cores ('about' is estimated)"
@@ -108,6 +109,8 @@ bench: env
 campaign: env
 	@.venv/bin/python -m tests.campaign --folder "$$OUTPUTS/campaign" $(if $(TRIAL),--trial $(TRIAL)) $(if $(N),-n $(N)) \
 	    $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KINDS),--kinds "$$KINDS") $(FLAGS)
+gpu-check: env
+	@.venv/bin/python -m tests.gpu.submit --outputs "$$OUTPUTS" $(if $(CLUSTER),--cluster "$$CLUSTER") $(FLAGS)
 lint: env
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 

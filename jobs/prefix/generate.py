@@ -110,6 +110,8 @@ def work(config: Config, given: Given) -> Work:
     return Work(
         phases=(*phases, *again),
         gpu=costs.continuing_memory(model, 1 if config.batch_size == "auto" else rows, prompt + made, precision),
+        spread=costs.weights(model, precision),
+        in_turn=True,
         loaded=costs.weights(model, precision),
         results=own.known("texts") * (MEASURED_BYTES * (prompt + made) + ID_BYTES * (prompt + made)),
     )

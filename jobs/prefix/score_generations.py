@@ -82,6 +82,8 @@ def work(config: Config, given: Given) -> Work:
     return Work(
         phases=tuple(p for model, times in models for p in costs.reading(model, times * tokens, length, precision)),
         gpu=max(costs.reading_memory(model, config.batch_size, times * length, precision) for model, times in models),
+        spread=costs.weights(large, precision),
+        in_turn=True,
         loaded=sum(costs.weights(model, precision) for model, _ in models),
         results=TEXT_BYTES * tokens,
     )

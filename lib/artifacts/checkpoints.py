@@ -76,8 +76,13 @@ def _unfit(checkpoint: Path, origin: dict) -> str:
     for name, size in sizes.items():
         if not _is_whole(checkpoint / name, size, checksums.get(name)):
             return f"{name} is not what was written"
-    changed = [key for key in origin if made_by.get(key) != origin[key]]
+    changed = [_changed(key, made_by.get(key), now) for key, now in origin.items() if made_by.get(key) != now]
     return f"made with another {', '.join(changed)}" if changed else ""
+
+
+def _changed(name: str, before: object, now: object) -> str:
+    """What is not as it was; of a number also the values."""
+    return f"number of {name} ({before}, now {now})" if isinstance(now, int) else name
 
 
 def _is_whole(file: Path, size: int, checksum: str | None) -> bool:

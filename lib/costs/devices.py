@@ -56,9 +56,9 @@ def find(name: str | None, where: str) -> Device:
 
 
 def seconds(work: Work, device: Device, gpus: int = 1) -> float:
-    """Expected seconds of a task. Each phase takes what bounds it most; `gpus` divide the phases evenly."""
+    """Expected seconds of a task. Each phase takes what bounds it most; ranks on `gpus` divide the phases evenly."""
     phases = sum(_phase(phase, device) for phase in work.phases)
-    return START_SECONDS + work.loaded / LOAD_RATE + phases / gpus
+    return START_SECONDS + work.loaded / LOAD_RATE + phases / _processes(work, gpus)
 
 
 def _phase(phase: Phase, device: Device) -> float:
@@ -84,7 +84,11 @@ def fitting(work: Work, device: Device, gpus: int = 1) -> Work:
 
 def ram_bytes(work: Work, gpus: int = 1) -> float:
     """Memory of the machine: every process loads the weights."""
-    return gpus * (RAM_BASE + RAM_COPIES * work.loaded) + work.ram
+    return _processes(work, gpus) * (RAM_BASE + RAM_COPIES * work.loaded) + work.ram
+
+
+def _processes(work: Work, gpus: int) -> int:
+    return 1 if work.in_turn else gpus
 
 
 def assumptions(device: Device) -> str:

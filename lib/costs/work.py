@@ -33,6 +33,7 @@ class Work:
     are read at the start; ram: what is in the machine's memory besides these. Files: results stay, weights stay until
     they are dropped (keep_weights), scratch is there only while the task runs. otherwise: the same task with less in
     the GPU's memory and more operations, for a GPU that it does not fit.
+    in_turn: one process uses several GPUs one after the other, each for its layers, so that they save memory, not time.
     """
 
     phases: tuple[Phase, ...] = ()
@@ -44,3 +45,4 @@ class Work:
     weights: float = 0.0
     scratch: float = 0.0
     otherwise: "Work | None" = None
+    in_turn: bool = False

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lib.models import attention_cache
+from lib.models import attention_cache, placement
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +25,11 @@ MODELS = ("gpt_neox", "llama", "mamba", "phi")
 def suits(model: torch.nn.Module, state: Any) -> bool:
     """Whether a state that has read something can be continued by `StaticStep`, and faster so.
 
-    Keys and values that several heads share are not: with a mask, transformers copies them for every head.
+    Keys and values that several heads share are not: with a mask, transformers copies them for every head. Nor is a
+    model on several GPUs, whose states are not in one place.
     """
     config = model.config
-    if model.device.type not in DEVICES or config.model_type not in MODELS:
+    if model.device.type not in DEVICES or config.model_type not in MODELS or placement.is_spread(model):
         return False
     if config.model_type == "mamba":
         return True

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from lib.artifacts import attempts
 from lib.base import places
 from lib.base.errors import TesseraError, let_refusals_through
-from lib.models import hub
+from lib.models import hub, placement
 
 # torch and transformers' Auto classes take seconds to import: functions that need them do so, the tokenizer's do not.
 DTYPES = ("float32", "bfloat16", "float16")
@@ -131,15 +131,18 @@ def _options(directory: Path) -> dict[str, Any]:
 def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) -> Any:
     folder = source(directory, read=("*",))
     check_dtype(dtype)
-    _check_kind(directory, _configuration(directory, folder), other_kind)
-    weight_files(directory, folder)
+    config = _configuration(directory, folder)
+    _check_kind(directory, config, other_kind)
+    files = weight_files(directory, folder)
     if runs_code(directory):
         print(f"{directory}: runs code of its repository (trust_remote_code)", flush=True)
     _no_progress_bars()
-    place = _device(device)
+    place, gpus = _device(device), placement.gpus(device)
     try:
+        placement.check(directory, files, dtype, gpus)
+        onto = _onto(auto, config, directory, dtype, gpus)
         model, report = auto.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(directory), **_onto(place)
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(directory), **onto
         )
     except (OSError, ValueError, SafetensorError) as error:
         let_refusals_through(error)
@@ -148,9 +151,17 @@ def _load(auto: Any, other_kind: str, directory: Path, dtype: str, device: str) 
     return _on(model, place).eval()
 
 
-def _onto(place: Any) -> dict[str, Any]:
-    """For transformers: weights go from their files to a GPU, without a copy in RAM."""
-    return {} if place.type == "cpu" else {"device_map": {"": place}}
+def _onto(auto: Any, config: Any, directory: Path, dtype: str, gpus: Sequence[int]) -> dict[str, Any]:
+    """For transformers: weights go from their files to one GPU or several, without a copy in RAM; nothing for a CPU."""
+    if len(gpus) < 2:
+        return {"device_map": {"": gpus[0]}} if gpus else {}
+    import torch
+
+    with torch.device("meta"):
+        trusted = {"trust_remote_code": runs_code(directory)}
+        skeleton = auto.from_config(config, dtype=getattr(torch, dtype), **trusted)
+    print(f"{directory}: spread over {len(gpus)} GPUs", flush=True)
+    return {"device_map": placement.spread(skeleton, gpus)}
 
 
 def _on(model: Any, device: Any) -> Any:
@@ -166,7 +177,7 @@ def _on(model: Any, device: Any) -> Any:
         from lib.models import gpt_neo_attention
 
         gpt_neo_attention.choose(model)
-    return model.to(device)
+    return model if placement.is_spread(model) else model.to(device)
 
 
 def _configuration(directory: Path, folder: Path) -> Any:

@@ -38,12 +38,19 @@ class Unanswered(TesseraError):
 def submit(file: Path, name: str, count: int, parameters: dict[str, Any], pauses: Sequence[float] = PAUSES) -> str:
     """Submit the job `name` of a submit file: an array of `count` tasks, or a controller. Returns the job id.
 
+    Raises as `send`.
+    """
+    return send(file.with_suffix("") / f"{name}.sh", name, script(file, name, parameters, count), pauses)
+
+
+def send(written: Path, name: str, text: str, pauses: Sequence[float] = PAUSES) -> str:
+    """Write a script and give it to sbatch. Returns the job id.
+
     While SLURM does not answer, sbatch is tried again after each of the `pauses` (seconds). Before that SLURM is
     asked for the name, which no other job has: SLURM may have taken the job although sbatch failed.
     Raises Refused, LimitReached or Unanswered.
     """
-    written = file.with_suffix("") / f"{name}.sh"
-    files.write_bytes(written, script(file, name, parameters, count).encode())
+    files.write_bytes(written, text.encode())
     for pause in (*pauses, None):
         try:
             return _sbatch(written, name)
@@ -169,9 +176,14 @@ def setup_lines(cluster: Cluster, snapshot: str) -> list[str]:
 
 def script(file: Path, name: str, parameters: dict[str, Any], count: int) -> str:
     """The sbatch script of the job `name` of a submit file; of an array of `count` tasks, if it has several."""
+    command = [sys.executable, "-u", "-m", "lib.running.job", str(file), name]
+    return of_command(command, file.with_suffix(""), parameters, count)
+
+
+def of_command(command: Sequence[str], folder: Path, parameters: dict[str, Any], count: int = 1) -> str:
+    """The sbatch script of a command, whose logs go to `folder`; of an array of `count` of it, if it has several."""
     from submitit.slurm import slurm as submitit_slurm
 
-    command = shlex.join([sys.executable, "-u", "-m", "lib.running.job", str(file), name])
     several = count if count > 1 else None
-    text = submitit_slurm._make_sbatch_string(command, file.with_suffix(""), map_count=several, **parameters)
+    text = submitit_slurm._make_sbatch_string(shlex.join(command), folder, map_count=several, **parameters)
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(OF_SUBMITIT))

@@ -59,7 +59,7 @@ def test_an_older_marker_has_sizes_only(tmp_path):
 def test_a_checkpoint_of_another_training_is_skipped_and_named(tmp_path, capsys):
     write(tmp_path, 2)
     assert checkpoints.newest(tmp_path, {**ORIGIN, "ranks": 2}) is None
-    assert "made with another ranks" in capsys.readouterr().out
+    assert "made with another number of ranks (1, now 2)" in capsys.readouterr().out
 
 
 def test_older_checkpoints_go_and_all_go_in_the_end(tmp_path):

@@ -51,3 +51,10 @@ def test_a_task_that_leaves_no_room_takes_its_way_with_less_memory() -> None:
         assert devices.fitting(work, A100, gpus=2) is work
     alone = Work(gpu=2 * A100.memory)
     assert devices.fitting(alone, A100) is alone
+
+
+def test_gpus_that_take_turns_save_memory_and_no_time() -> None:
+    work = Work((Phase(flops=19.5e12),), gpu=30, spread=20, loaded=10, in_turn=True)
+    assert devices.seconds(work, A100, gpus=2) == devices.seconds(work, A100)
+    assert devices.ram_bytes(work, 2) == devices.ram_bytes(work)
+    assert devices.gpu_bytes(work, 2) == 20

@@ -41,7 +41,7 @@ def _survives(data: SlimpajamaData, survival: pd.DataFrame, bucket: int) -> str:
     row = survival[mine].iloc[0]
     near_duplicates = int(row["n_near_duplicates"])
     if not near_duplicates:
-        return "Deduplication has nothing to remove."
+        return "There are no near-duplicates that deduplication could remove."
     share = percent_interval(row["share"], row["low"], row["high"])
     return f"{share} of the {near_duplicates:,} by Levenshtein distance survive {n}-gram deduplication."
 

@@ -13,7 +13,7 @@ def test_words_say_what_the_figure_says() -> None:
         "[50.0, 50.0] of the 4 by Levenshtein distance survive 50-gram deduplication."
     )
     assert texts[2].startswith("A random sequence of the corpus has on average 0 near-duplicates")
-    assert texts[2].endswith("Deduplication has nothing to remove.")
+    assert texts[2].endswith("There are no near-duplicates that deduplication could remove.")
     assert texts[3] == "The whole corpus was scanned; nothing is extrapolated."
 
 

@@ -94,6 +94,26 @@ def split(windows: Sequence[Window], n_prompt: int, n_suffix: int) -> tuple[NDAr
     return ids[:, ids.shape[1] - n_suffix - n_prompt : ids.shape[1] - n_suffix], ids[:, ids.shape[1] - n_suffix :]
 
 
+def beginnings(
+    rows: Sequence[Sequence[int]], n_prompt: int, n_suffix: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The beginnings of texts as prompts, where none are to be drawn from inside them.
+
+    rows: the ids of each text. Returns prompts (n, n_prompt), suffixes (n, n_suffix), and (n,) which rows they are of;
+    shorter ones are left out. Raises ValueError if all are.
+    """
+    length = n_prompt + n_suffix
+    kept = [number for number, row in enumerate(rows) if len(row) >= length]
+    if not kept:
+        longest = max(map(len, rows), default=0)
+        raise ValueError(
+            f"none of {len(rows)} texts has {length} tokens (prompt and suffix); the longest has {longest}; ask for "
+            "fewer tokens, or give longer texts"
+        )
+    ids = np.array([rows[number][:length] for number in kept], dtype=np.int64)
+    return ids[:, :n_prompt], ids[:, n_prompt:], np.array(kept, dtype=np.int64)
+
+
 def _full(best: list[Ranked], wanted: int) -> bool:
     return bool(wanted) and len(best) == wanted
 

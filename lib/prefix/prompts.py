@@ -22,11 +22,16 @@ PRIORITY_BLOCK = 4096  # documents whose priorities are drawn at once
 
 @dataclass(frozen=True)
 class SourceDocument:
-    """A text to draw from. subset: its kind of data; repetitions: how often it was trained on (0: not known)."""
+    """A text to draw from. subset: its kind of data; repetitions: how often it was trained on (0: not known).
+
+    file: where it is from ("": not known); in_file: which document of that file it is, from 1 (0: not known).
+    """
 
     text: str
     subset: str = ""
     repetitions: int = 0
+    file: str = ""
+    in_file: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Window:
     ids: NDArray[np.int64]
     subset: str
     repetitions: int
+    file: str = ""
+    in_file: int = 0
 
 
 # The turn of a window in its document and the priority of the document, both negative, so that the worst of a heap
@@ -133,8 +140,9 @@ def _windows(
     if len(document.text.encode()) < length:  # a token stands for a byte at least
         return []
     ids = np.asarray(encode(document.text), dtype=np.int64)
+    about = (document.subset, document.repetitions, document.file, document.in_file)
     return [
-        Window(number, at, ids[at : at + length].copy(), document.subset, document.repetitions)
+        Window(number, at, ids[at : at + length].copy(), *about)
         for at in _positions(len(ids), length, most, generator(seed, "positions of prompts", number))
     ]
 

@@ -87,7 +87,7 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
         "vocabulary {vocab_size}), which we trained from scratch for {steps} steps on other text, the files of Python "
         "packages. It is not attacked.",
     ),
-    ("tokenize", {}, "The corpus was cut into {chunks} chunks of token ids."),
+    ("tokenize", {}, "The corpus was cut into chunks of token ids: {chunks} in all."),
     ("exact_duplicates", {}, "Groups of equal windows of {length} tokens were found with a suffix array."),
     (
         "targets",

@@ -1,5 +1,6 @@
 """What the launcher's commands print: tables of a plan and of a status, failures, logs."""
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -40,8 +41,10 @@ def print_foreseen(plan: Plan, console: Console) -> None:
 
 
 def headline(plan: Plan, site: Cluster | None) -> str:
-    """The sweep, its profile, where it runs and where its results will be."""
-    place = f"this machine, {local.cores()} cores (no SLURM found, or CLUSTER=local)"
+    """The sweep, its profile, where it runs and where its results will be. Why not on SLURM is said if it is not there;
+    else CLUSTER=local, or a line before this one, says it."""
+    without = "" if shutil.which("sbatch") else " (no SLURM here)"
+    place = f"this machine, {local.cores()} cores{without}"
     if site:
         place = f"SLURM, cluster '{site.name}'"
     where = f"{len(plan.tasks)} tasks, results in sweeps/{plan.run}"

@@ -1,5 +1,6 @@
 """What the launcher's commands print: tables of a plan and of a status, failures, logs."""
 
+import re
 import shutil
 import time
 from collections import Counter
@@ -217,11 +218,21 @@ def print_missing(missing: Sequence[Task], console: Console) -> None:
         console.print(f"missing: {task.stage} {task.label} {task.digest}", highlight=False)
 
 
+RULE = re.compile(r"-{60,}\n")  # around what Open MPI says
+OF_MPI = ("MPI_ABORT was invoked", "prterun has exited", "prterun noticed", "mpirun has exited")
+
+
+def without_mpi(text: str) -> str:
+    """A log without what Open MPI adds when a rank ends with an error, which hides the line that says why."""
+    parts = [part for part in RULE.split(text) if not any(words in part for words in OF_MPI)]
+    return "\n".join(filter(None, (part.strip("\n") for part in parts))) or text
+
+
 def print_logs(files: Sequence[Path], lines: int, console: Console) -> None:
     """Print the last lines of each log."""
     for file in files:
         console.print(f"[bold]{file}[/]", highlight=False)
-        text = file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        text = without_mpi(file.read_text(encoding="utf-8", errors="replace")).splitlines()[-lines:]
         console.print("\n".join(text), highlight=False, markup=False)
 
 

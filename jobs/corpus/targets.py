@@ -207,7 +207,7 @@ def _too_few(config: Config, groups: Groups, found: _Targets) -> str:
     more = int((np.asarray(groups.counts) > limit).sum())
     often = f"; {more} groups of any tokens have more than {limit}" if more else ""
     return (
-        f"{groups.path}: too few targets: {lacking}. {_there(config, counts)}{often}. "
+        f"{groups.path}: too few targets: {lacking}. {_there(config, counts, limit)}{often}. "
         f"Set {_instead(config, counts, found)}; or lower "
         f"min_unique_tokens ({config.min_unique_tokens}), or raise tolerance ({config.tolerance:g})"
     )
@@ -225,11 +225,11 @@ def _lack(config: Config, bucket: int, existing: int, found: _Targets) -> str:
     )
 
 
-def _there(config: Config, counts: np.ndarray) -> str:
+def _there(config: Config, counts: np.ndarray, limit: int) -> str:
     """The numbers of copies that groups have, in words."""
     what = f"groups of {config.length} tokens, at least {config.min_unique_tokens} of them different,"
     if not len(counts):
-        return f"There are no {what} with so few copies"
+        return f"There are no {what} with 2 to {limit} copies"
     shown = ", ".join(map(str, counts)) if len(counts) <= SHOWN_COUNTS else f"{counts[0]} to {counts[-1]}"
     return f"There are {what} with {shown} copies"
 
@@ -243,7 +243,8 @@ def _instead(config: Config, counts: np.ndarray, found: _Targets) -> str:
     others = [count for count in near if not targets.Buckets(tuple(full), config.tolerance).of(np.array(count))]
     fewest = min((found.bucket.count(bucket) for bucket in full), default=config.n_per_bucket)
     fewer = f" n_per_bucket={fewest}" if fewest < config.n_per_bucket else ""
-    return f"buckets={sorted([*full, *others])}{fewer}".replace(", ", ",")
+    alone = "" if len(counts) else " (random targets alone, n_random of them)"
+    return f"buckets={sorted([*full, *others])}{fewer}".replace(", ", ",") + alone
 
 
 def _write(path: Path, config: Config, corpus: Sequence, found: _Targets) -> None:

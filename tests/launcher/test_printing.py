@@ -14,6 +14,13 @@ NOTE: invoking MPI_ABORT causes Open MPI to kill all MPI processes.
 prterun has exited due to process rank 0 with PID 0 on node here calling
 "abort". This may have caused other processes to be terminated.
 {RULE}
+{RULE}
+Sorry!  You were supposed to get help about:
+    mpi-abort
+from the file:
+    /opt/openmpi/share/openmpi/help-mpi-api.txt: No such file or directory
+But I couldn't find that topic in the file.  Sorry!
+{RULE}
 """
 
 

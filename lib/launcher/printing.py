@@ -219,7 +219,13 @@ def print_missing(missing: Sequence[Task], console: Console) -> None:
 
 
 RULE = re.compile(r"-{60,}\n")  # around what Open MPI says
-OF_MPI = ("MPI_ABORT was invoked", "get help about:\n    mpi-abort", "prterun has exited", "prterun noticed", "mpirun has exited")
+OF_MPI = (
+    "MPI_ABORT was invoked",
+    "get help about:\n    mpi-abort",
+    "prterun has exited",
+    "prterun noticed",
+    "mpirun has exited",
+)
 
 
 def without_mpi(text: str) -> str:

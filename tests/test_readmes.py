@@ -79,22 +79,24 @@ def test_examples_of_yaml_are_yaml() -> None:
 
 
 def test_the_examples_of_python_run_as_they_stand(tiny_causal_lm: Path, tmp_path: Path, monkeypatch, capsys) -> None:
-    """All blocks of lib/PYTHON.md in their order, with a small model where they say `model`; what they claim holds."""
-    (tmp_path / "model").symlink_to(tiny_causal_lm)
+    """All blocks of lib/PYTHON.md in their order, with a small model where they name one; what they claim holds."""
+    for name in ("model", "reference"):
+        (tmp_path / name).symlink_to(tiny_causal_lm)
     monkeypatch.chdir(tmp_path)
     names: list[dict] = [{}]
     for language, text in blocks(PYTHON):
         if language == "python":
             names.append(dict(names[-1]))
             exec(compile(text, str(PYTHON), "exec"), names[-1])
-    of_tokens, of_texts, of_aucs, near, continued = names[1:]
+    of_tokens, of_texts, under_two, _, of_aucs, near, continued = names[1:]
     assert of_tokens["roc"].auc(of_tokens["scores"]["loss"][:30], of_tokens["scores"]["loss"][30:]) > 0.8
     assert {"loss", "zlib", "lowercase", "min_k", "min_k_plus_plus"} <= set(of_texts["found"])
     assert [len(score) for score in of_texts["compared"].values()] == [2] * len(of_texts["found"])
+    assert "ratio" in under_two["found"]
     assert of_aucs["found"].rho[1] == pytest.approx(0.50, abs=0.005)
     assert list(zip(*map(list, near["found"]))) == [(0, 0, 0, 0), (0, 1, 3, 2)]
     assert len(continued["found"]) == 2
-    assert "5.4" in capsys.readouterr().out
+    assert "5.47" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from lib.base import yamls
+from lib.base.errors import UsageError
 from lib.costs import devices
 from lib.launcher import costs, hub_needs
 from lib.launcher.sweep import Sweep
@@ -263,6 +264,10 @@ def test_the_prefix_attack_takes_other_models_and_texts_by_settings(tmp_path: Pa
     own = expanded("prefix_sizes", "paper", "models=[hub]", "repo=me/mine", 'smalls={"*":pythia-160m}')
     repositories = {task.config.get("repo") for task in own.tasks.values()}
     assert {"me/mine", "EleutherAI/pythia-160m"} <= repositories
+    small = expanded("prefix_sizes", "laptop", "models=[hub]", "repo=me/small")
+    assert "me/small" in {task.config.get("repo") for task in small.tasks.values()}
+    with pytest.raises(UsageError, match=r"continuation_tokens is 32; it must be at least the 50 suffix_tokens"):
+        expanded("prefix_sizes", "laptop", "suffix_tokens=50")
     mine = ('decodings={"mine":{"kind":"sample","top_k":40}}', "decoded=[mine]")
     sampled = expanded("prefix_sizes", "laptop", *mine)
     found = [task.config["decoding"] for task in sampled.tasks.values() if task.stage == "generate"]

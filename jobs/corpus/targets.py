@@ -20,6 +20,8 @@ another target. Candidates are counted in rounds over the whole corpus until eve
 uniform over all windows.
 """
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +45,7 @@ SLUG = ("n_per_bucket", "seed")
 
 FIRST_ROUND, LARGEST_ROUND, GROWTH = 1 << 15, 1 << 20, 4  # candidates; the largest take 200 MB of tokens
 ALL_PRIORITIES = 1 << 64
+SHOWN_COUNTS = 12  # of groups, one by one in a message
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,14 @@ class Config:
 
 @dataclass
 class _Targets:
-    """What was found: one entry per target, and how many groups lie in each bucket."""
+    """What was found: one entry per target; and total count -> how many groups were counted that have it."""
 
     tokens: list[np.ndarray] = field(default_factory=list)
     bucket: list[int] = field(default_factory=list)
     count: list[int] = field(default_factory=list)
     chunk: list[int] = field(default_factory=list)
     position: list[int] = field(default_factory=list)
-    existing: dict[int, int] = field(default_factory=dict)
+    groups: Counter[int] = field(default_factory=Counter)
 
     def add(self, tokens: np.ndarray, bucket: int, count: int, chunk: int, position: int) -> None:
         for name, value in zip(
@@ -167,8 +170,7 @@ def _take(
     groups_file.check_counts(groups, rows, counts[:, groups.chunk])
     total = counts.sum(axis=1)
     buckets = targets.Buckets(config.buckets, config.tolerance).of(total)
-    for bucket in config.buckets:
-        found.existing[bucket] = found.existing.get(bucket, 0) + int((buckets == bucket).sum())
+    found.groups.update(total.tolist())
     within = np.flatnonzero(buckets)
     occurrences = [groups.occurrences(row) for row in rows[within]]
     for i in targets.choose(buckets[within], occurrences, groups.chunk, _missing(config, found), regions):
@@ -192,15 +194,57 @@ def _add_random(config: Config, corpus: Sequence, folder: Path, found: _Targets)
 
 
 def _too_few(config: Config, groups: Groups, found: _Targets) -> str:
-    lacking = "; ".join(
-        f"bucket {bucket}: {found.bucket.count(bucket)} of {config.n_per_bucket} "
-        f"({found.existing.get(bucket, 0)} groups have such a count, but the rest of them overlap)"
-        for bucket in _missing(config, found)
-    )
+    """Which targets are missing, which groups there are, and what to set instead."""
+    from lib.corpus import targets
+
+    counts = np.array(sorted(found.groups), np.int64)
+    bucket_of = targets.Buckets(config.buckets, config.tolerance).of(counts)
+    existing = {
+        bucket: sum(found.groups[int(count)] for count in counts[bucket_of == bucket]) for bucket in config.buckets
+    }
+    lacking = "; ".join(_lack(config, bucket, existing[bucket], found) for bucket in _missing(config, found))
+    limit = targets.Buckets(config.buckets, config.tolerance).limit(config.buckets)
+    more = int((np.asarray(groups.counts) > limit).sum())
+    often = f"; {more} groups of any tokens have more than {limit}" if more else ""
     return (
-        f"{groups.path}: too few targets: {lacking}. Lower n_per_bucket or min_unique_tokens "
-        f"({config.min_unique_tokens}), raise tolerance, or choose other buckets"
+        f"{groups.path}: too few targets: {lacking}. {_there(config, counts, limit)}{often}. "
+        f"Set {_instead(config, counts, found)}; or lower "
+        f"min_unique_tokens ({config.min_unique_tokens}), or raise tolerance ({config.tolerance:g})"
     )
+
+
+def _lack(config: Config, bucket: int, existing: int, found: _Targets) -> str:
+    low, high = (bucket + sign * math.floor(config.tolerance * bucket) for sign in (-1, 1))
+    copies = f"{low} to {high} copies" if low < high else f"{bucket} copies"
+    if not existing:
+        return f"bucket {bucket}: no group has {copies}"
+    taken = found.bucket.count(bucket)
+    return (
+        f"bucket {bucket}: {taken} of {config.n_per_bucket}; {existing} groups have {copies}, but the others overlap "
+        "these"
+    )
+
+
+def _there(config: Config, counts: np.ndarray, limit: int) -> str:
+    """The numbers of copies that groups have, in words."""
+    what = f"groups of {config.length} tokens, at least {config.min_unique_tokens} of them different,"
+    if not len(counts):
+        return f"There are no {what} with 2 to {limit} copies"
+    shown = ", ".join(map(str, counts)) if len(counts) <= SHOWN_COUNTS else f"{counts[0]} to {counts[-1]}"
+    return f"There are {what} with {shown} copies"
+
+
+def _instead(config: Config, counts: np.ndarray, found: _Targets) -> str:
+    """Settings that the groups can fill: buckets with targets, and the nearest count for each other one."""
+    from lib.corpus import targets
+
+    full = [bucket for bucket in config.buckets if bucket in found.bucket]
+    near = {int(counts[np.abs(counts - bucket).argmin()]) for bucket in config.buckets if len(counts)}
+    others = [count for count in near if not targets.Buckets(tuple(full), config.tolerance).of(np.array(count))]
+    fewest = min((found.bucket.count(bucket) for bucket in full), default=config.n_per_bucket)
+    fewer = f" n_per_bucket={fewest}" if fewest < config.n_per_bucket else ""
+    alone = "" if len(counts) else " (random targets alone, n_random of them)"
+    return f"buckets={sorted([*full, *others])}{fewer}".replace(", ", ",") + alone
 
 
 def _write(path: Path, config: Config, corpus: Sequence, found: _Targets) -> None:

@@ -46,6 +46,14 @@ class Config:
     trust_remote_code: bool = added(False)
     pickled_weights: bool = added(False)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a path in place of a repository."""
+        if self.repo.startswith((".", "/", "~")) or self.repo.count("/") > 1:
+            raise ValueError(
+                f"repo is {self.repo!r}; it must be owner/name, as the hub has it. A model in a folder is for a stage "
+                "by hand, or for Python (lib/PYTHON.md)"
+            )
+
 
 def hub(config: Config) -> "list[HubItem]":
     """What must be in the hub cache before the task runs."""

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lib.artifacts import store
-from lib.attacks import evidence, references, scores
+from lib.attacks import checks, evidence, references, scores
 from lib.base import hdf5, places
 from lib.base.config import added, at_least, execution
 from lib.base.progress import Advance, Meter, divided
@@ -106,6 +106,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     collected, policy = _under_target(config, inputs["target"], sides, out)  # frees its model before the next is loaded
     _add_references(config, inputs, sides, collected, out)
     _warn_without_padding(collected)
+    checks.warn_of_shared(*(collected[side]["texts"] for side in canaries_file.SIDES))
     _write(out / places.SCORES, collected, policy)
 
 

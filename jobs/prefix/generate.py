@@ -93,6 +93,16 @@ class Config:
             raise ValueError(f"part is {self.part}; it must be 0 to {self.parts - 1} (parts - 1)")
 
 
+def check(config: Config, given: Given) -> None:
+    """Raise ValueError for continuations that are shorter than the true suffixes."""
+    suffix = given["prompts"].known("suffix_tokens")
+    if config.continuation_tokens < suffix:
+        raise ValueError(
+            f"continuation_tokens is {config.continuation_tokens}; it must be at least the {suffix} suffix_tokens of "
+            "the prompts"
+        )
+
+
 def facts(config: Config, given: Given) -> Facts:
     """How many texts a part has, of how many tokens with their prompts."""
     prompts = given["prompts"]

@@ -11,8 +11,9 @@ FILE holds:
     max_prompt_tokens: 900
 
 Result prompts.h5, one row per prompt: `prompt` (n x P) and `suffix` (n x S) ids, `document` (its number in the source),
-`position` (of the prompt, in tokens), `subset` (UTF-8 bytes), `repetitions` (0 where unknown). It is the same for
-every model with that tokenizer. A document's number is its place in the source, so a source that changes gives other
+`position` (of the prompt, in tokens), `subset` (UTF-8 bytes), `repetitions` (0 where unknown); where it is read from
+files `file` (UTF-8 bytes) and `in_file` (which document of it, from 1). It is the same for every model with that
+tokenizer. A document's number is its place in the source, so a source that changes gives other
 prompts. Where bad documents are skipped, the attributes `bad_documents`, `bad_documents_by_reason` and
 `bad_documents_first` (JSON) say how many were, why, and which were the first.
 """
@@ -43,6 +44,8 @@ OPTIONAL_INPUTS = ("passages", "text", "corpus")
 SLUG = ("source", "prompt_tokens", "n_prompts", "seed")
 NEEDS = {"passages": "passages", "text": "text", "files": "corpus"}  # the input that a source reads
 
+DEFAULT_COLUMN = "text"
+
 
 @dataclass(frozen=True)
 class Config:
@@ -55,7 +58,8 @@ class Config:
     revision: source hub: the commit; a branch means what the cache holds of it
     split: source hub: the split of the data set
     data_files: source hub: patterns of the files to fetch and read; empty takes those whose path has the split's name
-    text_column: source hub: the column of the text; `a.b` is `b` inside `a`
+    text_column: source hub: the column of the text; `a.b` is `b` inside `a`. Source files: the field of the text in
+        JSON lines and Parquet; `text` takes the `text_key` that the corpus was listed with
     subset_column: source hub: the column that names the subset, such as `meta.name`; "" gives all documents the name
         in `subset`
     text_part: source text: which texts of the artifact
@@ -86,7 +90,7 @@ class Config:
     revision: str = "main"
     split: str = "train"
     data_files: tuple[str, ...] = ()
-    text_column: str = "text"
+    text_column: str = DEFAULT_COLUMN
     subset_column: str = ""
     text_part: Literal["train", "books"] = "train"
     subset: str = ""
@@ -170,9 +174,13 @@ def _most(config: Config, corpus: listing.Listing) -> int | None:
 
 
 def facts(config: Config, given: Given) -> Facts:
-    """How many prompts, if that is said, of how many tokens."""
+    """How many prompts, if that is said, of how many tokens, and of how many their true suffixes."""
     several = len(config.subsets) if config.per_subset else 1
-    return Facts(texts=config.n_prompts * several or None, tokens_a_text=config.prompt_tokens)
+    return Facts(
+        texts=config.n_prompts * several or None,
+        tokens_a_text=config.prompt_tokens,
+        suffix_tokens=config.suffix_tokens,
+    )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
@@ -235,9 +243,10 @@ def _text(config: Config, given: Path, skipped: Skipped | None) -> Iterator[Sour
 
 def _files(config: Config, given: Path, skipped: Skipped | None) -> Iterator[SourceDocument]:
     listed = listing.open_input(given)
+    key = listed.text_key if config.text_column == DEFAULT_COLUMN else config.text_column
     for file in listed.files:
-        for text in text_files.documents(Path(file), listed.text_key, skipped):
-            yield SourceDocument(text, config.subset)
+        for number, text in enumerate(text_files.documents(Path(file), key, skipped), start=1):
+            yield SourceDocument(text, config.subset, file=str(file), in_file=number)
 
 
 def _hub(config: Config, given: None, skipped: Skipped | None) -> Iterator[SourceDocument]:

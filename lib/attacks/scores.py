@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.attacks import checks
 from lib.base import modules
 from lib.base.errors import TesseraError, suggestion
 
@@ -42,7 +43,11 @@ def load(name: str) -> ModuleType:
 
 
 def compute(evidence: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
-    """Every score that the evidence allows, {"<attack>" or "<attack>_paper": float64 array of shape (n,)}."""
+    """Every score that the evidence allows, {"<attack>" or "<attack>_paper": float64 array of shape (n,)}.
+
+    The log says what makes scores worth less (`lib.attacks.checks`).
+    """
+    checks.warn(evidence)
     return {
         name: np.asarray(function(**{key: evidence[key] for key in needs(function)}), dtype=np.float64)
         for name, function in estimators().items()

@@ -10,6 +10,8 @@ from lib.base.errors import TesseraError, suggestion
 
 OF_TOKENS = ("log_probs", "mu", "sigma", "top_log_probs", "prefixed_log_probs", "reference_log_probs")
 OF_TEXTS = ("texts", "reference_means")  # the string itself, and a mean log-probability
+LOG_PROBABILITIES = ("log_probs", "mu", "top_log_probs", "prefixed_log_probs", "reference_log_probs", "reference_means")
+ROUNDING = 1e-3  # by which the logarithm of a probability may be above 0
 
 
 def compute(tokens: pd.DataFrame, texts: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -19,8 +21,8 @@ def compute(tokens: pd.DataFrame, texts: pd.DataFrame | None = None) -> pd.DataF
     any more of OF_TOKENS, which mean what they mean in `lib.attacks.scores` (natural logarithms).
     texts: a row for each text, its index the values of `text`, with any of OF_TEXTS.
     The rows of the result are in the order of `texts`, or in that of the first tokens. Raises TesseraError naming
-    column, row or text for columns that are missing or unknown, values that are missing, and texts that only one of
-    the two tables has.
+    column, row or text for columns that are missing or unknown, values that are missing, logarithms of probabilities
+    above 1 (losses, perhaps, which have the other sign), and texts that only one of the two tables has.
     """
     _check(tokens, ("text", *OF_TOKENS), ("text", "log_probs"), "tokens")
     rows = tokens.groupby("text", sort=False).agg(list)
@@ -45,6 +47,11 @@ def _check(table: pd.DataFrame, known: tuple[str, ...], needed: tuple[str, ...],
             raise TesseraError(f"`{name}`: '{column}' is no evidence of its rows{suggestion(column, known)}")
         if table[column].isna().any():
             raise TesseraError(f"`{name}`: '{column}' has no value in row {table[column].isna().idxmax()}")
+        if column in LOG_PROBABILITIES and (above := table[column] > ROUNDING).any():
+            raise TesseraError(
+                f"`{name}`: '{column}' is {table[column][above].iloc[0]:g} in row {above.idxmax()}; the logarithm of a "
+                "probability is at most 0 (a loss has the other sign)"
+            )
 
 
 def _check_same(with_tokens: pd.Index, given: pd.Index) -> None:

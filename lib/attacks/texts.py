@@ -23,8 +23,11 @@ def evidence(
     (float32) of every text, and the texts.
 
     Texts may have any lengths, and no score depends on the others. bos_policy: see `lib.tokens.tokenization.bos_id`.
-    Raises ValueError naming the row for a text without a scored token, or one longer than the model takes.
+    Raises ValueError for one string in place of a list, and naming the row for what is no string, a text without a
+    scored token, or one longer than the model has learned positions for. A model without such a table (GPT-NeoX, Llama,
+    Mamba) reads longer texts than it was trained for; the log says so.
     """
+    _check(texts)
     first = likelihoods.opening(tokenizer, policy=bos_policy)
     ids = [np.asarray(row, dtype=np.int64) for row in encode_all(tokenizer, texts)]
     rows = likelihoods.under_target(model, ids, first, batch_size, padding=None)
@@ -41,7 +44,11 @@ def under_reference(
     bos_policy: BosPolicy = "document",
 ) -> dict[str, Any]:
     """What `ratio` needs besides `evidence`; and, where the reference has the tokenizer of the `target`, what WBC and
-    EZ need. Raises ValueError as `evidence` does."""
+    EZ need. target: the tokenizer of the target. Raises ValueError as `evidence` does, and for a `target` that is no
+    tokenizer."""
+    _check(texts)
+    if not callable(getattr(target, "get_vocab", None)):
+        raise ValueError(f"target must be the tokenizer of the target model, found {type(target).__name__}")
     first = likelihoods.opening(tokenizer, policy=bos_policy)
     sums, counts, _ = likelihoods.under_reference(model, tokenizer, texts, batch_size, first)
     found: dict[str, Any] = {"reference_means": sums / counts}
@@ -49,3 +56,11 @@ def under_reference(
         ids = [np.asarray(row, dtype=np.int64) for row in encode_all(tokenizer, texts)]
         found["reference_log_probs"] = likelihoods.of_ids(model, ids, first, batch_size)
     return found
+
+
+def _check(texts: Sequence[str]) -> None:
+    if isinstance(texts, str):
+        raise ValueError("texts is one string; put it in a list: [text]")
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"row {row}: a text must be a string, found {text!r}")

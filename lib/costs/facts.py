@@ -36,7 +36,7 @@ class Facts:
     """None: not known.
 
     texts: how many; tokens_a_text: their mean length; held_out: texts beside them that a training is evaluated on;
-    files: of a corpus.
+    files: of a corpus; suffix_tokens: of the true suffix of each prompt.
     """
 
     model: Model | None = None
@@ -44,6 +44,7 @@ class Facts:
     tokens_a_text: float | None = None
     files: int | None = None
     held_out: float = 0
+    suffix_tokens: int | None = None
 
     def known(self, name: str) -> Any:
         """The fact `name`. Raises UnknownFact if it is not known."""

@@ -5,6 +5,7 @@ back to the end of the prompt; a recurrent model reads the prompt once more). Th
 that an id is drawn from also say how likely it was, so that no pass over the made text is needed for that.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,12 @@ from lib.generation.decoder_state import DecoderState, rows_together
 from lib.generation.decoding import Decoding
 from lib.generation.rows import BatchSize
 from lib.models import output_head
-from lib.models.limits import positions, vocabulary
+from lib.models.limits import positions, trained_length, vocabulary
 from lib.models.token_scores import check_sequences
 
 ROWS = 128  # at once on a CPU, where nothing else is said
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def continue_prompts(
     batches of other sizes are multiplied by other kernels, which round differently. Raises ValueError naming the row
     for ids beyond the model's vocabulary or more ids than it has positions for.
     """
+    _check_matrices(prompts, suffixes)
     if not len(prompts) or not suffixes.shape[1] or n_tokens < 1 or batch_size == 0:
         raise ValueError(
             f"{len(prompts)} prompts, suffixes of {suffixes.shape[1]} ids, continuations of {n_tokens}, batches of "
@@ -82,6 +86,12 @@ def continue_prompts(
     return Continued(*(np.concatenate(column) for column in zip(*parts)))
 
 
+def _check_matrices(prompts: NDArray[np.integer], suffixes: NDArray[np.integer]) -> None:
+    for name, ids in {"prompts": prompts, "suffixes": suffixes}.items():
+        if np.ndim(ids) != 2:
+            raise ValueError(f"{name}: found shape {np.shape(ids)}, not rows of ids; are all texts too short?")
+
+
 def check_ids(model: torch.nn.Module, prompts: NDArray[np.integer], continuations: NDArray[np.integer]) -> None:
     """Raise ValueError naming the row for ids that the model's vocabulary lacks; ENDED stands for none."""
     everything = np.concatenate([prompts, np.where(continuations == ENDED, 0, continuations)], axis=1)
@@ -97,9 +107,13 @@ def end_ids(model: torch.nn.Module, tokenizer: Any) -> list[int]:
 
 
 def _check_room(model: torch.nn.Module, length: int) -> None:
-    longest = positions(model)
+    longest, trained = positions(model), trained_length(model)
     if longest is not None and length > longest:
         raise ValueError(f"prompt and continuation have {length} ids, but the model takes {longest}")
+    if trained is not None and length > trained:
+        logger.warning(
+            "prompt and continuation have %d ids, but %s was trained for %d", length, type(model).__name__, trained
+        )
 
 
 @torch.inference_mode()

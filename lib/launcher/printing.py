@@ -1,5 +1,7 @@
 """What the launcher's commands print: tables of a plan and of a status, failures, logs."""
 
+import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -40,8 +42,10 @@ def print_foreseen(plan: Plan, console: Console) -> None:
 
 
 def headline(plan: Plan, site: Cluster | None) -> str:
-    """The sweep, its profile, where it runs and where its results will be."""
-    place = f"this machine, {local.cores()} cores (no SLURM found, or CLUSTER=local)"
+    """The sweep, its profile, where it runs and where its results will be. Why not on SLURM is said if it is not there;
+    else CLUSTER=local, or a line before this one, says it."""
+    without = "" if shutil.which("sbatch") else " (no SLURM here)"
+    place = f"this machine, {local.cores()} cores{without}"
     if site:
         place = f"SLURM, cluster '{site.name}'"
     where = f"{len(plan.tasks)} tasks, results in sweeps/{plan.run}"
@@ -214,11 +218,27 @@ def print_missing(missing: Sequence[Task], console: Console) -> None:
         console.print(f"missing: {task.stage} {task.label} {task.digest}", highlight=False)
 
 
+RULE = re.compile(r"-{60,}\n")  # around what Open MPI says
+OF_MPI = (
+    "MPI_ABORT was invoked",
+    "get help about:\n    mpi-abort",
+    "prterun has exited",
+    "prterun noticed",
+    "mpirun has exited",
+)
+
+
+def without_mpi(text: str) -> str:
+    """A log without what Open MPI adds when a rank ends with an error, which hides the line that says why."""
+    parts = [part for part in RULE.split(text) if not any(words in part for words in OF_MPI)]
+    return "\n".join(filter(None, (part.strip("\n") for part in parts))) or text
+
+
 def print_logs(files: Sequence[Path], lines: int, console: Console) -> None:
     """Print the last lines of each log."""
     for file in files:
         console.print(f"[bold]{file}[/]", highlight=False)
-        text = file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        text = without_mpi(file.read_text(encoding="utf-8", errors="replace")).splitlines()[-lines:]
         console.print("\n".join(text), highlight=False, markup=False)
 
 

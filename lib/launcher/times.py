@@ -26,6 +26,8 @@ def expected(sweep: Sweep, done: Collection[str], room: Room | None = None) -> l
         return []
     room = room or Room(local.cores(), local.available_gb(), len(gpus.of(todo)))
     known = durations.measured(sweep.root, {task.stage for task in todo})
+    if not known and not any(task.resources.expected_hours for task in todo):
+        return ["time on this machine: not known; no stage of it has run here yet"]
     seconds = {task.digest: START_SECONDS + _seconds(task, known) for task in todo}
     count = sum(one.tasks for one in known.values())
     wall, chain = schedule.makespan(sweep.plan, seconds, room), schedule.longest_chain(sweep.plan, seconds)

@@ -4,7 +4,7 @@ A setting that is the profile's own value, that nothing in the plan uses, or tha
 (resources, facts, execution fields) changes no result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lib.base import config
@@ -14,6 +14,7 @@ from lib.plans.overrides import OPEN_MAPPINGS, SECTIONS
 from lib.plans.variables import ANY, mentioned
 
 NO_RESULTS = ("resources", "facts")  # the keys of a node that change no result
+REPORT = "show_texts"  # the variable that the report reads, and no node
 MISSING = object()  # in place of a value: the default document has none
 Changes = Mapping[tuple[str, ...], Any]  # path in a document -> value
 
@@ -58,6 +59,26 @@ def affecting(changed: Changes, leaves: Any, nodes: Mapping[str, Any], variables
         if path[1] in used if path[0] == "vars" else _is_science(path, science):
             found[".".join(path[1:] if path[0] == "vars" else path)] = value
     return dict(sorted(found.items()))
+
+
+def variables_of(changed: Changes) -> set[str]:
+    """The variables that were changed, but for that of the report, which no node reads."""
+    return {path[1] for path in changed if path[0] == "vars"} - {REPORT}
+
+
+def idle(
+    changed: Changes, leaves: Any, made: Collection[str], nodes: Mapping[str, Any], variables: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """The changed variables that nothing in a plan uses -> the other nodes that would use them.
+
+    leaves: the entries of the document; nodes: name -> template; made: the names of those in the plan.
+    """
+    names = variables_of(changed)
+    used = mentioned([*leaves, *(nodes[name] for name in made)], variables)
+    return {
+        name: sorted(node for node in nodes if node not in made and name in mentioned(nodes[node], variables))
+        for name in sorted(names - used)
+    }
 
 
 def _science(template: Mapping[str, Any]) -> dict[str, Any]:

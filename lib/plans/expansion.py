@@ -33,26 +33,51 @@ def expand(
     max_hours: float = math.inf,
     root: Path | None = None,
 ) -> Plan:
-    """The plan of a document (see documents.py).
+    """The plan of a document (see documents.py). Raises UsageError for a variable that is set and that nothing uses.
 
     pins: hub items at branches -> commits (the hub lock); device: the GPU that hours are computed for; max_hours: the
     highest limit of a task whose limit is computed; root: the folder of outputs, whose results say what inputs were.
     """
+    setting = tasks.Setting(pins or {}, device or devices.find(None, document.get("name", "")), max_hours, root)
+    plan, idle = _expanded(document, profile, setting)
+    if idle:
+        name, users = next(iter(idle.items()))
+        would = f"; the nodes {', '.join(users)} would, which no result needs" if users else ""
+        raise UsageError(f"--set {name}: nothing in this plan uses '{name}'{would}")
+    return plan
+
+
+def _expanded(document: Mapping[str, Any], profile: str, setting: tasks.Setting) -> tuple[Plan, dict[str, list[str]]]:
+    """The plan, and the variables that are set and that nothing in it uses, with the nodes that would use them."""
     name, title = document.get("name", ""), document.get("title", "")
     if "sweeps" in document:
-        parts = tuple(expand(part, profile, pins, device, max_hours, root) for part in document["sweeps"])
-        shared = {digest: task for part in parts for digest, task in part.tasks.items()}
-        costs = {digest: cost for part in parts for digest, cost in part.costs.items()}
-        settings = {key: value for part in parts for key, value in part.settings.items()}
-        leaves = [leaf for part in parts for leaf in part.leaves]
-        return Plan(name, profile, title, "", shared, leaves, costs, parts, settings)
-    expander = _Expander(document, tasks.Setting(pins or {}, device or devices.find(None, name), max_hours, root))
+        return _union(document, [_expanded(part, profile, setting) for part in document["sweeps"]], profile)
+    expander = _Expander(document, setting)
     leaves = list(expander.leaves())
     if not leaves:
         raise UsageError(f"sweep {name}: no leaves: the grid is empty{expander.emptied()}")
     study, show_texts = document.get("tables", ""), _show_texts(document)
-    settings = expander.affecting(document.get("changed") or {})
-    return Plan(name, profile, title, study, expander.tasks, leaves, expander.costs, (), settings, show_texts)
+    changed = document.get("changed") or {}
+    settings = expander.affecting(changed)
+    plan = Plan(name, profile, title, study, expander.tasks, leaves, expander.costs, (), settings, show_texts)
+    return plan, expander.idle(changed)
+
+
+def _union(
+    document: Mapping[str, Any], made: list[tuple[Plan, dict[str, list[str]]]], profile: str
+) -> tuple[Plan, dict[str, list[str]]]:
+    """The plan of a sweep of sweeps; what one of these uses, the whole uses."""
+    parts = tuple(part for part, _ in made)
+    shared = {digest: task for part in parts for digest, task in part.tasks.items()}
+    costs = {digest: cost for part in parts for digest, cost in part.costs.items()}
+    settings = {key: value for part in parts for key, value in part.settings.items()}
+    leaves = [leaf for part in parts for leaf in part.leaves]
+    plan = Plan(
+        document.get("name", ""), profile, document.get("title", ""), "", shared, leaves, costs, parts, settings
+    )
+    changed = [changes.variables_of(part.get("changed") or {}) for part in document["sweeps"]]
+    used = {name for names, (_, idle) in zip(changed, made) for name in names - idle.keys()}
+    return plan, {name: users for _, idle in made for name, users in idle.items() if name not in used}
 
 
 def _show_texts(document: Mapping[str, Any]) -> bool:
@@ -98,6 +123,10 @@ class _Expander:
         """Those of the changed values on which results depend, once all leaves are made."""
         nodes = {key[0]: self._nodes.template(key[0], "leaf") for key in self._made}
         return changes.affecting(changed, self._entries, nodes, self._variables)
+
+    def idle(self, changed: changes.Changes) -> dict[str, list[str]]:
+        """The changed variables that nothing in the plan uses -> the nodes that would, once all leaves are made."""
+        return changes.idle(changed, self._entries, {key[0] for key in self._made}, self._nodes.all(), self._variables)
 
     def emptied(self) -> str:
         """Which variables are empty lists, so that no result is asked for."""

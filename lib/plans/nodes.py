@@ -40,6 +40,10 @@ class Nodes:
             self._made[name] = self._merged(name)
         return self._made[name]
 
+    def all(self) -> dict[str, Mapping[str, Any]]:
+        """Name -> node, of all that are written, and of those that a star has stood for."""
+        return {**self._templates, **self._made}
+
     def _exists(self, name: Any) -> bool:
         return name in self._templates or star_of(name, self._stars) is not None
 

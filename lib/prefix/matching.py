@@ -55,6 +55,8 @@ def in_prompt(prompts: IdMatrix, suffixes: IdMatrix) -> NDArray[np.bool_]:
 
 
 def _heads(continuations: IdMatrix, suffixes: IdMatrix) -> IdMatrix:
+    if continuations.ndim != 2 or suffixes.ndim != 2:
+        raise ValueError(f"continuations {continuations.shape} and suffixes {suffixes.shape} must be matrices of ids")
     if len(continuations) != len(suffixes) or continuations.shape[1] < suffixes.shape[1]:
         raise ValueError(f"continuations {continuations.shape} do not cover suffixes {suffixes.shape}")
     return continuations[:, : suffixes.shape[1]]

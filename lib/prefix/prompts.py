@@ -22,11 +22,16 @@ PRIORITY_BLOCK = 4096  # documents whose priorities are drawn at once
 
 @dataclass(frozen=True)
 class SourceDocument:
-    """A text to draw from. subset: its kind of data; repetitions: how often it was trained on (0: not known)."""
+    """A text to draw from. subset: its kind of data; repetitions: how often it was trained on (0: not known).
+
+    file: where it is from ("": not known); in_file: which document of that file it is, from 1 (0: not known).
+    """
 
     text: str
     subset: str = ""
     repetitions: int = 0
+    file: str = ""
+    in_file: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Window:
     ids: NDArray[np.int64]
     subset: str
     repetitions: int
+    file: str = ""
+    in_file: int = 0
 
 
 # The turn of a window in its document and the priority of the document, both negative, so that the worst of a heap
@@ -94,6 +101,26 @@ def split(windows: Sequence[Window], n_prompt: int, n_suffix: int) -> tuple[NDAr
     return ids[:, ids.shape[1] - n_suffix - n_prompt : ids.shape[1] - n_suffix], ids[:, ids.shape[1] - n_suffix :]
 
 
+def beginnings(
+    rows: Sequence[Sequence[int]], n_prompt: int, n_suffix: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The beginnings of texts as prompts, where none are to be drawn from inside them.
+
+    rows: the ids of each text. Returns prompts (n, n_prompt), suffixes (n, n_suffix), and (n,) which rows they are of;
+    shorter ones are left out. Raises ValueError if all are.
+    """
+    length = n_prompt + n_suffix
+    kept = [number for number, row in enumerate(rows) if len(row) >= length]
+    if not kept:
+        longest = max(map(len, rows), default=0)
+        raise ValueError(
+            f"none of {len(rows)} texts has {length} tokens (prompt and suffix); the longest has {longest}; ask for "
+            "fewer tokens, or give longer texts"
+        )
+    ids = np.array([rows[number][:length] for number in kept], dtype=np.int64)
+    return ids[:, :n_prompt], ids[:, n_prompt:], np.array(kept, dtype=np.int64)
+
+
 def _full(best: list[Ranked], wanted: int) -> bool:
     return bool(wanted) and len(best) == wanted
 
@@ -113,8 +140,9 @@ def _windows(
     if len(document.text.encode()) < length:  # a token stands for a byte at least
         return []
     ids = np.asarray(encode(document.text), dtype=np.int64)
+    about = (document.subset, document.repetitions, document.file, document.in_file)
     return [
-        Window(number, at, ids[at : at + length].copy(), document.subset, document.repetitions)
+        Window(number, at, ids[at : at + length].copy(), *about)
         for at in _positions(len(ids), length, most, generator(seed, "positions of prompts", number))
     ]
 

@@ -52,6 +52,9 @@ def write(
         hdf5.write(file, "position", np.array(starts, "<u8"))
         hdf5.write(file, "subset", fixed_bytes([window.subset for window in windows]))
         hdf5.write(file, "repetitions", np.array([window.repetitions for window in windows], "<u4"))
+        if any(window.file for window in windows):
+            hdf5.write(file, "file", fixed_bytes([window.file for window in windows]))
+            hdf5.write(file, "in_file", np.array([window.in_file for window in windows], "<u8"))
 
 
 def fixed_bytes(texts: Sequence[str]) -> NDArray[np.bytes_]:
@@ -74,6 +77,14 @@ def read(path: Path) -> Prompts:
     if wrong:
         raise TesseraError(f"{path}: '{wrong[0]}' does not have the {n} rows of 'prompt'; make the file again")
     return Prompts(path, prompt, suffix, **columns)
+
+
+def sources(path: Path) -> tuple[list[str], list[int]]:
+    """The file that each prompt is from, and which document of it, from 1; "" and 0 where that is not known."""
+    n = hdf5.rows(path)["prompt"]
+    if "file" not in hdf5.rows(path):
+        return [""] * n, [0] * n
+    return [name.decode() for name in hdf5.read(path, "file")], hdf5.read(path, "in_file").tolist()
 
 
 def check_tokenizer(prompts: Prompts, tokenizer: Any) -> None:

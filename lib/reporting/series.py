@@ -123,9 +123,15 @@ def _at_one_place(x: str, y: str, group: Sequence[Series]) -> str:
     if not len(points):
         return ""
     axes, ends = group[0].axes, points[[points[:, 1].argmin(), points[:, 1].argmax()]]
-    texts = [f"{spelled(axes.yaxis, value)} ({group[int(place)].label})" for _, value, place in ends]
+    texts = [f"{spelled(axes.yaxis, value)} ({_named(group[int(place)], group)})" for _, value, place in ends]
     what = f"At {_is(axes, x, points[0, 0])}, {y}" if np.ptp(points[:, 0]) == 0 else _capital(y)
     return f"{what}: {' to '.join(dict.fromkeys(texts))}."
+
+
+def _named(one: Series, group: Sequence[Series]) -> str:
+    """The label of a line; the title of its panel where all lines have the same label."""
+    alike = len({series.label for series in group}) == 1
+    return (alike and one.axes.get_title()) or one.label
 
 
 def _is(axes: Axes, x: str, value: float) -> str:

@@ -18,6 +18,7 @@ from rich.text import Text
 from lib.artifacts import store
 from lib.base import files, hdf5, places, yamls
 from lib.base.errors import TesseraError, UsageError, suggestion
+from lib.plans import runs
 from lib.plans.plan import Leaf, Plan
 from lib.studies import identity, paragraph
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from lib.reporting.writer import Description
 
 STUDIES = Path(__file__).parent
+
+
+SMOKE = "This is a run of profile smoke. It shows that everything works; its numbers mean nothing."
 
 
 class NothingFinishedError(TesseraError):
@@ -74,7 +78,8 @@ def split(plan: Plan, finished: set[str], read: Iterable[str]) -> tuple[list[Lea
         needed = {digest for digest in leaf.nodes.values() if plan.tasks[digest].stage in read}
         (whole if needed <= finished else missing).append(leaf)
     if not whole:
-        raise NothingFinishedError(f"{plan.name}: nothing to collect: no setting is finished; submit the sweep")
+        command = runs.command(plan.name, plan.profile, plan.settings)
+        raise NothingFinishedError(f"{plan.name}: nothing to collect: no setting is finished; type `{command}`")
     return whole, missing
 
 
@@ -94,6 +99,7 @@ def description(
     run = identity.record(plan, records)
     return Description(
         title=plan.title,
+        summary=[SMOKE] if plan.profile == "smoke" else [],
         settings=settings(plan),
         paragraph=paragraph.write(plan),
         run=run_map.make(plan, records),

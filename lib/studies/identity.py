@@ -50,9 +50,9 @@ def _labels(plan: Plan, name: str) -> list[Any]:
 
 
 def _configured(plan: Plan, keys: Mapping[str, str]) -> list[int]:
-    """The values of a key in the configurations of some stages, each once."""
+    """The values of a key in the configurations of some stages, each once; without 0, which means all there are."""
     tasks = [task for task in plan.tasks.values() if task.stage in keys]
-    return sorted({task.config[keys[task.stage]] for task in tasks})
+    return sorted({task.config[keys[task.stage]] for task in tasks} - {0})
 
 
 def _done(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

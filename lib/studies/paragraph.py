@@ -1,14 +1,19 @@
 """The methods of a sweep as one paragraph of prose, made from its settings: to copy into a paper and go on from there.
 
-A stage gives a sentence if the plan has it. Settings that no sentence names are in the report's list of settings.
+A stage gives a sentence if the plan has it, and if its result is read as the sentence says. Settings that no sentence
+names are in the report's list of settings.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lib.plans.plan import Plan, Task
 
 FEW = 8  # values of a setting that are spelled one by one
+
+READ_AS = "read as"  # as a key: `stage.input` of the readers, of which the task must have one
+SMALL = ("score_generations.small",)  # ranks texts, and is not attacked
+ATTACKED = ("generate.model", "finetune.model", "reference_scores.reference")
 
 # (stage, keys that a task must have with this value, sentence). A key in braces is the setting's values in the plan.
 SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
@@ -16,13 +21,13 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
     ("gguf_model", {}, "We used the weights {file} from the package {package}."),
     (
         "repeated_text",
-        {},
+        {READ_AS: ("prompts.passages",)},
         "We planted passages of {passage_characters} characters {repetitions} times in a training "
         "text made of the files of Python packages.",
     ),
     (
         "pretrain",
-        {"objective": "causal"},
+        {"objective": "causal", READ_AS: ATTACKED},
         "We trained causal language models ({architecture}; layers {layers}, width "
         "{width}, vocabulary {vocab_size}) from scratch for {steps} steps on batches of {batch_size} sequences of "
         "{context} tokens, at a learning rate of {learning_rate}.",
@@ -61,11 +66,28 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
         "Each target was prompted with the first {prompt_tokens} tokens of every canary, and the next "
         "{suffix_tokens} tokens were compared.",
     ),
-    ("prompts", {"source": "hub"}, "Prompts are passages of {repo}; each has a true suffix of {suffix_tokens} tokens."),
-    ("prompts", {}, "Prompts have up to {prompt_tokens} tokens, and a true suffix of {suffix_tokens} tokens."),
-    ("generate", {}, "Each model continued every prompt by {continuation_tokens} tokens."),
     ("corpus", {}, "The corpus is {repo}{path}."),
-    ("tokenize", {}, "The corpus was cut into {chunks} chunks of token ids."),
+    (
+        "prompts",
+        {"source": "hub"},
+        "Prompts are passages of {repo} ({number}). Each has {prompt_tokens} tokens and a true suffix of "
+        "{suffix_tokens} tokens.",
+    ),
+    (
+        "prompts",
+        {},
+        "Prompts are from inside documents ({number}). Each has {prompt_tokens} tokens and a true suffix of "
+        "{suffix_tokens} tokens.",
+    ),
+    ("generate", {}, "Each model continued every prompt by {continuation_tokens} tokens, with {how}."),
+    (
+        "pretrain",
+        {"objective": "causal", READ_AS: SMALL},
+        "Texts are also ranked against a small causal language model ({architecture}; layers {layers}, width {width}, "
+        "vocabulary {vocab_size}), which we trained from scratch for {steps} steps on other text, the files of Python "
+        "packages. It is not attacked.",
+    ),
+    ("tokenize", {}, "The corpus was cut into chunks of token ids: {chunks} in all."),
     ("exact_duplicates", {}, "Groups of equal windows of {length} tokens were found with a suffix array."),
     (
         "targets",
@@ -95,12 +117,49 @@ def write(plan: Plan) -> str:
 def _given(plan: Plan) -> Iterator[tuple[list[Task], str]]:
     """The sentences of the plan's stages with the tasks that each speaks of, which no earlier one has spoken of."""
     said: set[str] = set()
+    readers = _readers(plan)
     for stage, wanted, sentence in SENTENCES:
         mine = [task for digest, task in plan.tasks.items() if task.stage == stage and digest not in said]
-        mine = [task for task in mine if wanted.items() <= task.config.items()]
+        mine = [task for task in mine if _fits(task, wanted, readers.get(task.digest, set()))]
         said |= {task.digest for task in mine}
         if mine:
             yield mine, sentence
+
+
+def _readers(plan: Plan) -> dict[str, set[str]]:
+    """Task -> `stage.input` of all that read it."""
+    found: dict[str, set[str]] = {}
+    for task in plan.tasks.values():
+        for name, given in task.inputs.items():
+            for digest in [given] if isinstance(given, str) else given:
+                found.setdefault(digest, set()).add(f"{task.stage}.{name}")
+    return found
+
+
+def _fits(task: Task, wanted: Mapping[str, Any], readers: set[str]) -> bool:
+    keys = {key: value for key, value in wanted.items() if key != READ_AS}
+    return keys.items() <= task.config.items() and (READ_AS not in wanted or not readers.isdisjoint(wanted[READ_AS]))
+
+
+def _number(config: Mapping[str, Any]) -> str:
+    """How many prompts were asked for, in words."""
+    if config["n_prompts"]:
+        return f"{config['n_prompts']:,}{' of each subset' if config['per_subset'] else ''}"
+    most = config["per_document"]
+    return f"{'one' if most == 1 else f'up to {most}'} of every document that is long enough"
+
+
+def _how(config: Mapping[str, Any]) -> str:
+    """A decoding in words."""
+    decoding = config["decoding"]
+    if decoding["kind"] == "greedy":
+        return "greedy decoding"
+    return (
+        f"sampling at temperature {decoding['temperature']:g}, top-k {decoding['top_k']}, top-p {decoding['top_p']:g}"
+    )
+
+
+IN_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"number": _number, "how": _how}
 
 
 class _Values(dict):
@@ -110,7 +169,7 @@ class _Values(dict):
         self.tasks = tasks
 
     def __missing__(self, key: str) -> str:
-        found = [task.config[key] for task in self.tasks]
+        found = [IN_WORDS[key](task.config) if key in IN_WORDS else task.config[key] for task in self.tasks]
         flat = [one for value in found for one in (value if isinstance(value, list | tuple) else [value])]
         return _spelled([one for one in flat if one is not None])
 

@@ -22,6 +22,8 @@ LINES = (".jsonl", ".ndjson", ".jsonlines", ".json")  # a document a line
 WHOLE = ".txt"  # one document
 PARQUET = ".parquet"
 
+SET_KEY = "set text_key (in the stage prompts: text_column)"
+
 Items = Iterator[str | Bad]
 Blocks = Callable[[BufferedReader], Iterator[bytes]]
 JSON_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "an array", dict: "an object"}
@@ -56,7 +58,7 @@ def documents(path: Path, text_key: str = "text", skipped: Skipped | None = None
 def unreadable(path: Path, error: OSError) -> str:
     """Why the operating system does not give a file or folder, and what to do."""
     if isinstance(error, FileNotFoundError):
-        return f"{path}: no such file or folder; bring it back, or plan again without it"
+        return f"{path}: no such file or folder; check the spelling"
     if isinstance(error, PermissionError):
         return f"{path}: may not be read (permission denied); change its permissions, or leave it out with a pattern"
     return f"{path}: cannot be read: {error.strerror or error}"
@@ -126,7 +128,7 @@ def _of_line(line: bytes, text_key: str, where: str) -> str | Bad:
         what = f"the line is {_kind(record)}, not an object such as {{{json.dumps(text_key)}: ...}}"
         return Bad(where, "not an object", f"{what}; write one object a line")
     if text_key not in record:
-        return Bad(where, "no key", f"no '{text_key}' (has: {', '.join(list(record)[:8]) or 'nothing'}); set text_key")
+        return Bad(where, "no key", f"no '{text_key}' (has: {', '.join(list(record)[:8]) or 'nothing'}); {SET_KEY}")
     return checked(record[text_key], text_key, where)
 
 
@@ -198,7 +200,7 @@ def _of_arrow(value: Any, text_key: str, where: str) -> str | Bad:
 
 def _check_column(schema: Any, text_key: str, path: Path) -> None:
     if text_key not in schema.names:
-        raise TesseraError(f"{path}: no column '{text_key}' (has: {', '.join(schema.names)}); set text_key")
+        raise TesseraError(f"{path}: no column '{text_key}' (has: {', '.join(schema.names)}); {SET_KEY}")
 
 
 READERS: dict[str, Callable[[Path, str], Items]] = {

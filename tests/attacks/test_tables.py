@@ -47,6 +47,12 @@ def test_without_a_table_of_texts_it_gives_what_tokens_allow() -> None:
         (token_table().drop(columns="log_probs"), None, "`tokens` has no column 'log_probs'"),
         (token_table().rename(columns={"sigma": "sigmas"}), None, "'sigmas' is no evidence .* did you mean 'sigma'"),
         (token_table().replace({"text": {"a": np.nan}}), None, "'text' has no value in row 4"),
+        (
+            token_table().assign(log_probs=lambda table: -table.log_probs),
+            None,
+            "'log_probs' is .* in row 0; the logarithm",
+        ),
+        (token_table(), TEXTS.assign(reference_means=[-1, 2, -1]), "'reference_means' is 2 in row a"),
         (token_table(), TEXTS.loc[["a", "b"]], "text 'c' stands in one of the tables"),
         (token_table(), TEXTS.loc[["a", "b", "c", "a"]], "two rows for text 'a'"),
         (token_table(), TEXTS.rename(columns={"texts": "text"}), "did you mean 'texts'"),

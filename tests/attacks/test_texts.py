@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.attacks import texts
+from lib.attacks import checks, scores, texts
 from lib.models import loading
 
 TEXTS = ["The cat sat on the mat.", "A", "Ten green bottles, standing on THE wall"]
@@ -39,3 +39,34 @@ def test_the_reference_gives_means_and_rows_of_the_same_tokens(model, tokenizer,
     for row, other in zip(found["reference_log_probs"], expected, strict=True):
         np.testing.assert_allclose(row, other, atol=2e-6)
     assert "reference_log_probs" not in texts.under_reference(TEXTS, model, tokenizer, wordpiece)
+
+
+def test_what_is_no_list_of_texts_and_no_tokenizer_is_refused(model, tokenizer) -> None:
+    for wrong, message in (("one string", "put it in a list"), (["a text", None], "row 1: a text must be a string")):
+        with pytest.raises(ValueError, match=message):
+            texts.evidence(wrong, model, tokenizer)
+        with pytest.raises(ValueError, match=message):
+            texts.under_reference(wrong, model, tokenizer, tokenizer)
+    with pytest.raises(ValueError, match=f"must be the tokenizer of the target model, found {type(model).__name__}"):
+        texts.under_reference(TEXTS, model, tokenizer, model)
+
+
+def test_scores_that_say_nothing_are_warned_of(model, tokenizer, caplog) -> None:
+    same = texts.evidence(TEXTS, model, tokenizer) | texts.under_reference(TEXTS, model, tokenizer, tokenizer)
+    scores.compute(same)
+    assert "ratio compares a model with itself" in caplog.text
+    assert "wbc and ez compare a model with itself" in caplog.text
+    assert "copies" not in caplog.text
+    caplog.clear()
+    other = [row - 1 for row in same["reference_log_probs"]]
+    repeated = {"reference_means": same["reference_means"] - 1, "reference_log_probs": other, "texts": ["a", "b", "b"]}
+    scores.compute(same | repeated)
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "1 of 3 texts are copies of another one (row 1 has one)"
+    ]
+    caplog.clear()
+    checks.warn_of_shared(["a", "b", "c"], ["x", "b"])
+    checks.warn_of_shared(["a"], ["b"])
+    assert [record.message.split(",")[0] for record in caplog.records] == [
+        "1 of 3 members are non-members as well (the first: row 1)"
+    ]

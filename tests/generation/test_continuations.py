@@ -237,7 +237,16 @@ def test_a_model_with_learned_positions_is_not_run_beyond_them() -> None:
         continuations.continue_prompts(model_named("gpt_neo"), PROMPTS, SUFFIXES, 60, Decoding("greedy"), KEYS)
 
 
+def test_more_ids_than_a_model_was_trained_for_are_warned_of(caplog) -> None:
+    """Rotary positions go on beyond the training; what they are worth there is another matter."""
+    continuations.continue_prompts(model_named("gpt_neox"), PROMPTS, SUFFIXES, 60, GREEDY, KEYS)
+    assert "have 71 ids, but GPTNeoXForCausalLM was trained for 64" in caplog.text
+
+
 def test_nothing_to_do_is_an_error() -> None:
+    none = np.array([])  # what is left of texts that are all too short
+    with pytest.raises(ValueError, match="not rows of ids; are all texts too short"):
+        continuations.continue_prompts(model_named("llama"), none, none, C, GREEDY, KEYS[:0])
     with pytest.raises(ValueError, match="0 prompts"):
         continuations.continue_prompts(model_named("llama"), PROMPTS[:0], SUFFIXES[:0], C, Decoding("greedy"), KEYS[:0])
 

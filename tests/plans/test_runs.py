@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.base.errors import UsageError
 from lib.plans import documents, expansion, runs
 from lib.plans.plan import Plan
 from tests.base.test_yamls import VALUES
@@ -29,12 +30,25 @@ def test_without_settings_the_laptop_has_the_short_name_and_every_other_profile_
         "keep_weights=false",  # a variable that only a field without influence on results uses
         "nodes.finetuned.config.micro_batch=1",
         "nodes.finetuned.resources.cpus=2",
-        "method=paper",  # of shuffles, which this sweep has not
         "nodes.duplicates_shuffle.config.method=paper",
     ],
 )
 def test_what_changes_no_result_makes_no_other_run(setting) -> None:
     assert planned("near_dupls", "laptop", setting).run == "near_dupls"
+
+
+def test_a_variable_that_nothing_in_the_plan_uses_is_refused() -> None:
+    """It would change nothing, and nobody would notice: the repository of a model that is not asked for."""
+    for sweep, profile, setting, users in (
+        ("prefix_sizes", "paper", "repo=me/model", "model_hub, tokenizer_hub"),
+        ("near_dupls", "laptop", "method=paper", "duplicates_shuffle"),
+        ("slimpajama", "laptop", "text_key=body", "files"),
+    ):
+        with pytest.raises(UsageError, match=f"nothing in this plan uses '.*'; the nodes {users} would"):
+            planned(sweep, profile, setting)
+        assert planned(sweep, profile, "show_texts=false").tasks  # the report uses it
+    assert planned("prefix_sizes", "paper", "repo=me/model", "models=[hub]").tasks
+    assert planned("all", "smoke", "method=uniform", "taus=[0.5]").tasks  # one of its sweeps has shuffles
 
 
 # profile, and ways to type the same settings

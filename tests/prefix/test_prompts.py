@@ -177,3 +177,11 @@ def test_a_file_made_by_hand_with_other_types_is_named_with_the_dataset(tmp_path
             opened[name] = given
     with pytest.raises(TesseraError, match=rf"prompts\.h5: {message}"):
         prompts_file.read(file)
+
+
+def test_beginnings_are_of_the_texts_that_are_long_enough() -> None:
+    prompt, suffix, rows = prompts.beginnings([[1, 2, 3, 4], [5, 6], [7, 8, 9]], 2, 1)
+    assert (prompt.tolist(), suffix.tolist(), rows.tolist()) == ([[1, 2], [7, 8]], [[3], [9]], [0, 2])
+    for texts, longest in (([[1, 2], [3]], 2), ([], 0)):
+        with pytest.raises(ValueError, match=f"none of {len(texts)} texts has 3 tokens .* the longest has {longest};"):
+            prompts.beginnings(texts, 2, 1)

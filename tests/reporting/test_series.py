@@ -59,6 +59,11 @@ def test_sentences_by_hand():
         axes.plot([place], [place / 2], label=label)
     axes.set_ylabel("AUC")
     assert series.finding(figure) == "AUC: 0 (a) to 0.5 (b)."
+    panels = Figure()
+    for place, (axes, title) in enumerate(zip(panels.subplots(1, 2), ("loss", "ratio"))):
+        axes.plot([place], [place / 2], label="the only model")
+        axes.set(title=title, ylabel="AUC")
+    assert series.finding(panels) == "AUC: 0 (loss) to 0.5 (ratio)."
     assert series.finding(figure_of(two[0], gid=series.REFERENCE)) == ""
     assert series.reading(figure_of(*two), x=2.5) == "At copies = 2.5, AUC: 0.5 (ratio) to 0.7 (loss)."
 

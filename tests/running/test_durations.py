@@ -68,6 +68,8 @@ def test_a_plan_says_which_durations_were_measured(tmp_path: Path) -> None:
     (line,) = times.expected(sweep, {"b", "c", "d"}, Room(4, 99))
     assert "about 21 s" in line
     assert line.endswith("all durations are measured here (1 tasks measured)")
+    (line,) = times.expected(sweep, {"a", "b", "c"}, Room(4, 99))
+    assert line == "time on this machine: not known; no stage of it has run here yet"
     assert times.expected(sweep, set(todo.tasks), Room(4, 99)) == []
 
 

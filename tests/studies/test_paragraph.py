@@ -17,6 +17,8 @@ def text_of(name, profile, *changed):
     [
         ("near_dupls", "laptop", ("50 of 100 tokens", "Seeds: 1, 2 and 3.", "replaced tokens R = 1, 5, 10, 15")),
         ("prefix_sizes", "paper", ("EleutherAI/pythia-160m", "monology/pile-uncopyrighted", "50 tokens")),
+        ("prefix_sizes", "paper", ("(10,000)", "greedy decoding and sampling at temperature 1, top-k 50, top-p 1")),
+        ("prefix_sizes", "laptop", ("We planted passages", "We trained causal", "one of every document", "greedy")),
         ("slimpajama", "paper", ("cerebras/SlimPajama-627B", "about 100, 1000 and 10000 copies", "distance of 50")),
     ],
 )
@@ -32,3 +34,14 @@ def test_another_setting_is_another_number():
     assert "7 of 100 tokens" in text
     assert "R = 1 to 10 (10 values)" in text
     assert text.endswith("Seeds: 4.")
+
+
+def test_it_says_nothing_was_planted_or_trained_where_that_is_so(tmp_path):
+    """Weights of others prompted with documents of one's own; only the model that ranks is trained."""
+    (tmp_path / "a.txt").write_text("mine")
+    own = ("n_prompts=0", "models=[SmolLM2-135M]", "per_document=3")
+    text = text_of("prefix_sizes", "laptop", f"corpus={tmp_path}", *own)
+    assert "planted" not in text
+    assert "We trained" not in text
+    for part in (str(tmp_path), "up to 3 of every document", "against a small causal language model", "not attacked"):
+        assert part in text, part

@@ -10,8 +10,8 @@ FEW_TARGETS = 10
 
 
 def in_words(data: SlimpajamaData, tables: dict[str, pd.DataFrame]) -> list[str]:
-    """A paragraph for each bucket, and one on what was scanned."""
-    return [*(_bucket(data, tables, bucket) for bucket in data.buckets), _scanned(data)]
+    """A paragraph for each bucket, and on what was scanned and what was grouped."""
+    return [*(_bucket(data, tables, bucket) for bucket in data.buckets), _scanned(data), *_grouped(data)]
 
 
 def warnings(data: SlimpajamaData) -> list[str]:
@@ -41,18 +41,29 @@ def _survives(data: SlimpajamaData, survival: pd.DataFrame, bucket: int) -> str:
     row = survival[mine].iloc[0]
     near_duplicates = int(row["n_near_duplicates"])
     if not near_duplicates:
-        return "Deduplication has nothing to remove."
+        return "There are no near-duplicates that deduplication could remove."
     share = percent_interval(row["share"], row["low"], row["high"])
     return f"{share} of the {near_duplicates:,} by Levenshtein distance survive {n}-gram deduplication."
 
 
 def _scanned(data: SlimpajamaData) -> str:
     if data.scanned_fraction == 1:
-        return "The whole corpus was scanned; nothing is extrapolated."
+        return "The whole corpus was scanned for near-duplicates of the targets; nothing is extrapolated."
     return (
         f"{percent(data.scanned_fraction)} of the corpus was scanned. The column mean_extrapolated divides by that "
         "share; every other number counts only what was scanned."
     )
+
+
+def _grouped(data: SlimpajamaData) -> list[str]:
+    """What the groups of exact duplicates are of: they are not sought in the whole corpus, and overlap."""
+    if not data.histograms:
+        return []
+    chunks = ", ".join(data.histograms)
+    return [
+        f"The groups of exact duplicates are of chunk {chunks}: copies in other chunks do not count there. They are "
+        "groups of overlapping windows, so that one repeated passage gives many of them."
+    ]
 
 
 def _sequence(bucket: int) -> str:

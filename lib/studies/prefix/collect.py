@@ -56,7 +56,9 @@ def _attack(root: Path, plan: Plan, leaf: Leaf) -> "Attack":
     scores = _verified(root, plan, leaf.digest, places.PREFIX_SCORES)
     given = {name: leaf.labels[name] for name in ("decoding", "corpus", "draw") if name in leaf.labels}
     labels = reading.Labels(str(leaf.labels["model"]), **given, asked=_asked(plan, task))
-    return reading.read(labels, parts, scores, _trained_on(plan, task))
+    prompts = directory(root, plan.tasks[str(task.inputs["prompts"])]) / places.PROMPTS
+    there = prompts if prompts.is_file() else None  # a run may have been fetched without it
+    return reading.read(labels, parts, scores, _trained_on(plan, task), there)
 
 
 def _asked(plan: Plan, task: Task) -> int:

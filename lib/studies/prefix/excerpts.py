@@ -25,7 +25,9 @@ def make(attack: Attack) -> Excerpt:
 
 
 def _passages(attack: Attack, texts: Texts, why: str, row: int) -> list[list[Passage]]:
-    where = ", ".join(filter(None, [f"document {attack.document[row]:,}", str(attack.subset[row])]))
+    file, number = texts.source(row)
+    source = f"{file}, its document {number:,}" if file else ""
+    where = ", ".join(filter(None, [f"document {attack.document[row]:,}", source, str(attack.subset[row])]))
     matched = f"{attack.columns['matched_tokens'][row]} of {attack.suffix_tokens} tokens repeated"
     return continuations.passages(
         f"{why} ({where})", matched, texts.prompt[row], texts.continuation[row], texts.suffix[row]

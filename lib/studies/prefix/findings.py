@@ -39,7 +39,9 @@ def warnings(tables: Tables) -> list[str]:
         texts.append(f"Only {few['n_prompts'].min()} prompts for {_listed(few)}: the intervals are wide.")
     texts += [*_fewer(tables["memorized"]), *_one_document(memorized)]
     if not memorized["memorized"].any():
-        texts.append("No model repeated any suffix whole, so that models cannot be compared.")
+        several = memorized["model"].nunique() > 1
+        no_more = "No model repeated any suffix whole, so that models cannot be compared."
+        texts.append(no_more if several else "The model repeated no suffix whole.")
     return [*texts, *_copied(tables["scores"]), *_unpaired(memorized, tables["differences"])]
 
 
@@ -74,8 +76,10 @@ def _most(memorized: pd.DataFrame) -> Iterator[str]:
     for (_, _, title), rows in named(all_prompts(memorized)).groupby(["prompt_tokens", "decoding", "title"]):
         top = rows.loc[rows["share"].idxmax()]
         sizes = [_growth(str(family), mine) for family, mine in rows.groupby("family") if len(mine) > 1]
+        verb = "repeats most:" if rows["model"].nunique() > 1 and top["memorized"] else "repeats"
+        who = top["model"] if top["memorized"] or len(rows) == 1 else "every model"
         most = (
-            f"With {title}, {top['model']} repeats most: {percent(top['share'])} of "
+            f"With {title}, {who} {verb} {percent(top['share'])} of "
             f"{top['n_prompts']:,} suffixes whole (95 % interval {percent(top['low'])} to {percent(top['high'])})."
         )
         yield " ".join([most, *sizes])

@@ -10,6 +10,7 @@ import numpy as np
 
 from lib.base import hdf5
 from lib.base.errors import TesseraError
+from lib.prefix import prompts_file
 from lib.studies.prefix.tables import COLUMNS, OWN, Attack, Texts
 
 EVIDENCE = {
@@ -34,9 +35,13 @@ class Labels:
     asked: int = 0
 
 
-def read(labels: Labels, generations: Sequence[Path], scores: Path, repetitions_known: bool = True) -> Attack:
+def read(
+    labels: Labels, generations: Sequence[Path], scores: Path, repetitions_known: bool = True,
+    prompts: Path | None = None,
+) -> Attack:  # fmt: skip
     """The attack on one model: every part of its generations.h5, and prefix_scores.h5.
 
+    prompts: prompts.h5, which may say of which files the prompts are.
     repetitions_known: whether the repetitions of the prompts are in the text that this model was trained on.
     Raises TesseraError naming a file that is damaged or does not belong to the others.
     """
@@ -54,7 +59,7 @@ def read(labels: Labels, generations: Sequence[Path], scores: Path, repetitions_
         document=columns["document"].astype(np.int64), subset=np.char.decode(columns["subset"], "utf-8"),
         repetitions=known if repetitions_known else np.zeros_like(known),
         columns={name: columns[name] for name in COLUMNS}, sampling=_sampling(about),
-        evidence=_evidence(scores), texts=_texts(scores),
+        evidence=_evidence(scores), texts=_texts(scores, prompts),
     )  # fmt: skip
 
 
@@ -102,10 +107,10 @@ def _evidence(scores: Path) -> dict[str, np.ndarray]:
     return {name: hdf5.read(scores, dataset) for name, dataset in EVIDENCE.items() if dataset in there}
 
 
-def _texts(scores: Path) -> Texts:
+def _texts(scores: Path, prompts: Path | None) -> Texts:
     prompt, continuation, suffix = (
         hdf5.read_texts(scores, f"{name}_text") for name in ("prompt", "continuation", "suffix")
     )
     whole = hdf5.attributes(scores).get("scored") == "all"
     sample = [before + after for before, after in zip(prompt, continuation)] if whole else continuation
-    return Texts(prompt, continuation, suffix, sample)
+    return Texts(prompt, continuation, suffix, sample, *(prompts_file.sources(prompts) if prompts else ()))

@@ -43,6 +43,7 @@ DISCORDANT_COLUMNS = ("model", "other_model", *MODEL[3:], "row", "document", "su
 RANKINGS_COLUMNS = (
     *MODEL, "ranking", "rank", "score", "row", "document", "subset", "memorized", "prompt", "continuation", "suffix",
 )  # fmt: skip
+SOURCE_COLUMNS = ("document", "file", "in_file")
 PUBLISHED_COLUMNS = ("sample", "prompt", "suffix", "memorized", "PPL_XL", "PPL_S", "PPL_Lower", "Zlib")
 
 COLUMNS = ("exact", "matched_tokens", "edit_similarity", "bleu", "suffix_in_prompt", "suffix_nll", "suffix_log_p")
@@ -52,12 +53,21 @@ LOG_PERPLEXITIES = {"PPL_XL": "large", "PPL_S": "small", "PPL_Lower": "lower"}
 
 @dataclass(frozen=True)
 class Texts:
-    """prompt, continuation and true suffix of n prompts; sample: the text that was scored."""
+    """prompt, continuation and true suffix of n prompts; sample: the text that was scored.
+
+    file: where each is from, "" where that is not known; in_file: which document of it, from 1, or 0. Empty: of none.
+    """
 
     prompt: Sequence[str]
     continuation: Sequence[str]
     suffix: Sequence[str]
     sample: Sequence[str]
+    file: Sequence[str] = ()
+    in_file: Sequence[int] = ()
+
+    def source(self, row: int) -> tuple[str, int]:
+        """File and number in it."""
+        return (self.file[row], self.in_file[row]) if len(self.file) else ("", 0)
 
 
 @dataclass(frozen=True)
@@ -246,7 +256,8 @@ def rankings_table(attack: Attack, top: int = TOP) -> pd.DataFrame:
 
 
 def samples_table(attack: Attack) -> pd.DataFrame:
-    """One row per prompt in the published columns: texts, perplexities of the generated one, bytes of zlib.
+    """One row per prompt in the published columns: texts, perplexities of the generated one, bytes of zlib; then
+    SOURCE_COLUMNS: the document, the file and which document of it, from 1 (empty and 0 where not known).
 
     Raises ValueError when the attack has no texts.
     """
@@ -257,7 +268,9 @@ def samples_table(attack: Attack) -> pd.DataFrame:
         "memorized": attack.columns["exact"].astype(bool), **perplexities,
         "Zlib": attack.evidence.get("zlib_bytes", unknown),
     })  # fmt: skip
-    return table[list(PUBLISHED_COLUMNS)]
+    files, numbers = zip(*(texts.source(row) for row in range(len(table))))
+    found = table.assign(document=attack.document, file=files, in_file=numbers)
+    return found[[*PUBLISHED_COLUMNS, *SOURCE_COLUMNS]]
 
 
 def _memorized_rows(attack: Attack) -> Iterator[dict[str, Any]]:
@@ -356,4 +369,6 @@ def _joined(texts: Sequence[Texts | None]) -> Texts | None:
     if len(known) < len(texts):
         return None
     names = ("prompt", "continuation", "suffix", "sample")
-    return Texts(*([text for one in known for text in getattr(one, name)] for name in names))
+    sources = [one.source(row) for one in known for row in range(len(one.prompt))]
+    joined = ([text for one in known for text in getattr(one, name)] for name in names)
+    return Texts(*joined, *map(list, zip(*sources)))

@@ -1,5 +1,6 @@
 """The stage `targets`: what a bucket holds, against brute force; rounds, ranks, errors."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -110,15 +111,22 @@ def test_ranks_give_the_same_bytes(inputs, tmp_path) -> None:
     assert (tmp_path / "three/targets.h5").read_bytes() == make(inputs, tmp_path / "a", n_random=2).read_bytes()
 
 
-def test_too_few_says_how_many_exist(inputs, tmp_path) -> None:
-    eight = {group for group in windows(TEXTS[0]) if 6 <= TOTALS[group] <= 10 and len(set(group)) >= 4}
+def test_too_few_says_which_groups_there_are_and_what_to_set(inputs, tmp_path) -> None:
     repeated = Counter(windows(TEXTS[0]))
-    existing = sum(repeated[group] > 1 for group in eight)
-    message = rf"bucket 8: \d+ of 400 \({existing} groups have such a count.*bucket 16: \d+ of 400"
-    with pytest.raises(TesseraError, match=message):
+    groups = {group: TOTALS[group] for group in repeated if repeated[group] > 1 and len(set(group)) >= 4}
+    existing = sum(6 <= count <= 10 for count in groups.values())
+    message = rf"bucket 8: (\d+) of 400; {existing} groups have 6 to 10 copies, .* bucket 16: (\d+) of 400"
+    with pytest.raises(TesseraError, match=message) as raised:
         make(inputs, tmp_path / "a", n_per_bucket=400)
-    with pytest.raises(TesseraError, match=r"bucket 999: 0 of 1 \(0 groups"):
+    fewest = min(int(n) for n in re.search(message, str(raised.value)).groups())
+    assert f"Set buckets=[8,16] n_per_bucket={fewest};" in str(raised.value)
+    make(inputs, tmp_path / "again", n_per_bucket=fewest)  # what it says can be done
+
+    with pytest.raises(TesseraError, match="bucket 999: no group has 750 to 1248 copies") as raised:
         make(inputs, tmp_path / "b", buckets=(999,), n_per_bucket=1)
+    spelled = ", ".join(map(str, sorted(set(groups.values()))))
+    assert f"with {spelled} copies. Set buckets=[{max(groups.values())}];" in str(raised.value)
+    make(inputs, tmp_path / "c", buckets=(max(groups.values()),), n_per_bucket=1)
 
 
 def test_groups_of_another_corpus_are_refused(inputs, tmp_path) -> None:

@@ -289,3 +289,9 @@ def test_other_kinds_of_mamba_are_refused(snapshot, tmp_path):
 def test_code_and_pickles_are_fetched_where_they_are_asked_for():
     both = hub_model.Config("lab/tiny", COMMIT, trust_remote_code=True, pickled_weights=True)
     assert hub_model.hub(both) == [HubItem("model", "lab/tiny", COMMIT, (*MODEL_FILES, *CODE, *PICKLED))]
+
+
+@pytest.mark.parametrize("path", ["/data/model", "./model", "~/model", "data/models/mine"])
+def test_a_path_is_no_repository(path) -> None:
+    with pytest.raises(ValueError, match=r"it must be owner/name.*A model in a folder"):
+        hub_model.Config(repo=path)

@@ -75,6 +75,23 @@ def test_every_source_gives_the_same_prompts(sources, tiny_tokenizer, tmp_path) 
     assert wanted.repetitions.tolist() == wanted.document.tolist()
 
 
+def test_a_prompt_leads_to_its_file_and_the_field_of_the_text_has_a_name(sources, tiny_tokenizer, tmp_path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for part in range(2):
+        lines = [json.dumps({"body": line}) for line in TEXTS[20 * part : 20 * part + 20]]
+        (folder / f"part{part}.jsonl").write_text("\n".join(lines))
+    mine = {**sources, "files": folder}
+    found = drawn(tmp_path / "out", mine, tiny_tokenizer, source="files", text_column="body")
+    files, numbers = prompts_file.sources(found.file)
+    for document, file, number in zip(found.document.tolist(), files, numbers, strict=True):
+        assert (file, number) == (str(folder / f"part{document // 20}.jsonl"), document % 20 + 1)
+    with pytest.raises(TesseraError, match=r"has: body.*text_column"):
+        drawn(tmp_path / "no", mine, tiny_tokenizer, source="files")
+    other = drawn(tmp_path / "other", sources, tiny_tokenizer)
+    assert set(zip(*prompts_file.sources(other.file))) == {("", 0)}
+
+
 def test_prompt_and_suffix_are_tokens_of_one_document_verbatim(sources, tiny_tokenizer, tmp_path) -> None:
     found = drawn(tmp_path / "out", sources, tiny_tokenizer, n_prompts=0)
     tokenizer = loading.load_tokenizer(tiny_tokenizer)

@@ -26,7 +26,7 @@ def test_warnings_name_few_prompts_copies_and_nothing_memorized() -> None:
     texts = findings.warnings(tables.make([attack(), mamba()]))
     assert texts[0].startswith("Only 6 prompts for small, rival")
     assert any("small, prompts of 8 tokens: 1 of its memorized suffixes can be copied" in text for text in texts)
-    none = findings.warnings(tables.make([attack(exact=[0] * 6)]))
+    none = findings.warnings(tables.make([attack(exact=[0] * 6), attack(model="other", exact=[0] * 6)]))
     assert any("No model repeated any suffix" in text for text in none)
 
 
@@ -47,5 +47,13 @@ def test_draws_and_decodings_have_words_of_their_own() -> None:
     greedy = findings.in_words(tables.make(draws))
     assert any(text.startswith("small, prompts of 8 tokens: 91.7 % over 2 draws of prompts") for text in greedy)
     both = findings.in_words(tables.make([*draws, attack(decoding="published", exact=[0] * 6)]))
-    assert any(text.startswith("With prompts of 8 tokens (published), small repeats most: 0 %") for text in both)
+    assert any(text.startswith("With prompts of 8 tokens (published), small repeats 0 %") for text in both)
     assert any(text.startswith("small (greedy), by how often") for text in both)
+
+
+def test_one_model_is_compared_with_none() -> None:
+    none = tables.make([attack(exact=[0] * 6)])
+    none["rankings"] = none["scores"].head(0)
+    (first, *_), texts = findings.in_words(none), findings.warnings(none)
+    assert first.startswith("With prompts of 8 tokens, small repeats 0 % of 6 suffixes whole")
+    assert "The model repeated no suffix whole." in texts

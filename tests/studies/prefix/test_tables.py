@@ -33,7 +33,15 @@ def test_columns_stand_where_other_programs_expect_them() -> None:
     )
     assert set(found) == {"memorized", "scores", "differences", "discordant", "extraction"}
     published = "sample,prompt,suffix,memorized,PPL_XL,PPL_S,PPL_Lower,Zlib"
-    assert ",".join(tables.samples_table(attack())) == published
+    table = tables.samples_table(attack())
+    assert ",".join(table) == f"{published},document,file,in_file"
+    assert set(table["file"]) == {""}
+    texts = attack().texts
+    n = len(texts.prompt)
+    known = replace(texts, file=[f"/data/{row}.txt" for row in range(n)], in_file=[1] * n)
+    table = tables.samples_table(tables.pool([attack(texts=known), attack()]))
+    assert table["file"].tolist() == [*known.file, *[""] * n]
+    assert table["in_file"].tolist() == [1] * n + [0] * n
 
 
 def test_memorized_is_counted_by_type_and_repetition_with_wilson_intervals() -> None:

@@ -21,8 +21,9 @@ FLAT_SLOPE = 1e-9
 class Rho(NamedTuple):
     """An estimate, or one for each bootstrap sample: every field has the shape of the `auc` that was given.
 
-    nu_eq and rho are float64 and finite. clamped: nu_eq was held at an end of the curve. extrapolated: nu_eq lies
-    beyond the curve, or (`paper`) beyond the first step of a curve that falls there. flat: the curve does not move
+    nu_eq and rho are float64 and finite. clamped: nu_eq is an end of the curve, because the AUC is that of this end or
+    lies beyond it. extrapolated: nu_eq lies beyond the curve, or (`paper`) beyond the first step of a curve that falls
+    there. An estimate of 1, or of nu_max and more, always has one of both. flat: the curve does not move
     where it was inverted, so nu_eq is one of many answers (the largest; for `paper` 1 at the start of the curve).
     non_monotone: the exact AUC falls somewhere as copies are added.
     """
@@ -65,7 +66,8 @@ def paper(copies: ArrayLike, curve: ArrayLike, auc: ArrayLike) -> Rho:
     nu_eq = np.select([low, high], [nu[0] + np.maximum(first, 0.0), nu[-1] + last], crossing)
     level = np.select([low, high], [first_level, last_level], crosses_level)
     outside = np.select([low, high], [auc < smooth[..., 0], auc > smooth[..., -1]], False)
-    clamped = outside & (level | (low & (first < 0)))
+    at_an_end = (low | high) & ~outside
+    clamped = at_an_end | (outside & (level | (low & (first < 0))))
     extrapolated = (low & (first > 1)) | (high & outside & ~level)
     return _estimate(nu_eq, copies, curve, clamped, extrapolated, flat=level & ~(low & outside))
 
@@ -83,10 +85,9 @@ def isotonic(copies: ArrayLike, curve: ArrayLike, auc: ArrayLike) -> Rho:
     crossing, flat = _last_crossing(copies, fit, auc)
     above, below = auc > fit[..., -1], auc < fit[..., 0]
     nu_eq = np.select([above, below], [copies[-1], 1.0], crossing)
+    clamped = (auc >= fit[..., -1]) | (auc <= fit[..., 0])
     constant = fit[..., 0] == fit[..., -1]
-    return _estimate(
-        nu_eq, copies, curve, clamped=above | below, extrapolated=np.zeros_like(above), flat=flat | constant
-    )
+    return _estimate(nu_eq, copies, curve, clamped, extrapolated=np.zeros_like(above), flat=flat | constant)
 
 
 ESTIMATORS: dict[str, Callable[[ArrayLike, ArrayLike, ArrayLike], Rho]] = {"isotonic": isotonic, "paper": paper}

@@ -188,12 +188,23 @@ def test_isotonic_is_clamped_at_both_ends():
 
 
 @estimators
+@pytest.mark.parametrize("end", [0, -1], ids=["first", "last"])
+@pytest.mark.parametrize("ends", [(0.6, 0.96), (1 / 3, 1.0), (0.1 + 0.2, 1 - 1e-13)], ids=["plain", "one", "rounding"])
+def test_an_auc_equal_to_an_end_of_the_curve_is_clamped(estimate, ends, end):
+    """It may stand for more copies, or fewer: AUCs of few canaries are often equal, most of all 1.000."""
+    result = estimate(COPIES, np.linspace(*ends, 10), ends[end])
+    assert (float(result.rho), bool(result.clamped)) == (-end, True)
+    assert not result.flat
+    assert not estimate(COPIES, np.linspace(*ends, 10), np.mean(ends)).clamped
+
+
+@estimators
 @pytest.mark.parametrize("auc", [0.3, 0.6, 0.9])
 def test_a_constant_curve_gives_finite_values_and_a_flag(estimate, auc):
     result = estimate(COPIES, np.full(10, 0.6), auc)
     assert np.isfinite(result.nu_eq)
     assert result.flat or result.clamped
-    assert result.clamped == (auc != 0.6)
+    assert result.clamped
     assert not result.extrapolated
 
 
@@ -207,14 +218,17 @@ def test_a_saturated_curve_is_flagged_flat(estimate):
 
 
 @estimators
-@given(curve=curves, auc=aucs)
-def test_always_finite_and_one_flag_at_most_tells_where(estimate, curve, auc):
+@given(curve=curves, auc=aucs, end=st.sampled_from([None, 0, -1]))
+def test_always_finite_and_one_flag_at_most_tells_where(estimate, curve, auc, end):
+    auc = auc if end is None else curve[end]  # ties with an end of the curve are rare otherwise
     result = estimate(COPIES, curve, auc)
     assert np.isfinite(result.nu_eq)
     assert np.isfinite(result.rho)
     assert result.nu_eq >= 1
     assert result.non_monotone == bool((np.diff(curve) < 0).any())
     assert not np.logical_and(result.clamped, result.extrapolated)
+    if result.nu_eq == 1 or result.nu_eq >= 10:  # the curve does not say how far beyond its end
+        assert result.clamped or result.extrapolated
     if estimate is rho.isotonic or auc > curve[0]:  # `paper` follows a falling first step
         assert bool(result.extrapolated) == bool(result.nu_eq > 10)
 

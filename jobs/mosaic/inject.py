@@ -19,6 +19,7 @@ copy is effective if each of its n-grams is whole; it is never contiguous.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -84,8 +85,15 @@ class Config:
 
 
 def check(config: Config, given: Given) -> None:
-    """Raise ValueError for fewer books than canaries, and fewer variations than copies."""
+    """Raise ValueError for fewer books than canaries, canaries longer than a training sequence, and fewer variations
+    than copies."""
     canaries, books = given["canaries"].known("texts"), given["books"].known("texts")
+    length = given["canaries"].known("tokens_a_text")
+    if length > config.sequence_tokens:
+        raise ValueError(
+            f"sequence_tokens is {config.sequence_tokens}, less than the {length:g} tokens of a canary: training would "
+            "see no copy whole; take shorter canaries, or longer sequences"
+        )
     if canaries > books:
         raise ValueError(
             f"there are {books} books for {canaries} canaries, and each needs one; lower their number, or raise n_books"
@@ -93,6 +101,14 @@ def check(config: Config, given: Given) -> None:
     made = given["duplicates"].known("texts") // canaries if "duplicates" in given else math.inf
     if made < config.copies - 1:
         raise ValueError(f"copies is {config.copies}; that takes {config.copies - 1} variations, but there are {made}")
+
+
+def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
+    """That more variations are made than are put in; "" if not. inputs: the configuration of each input."""
+    made, used = inputs.get("duplicates", {}).get("variations", 0), max(0, config.copies - 1)
+    if made <= used:
+        return ""
+    return f"{made} variations of a canary are made, and {config.copies} copies take {used} of them: the rest is unused"
 
 
 def facts(config: Config, given: Given) -> Facts:

@@ -1,5 +1,5 @@
-"""What is said of a plan before it runs, from configurations and local files alone: by stages of their tasks, and of
-settings that change nothing."""
+"""What is said of a plan before it runs, from configurations and local files alone: by stages of their tasks, of
+settings that change nothing, and of exact curves that no rho can be read off."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,16 +8,39 @@ from lib.artifacts import stage
 from lib.base import config
 from lib.plans.plan import POINT, Leaf, Plan, Task
 
+SCORES, EXACT = "membership", "exact"  # the stage and the label of which exact curves are made
+
 
 def texts(plan: Plan) -> list[str]:
-    """A sentence for every task that cannot give what is asked of it, and for every idle setting, each once."""
+    """A sentence for every task that cannot give what is asked of it, for every idle setting, and for every curve
+    that is too short, each once."""
     of_tasks = [text for task in plan.tasks.values() if (text := _of(plan, task))]
-    of_settings = [text for part in plan.parts or (plan,) for text in _idle(part)]
-    return list(dict.fromkeys([*of_tasks, *of_settings]))
+    of_leaves = [text for part in plan.parts or (plan,) for text in (*_idle(part), *_too_short(part))]
+    return list(dict.fromkeys([*of_tasks, *of_leaves]))
+
+
+def _too_short(plan: Plan) -> Iterator[str]:
+    """The exact curves, of scores, that have fewer than two numbers of copies, or do not begin at 1."""
+    curves: dict[str, set[int]] = {}
+    for leaf in plan.leaves:
+        if plan.tasks[leaf.digest].stage == SCORES and leaf.labels.get("kind") == EXACT:
+            curves.setdefault(leaf.setting(), set()).add(leaf.labels["level"])
+    for setting, copies in curves.items():
+        if 1 not in copies or len(copies - {0}) < 2:
+            name = f"{plan.name}, {setting}" if setting else plan.name
+            yield (
+                f"{name}: exact copies are {', '.join(map(str, sorted(copies)))}: there will be AUCs, but no ρ, which "
+                "needs 1 copy and a larger number"
+            )
 
 
 def _idle(plan: Plan) -> Iterator[str]:
-    """Settings whose results are the very tasks of the default one: of a misspelt name, or the default's own value."""
+    """Settings whose results are the very tasks of the default one: of a misspelt name, or the default's own value.
+
+    A sweep as it is shipped has such settings on purpose.
+    """
+    if not plan.settings:
+        return
     default = {_point(leaf): leaf.digest for leaf in plan.leaves if not leaf.setting()}
     same: dict[str, bool] = {}
     for leaf in plan.leaves:

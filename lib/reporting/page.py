@@ -34,13 +34,16 @@ METHODS = {
     "one seed, figures show this interval; for several seeds, they show the mean and one standard deviation (ddof 0).",
     "Intervals over seeds": "The t interval of the mean over seeds (columns named seeds). It covers what changes from "
     "seed to seed: training, the order of the text and the draw of canaries. It is reported separately from the "
-    "interval over canaries, and is empty for a single seed.",
+    "interval over canaries. Columns named std are the standard deviation over seeds (ddof 0, as published). Both are "
+    "empty for a single seed.",
     "Comparisons": "Two settings over the same canaries are compared by the difference of their ρ over shared "
     "bootstrap draws. p is twice the smaller share of draws on one side of 0, as (k + 1) / (draws + 1). With fewer "
     "than 10 draws on that side, p comes from a z test with the mean and standard deviation of the draws. Two attacks "
     "are compared by DeLong's paired test. The second p is corrected for the number of comparisons by Holm's step-down "
     "method.",
-    "TPR at FPR": "The largest true-positive rate at a threshold whose false-positive rate does not exceed the target.",
+    "TPR at FPR": "The largest true-positive rate at a threshold whose false-positive rate does not exceed the target. "
+    "With n non-members that rate is a multiple of 1 / n: with fewer than 1,000 of them, tpr_at_fpr_0.001 is the "
+    "true-positive rate without any false positive, and with fewer than 100 so is tpr_at_fpr_0.01.",
     "ρ": "(ν_eq - 1) / (ν_max - 1). ν_eq is the number of exact copies with the same AUC as the fuzzy duplicates.",
     "ρ, isotonic": "The exact curve is fitted by isotonic regression and inverted by linear interpolation. ν_eq is "
     "limited to [1, ν_max].",
@@ -110,6 +113,11 @@ def render(report: Report) -> str:
     return environment().get_template(TEMPLATE).render(report=report)
 
 
+def opened(title: str) -> str:
+    """A title that begins with a capital, unless it begins with a symbol: ρ stays as it is."""
+    return title[:1].upper() + title[1:] if title[:1].isascii() else title
+
+
 def environment(folder: Path = FOLDER) -> Environment:
     """Templates of `folder` and of this one, with the filters that they use."""
     found = Environment(
@@ -119,6 +127,7 @@ def environment(folder: Path = FOLDER) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found.filters["opened"] = opened
     found.filters["base64"] = lambda data: base64.b64encode(data).decode()
     found.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     found.filters["own_ids"] = lambda svg, prefix: Markup(vector.own_ids(svg, prefix))

@@ -25,3 +25,9 @@ def seeds_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[f
         return float("nan"), float("nan")
     half = stdtrit(len(values) - 1, (1 + confidence) / 2) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def seeds_deviation(values: ArrayLike) -> float:
+    """The standard deviation of one value a seed (n,), with ddof 0 as published; NaN for fewer than two seeds."""
+    values = np.asarray(values, dtype=np.float64)
+    return float(values.std()) if len(values) > 1 else float("nan")

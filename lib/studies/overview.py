@@ -18,7 +18,7 @@ from lib.reporting import frames, page, paper_tables
 from lib.reporting.cells import TextTable, interval, mark, number
 from lib.reporting.page import Report, ReportTable, report_table
 from lib.studies import collected
-from lib.studies.mosaic import published, rho_table, words
+from lib.studies.mosaic import demo, published, rho_table, words
 from lib.studies.mosaic.words import CORRECTED, PAPER
 
 FOLDER = Path(__file__).parent
@@ -83,7 +83,7 @@ def rho_over_all(root: Path, names: Iterable[str]) -> pd.DataFrame:
     estimator have. Without any such table it has no rows.
     """
     having = [name for name in names if (places.tables(root, name) / "rho.csv").is_file()]
-    having.sort(key=lambda name: not (places.tables(root, name) / places.PUBLISHED_CURVES).is_file())
+    having.sort(key=lambda name: not _compared(root, name))
     parts = [_rho_of(root, name) for name in having]
     columns = ["sweep", *rho_table.COLUMNS, *PUBLISHED_COLUMNS]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
@@ -92,11 +92,16 @@ def rho_over_all(root: Path, names: Iterable[str]) -> pd.DataFrame:
 def _rho_of(root: Path, name: str) -> pd.DataFrame:
     rho = frames.read_csv(places.tables(root, name) / "rho.csv")
     rho.insert(0, "sweep", name)
-    file = places.tables(root, name) / places.PUBLISHED_CURVES
-    if not file.is_file():
+    if not _compared(root, name):
         return rho.assign(published_source="", published_mean=float("nan"), published_std=float("nan"))
+    file = places.tables(root, name) / places.PUBLISHED_CURVES
     theirs = pd.read_csv(file, keep_default_na=False, na_values={"published_std": ""})
     return published.join(rho, theirs)
+
+
+def _compared(root: Path, name: str) -> bool:
+    """Whether a run has published values to be compared with; the demo is made of them."""
+    return name != demo.NAME and (places.tables(root, name) / places.PUBLISHED_CURVES).is_file()
 
 
 def shown(long: pd.DataFrame) -> TextTable:
@@ -130,7 +135,7 @@ def _cells(estimates: pd.DataFrame) -> list[str]:
         str(isotonic["sweep"]), str(isotonic["n_seeds"]), mark(number(isotonic["rho"]), marked["isotonic"]),
         interval(isotonic["rho_low"], isotonic["rho_high"]), number(isotonic["rho_std"]) if several else "",
         mark(number(paper["rho"]), marked[PAPER]), *map(number, (paper["published_mean"], paper["published_std"])),
-        str(paper["published_source"]),
+        published.model_of(str(paper["published_source"]), str(isotonic["model"])),
     ]  # fmt: skip
 
 
@@ -169,8 +174,8 @@ def _summary(found: Mapping[str, Report], long: pd.DataFrame) -> list[str]:
 
 def _beside(source: str, settings: int, gaps: pd.Series) -> str:
     """How far our rho is from the published one, in a sentence or two."""
-    same_model = source == "published"
-    whose = "of the same model" if same_model else f"of another model ({source.removeprefix('published, ')})"
+    same_model = source == published.LABEL
+    whose = "of the same model" if same_model else f"of another model ({published.model_of(source, '')})"
     text = f"{settings} of them {'has' if settings == 1 else 'have'} a published counterpart {whose}"
     if gaps.empty:
         return f"{text}; ρ is not known yet."

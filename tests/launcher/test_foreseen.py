@@ -84,6 +84,21 @@ def test_a_setting_that_changes_nothing_is_said(profile: str, changes: str, idle
     ]
 
 
+@pytest.mark.parametrize(
+    ("sweep", "settings", "said"),
+    [
+        ("near_dupls", ["copies=[1]"], ["near_dupls: exact copies are 1: there will be AUCs, but no ρ"]),
+        ("near_dupls", ["copies=[4,7]"], ["near_dupls: exact copies are 4, 7: there will be AUCs, but no ρ"]),
+        ("near_dupls", ["variations=10"], ["10 variations of a canary are made, and 4 copies take 3 of them"]),
+        ("extraction", ["copies=[1]"], []),  # it has no ρ
+        ("near_dupls", [], []),
+    ],
+)
+def test_what_will_have_no_use_and_no_result_is_said(sweep: str, settings: list[str], said: list[str]) -> None:
+    found = foreseen.texts(expansion.expand(documents.read(sweep, "smoke", settings), "smoke"))
+    assert [text[: len(start)] for text, start in zip(found, said, strict=True)] == said
+
+
 TEXTS = {f"{number}.txt": "x" for number in range(3)}  # a corpus of three files
 TYPED = [
     ("near_dupls", "replaced=[41]", "replaced_tokens is 41; a canary has 40 tokens (replaced_tokens is set by the var"),
@@ -92,6 +107,12 @@ TYPED = [
     ("near_dupls", "canaries=", "n is null; it must be int (n is set by the variable canaries)"),
     ("near_dupls", "canaries=17", "node injected_exact: there are 16 books for 17 canaries"),
     ("near_dupls", "top_copies=5", "takes 4 variations, but there are 3 (copies is set by the variable top_copies)"),
+    ("near_dupls", "length=100000", "sequence_tokens is 128, less than the 100000 tokens of a canary"),
+    (
+        "near_dupls",
+        "context=39",
+        "shorter canaries, or longer sequences (sequence_tokens is set by the variable context",
+    ),
     ("near_dupls", "copies=[-1]", "node injected_exact: copies is -1; it must be at least 0"),
     ("near_dupls", "seeds=[]", "sweep near_dupls: no leaves: the grid is empty, because nothing is in: seeds"),
     ("near_dupls", "seeds=[1,1]", "grid: seeds: a value is given twice"),

@@ -93,6 +93,22 @@ def test_the_long_table_is_every_sweep_s_with_the_published_figures_beside_ours(
     assert dict(zip(beside["level"], beside["published_mean"].astype(float))) == {1: 0.9, 25: 0.4}
 
 
+def test_the_demo_is_not_compared_with_the_values_that_it_is_made_of(root, tmp_path):
+    write_sweep(tmp_path, "demo", EXACT + REPLACED, {})
+    file = places.tables(root, "near_dupls") / places.PUBLISHED_CURVES
+    (places.tables(tmp_path, "demo") / places.PUBLISHED_CURVES).write_bytes(file.read_bytes())
+    overview.write(tmp_path)
+    assert overview.rho_over_all(tmp_path, ["demo"])["published_mean"].isna().all()
+    assert "published counterpart" not in (tmp_path / "report" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("title", "opened"), [("memory of text", "Memory of text"), ("ρ of four models", "ρ of four models"), ("", "")]
+)
+def test_a_title_begins_with_a_capital_or_a_symbol(title, opened):
+    assert f"<h1>{opened}</h1>" in reports.render(reports.Report(title, []))
+
+
 def test_a_setting_is_shown_once_in_the_order_of_kinds_settings_and_levels(root):
     header, rows = overview.shown(overview.rho_over_all(root, ["distances", "near_dupls", "shuffles"]))
     shown = [dict(zip(header, row)) for row in rows]
@@ -104,7 +120,7 @@ def test_a_setting_is_shown_once_in_the_order_of_kinds_settings_and_levels(root)
     rho = frames.read_csv(places.tables(root, "near_dupls") / "rho.csv")
     chosen = rho[rho["seed"].isna() & (rho["attack"] == "ratio") & (rho["level"] == 25)].set_index("estimator")["rho"]
     assert (shown[1]["ρ isotonic"], shown[1]["ρ paper"]) == (f"{chosen['isotonic']:.3f}", f"{chosen['paper']:.3f}")
-    assert (shown[1]["published"], shown[1]["published of"]) == ("0.400", "published, big")
+    assert (shown[1]["published"], shown[1]["published of"]) == ("0.400", "big")
     assert "s" not in header  # of seeds: there is one
 
 

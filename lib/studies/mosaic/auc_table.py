@@ -36,7 +36,7 @@ def make(measurements: Iterable[Measurement]) -> pd.DataFrame:
 def means(measurements: Iterable[Measurement]) -> pd.DataFrame:
     """Means over seeds in MEANS_COLUMNS, with the interval over canaries of the mean, and that over seeds.
 
-    auc_std: ddof 0; auc_seeds_low, auc_seeds_high: t interval of the mean over two or more seeds.
+    auc_std: ddof 0; auc_seeds_low, auc_seeds_high: t interval of the mean. One seed has none of these.
     """
     return frame(_means(map(row, measurements)), MEANS_COLUMNS, MEANS_KEY)
 
@@ -52,7 +52,7 @@ def _means(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             "auc": float(np.mean(values)),
             "auc_low": low,
             "auc_high": high,
-            "auc_std": float(np.std(values)),
+            "auc_std": intervals.seeds_deviation(values),
             "auc_seeds_low": seeds_low,
             "auc_seeds_high": seeds_high,
             "at_chance": at_chance(low, high),

@@ -51,7 +51,9 @@ def warnings(auc: pd.DataFrame, rho: pd.DataFrame) -> list[str]:
     """What a reader must know before using a number: flags of rho, missing estimates, copies that were cut."""
     seeds = rho[rho["seed"].notna()]
     found = [
-        _flagged(seeds, "clamped", "clamped to an end of the exact curve, because the fuzzy AUC is that of the end or beyond"),
+        _flagged(
+            seeds, "clamped", "clamped to an end of the exact curve, because the fuzzy AUC is that of the end or beyond"
+        ),
         _flagged(seeds, "extrapolated", "extrapolated beyond the exact curve, or along a first step of it that falls"),
         _flagged(seeds, "flat", "read off a flat part of the exact curve, where several numbers of copies fit"),
         _flagged(seeds, "at_chance", "of an AUC whose interval includes 0.5, so that the attack may be guessing"),

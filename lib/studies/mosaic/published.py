@@ -34,6 +34,7 @@ AUC_COLUMNS = ("model", "seed", "variable", "value", "attack", "auc")  # of AUCS
 CURVE_COLUMNS = ("value", "mean", "std")
 COPIES, LENGTH = 10, 100  # of a canary, behind every published rho
 STAND_IN = "gptneo1B"  # the one model with all experiments
+LABEL, OF_ANOTHER = "published", "published, "  # of a curve of the same model, and of the model that is named behind it
 BESIDE_COLUMNS = ("model", "kind", "setting", "level", "published_source", "published_mean", "published_std")
 
 # The models as the files name them, and how else a sweep may name them (letters and digits only).
@@ -75,8 +76,8 @@ def _known(
 ) -> dict[Key, Reference]:
     found = {}
     for model, kind, setting in keys:
-        names = {published_name(model): "published"} if published_name(model) else {}
-        names.setdefault(stand_in, f"published, {stand_in}")
+        names = {published_name(model): LABEL} if published_name(model) else {}
+        names.setdefault(stand_in, f"{OF_ANOTHER}{stand_in}")
         curves = [read(kind, setting, name, label) for name, label in names.items() if name]
         known = [one for one in curves if not one.curve.empty]
         if known:
@@ -148,6 +149,11 @@ def published_name(model: str) -> str | None:
     """How the published files name `model` (`EleutherAI/gpt-neo-1.3B` is gptneo1B); None when they do not have it."""
     plain = re.sub(r"[^a-z0-9]", "", model.rsplit("/", 1)[-1].lower())
     return next((name for name, others in MODELS.items() if plain in others), None)
+
+
+def model_of(source: str, model: str) -> str:
+    """The published model behind a label of `references` for `model`; "" without a label."""
+    return (published_name(model) or model) if source == LABEL else source.removeprefix(OF_ANOTHER)
 
 
 def measurements(path: Path = AUCS) -> list[Measurement]:

@@ -31,10 +31,13 @@ from lib.studies.mosaic.measurements import Measurement, Record
 from lib.studies.mosaic.published import Key, Reference
 from lib.studies.mosaic.words import CORRECTED, EXACT, level_name
 
-OVER_CANARIES = "Intervals are 95 % over canaries."
 NO_RESULT = (
     "† is no result: ρ at or beyond an end of the exact curve or on a flat part of it, or what comes from an AUC whose "
     "interval includes 0.5."
+)
+PERFECT = (
+    "1.000 [1.000, 1.000]: every member scores above every non-member, so no resample of these canaries can differ; "
+    "other canaries may."
 )
 PAIRED = "p is by the paired bootstrap, and by a z test where fewer than 10 draws lie on one side of 0."
 DELONG = (
@@ -74,7 +77,7 @@ def write(
     results = Results(
         found,
         draw(single, description, records, training or {}),
-        list(shown(found, description, equal)),
+        list(shown(found, description, equal, _draws(measurements))),
         _sentences(found, description, records, training or {}),
         _warnings(single, records, training or {}),
         page.METHODS,
@@ -236,48 +239,64 @@ def _bars(table: pd.DataFrame) -> str:
     return "One seed; bars are 95 % bootstrap intervals over canaries."
 
 
-def shown(found: Tables, description: MosaicDescription, equal: Equal) -> Iterator[ReportTable]:
-    """What the report shows of the tables."""
+def _draws(measurements: Sequence[Measurement]) -> int:
+    """Of the bootstrap; 0 where only AUCs are known."""
+    return max((len(one.samples) for one in measurements if one.samples is not None), default=0)
+
+
+def shown(found: Tables, description: MosaicDescription, equal: Equal, draws: int) -> Iterator[ReportTable]:
+    """What the report shows of the tables. draws: of the bootstrap; without any there are no intervals, and no p."""
     variant = description.variant
     attack = _main_attack(found["auc"], description)
-    caption = f"AUC by exact copies ν, {variant} scores, mean over seeds. {OVER_CANARIES}"
+    over = _over_seeds(found["auc"], draws)
+    caption = f"AUC by exact copies ν, {variant} scores, {over}"
     yield _table("auc", caption, summaries.auc_summary(found["auc_means"], variant, EXACT, equal), found["auc"])
-    yield from _rho_tables(found["rho"], description, equal)
+    yield from _rho_tables(found["rho"], description, equal, over)
+    compared = f"{over} {PAIRED}" if draws else over
     if len(found["differences"]):
-        yield _differences_table(found["differences"], attack, description)
+        yield _differences_table(found["differences"], attack, description, compared)
     if "changes" in found:
-        yield _changes_table(found["changes"], attack, description)
+        yield _changes_table(found["changes"], attack, description, compared)
     if "delong" in found:
         cells = summaries.delong_summary(found["delong"], variant, equal)
         yield _table("delong", DELONG, cells, found["delong"])
 
 
-def _rho_tables(rho: pd.DataFrame, description: MosaicDescription, equal: Equal) -> Iterator[ReportTable]:
+def _over_seeds(table: pd.DataFrame, draws: int) -> str:
+    """The end of a caption: what a value is of, and what its interval is over, if it has one."""
+    seeds = table["seed"].nunique()
+    mean = f"mean over {seeds} seeds." if seeds > 1 else "one seed."
+    return f"{mean} Intervals are 95 % over canaries (percentile bootstrap, {draws:,} draws)." if draws else mean
+
+
+def _rho_tables(rho: pd.DataFrame, description: MosaicDescription, equal: Equal, over: str) -> Iterator[ReportTable]:
     kinds = sorted(set(rho["kind"]))
     for kind in kinds:
         name, rows = (f"rho_{kind}", rho[rho["kind"] == kind]) if len(kinds) > 1 else ("rho", rho)
         caption = (
             f"ρ of {words.kind_name(kind)} by {level_name(kind)}, {description.estimator} estimator, "
-            f"{description.variant} scores, mean over seeds. {OVER_CANARIES}"
+            f"{description.variant} scores, {over}"
         )
         yield _table(
             name, caption, summaries.rho_summary(rows, description.estimator, description.variant, kind, equal), rows
         )
 
 
-def _differences_table(differences: pd.DataFrame, attack: str, description: MosaicDescription) -> ReportTable:
+def _differences_table(
+    differences: pd.DataFrame, attack: str, description: MosaicDescription, over: str
+) -> ReportTable:
     caption = (
         f"Differences of ρ between settings on the same canaries, {words.label_of(attack)} attack, "
-        f"{description.estimator} estimator, mean over seeds. {OVER_CANARIES} {PAIRED}"
+        f"{description.estimator} estimator, {over}"
     )
     cells = summaries.differences_summary(differences, attack, description.estimator, description.variant)
     return _table("differences", caption, cells, differences)
 
 
-def _changes_table(changes: pd.DataFrame, attack: str, description: MosaicDescription) -> ReportTable:
+def _changes_table(changes: pd.DataFrame, attack: str, description: MosaicDescription, over: str) -> ReportTable:
     caption = (
         "Settings with exact copies of their own, less the default: AUC after the most exact copies, and ρ, "
-        f"{words.label_of(attack)} attack, {description.estimator} estimator, mean over seeds. {OVER_CANARIES} {PAIRED}"
+        f"{words.label_of(attack)} attack, {description.estimator} estimator, {over}"
     )
     cells = summaries.changes_summary(changes, attack, description.estimator, description.variant)
     return _table("changes", caption, cells, changes)
@@ -287,5 +306,6 @@ def _table(name: str, caption: str, shown: TextTable, whole: pd.DataFrame) -> Re
     """A table of the report, whose caption says what is meant by the marks and names that occur in it."""
     cells = list(itertools.chain(*shown[1]))
     notes = [NO_RESULT] if any(map(is_marked, cells)) else []
+    notes += [PERFECT] if "1.000 [1.000, 1.000]" in cells else []
     notes += [equal_scores.EQUAL] if any("(= " in cell for cell in cells) else []
     return report_table(name, " ".join([caption, *notes, "All rows:"]), shown, whole)

@@ -18,7 +18,7 @@ import pandas as pd
 from lib.reporting.frames import frame
 from lib.statistics import intervals
 from lib.statistics.rho import ESTIMATORS, Rho
-from lib.studies.mosaic import auc_table
+from lib.studies.mosaic import auc_table, paired
 from lib.studies.mosaic.auc_table import TPR_COLUMNS, at_chance, mean_samples, samples_interval
 from lib.studies.mosaic.measurements import KEY, Measurement
 from lib.studies.mosaic.words import EXACT, NO_INJECTION
@@ -44,7 +44,7 @@ def make(measurements: Iterable[Measurement], planned: LargestCopies | None = No
     planned: the curves there will be once everything is done. Until then no setting is read off another curve, or off a
     shorter one.
     rho_low, rho_high: over canaries; of a mean, that of the mean of the seeds' samples. rho_std: standard deviation
-    over seeds (ddof 0); rho_seeds_low, rho_seeds_high: t interval of the mean over two or more seeds.
+    over seeds (ddof 0); rho_seeds_low, rho_seeds_high: t interval of the mean. One seed has none of these.
     """
     return from_rows(rows(measurements, planned))
 
@@ -62,7 +62,11 @@ def rows(measurements: Iterable[Measurement], planned: LargestCopies | None = No
     """
     measurements = list(measurements)
     curves = _Curves(measurements, planned or {})
-    found = [row for measured in measurements if _is_fuzzy(measured) for row in _rows(measured, curves)]
+    fuzzy = [measured for measured in measurements if _is_fuzzy(measured)]
+    for fault, concerned in paired.grouped_by(fuzzy, curves.fault_of).items():
+        if fault:
+            log.warning("no rho for %d of %d AUCs, such as %s: %s", len(concerned), len(fuzzy), concerned[0].key, fault)
+    found = [row for measured in fuzzy for row in _rows(measured, curves)]
     return found + list(_mean_rows(found))
 
 
@@ -114,6 +118,11 @@ class _Curves:
         """The curve that a fuzzy setting is read off: its own, if the model has one, else the default."""
         return self.found.get((*measured.key[:4], self.setting_of(measured)))
 
+    def fault_of(self, measured: Measurement) -> str:
+        """Why rho of a fuzzy setting cannot be read off; "" where it can."""
+        curve = self.curve_of(measured)
+        return "its model has no exact copies" if curve is None else curve.fault
+
     def setting_of(self, measured: Measurement) -> str:
         """The setting of that curve."""
         return measured.setting if (measured.model, measured.setting) in self.nu_max else ""
@@ -132,14 +141,11 @@ def _curve(points: Sequence[Measurement], nu_max: int) -> _Curve:
 
 
 def _rows(measured: Measurement, curves: _Curves) -> Iterator[dict[str, Any]]:
-    """A row for each estimator; without a whole exact curve the estimates are empty, and a warning says so."""
+    """A row for each estimator; without a whole exact curve the estimates are empty."""
     curve = curves.curve_of(measured)
-    fault = "it has no exact records" if curve is None else curve.fault
-    if fault:
-        log.warning("no rho for %s: %s", dict(zip(KEY, measured.key)), fault)
     for estimator in ESTIMATORS:
         row = {**auc_table.row(measured), "estimator": estimator, "curve": curves.setting_of(measured)}
-        if curve is None or fault:
+        if curve is None or curve.fault:
             yield {**row, "n_seeds": 0}
         else:
             yield {**row, "n_seeds": 1, **_estimate(measured, curve, estimator)}
@@ -181,7 +187,7 @@ def _mean_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **rows[0], **{name: float(np.mean([row[name] for row in rows])) for name in means},
         "seed": None, "n_members": sizes.pop() if len(sizes) == 1 else None, "n_seeds": len(rows),
         "auc_low": auc_low, "auc_high": auc_high, "rho_low": rho_low, "rho_high": rho_high,
-        "rho_samples": samples, "rho_std": float(np.std([row["rho"] for row in rows])),
+        "rho_samples": samples, "rho_std": intervals.seeds_deviation([row["rho"] for row in rows]),
         "rho_seeds_low": seeds_low, "rho_seeds_high": seeds_high, "at_chance": at_chance(auc_low, auc_high),
         **{flag: any(row[flag] for row in rows) for flag in FLAGS},
     }  # fmt: skip

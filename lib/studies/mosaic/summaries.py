@@ -1,6 +1,6 @@
 """Tables small enough for a terminal or a report: AUC, rho, differences and DeLong tests.
 
-Values that are no result (see `rho_table.is_flagged`) are marked; equal scores have one row (see `equal_scores`).
+Values of rho that are no result (see `rho_table.is_flagged`) are marked; equal scores have one row (`equal_scores`).
 """
 
 from typing import Any
@@ -21,7 +21,8 @@ def rho_summary(
     equal: Equal = NONE_EQUAL,
 ) -> TextTable:  # fmt: skip
     """Mean rho over seeds with its interval by level, a row for each model, setting and attack."""
-    return _by_level(_means(rho, estimator, variant, kind), "rho", symbol_of(kind), equal)
+    rows = _means(rho, estimator, variant, kind)
+    return _by_level(rows.assign(marked=flagged(rows)), "rho", symbol_of(kind), equal)
 
 
 def rho_closing(rho: pd.DataFrame, attack: str, kind: str, estimator: str = "isotonic") -> TextTable:
@@ -49,8 +50,9 @@ def auc_summary(
     means: pd.DataFrame, variant: str = CORRECTED, kind: str = EXACT, equal: Equal = NONE_EQUAL
 ) -> TextTable:
     """Mean AUC over seeds with its interval by level, one row for each model, setting and attack. means: the table
-    `auc_means`."""
-    return _by_level(means[(means["variant"] == variant) & (means["kind"] == kind)], "auc", symbol_of(kind), equal)
+    `auc_means`. None is marked: an AUC near one half is a result, that of an attack which guesses."""
+    rows = means[(means["variant"] == variant) & (means["kind"] == kind)]
+    return _by_level(rows.assign(marked=False), "auc", symbol_of(kind), equal)
 
 
 def differences_summary(differences: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> TextTable:
@@ -84,7 +86,7 @@ def _means(rho: pd.DataFrame, estimator: str, variant: str, kind: str) -> pd.Dat
 
 
 def _by_level(rows: pd.DataFrame, value: str, symbol: str, equal: Equal) -> TextTable:
-    """A column for each level, and one for the setting if there is any but the default."""
+    """A column for each level, and one for the setting if there is any but the default. rows: with `marked`."""
     rows = equal_scores.once(rows, equal)
     levels, order = sorted(set(rows["level"])), ordered_settings(rows["setting"])
     lines = []
@@ -100,11 +102,9 @@ def _by_level(rows: pd.DataFrame, value: str, symbol: str, equal: Equal) -> Text
 
 
 def _cells(rows: pd.DataFrame, value: str) -> dict[float, str]:
-    """level -> the value with its interval, marked where it is no result."""
-    columns = (rows[name] for name in ("level", value, f"{value}_low", f"{value}_high"))
-    return {
-        level: estimate(middle, low, high, marked) for level, middle, low, high, marked in zip(*columns, flagged(rows))
-    }
+    """level -> the value with its interval, marked where `marked` says so."""
+    columns = (rows[name] for name in ("level", value, f"{value}_low", f"{value}_high", "marked"))
+    return {level: estimate(middle, low, high, marked) for level, middle, low, high, marked in zip(*columns)}
 
 
 def _difference(row: Any) -> list[str]:

@@ -48,5 +48,6 @@ def test_means_have_the_interval_of_the_mean_of_the_seeds(measured):
     assert row["auc"] == pytest.approx(np.mean([m.auc for m in mine]))
     samples = (mine[0].samples + mine[1].samples) / 2
     assert (row["auc_low"], row["auc_high"]) == pytest.approx(tuple(np.quantile(samples, [0.025, 0.975])))
+    assert auc_table.means(measured[:1])["auc_std"].isna().all()  # one seed
     assert row["auc_std"] == pytest.approx(abs(mine[0].auc - mine[1].auc) / 2)
     assert row["n_seeds"] == 2

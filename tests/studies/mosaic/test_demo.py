@@ -63,6 +63,8 @@ def test_the_demo_writes_figures_and_a_report(folder):
     }
     report = (folder / "report.html").read_text()
     assert "clamped" in report
+    assert "Intervals are 95 %" not in report  # there are none
+    assert "mean over 5 seeds." in report
     assert "extrapolated" in report
 
 

@@ -162,3 +162,4 @@ def test_references_as_a_table_have_a_row_for_each_level():
     assert own["published_mean"].iloc[0] == 0.8977
     assert set(others["published_source"]) == {"published, gptneo1B"}
     assert others["level"].tolist() == pytest.approx([0.1 * i for i in range(1, 10)])
+    assert {published.model_of(source, "gpt-neo-1.3B") for source in found["published_source"]} == {"gptneo1B"}

@@ -68,7 +68,6 @@ def test_everything_is_written_where_programs_look_for_it(written):
         {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "h5")}
         | {f"figures/{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf", "svg")}
         | {f"tables/{name}.{suffix}" for name in ("auc", "rho", "differences", "delong") for suffix in ("md", "tex")}
-        | {"tables/auc_all.md", "tables/auc_all.tex"}  # one AUC after one copy may be guessing
         | {"tables/published.csv", "report.html", "report.json"}
     )
 
@@ -119,6 +118,30 @@ def test_the_report_says_what_was_done(written):
     for text in ("Tiny &lt;sweep&gt;", "Two &amp; two.", "Learning rate", "2e-5", "abc", "1 task is missing."):
         assert text in html
     assert "cut some of the injected copies" in html
+
+
+def shown_of(records, n_bootstrap=50):
+    measured = measurements.measure(records, seed=1, n_bootstrap=n_bootstrap)
+    found = results.make(measured, records)
+    return {one.name: one for one in results.shown(found, results.MosaicDescription("t"), {}, n_bootstrap)}
+
+
+def test_captions_say_how_many_seeds_and_draws_there_are():
+    for seeds, said in (((1,), "one seed."), ((1, 2), "mean over 2 seeds.")):
+        for name in ("auc", "rho", "differences"):
+            caption = shown_of(records(seeds), 30)[name].caption
+            assert f"{said} Intervals are 95 % over canaries (percentile bootstrap, 30 draws)." in caption
+
+
+def test_an_auc_near_one_half_is_a_result_and_a_perfect_one_is_explained():
+    perfect = [record("exact", nu, strength) for nu, strength in ((1, 0), (10, 50))]
+    table = shown_of(perfect)["auc"]
+    cells = [cell for row in table.rows for cell in row]
+    assert not any("†" in cell for cell in cells)
+    assert "†" not in table.caption
+    assert "1.000 [1.000, 1.000]" in cells
+    assert results.PERFECT in table.caption
+    assert results.PERFECT not in shown_of(records())["auc"].caption
 
 
 def drawn_lines(figure):

@@ -56,6 +56,9 @@ def test_mean_rows_have_an_empty_seed_and_the_population_standard_deviation(rho_
         assert row.n_seeds == 2
         assert row.rho_low <= row.rho_high
     assert rho_of_sweep[rho_of_sweep["seed"].notna()]["rho_std"].isna().all()
+    single = rho_table.make(measurements.measure(sweep(seeds=(1,)), seed=7, n_bootstrap=10))
+    assert single["rho"].notna().all()
+    assert single["rho_std"].isna().all()
 
 
 def test_order_does_not_depend_on_the_order_of_records(rho_of_sweep):
@@ -82,7 +85,7 @@ def test_fuzzy_records_alone_leave_rho_empty(caplog):
     fuzzy = [r for r in sweep() if r.labels["kind"] == "replace"]
     with caplog.at_level(logging.WARNING):
         table = rho_table.make(measurements.measure(fuzzy, seed=7, n_bootstrap=20))
-    assert "no exact records" in caplog.text
+    assert "its model has no exact copies" in caplog.text
     assert table["rho"].isna().all()
     assert table["seed"].notna().all()
 

@@ -20,18 +20,19 @@ def texts(plan: Plan) -> list[str]:
 
 
 def _too_short(plan: Plan) -> Iterator[str]:
-    """The exact curves, of scores, that have fewer than two numbers of copies, or do not begin at 1."""
+    """The exact curves that scores of fuzzy duplicates are read off and that lack 1 copy, or a larger number."""
+    scored = [leaf for leaf in plan.leaves if plan.tasks[leaf.digest].stage == SCORES]
     curves: dict[str, set[int]] = {}
-    for leaf in plan.leaves:
-        if plan.tasks[leaf.digest].stage == SCORES and leaf.labels.get("kind") == EXACT:
+    for leaf in scored:
+        if leaf.labels.get("kind") == EXACT:
             curves.setdefault(leaf.setting(), set()).add(leaf.labels["level"])
-    for setting, copies in curves.items():
-        if 1 not in copies or len(copies - {0}) < 2:
+    read = [leaf.setting() for leaf in scored if leaf.labels.get("kind") != EXACT]
+    for setting in dict.fromkeys(setting if setting in curves else "" for setting in read):
+        copies = sorted(curves.get(setting, ()))
+        if 1 not in copies or copies[-1] == 1:
             name = f"{plan.name}, {setting}" if setting else plan.name
-            yield (
-                f"{name}: exact copies are {', '.join(map(str, sorted(copies)))}: there will be AUCs, but no ρ, which "
-                "needs 1 copy and a larger number"
-            )
+            found = ", ".join(map(str, copies)) or "none"
+            yield f"{name}: exact copies are {found}: without 1 and a larger number there are AUCs, but no ρ"
 
 
 def _idle(plan: Plan) -> Iterator[str]:

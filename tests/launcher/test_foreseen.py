@@ -87,11 +87,11 @@ def test_a_setting_that_changes_nothing_is_said(profile: str, changes: str, idle
 @pytest.mark.parametrize(
     ("sweep", "settings", "said"),
     [
-        ("near_dupls", ["copies=[1]"], ["near_dupls: exact copies are 1: there will be AUCs, but no ρ"]),
-        ("near_dupls", ["copies=[4,7]"], ["near_dupls: exact copies are 4, 7: there will be AUCs, but no ρ"]),
+        ("near_dupls", ["copies=[1]"], ["near_dupls: exact copies are 1: without 1 and a larger number there"]),
+        ("near_dupls", ["copies=[4,7]"], ["near_dupls: exact copies are 4, 7: without 1 and a larger"]),
         ("near_dupls", ["variations=10"], ["10 variations of a canary are made, and 4 copies take 3 of them"]),
         ("extraction", ["copies=[1]"], []),  # it has no ρ
-        ("near_dupls", [], []),
+        ("architectures", [], []),  # it tries rates at one number of copies, of which there is no ρ
     ],
 )
 def test_what_will_have_no_use_and_no_result_is_said(sweep: str, settings: list[str], said: list[str]) -> None:

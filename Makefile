@@ -60,8 +60,10 @@ NAMES := $(subst _,-,$(basename $(notdir $(wildcard sweeps/*.yaml))))
 help:
 	@sed -n 's/^##//p' Makefile
 	@echo; echo "sweeps, and how long they take on a laptop with two cores ('about' is estimated)"
-	@awk 'sub(/^question: /, "") {question = $$0} sub(/^laptop: /, "") {name = FILENAME; gsub(/.*\/|\.yaml/, "", name); \
-	    gsub("_", "-", name); printf "  %-15s %-30s %s\n", name, $$0, question}' sweeps/*.yaml
+	@awk 'function show() {if (name) printf "  %-15s %-30s %s\n", name, laptop, question} \
+	    FNR == 1 {show(); name = FILENAME; gsub(/.*\/|\.yaml/, "", name); gsub("_", "-", name); laptop = "not timed"; question = ""} \
+	    sub(/^title: /, "") && !question {gsub(/^"|"$$/, ""); question = $$0} \
+	    sub(/^question: /, "") {question = $$0} sub(/^laptop: /, "") {laptop = $$0} END {show()}' sweeps/*.yaml
 
 $(foreach verb,$(VERBS),$(NAMES:%=$(verb)-%)):  # named, so that a shell can complete them; their recipes follow
 $(filter-out doctor,$(VERBS)):  # without a sweep

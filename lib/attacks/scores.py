@@ -30,7 +30,18 @@ from lib.attacks import checks
 from lib.base import modules
 from lib.base.errors import TesseraError, suggestion
 
-NAMES = ("loss", "ratio", "zlib", "zlib_bits", "lowercase", "min_k", "min_k_plus_plus", "recall", "wbc", "ez")
+NAMES = (
+    "loss",
+    "ratio",
+    "zlib",
+    "zlib_bits",
+    "lowercase",
+    "min_k",
+    "min_k_plus_plus",
+    "recall",
+    "wbc",
+    "ez",
+)
 EVIDENCE = (
     "log_probs", "mu", "sigma", "top_log_probs", "texts", "lower_log_probs", "prefixed_log_probs", "reference_means",
     "reference_log_probs", "padding_log_probs", "lower_padding_log_probs", "reference_padded_means",

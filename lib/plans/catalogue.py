@@ -7,10 +7,12 @@ from typing import Any
 from lib.base import yamls
 from lib.plans import documents
 
+NOT_TIMED = "not timed"  # of a sweep that does not say how long it takes
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A sweep: its name, what it answers, how long that takes in the profile `laptop` on two cores."""
+    """A sweep: its name, what it answers (else its title), how long that takes in the profile `laptop` on two cores."""
 
     name: str
     question: str
@@ -29,7 +31,10 @@ class Variable:
 def sweeps() -> list[Entry]:
     """All sweeps, by name."""
     found = [(name, yamls.read(documents.FOLDER / f"{name}.yaml")) for name in documents.names()]
-    return [Entry(name, document.get("question", ""), document.get("laptop", "")) for name, document in found]
+    return [
+        Entry(name, document.get("question") or document.get("title", ""), document.get("laptop", NOT_TIMED))
+        for name, document in found
+    ]
 
 
 def variables(name: str) -> list[Variable]:

@@ -144,9 +144,8 @@ def write(path: Path, report: Report) -> None:
     for table in report.tables:
         if table.rows:
             caption = table.caption.removesuffix(" All rows:")  # a link follows it in the HTML
-            paper_tables.write(
-                path.parent / places.TABLES / table.name, table.header, table.rows, caption, report.stamp
-            )
+            stem = path.parent / places.TABLES / table.name
+            paper_tables.write(stem, table.header, table.rows, caption, path.parent.name, report.stamp)
     files.write_bytes(path.with_suffix(".json"), json.dumps(_content(report), ensure_ascii=False).encode())
     files.write_bytes(path, render(report).encode())
 

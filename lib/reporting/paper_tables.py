@@ -22,17 +22,24 @@ NUMBER = re.compile(rf"\[[-−+\d., ]+\]|(< )?[-−+]?[\d.,]+(e[-+]?\d+)?\s*%?([
 
 
 def write(
-    stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, comments: Sequence[str] = ()
+    stem: Path,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    caption: str,
+    run: str,
+    comments: Sequence[str] = (),
 ) -> None:
     """Write `<stem>.md` and `<stem>.tex`, each with the comments first; the same arguments give the same bytes.
+
+    run: what stands before the table's name in its LaTeX label, so that tables of several runs fit into one paper.
 
     They leave marked cells out. If there are any, `<stem>_all.md` and `<stem>_all.tex` have every value with its mark.
     """
     kept = [[LEFT_OUT if is_marked(cell) else cell for cell in row] for row in rows]
-    _write(stem, header, kept, caption.replace(MARK, LEFT_OUT), comments)
+    _write(stem, header, kept, caption.replace(MARK, LEFT_OUT), run, comments)
     everything = stem.with_name(f"{stem.name}{ALL}")
     if everything.name in names(stem.name, rows):
-        _write(everything, header, rows, caption, comments)
+        _write(everything, header, rows, caption, run, comments)
     else:
         for suffix in SUFFIXES:  # of an earlier collection
             everything.with_suffix(suffix).unlink(missing_ok=True)
@@ -44,13 +51,13 @@ def names(name: str, rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _write(
-    stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, comments: Sequence[str]
+    stem: Path, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, run: str, comments: Sequence[str]
 ) -> None:
     lines = [" ".join(comment.split()) for comment in comments]
     hidden = "\n".join(["<!--", *(line.replace("-->", "-- >") for line in lines), "-->", ""]) if lines else ""
     files.write_bytes(stem.with_suffix(".md"), (hidden + markdown(header, rows)).encode())
     hidden = "".join(f"% {line}\n" for line in lines)
-    table = latex(header, rows, caption, f"tab:{stem.name}")
+    table = latex(header, rows, caption, f"tab:{run}:{stem.name}")
     files.write_bytes(stem.with_suffix(".tex"), (hidden + table).encode())
 
 

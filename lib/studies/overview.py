@@ -68,7 +68,7 @@ def write(root: Path, asked: Sequence[str] = ()) -> Path:
     folder = places.overview(root)
     if len(long):
         files.write_bytes(folder / "rho.csv", frames.to_csv(long).encode())
-        paper_tables.write(folder / "rho", *shown(long), CAPTION, [f"runs: {', '.join(found)}"])
+        paper_tables.write(folder / "rho", *shown(long), CAPTION, folder.name, [f"runs: {', '.join(found)}"])
     warnings = collected.warnings(root, every, chosen)
     overview = _overview(found, long, collected.table(every, chosen), warnings)
     html = page.environment(FOLDER).get_template(TEMPLATE).render(overview=overview)

@@ -1,7 +1,10 @@
 """Every attack against a brute force of a few lines, its properties, and published code's estimators."""
 
+import re
+import sys
 import zlib as zlib_module
 from fractions import Fraction
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -25,6 +28,7 @@ from lib.attacks import (
 )
 from lib.base import ragged
 from lib.base.errors import TesseraError
+from lib.base.places import ROOT
 
 log_prob = st.floats(-20, -1e-3)
 rows = st.lists(st.lists(log_prob, min_size=1, max_size=40).map(np.array), min_size=1, max_size=8)
@@ -289,6 +293,20 @@ def test_a_misspelt_piece_of_evidence_is_an_error_not_a_missing_score(monkeypatc
     monkeypatch.setattr(loss, "score", lambda logprobs: logprobs)
     with pytest.raises(TesseraError, match="no evidence 'logprobs'; did you mean 'log_probs'"):
         scores.compute(evidence())
+
+
+def test_the_example_of_the_readme_is_an_attack_with_a_look_of_its_own(monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "lib" / "README.md").read_text(), re.DOTALL)
+    (text,) = [block for block in blocks if block.startswith("# lib/attacks/median_loss.py\n")]
+    example = ModuleType("lib.attacks.median_loss")
+    exec(text, example.__dict__)
+    looks = [scores.load(name) for name in scores.NAMES]
+    monkeypatch.setitem(sys.modules, example.__name__, example)
+    monkeypatch.setattr(scores, "NAMES", (*scores.NAMES, "median_loss"))
+    rows = [np.array([-3.0, -1.0, -2.0]), np.array([-1.0, -4.0])]
+    np.testing.assert_array_equal(scores.compute({"log_probs": rows})["median_loss"], [-2, -2.5])
+    assert example.LABEL not in [look.LABEL for look in looks]
+    assert not {colour_or_marker for look in looks for colour_or_marker in look.STYLE[:2]} & set(example.STYLE[:2])
 
 
 def test_a_name_without_a_file_or_a_style_is_an_error(monkeypatch):

@@ -68,19 +68,19 @@ def test_a_row_of_another_length_is_named():
 
 
 def test_both_files_are_written(tmp_path):
-    paper_tables.write(tmp_path / "rho", HEADER, ROWS, "ρ")
+    paper_tables.write(tmp_path / "rho", HEADER, ROWS, "ρ", "near_dupls--smoke")
     assert (tmp_path / "rho.md").read_text() == paper_tables.markdown(HEADER, ROWS)
-    assert r"\label{tab:rho}" in (tmp_path / "rho.tex").read_text()
+    assert r"\label{tab:near_dupls--smoke:rho}" in (tmp_path / "rho.tex").read_text()
 
 
 def test_flagged_values_are_left_out_unless_they_are_asked_for(tmp_path):
     rows = [["loss", "0.900 [0.8, 1.0]"], ["recall", "0.874† [0.2, 1.0]"]]
-    paper_tables.write(tmp_path / "rho", ["attack", "ρ"], rows, "ρ. † no result.")
+    paper_tables.write(tmp_path / "rho", ["attack", "ρ"], rows, "ρ. † no result.", "demo")
     for suffix in (".md", ".tex"):
         main, everything = ((tmp_path / f"{stem}{suffix}").read_text() for stem in ("rho", "rho_all"))
         assert "0.874" not in main
         assert "0.900" in main
         assert "0.874" in everything
     assert r"\caption{$\rho$. -- no result.}" in (tmp_path / "rho.tex").read_text()
-    paper_tables.write(tmp_path / "rho", ["attack", "ρ"], rows[:1], "ρ")
+    paper_tables.write(tmp_path / "rho", ["attack", "ρ"], rows[:1], "ρ", "demo")
     assert {file.name for file in tmp_path.iterdir()} == {"rho.md", "rho.tex"}

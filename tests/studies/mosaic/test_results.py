@@ -75,7 +75,8 @@ def test_everything_is_written_where_programs_look_for_it(written):
 def test_the_same_inputs_give_the_same_bytes(written):
     root, _ = written
     one, two = files_of(root, "one"), files_of(root, "two")
-    assert [path for path in one if one[path].read_bytes() != two[path].read_bytes()] == []
+    labelled = {path: file.read_bytes().replace(b"{tab:one:", b"{tab:two:") for path, file in one.items()}
+    assert [path for path in one if labelled[path] != two[path].read_bytes()] == []
 
 
 def test_figures_hold_no_date_and_no_version(written):

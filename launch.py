@@ -101,8 +101,12 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def verb(name: str, about: str, flags: argparse.ArgumentParser, example: str = "") -> argparse.ArgumentParser:
-        example = f"example: python launch.py {name} {example}"
-        added = verbs.add_parser(name, parents=[flags], help=about, description=about, epilog=f"{example}. {CODES}")
+        line = f".venv/bin/python launch.py {name} {example}".rstrip()
+        epilog = f"example:\n  {line}\n\n{CODES}"  # the line stands alone, to be copied
+        layout = argparse.RawDescriptionHelpFormatter
+        added = verbs.add_parser(
+            name, parents=[flags], help=about, description=about, epilog=epilog, formatter_class=layout
+        )
         added.set_defaults(run=getattr(commands, name))
         return added
 

@@ -69,15 +69,15 @@ def test_help_has_every_sweep_with_its_question_and_its_minutes(checkout: Path) 
         words = re.escape(entry.name.replace("_", "-")), re.escape(entry.laptop), re.escape(entry.question)
         assert re.search(f"^  {' +'.join(words)}$", said, re.MULTILINE)
         assert re.search(r"\d+ min", entry.laptop), entry
-    plain = {
+    more = {
         "near_dupls": "title: of near\nlaptop: 9 min\nquestion: What?\n",
         "plain": 'name: plain\ntitle: "a title"\n',
     }
-    for name, text in plain.items():
+    for name, text in more.items():
         (checkout / "sweeps" / f"{name}.yaml").write_text(text)
-    said = [line.split(maxsplit=3) for line in make(checkout).stdout.splitlines()]
-    assert ["near-dupls", "9", "min", "What?"] in said
-    assert ["plain", "not", "timed", "a title"] in said
+    listed = [line.split(maxsplit=3) for line in make(checkout).stdout.splitlines()]
+    assert ["near-dupls", "9", "min", "What?"] in listed
+    assert ["plain", "not", "timed", "a title"] in listed
     for verb in re.findall(r"^VERBS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0].split():
         assert re.search(rf"make {verb}\[?-<name>", said), verb
         assert make(checkout, "-n", *(f"{verb}-{name.replace('_', '-')}" for name in documents.names())).returncode == 0

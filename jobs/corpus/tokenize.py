@@ -23,6 +23,7 @@ import numpy as np
 
 from lib.base import blocks, hdf5, mpi, places
 from lib.base.config import added, at_least, execution
+from lib.base.errors import counted
 from lib.corpus import chunks
 from lib.corpus.chunk_writer import assemble
 from lib.costs.facts import Given
@@ -71,7 +72,9 @@ def check(config: Config, given: Given) -> None:
     """Raise ValueError for more chunks than files."""
     files = given["corpus"].known("files")
     if config.chunks > files:
-        raise ValueError(f"chunks is {config.chunks}; the corpus has {files} files, and a chunk holds whole files")
+        raise ValueError(
+            f"chunks is {config.chunks}; the corpus has {counted(files, 'file')}, and a chunk holds whole files"
+        )
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.config import added, at_least, execution
-from lib.base.errors import TesseraError, UsageError
+from lib.base.errors import TesseraError, UsageError, counted
 from lib.costs.facts import Facts, Given
 from lib.prefix import prompts_file
 from lib.prefix.prompts import Amounts, SourceDocument, draw
@@ -158,8 +158,8 @@ def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
     fails = most < max(1, config.enough or config.n_prompts)
     return (
         f"prompts of {corpus['path']}: {config.n_prompts or 'any'} of {config.window_tokens} tokens each (suffix "
-        f"included) are asked for, but {len(found.files)} files of {sum(found.sizes):,} bytes give {most} at most, "
-        f"with {config.per_document} a document; "
+        f"included) are asked for, but {counted(len(found.files), 'file')} of {sum(found.sizes):,} bytes give {most} "
+        f"at most, with {config.per_document} a document; "
         + ("the task will fail: lower n_prompts, or set enough" if fails else "tables will say how many there were")
     )
 

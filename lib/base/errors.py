@@ -65,6 +65,11 @@ def let_refusals_through(error: Exception) -> None:
         raise error
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def suggestion(wrong: Any, known: Iterable[Any]) -> str:
     """`; did you mean 'x'?`, or the list of known names if none is similar."""
     known = sorted(map(str, known))

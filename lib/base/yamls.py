@@ -81,6 +81,12 @@ def read(file: Path) -> dict[str, Any]:
     return values
 
 
+def in_a_line(error: yaml.YAMLError) -> str:
+    """What is wrong with a text of one line, without the place in it."""
+    parts = (getattr(error, "context", None), getattr(error, "problem", None))
+    return " ".join(", ".join(filter(None, parts)).split()) or str(error)
+
+
 def parse(text: str) -> Any:
     """The value of a YAML text. Raises yaml.YAMLError."""
     return yaml.load(text, Loader=_Loader)

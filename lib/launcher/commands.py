@@ -14,7 +14,7 @@ from lib.launcher import catalogue, confirm, costs, notices, printing, scripts, 
 from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
-from lib.plans import finished
+from lib.plans import finished, runs
 from lib.running import drops, ending, gpus, local, login_node, snapshot, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
@@ -273,7 +273,11 @@ def _collect(sweep: Sweep, console: Console, partial: bool = False) -> int:
     if missing and not partial:
         printing.print_missing(missing, console)
         total = len(sweep.plan.tasks)
-        raise TesseraError(f"{len(missing)} of {total} tasks are missing; submit again, or collect with --partial")
+        command = runs.command(sweep.plan.name, sweep.plan.profile, sweep.plan.settings)
+        raise TesseraError(
+            f"{len(missing)} of {total} tasks are missing; run them by `{command}`, or collect what there is with "
+            "--partial (FLAGS=--partial of make)"
+        )
     collection.run(sweep.root, sweep.plan, console)
     _drop_weights(sweep, console)
     return 1 if missing else 0

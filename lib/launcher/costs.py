@@ -100,10 +100,14 @@ def disk_lines(sweep: Sweep, todo: list[str]) -> list[str]:
 def shortage(sweep: Sweep, need: disk.Disk, left: Left) -> list[str]:
     """What too little disk means; empty if it is enough."""
     if need.least > left.gb:
-        return [f"the disk is too small: {need.least:.1f} GB are needed at least; {remedy(sweep.plan, need)}"]
+        return [f"the disk is too small: {_size(need.least)} are needed at least; {remedy(sweep.plan, need)}"]
     if need.peak > left.gb:
         return [f"tasks that write weights start as the disk has room; {remedy(sweep.plan, need)}"]
     return []
+
+
+def _size(gb: float) -> str:
+    return f"{gb:.1f} GB" if gb >= 0.1 else f"{max(1, 1000 * gb):.0f} MB"
 
 
 def remedy(plan: Plan, need: disk.Disk) -> str:

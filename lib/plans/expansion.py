@@ -196,7 +196,8 @@ class _Expander:
         if name is None:
             return None
         _text(name, where, INPUT)
-        self._nodes.template(name, where)  # raises, with this node's name, if there is none
+        if not self._nodes.has(name):
+            raise UsageError(self._nodes.unknown(name, str(reference), where, typed("", reference, self._bound)))
         return self._at(name, point)
 
     def _each(self, reference: Mapping[str, Any], point: Point, where: str) -> list[_Made]:

@@ -4,7 +4,7 @@ A node is made once for each combination of values of its variables, so that res
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lib.base.errors import UsageError, suggestion
@@ -35,8 +35,8 @@ class Nodes:
         An entry with a stage stands alone. Raises UsageError if there is no such node.
         """
         if name not in self._made:
-            if not self._exists(name):
-                raise UsageError(f"{where}: no node '{name}'{suggestion(name, self._templates)}")
+            if not self.has(name):
+                raise UsageError(self.unknown(name, str(name), where, ()))
             self._made[name] = self._merged(name)
         return self._made[name]
 
@@ -44,8 +44,22 @@ class Nodes:
         """Name -> node, of all that are written, and of those that a star has stood for."""
         return {**self._templates, **self._made}
 
-    def _exists(self, name: Any) -> bool:
+    def has(self, name: Any) -> bool:
+        """Whether there is such a node, of its own or by a star."""
         return name in self._templates or star_of(name, self._stars) is not None
+
+    def unknown(self, name: Any, reference: str, where: str, typed: Collection[str]) -> str:
+        """What to say of a node that is not there.
+
+        reference: the node as written, such as `target_${model}`. typed: the variables that a user sets to change it;
+        if it is one, a value of it is named.
+        """
+        before, braces, rest = reference.partition("${")
+        if len(typed) != 1 or not braces or not rest.endswith("}"):
+            return f"{where}: no node '{name}'{suggestion(name, self._templates)}"
+        known = [str(other).removeprefix(before) for other in self._templates if str(other).startswith(before)]
+        value = str(name).removeprefix(before)
+        return f"{next(iter(typed))}: no '{value}'{suggestion(value, known)} ({where} is the node {name})"
 
     def _merged(self, name: Any) -> Mapping[str, Any]:
         own, star = self._templates.get(name), star_of(name, self._stars)
@@ -80,7 +94,7 @@ class Nodes:
             return []
         if not mentioned(reference, self._variables) & self._free:
             known = resolve(reference, self._variables, "inputs")
-            return [known] if self._exists(known) else []
+            return [known] if self.has(known) else []
         pattern = ".*".join(map(re.escape, re.split(r"\$\{.*\}", reference)))
         return [name for name in self._templates if re.fullmatch(pattern, name)]
 

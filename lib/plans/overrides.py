@@ -59,7 +59,7 @@ def apply(document: dict[str, Any], setting: str) -> None:
     try:
         mapping[key] = yamls.parse(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"{where}: the value is not valid YAML: {error}") from error
+        raise UsageError(f"{where}: the value is not valid YAML: {yamls.in_a_line(error)}") from error
 
 
 def _find(document: dict[str, Any], path: str, where: str) -> tuple[dict[str, Any], str]:

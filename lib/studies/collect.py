@@ -62,6 +62,7 @@ def _run_one(root: Path, plan: Plan, console: Console) -> None:
     known = [file.parent.name for file in STUDIES.glob("*/collect.py")]
     if plan.tables not in known:
         raise UsageError(f"sweep {plan.name}: tables: no study '{plan.tables}'{suggestion(plan.tables, known)}")
+    console.print(f"making tables, figures and the report of {plan.run} ...", highlight=False)
     importlib.import_module(f"lib.studies.{plan.tables}.collect").run(root, plan, console)
     for name in ("tables", "figures", "report"):
         console.print(f"{name:8} {getattr(places, name)(root, plan.run)}", highlight=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base import places
-from lib.base.errors import TesseraError, UsageError, suggestion
+from lib.base.errors import TesseraError, UsageError, counted, suggestion
 from lib.plans import documents, runs
 from lib.reporting.page import ReportTable, report_table
 
@@ -87,10 +87,8 @@ def warnings(root: Path, found: Sequence[Collected], shown: Sequence[Collected])
     profiles = sorted({run.profile for run in shown if run.is_known and run.profile})
     texts = []
     if len(shown) < len(found):
-        texts.append(
-            f"{len(found) - len(shown)} other runs are not in this report (table Runs). To show one: "
-            'make report FLAGS="--run NAME".'
-        )
+        others = counted(len(found) - len(shown), "run")
+        texts.append(f'This report leaves out {others} of the table Runs. To show one: make report FLAGS="--run NAME".')
     if unknown:
         texts.append(f"Profile and settings are unknown of {', '.join(unknown)}: collect them again (make tables-...).")
     if len(profiles) > 1:

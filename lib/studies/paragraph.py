@@ -57,8 +57,8 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
     (
         "membership",
         {},
-        "Membership inference attacks scored members and non-members under each target, and the AUC of an attack is "
-        "computed from these scores.",
+        "Membership inference attacks ({attacks}) scored members and non-members under each target, and the AUC of an "
+        "attack is computed from these scores.",
     ),
     (
         "extraction",
@@ -104,6 +104,7 @@ def write(plan: Plan) -> str:
     from lib.studies.mosaic import words  # loads every kind of duplicate, which planning does not
 
     texts = [sentence.format_map(_Values(tasks)) for tasks, sentence in _given(plan)]
+    texts += _replacing(plan)
     levels: dict[str, set[Any]] = {}
     for leaf in plan.leaves:
         if "kind" in leaf.labels and "level" in leaf.labels:
@@ -159,7 +160,47 @@ def _how(config: Mapping[str, Any]) -> str:
     )
 
 
-IN_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"number": _number, "how": _how}
+def _attacks(config: Mapping[str, Any]) -> str:
+    """The attacks that the stage membership computes."""
+    from lib.attacks import scores
+
+    names = [name for name in scores.NAMES if name != "recall" or config["recall_shots"]]
+    return ", ".join(scores.load(name).LABEL for name in names)
+
+
+# strategy -> what may stand in place of a token. {k}: of the likeliest ones; {model}: the language model that is asked.
+REPLACED_BY = {
+    "mlm": "the {k} likeliest tokens of a masked language model ({model})",
+    "mlm_random": "the whole vocabulary of a masked language model ({model})",
+    "clm": "the {k} tokens that a causal language model ({model}) finds likeliest between the text before and the next "
+    "token",
+    "clm_random": "the whole vocabulary of a causal language model ({model})",
+    "random": "the whole vocabulary of the target",
+}
+
+
+def _replacing(plan: Plan) -> list[str]:
+    """How tokens are replaced: a sentence for each strategy and language model."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for task in plan.tasks.values():
+        if task.stage == "duplicates" and task.config["kind"] == "replace":
+            key = task.config["strategy"], _language_model(plan, task)
+            found.setdefault(key, set()).add(task.config["top_k"])
+    return [
+        f"A replaced token is drawn from {REPLACED_BY[strategy].format(k=_spelled(ks), model=model)}."
+        for (strategy, model), ks in found.items()
+    ]
+
+
+def _language_model(plan: Plan, task: Task) -> str:
+    """The model that says what may replace a token: its name, or that we trained it."""
+    asked = plan.tasks.get(str(task.inputs.get("candidates")), task)
+    digests = [asked.inputs[name] for name in ("masked_lm", "causal_lm") if name in asked.inputs]
+    configs = [plan.tasks[str(digest)].config for digest in digests]
+    return next((str(config.get("repo") or config.get("file") or "trained by us") for config in configs), "")
+
+
+IN_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"number": _number, "how": _how, "attacks": _attacks}
 
 
 class _Values(dict):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.base import hdf5, places, seals
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted
 from lib.texts import text_files, walk
 
 READABLE = tuple(f"*{ending}" for ending in text_files.READERS if ending not in walk.ASKED_FOR)
@@ -171,5 +171,5 @@ def open_input(path: Path) -> Listing:
     if path.suffix == ".h5":
         return read(path)
     found = list_files(path)
-    print(f"{path}: {len(found.files)} files; {spelled(found.left_out)}", flush=True)
+    print(f"{path}: {counted(len(found.files), 'file')}; {spelled(found.left_out)}", flush=True)
     return found

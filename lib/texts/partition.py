@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted
 
 
 def split(sizes: Sequence[int], parts: int) -> list[range]:
@@ -15,7 +15,10 @@ def split(sizes: Sequence[int], parts: int) -> list[range]:
     """
     count = len(sizes)
     if not 1 <= parts <= count:
-        raise TesseraError(f"{count} files cannot fill {parts} chunks; give more files or fewer chunks (at least one)")
+        raise TesseraError(
+            f"{counted(count, 'file')} cannot fill {counted(parts, 'chunk')}; give more files, or fewer chunks (at "
+            "least one)"
+        )
     before = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     cuts = [0]
     for part in range(1, parts):

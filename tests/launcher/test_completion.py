@@ -10,7 +10,8 @@ import launch
 from lib.launcher import completion
 
 ASK = """
-source "$0"; COMP_WORDS=(tessera "$@"); COMP_CWORD=$#; _shtab_tessera; echo "${COMPREPLY[@]}"
+source "$0"; COMP_WORDS=(tessera "$@"); COMP_CWORD=$#
+$(complete -p tessera | sed "s/.*-F //; s/ .*//"); echo "${COMPREPLY[@]}"
 """
 
 
@@ -43,6 +44,9 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["plan", "near"], "near_dupls"),
         (["submit", "near_dupls", "--prof"], "--profile"),
         (["submit", "near_dupls", "--profile", "s"], "smoke"),
+        (["submit", "near_dupls", "--profile", "=", "sm"], "smoke"),
+        (["submit", "near_dupls", "--profile", "="], "corrected laptop paper smoke"),
+        (["submit", "--profile", "=", "smoke", "near"], "near_dupls"),
         (["vars", "prefix_"], "prefix_draws prefix_lengths prefix_sizes prefix_subsets"),
     ],
 )

@@ -31,7 +31,7 @@ def text_file(path: Path, size: int) -> Path:
     [
         (
             ("n_prompts=5",),
-            "5 of 36 tokens each (suffix included) are asked for, but 1 files of 360 bytes give 1 at most",
+            "5 of 36 tokens each (suffix included) are asked for, but 1 file of 360 bytes give 1 at most",
         ),
         (("n_prompts=11", "per_document=50"), "give 10 at most, with 50 a document; the task will fail"),
         (("n_prompts=11", "per_document=50", "enough=10"), "give 10 at most, with 50 a document; tables will say"),
@@ -113,6 +113,8 @@ TYPED = [
         "context=39",
         "shorter canaries, or longer sequences (sequence_tokens is set by the variable context",
     ),
+    ("near_dupls", "models=[gpt2]", "models: no 'gpt2'; known: "),
+    ("near_dupls", "models=[gpt_neox_tin]", "models: no 'gpt_neox_tin'; did you mean 'gpt_neox_tiny'?"),
     ("near_dupls", "copies=[-1]", "node injected_exact: copies is -1; it must be at least 0"),
     ("near_dupls", "seeds=[]", "sweep near_dupls: no leaves: the grid is empty, because nothing is in: seeds"),
     ("near_dupls", "seeds=[1,1]", "grid: seeds: a value is given twice"),

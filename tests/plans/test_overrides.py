@@ -48,3 +48,10 @@ def test_a_path_of_a_node_is_a_setting_like_others() -> None:
 def test_a_blank_without_quotes_is_an_error_that_shows_quotes(text: str) -> None:
     with pytest.raises(UsageError, match="must be key=value; a value with blanks stands in quotes: key='a value'"):
         applied(text)
+
+
+def test_a_value_that_is_no_yaml_is_said_in_one_line():
+    with pytest.raises(UsageError) as caught:
+        overrides.apply({"vars": {"seeds": [1]}}, "seeds=[1,2")
+    assert "--set seeds=[1,2: the value is not valid YAML: " in str(caught.value)
+    assert "\n" not in str(caught.value)

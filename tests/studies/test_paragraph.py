@@ -29,6 +29,31 @@ def test_it_has_the_settings_of_the_plan_and_no_gaps(name, profile, parts):
     assert not re.search(r"[{}]|  |\(\)| [.,;)]|None|\[", text)
 
 
+@pytest.mark.parametrize(
+    ("name", "profile", "sentences"),
+    [
+        ("near_dupls", "laptop", ["the 10 tokens that a causal language model (SmolLM2"]),
+        ("near_dupls", "smoke", ["the 10 likeliest tokens of a masked language model (trained by us)."]),
+        (
+            "top_k",
+            "paper",
+            [
+                "the 10, 100 and 1000 likeliest tokens of a masked language model (FacebookAI/roberta-base).",
+                "the whole vocabulary of a masked language model (FacebookAI/roberta-base).",
+            ],
+        ),
+        ("shuffles", "smoke", []),
+    ],
+)
+def test_it_says_how_tokens_are_replaced_and_which_attacks_there_are(name, profile, sentences):
+    text = text_of(name, profile)
+    assert text.count("A replaced token is drawn from ") == len(sentences)
+    for sentence in sentences:
+        assert f"A replaced token is drawn from {sentence}" in text
+    assert "attacks (loss, ratio, zlib, " in text
+    assert "ReCaLL" not in text_of(name, profile, "nodes.scores.config.recall_shots=0")
+
+
 def test_another_setting_is_another_number():
     text = text_of("near_dupls", "laptop", "canaries=7", "replaced=[1,2,3,4,5,6,7,8,9,10]", "seeds=[4]")
     assert "7 of 100 tokens" in text

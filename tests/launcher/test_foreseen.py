@@ -48,7 +48,7 @@ def test_a_text_gives_a_prompt_for_every_window_of_bytes_at_most(tmp_path: Path,
 def test_lines_are_counted_together_and_compressed_text_is_not_known(tmp_path: Path) -> None:
     lines = "\n".join(json.dumps({"text": "y" * WINDOW}) for _ in range(3))
     (tmp_path / "docs.jsonl").write_text(lines)
-    assert "files of" in "".join(foreseen.texts(planned(tmp_path, "n_prompts=500")))
+    assert "but 1 file of" in "".join(foreseen.texts(planned(tmp_path, "n_prompts=500")))
     (tmp_path / "more.jsonl.gz").write_bytes(b"whatever it holds")
     assert foreseen.texts(planned(tmp_path, "n_prompts=500")) == []
 

@@ -22,7 +22,7 @@ from lib.reporting import drawing, series
 from lib.statistics import roc
 from lib.studies.mosaic import rho_table
 from lib.studies.mosaic.measurements import Record
-from lib.studies.mosaic.published import Key, Reference
+from lib.studies.mosaic.published import LABEL, Key, Reference
 from lib.studies.mosaic.words import (
     CORRECTED,
     EXACT,
@@ -39,6 +39,7 @@ from lib.studies.mosaic.words import (
 ROOT_FROM = 10  # levels that span a larger factor stand on a square-root axis, so that the least ones have room
 LABEL_ROOM = 0.1  # share of the axis between two labels
 RHO_TOP = 2.0  # of the axis: extrapolated values have no bound
+BEHIND = "#9a9a9a"  # the colour of what stands behind the lines for comparison
 DODGE = 0.6  # points between two lines, so that their bars do not hide one another
 
 POINT = ["model", "attack", "setting", "level"]
@@ -157,7 +158,7 @@ def _of_attacks(
         if titles[title] != attack:
             for _, group in _grouped(results, attack):
                 points = _centres(group, value)
-                axes.plot(points["level"], points["centre"], color="#9a9a9a", alpha=0.6, linewidth=2)
+                axes.plot(points["level"], points["centre"], color=BEHIND, alpha=0.6, linewidth=2)
         _draw(axes, [_line(styles, key, group, value) for key, group in _grouped(results, titles[title])], levels)
         for key, group in _grouped(flagged, titles[title]):
             points = _centres(group, value)
@@ -182,6 +183,11 @@ def _styles_of(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str, str]
     """(model, setting) -> colour, marker and dash."""
     keys = sorted(set(zip(rows["model"], rows["setting"])))
     return dict(zip(keys, itertools.cycle(drawing.LINES)))
+
+
+def has_curves_behind(figure: Figure) -> bool:
+    """Whether anything is drawn for comparison behind the lines: published curves, or those of another attack."""
+    return any(line.get_color() == BEHIND for axes in figure.axes for line in axes.get_lines())
 
 
 def _grouped(rows: pd.DataFrame, attack: str) -> list[tuple[tuple[str, str], pd.DataFrame]]:
@@ -339,10 +345,10 @@ def _beside_published(
         if reference is None or any(reference is other for other in drawn):
             continue
         drawn.append(reference)
-        table = reference.curve
+        table, label = reference.curve, f"{LABEL}, {line.label}" if several else reference.label
         axes.errorbar(
-            table["value"], table["mean"], table["std"], color="#9a9a9a", alpha=0.6, capsize=0, elinewidth=2,
-            linewidth=2 if several else 4, marker=line.style[1] if several else "", markersize=5, label=reference.label,
+            table["value"], table["mean"], table["std"], color=BEHIND, alpha=0.6, capsize=0, elinewidth=2,
+            linewidth=2 if several else 4, marker=line.style[1] if several else "", markersize=5, label=label,
             gid=series.REFERENCE,
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from lib.base import places
 from lib.reporting import frames, page, series, writer
@@ -172,16 +173,16 @@ def _settings(table: pd.DataFrame, kind: str) -> int:
 def _aucs(auc: pd.DataFrame, kind: str, description: MosaicDescription, attack: str) -> Iterator[Drawn]:
     """The AUC of the main attack beside the published one, and of every attack if there are others."""
     variant, references = description.variant, _of_kind(description.published_auc, kind)
-    scores = f"{_lines(auc, kind)}{words.label_of(attack)} attack, {variant} scores. {_bars(auc)}{_grey(references)}"
-    caption = f"AUC against {level_name(kind)}: {scores} Dotted: guessing."
     figure = figures.auc_figure(auc, kind, variant, attack, references)
+    scores = (
+        f"{_lines(auc, kind)}{words.label_of(attack)} attack, {variant} scores. {_bars(auc)}{_grey(figure, references)}"
+    )
+    caption = f"AUC against {level_name(kind)}: {scores} Dotted: guessing."
     yield Drawn(f"auc_{kind}", f"AUC, {words.kind_name(kind)}", caption, figure)
     if auc[(auc["kind"] == kind) & (auc["variant"] == variant)]["attack"].nunique() > 1:
-        caption = (
-            f"AUC against {level_name(kind)}, one panel per attack, {variant} scores. {_bars(auc)} Grey lines in the "
-            f"other panels: the {words.label_of(attack)} attack."
-        )
         figure = figures.auc_attacks_figure(auc, kind, variant, attack)
+        caption = f"AUC against {level_name(kind)}, one panel per attack, {variant} scores. {_bars(auc)}"
+        caption += _other_attack(figure, attack)
         yield Drawn(f"auc_{kind}_attacks", f"AUC, {words.kind_name(kind)}, every attack", caption, figure)
 
 
@@ -193,30 +194,40 @@ def _of_kind(found: Mapping[Key, Reference], kind: str) -> dict[Key, Reference]:
     return {key: curve for key, curve in found.items() if key[1] == kind}
 
 
-def _grey(references: Mapping[Key, Reference], estimator: str = "") -> str:
-    if not references:
+def _grey(figure: Figure, references: Mapping[Key, Reference], estimator: str = "") -> str:
+    """What a caption says of published curves, if any are drawn."""
+    if not figures.has_curves_behind(figure):
         return ""
-    return f" Grey: the published curve (ratio attack, {estimator}mean and standard deviation of 5 seeds)."
+    models = {published.model_of(reference.label, key[0]) for key, reference in references.items()}
+    what = f"ratio attack, {estimator}mean and standard deviation of 5 seeds"
+    return f" Grey: what was published of {', '.join(sorted(models))} ({what})."
+
+
+def _other_attack(figure: Figure, attack: str) -> str:
+    """What a caption says of the lines of the main attack, if any are drawn in the panels of others."""
+    if not figures.has_curves_behind(figure):
+        return ""
+    return f" Grey lines in the other panels: the {words.label_of(attack)} attack."
 
 
 def _rho(rho: pd.DataFrame, kind: str, estimator: str, description: MosaicDescription, attack: str) -> Drawn:
     references = _of_kind(description.published, kind)
+    figure = figures.rho_figure(rho, estimator, description.variant, kind, references, attack)
     caption = (
         f"ρ by the {estimator} estimator against {level_name(kind)}: {_lines(rho, kind)}{words.label_of(attack)} "
         f"attack, {description.variant} scores. {_bars(rho)} What is no result (flagged in the table) is left out."
-        f"{_grey(references, 'paper estimator, ')}"
+        f"{_grey(figure, references, 'paper estimator, ')}"
     )
-    figure = figures.rho_figure(rho, estimator, description.variant, kind, references, attack)
     return Drawn(f"rho_{kind}_{estimator}", f"ρ, {words.kind_name(kind)}, {estimator} estimator", caption, figure)
 
 
 def _attacks(rho: pd.DataFrame, kind: str, description: MosaicDescription, attack: str) -> Drawn:
+    figure = figures.attacks_figure(rho, description.estimator, description.variant, kind, attack)
     caption = (
         f"ρ by the {description.estimator} estimator against {level_name(kind)}, one panel per attack, "
-        f"{description.variant} scores. {_bars(rho)} Hollow grey points are no result (flagged in the table). Grey "
-        f"lines in the other panels: the {words.label_of(attack)} attack."
+        f"{description.variant} scores. {_bars(rho)} Hollow grey points are no result (flagged in the table)."
+        f"{_other_attack(figure, attack)}"
     )
-    figure = figures.attacks_figure(rho, description.estimator, description.variant, kind, attack)
     return Drawn(f"rho_{kind}_attacks", f"ρ, {words.kind_name(kind)}, every attack", caption, figure)
 
 

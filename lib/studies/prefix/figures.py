@@ -1,4 +1,5 @@
-"""Figures of the prefix study: tables in, matplotlib figures out. A family keeps its colour, a size its marker.
+"""Figures of the prefix study: tables in, matplotlib figures out. A family keeps its colour and its dash, a model its
+marker.
 
 Error bars are 95 % intervals over documents. Several decodings have panels of their own.
 """
@@ -17,7 +18,9 @@ from lib.studies.prefix.tables import ALL
 from lib.studies.prefix.words import FAMILIES, all_prompts, family_name, millions, named, overall, own_distribution
 
 MORE_COLOURS = ("#56B4E9", drawing.GREY, "#000000", "#F0E442")
-MARKERS = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "8")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+MARKED = 6  # markers on a line of many points
 SHARE = "share memorized"
 LEAST_TOP = 0.05  # of the axis of shares, so that a difference of single prompts does not look large
 SIZE_ROOM = 1.6  # factor beyond the smallest and the largest model
@@ -29,7 +32,7 @@ SPREAD = 0.6  # share of the room between two types of text that the models of o
 
 def size_figure(memorized: pd.DataFrame) -> Figure:
     """Share memorized against parameters, one line per family, one panel per prompt length."""
-    rows, colours = named(all_prompts(memorized)), _colours(memorized)
+    rows, looks = named(all_prompts(memorized)), _looks(memorized)
 
     def panel(axes: Axes, title: str) -> None:
         low, high = _logarithmic(axes, rows["n_parameters"], least=SIZE_ROOM)
@@ -38,7 +41,7 @@ def size_figure(memorized: pd.DataFrame) -> Figure:
         axes.xaxis.set_major_formatter(lambda n, _: millions(n))
         axes.xaxis.set_minor_locator(NullLocator())
         for family, mine in _titled(rows, title).groupby("family"):
-            _line(axes, mine, "n_parameters", colours[str(family)], MARKERS[0], family_name(str(family)))
+            _line(axes, mine, "n_parameters", *looks[str(family)], family_name(str(family)))
         _from_zero(axes, rows)
 
     return drawing.panels(_titles(rows), panel, "parameters", SHARE)
@@ -101,8 +104,11 @@ def extraction_figure(extraction: pd.DataFrame) -> Figure:
         _logarithmic(axes, rows["n"])
         axes.xaxis.set_minor_locator(NullLocator())
         for model, mine in rows[rows["p"] == titles[title]].groupby("model", sort=False):
-            colour, (_, dash) = styles[str(model)]
-            axes.plot(_numbers(mine, "n"), _numbers(mine, "share"), color=colour, linestyle=dash, label=str(model))
+            colour, (marker, dash) = styles[str(model)]
+            axes.plot(
+                _numbers(mine, "n"), _numbers(mine, "share"), color=colour, linestyle=dash, marker=marker,
+                markevery=max(1, len(mine) // MARKED), label=str(model),
+            )  # fmt: skip
         _from_zero(axes, rows)
 
     return drawing.panels(list(titles), panel, "samples n", "share extractable")
@@ -182,14 +188,23 @@ def _colours(table: pd.DataFrame) -> dict[str, str]:
     return {**{family: colour for family, (_, colour) in FAMILIES.items()}, **more}
 
 
+def _looks(table: pd.DataFrame) -> dict[str, tuple[str, tuple]]:
+    """family -> (its colour, (a marker, its dash))."""
+    colours, families = _colours(table), sorted(set(table["family"]))
+    return {
+        family: (colours[family], (MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)]))
+        for place, family in enumerate(families)
+    }
+
+
 def _styles(table: pd.DataFrame) -> dict[str, tuple[str, tuple]]:
-    """model -> (colour of its family, (marker, dash) of its size in the family)."""
-    colours = _colours(table)
+    """model -> (colour of its family, (a marker of its own, dash of its family)), so that no two differ by colour
+    alone."""
+    looks = _looks(table)
     models = table.drop_duplicates("model").sort_values(["family", "n_parameters", "model"])
     return {
-        row.model: (colours[row.family], MARKERS[place % len(MARKERS)])
-        for _, family in models.groupby("family")
-        for place, row in enumerate(family.itertuples())
+        row.model: (looks[row.family][0], (MARKERS[place % len(MARKERS)], looks[row.family][1][1]))
+        for place, row in enumerate(models.itertuples())
     }
 
 

@@ -173,10 +173,28 @@ def test_what_is_no_result_is_not_in_the_headline_figure(written):
     assert line.get_label() == "ratio"
 
 
+def test_published_curves_of_several_settings_have_a_name_each_and_a_caption_only_if_they_are_drawn(written):
+    _, found = written
+    rho = found["rho"].assign(**dict.fromkeys(rho_table.NO_RESULT, False))
+    two = pd.concat([rho.assign(setting=setting) for setting in ("k=10", "k=100")], ignore_index=True)
+    theirs = {
+        ("tiny", "replace", setting): Reference("published", REFERENCE.curve.copy()) for setting in ("k=10", "k=100")
+    }
+    (axes,) = figures.rho_figure(two, attack="ratio", published=theirs).axes
+    labels = [container.get_label() for container in axes.containers]
+    assert labels == ["published, k = 10", "published, k = 100", "k = 10", "k = 100"]
+    for model, said in (("tiny", True), ("another", False)):
+        description = results.MosaicDescription("t", published={(model, "replace", ""): REFERENCE})
+        drawn = {one.name: one.caption for one in results.draw({**found, "rho": rho}, description)}
+        assert ("Grey: what was published of tiny (" in drawn["rho_replace_isotonic"]) == said
+        assert "Grey lines in the other panels: the ratio attack." in drawn["rho_replace_attacks"]
+
+
 def test_without_any_result_there_is_no_headline_figure(written):
     _, found = written
     rho = found["rho"].assign(at_chance=True)
     drawn = results.draw({"auc": found["auc"], "rho": rho}, results.MosaicDescription("t"))
+    assert "Grey lines" not in drawn[-1].caption  # the main attack has none
     assert [item.name for item in drawn] == [
         "auc_exact",
         "auc_exact_attacks",

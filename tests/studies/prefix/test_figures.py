@@ -31,3 +31,14 @@ def test_every_panel_shows_every_share() -> None:
             assert axes.get_ylim()[1] >= found["high"].max()
             low, high = axes.get_xlim()
             assert all(low < x < high for line in axes.get_lines() for x in line.get_xdata())
+
+
+def test_no_two_models_and_no_two_families_differ_by_colour_alone() -> None:
+    sizes = [(family, n) for family in ("gpt_neox", "mamba", "rwkv") for n in (400_000, 1_300_000)]
+    models = [attack(f"{family}_{n}", family=family, n_parameters=n) for family, n in sizes]
+    found = tables.memorized_table(models)
+    for figure, many in ((figures.repetition_figure(found), 6), (figures.size_figure(found), 3)):
+        (axes,) = figure.axes
+        lines = [container.lines[0] for container in axes.containers]
+        assert len({line.get_marker() for line in lines}) == len(lines) == many
+        assert len({line.get_linestyle() for line in lines}) == 3

@@ -337,19 +337,16 @@ def _beside_published(
     axes: Axes, model: str, kind: str, lines: Sequence[Line], published: Mapping[Key, Reference]
 ) -> None:
     """The published curves of the settings that are lines, each once, however many settings share it; with the marker
-    of its line where there are several."""
-    drawn: list[Reference] = []
+    of its line where there are several lines, and its name where there are several curves."""
+    known = [(line, published[model, kind, line.setting]) for line in lines if (model, kind, line.setting) in published]
+    drawn = {id(reference): (line, reference) for line, reference in reversed(known)}  # the first line of each
     several = len({line.setting for line in lines}) > 1
-    for line in lines:
-        reference = published.get((model, kind, line.setting))
-        if reference is None or any(reference is other for other in drawn):
-            continue
-        drawn.append(reference)
-        table, label = reference.curve, f"{LABEL}, {line.label}" if several else reference.label
+    for line, reference in reversed(drawn.values()):
+        table = reference.curve
         axes.errorbar(
             table["value"], table["mean"], table["std"], color=BEHIND, alpha=0.6, capsize=0, elinewidth=2,
-            linewidth=2 if several else 4, marker=line.style[1] if several else "", markersize=5, label=label,
-            gid=series.REFERENCE,
+            linewidth=2 if several else 4, marker=line.style[1] if several else "", markersize=5,
+            label=f"{LABEL}, {line.label}" if len(drawn) > 1 else reference.label, gid=series.REFERENCE,
         )  # fmt: skip
 
 

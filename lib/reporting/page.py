@@ -29,9 +29,10 @@ FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"
 METHODS = {
     "AUC": "Area under the ROC curve: P(member > non-member) + P(equal) / 2. A higher score always means member.",
-    "Intervals": "95 % percentile bootstrap over canaries. Members and non-members are resampled separately. Settings "
-    "over the same canaries share their draws, so the interval of ρ includes the uncertainty of the exact curve. For "
-    "one seed, figures show this interval; for several seeds, they show the mean and one standard deviation (ddof 0).",
+    "Intervals": "95 % percentile bootstrap over canaries, of 1,000 draws. Members and non-members are resampled "
+    "separately. Settings over the same canaries share their draws, so the interval of ρ includes the uncertainty of "
+    "the exact curve. For one seed, figures show this interval; for several seeds, they show the mean and one standard "
+    "deviation (ddof 0).",
     "Intervals over seeds": "The t interval of the mean over seeds (columns named seeds). It covers what changes from "
     "seed to seed: training, the order of the text and the draw of canaries. It is reported separately from the "
     "interval over canaries. Columns named std are the standard deviation over seeds (ddof 0, as published). Both are "

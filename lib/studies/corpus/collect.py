@@ -8,6 +8,7 @@ from rich.console import Console
 from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
+from lib.plans import runs
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan
 from lib.studies import collect, texts
@@ -30,7 +31,8 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     leaves, missing = collect.split(plan, finished, READ)
     scan = next((leaf for leaf in leaves if "deduplication" in leaf.nodes), None)
     if scan is None:
-        raise TesseraError(f"{plan.name}: the scan for near-duplicates is not finished; submit the sweep")
+        command = runs.command(plan.name, plan.profile, plan.settings)
+        raise TesseraError(f"{plan.name}: the scan for near-duplicates is not finished; run it by `{command}`")
     targets, near = (_verified(root, plan, scan, node) for node in ("targets", "near_duplicates"))
     data = reading.read(
         targets,

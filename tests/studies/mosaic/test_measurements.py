@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lib.base.errors import TesseraError
+from lib.reporting import page
 from lib.studies.mosaic import measurements
 from lib.studies.mosaic.measurements import Record
 from tests.studies.mosaic.small_sweep import record
@@ -31,3 +32,8 @@ def test_bad_records_are_named():
     lopsided = Record(bad.labels, {"loss": np.zeros(3)}, {})
     with pytest.raises(TesseraError, match="different scores"):
         measurements.measure([lopsided], seed=0, n_bootstrap=5)
+
+
+def test_reports_say_how_many_draws_there_are():
+    (measured,) = measurements.measure([record(names=("loss",))], seed=1)
+    assert f"of {len(measured.samples):,} draws" in page.METHODS["Intervals"]

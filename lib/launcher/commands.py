@@ -275,7 +275,7 @@ def _collect(sweep: Sweep, console: Console, partial: bool = False) -> int:
         total = len(sweep.plan.tasks)
         command = runs.command(sweep.plan.name, sweep.plan.profile, sweep.plan.settings)
         raise TesseraError(
-            f"{len(missing)} of {total} tasks are missing; run them by `{command}`, or collect what there is with "
+            f"{len(missing)} of {total} tasks are missing; type `{command}` to run them, or collect what there is with "
             "--partial (FLAGS=--partial of make)"
         )
     collection.run(sweep.root, sweep.plan, console)

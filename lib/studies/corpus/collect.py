@@ -32,7 +32,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     scan = next((leaf for leaf in leaves if "deduplication" in leaf.nodes), None)
     if scan is None:
         command = runs.command(plan.name, plan.profile, plan.settings)
-        raise TesseraError(f"{plan.name}: the scan for near-duplicates is not finished; run it by `{command}`")
+        raise TesseraError(f"{plan.name}: the scan for near-duplicates is not finished; type `{command}`")
     targets, near = (_verified(root, plan, scan, node) for node in ("targets", "near_duplicates"))
     data = reading.read(
         targets,

@@ -180,8 +180,7 @@ def cancel(arguments: Namespace, console: Console) -> int:
         return 0
     if ending.is_held_here(sweep.root, sweep.plan.run):
         console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
-    count = ending.cancel_jobs(sweep.root, sweep.plan.run)
-    console.print(f"cancelled {count} jobs" if count else "nothing is running or waiting")
+    console.print(printing.cancelled(ending.cancel_jobs(sweep.root, sweep.plan.run)), highlight=False)
     if held := ending.held_elsewhere(sweep.root, sweep.plan.run):
         console.print(f"[yellow]{held}[/]", highlight=False)
     return 0

@@ -4,7 +4,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +202,13 @@ def print_failures(root: Path, plan: Plan, found: Survey, console: Console) -> N
         )
     if len(failed) > SHOWN:
         console.print(f"... and {len(failed) - SHOWN} more failed")
+
+
+def cancelled(jobs: Collection[str]) -> str:
+    """What `cancel` has ended: job ids of SLURM."""
+    if not jobs:
+        return "nothing is running or waiting"
+    return f"cancelled {len(jobs)} job{'s' if len(jobs) > 1 else ''}: {', '.join(sorted(jobs, key=int))}"
 
 
 def print_other_runs(root: Path, plan: Plan, console: Console) -> None:

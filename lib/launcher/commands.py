@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 
 from rich.console import Console
 
@@ -15,7 +16,7 @@ from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
 from lib.plans import finished
-from lib.running import drops, ending, gpus, local, login_node, snapshot, survey
+from lib.running import controllers, drops, ending, gpus, local, login_node, snapshot, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
 from lib.running.site import Cluster
@@ -103,43 +104,47 @@ def _mend(damaged: Damaged) -> None:
 def status(arguments: Namespace, console: Console) -> int:
     """Print the state of every stage. It also works if SLURM does not answer, and says so.
 
-    Returns 1 if a task has failed, or it is not known what became of it.
+    Returns 1 if a task has failed and no controller tries it again, if sbatch has refused one, or if it is not known
+    what became of it.
     """
     sweep = load(arguments)
     found = sweep.survey()
+    retried = survey.retried(sweep.root, sweep.plan, found)
     if arguments.json:
-        data = printing.status_data(sweep.root, sweep.plan, found)
+        data = printing.status_data(sweep.root, sweep.plan, found, retried)
         console.print(json.dumps(data, indent=1), highlight=False, markup=False)
     else:
-        _print_status(sweep, found, console)
-    return 1 if found.having(FAILED, UNKNOWN) else 0
+        _print_status(sweep, found, retried, console)
+    return int(bool(found.refused or found.having(UNKNOWN) or set(found.having(FAILED)) - retried.keys()))
 
 
-def _print_status(sweep: Sweep, found: Survey, console: Console) -> None:
+def _print_status(sweep: Sweep, found: Survey, retried: Mapping[str, str], console: Console) -> None:
     printing.print_status(sweep.plan, sweep.site, found, console)
     for line in times.running(sweep.root, sweep.plan, found):
         console.print(line, highlight=False, markup=False)
     for line in finished.spoilt(sweep.root, sweep.plan, set(found.having(DONE))):
         console.print(line, highlight=False)
-    printing.print_failures(sweep.root, sweep.plan, found, console)
+    printing.print_failures(sweep.root, sweep.plan, found, retried, console)
     printing.print_other_runs(sweep.root, sweep.plan, console)
 
 
 def logs(arguments: Namespace, console: Console) -> int:
     """Print the last lines of the logs of failed tasks, or of a stage's tasks."""
     sweep = load(arguments)
-    tasks = [sweep.plan.tasks[digest] for digest in _chosen(sweep, arguments.stage)]
+    states = sweep.survey()
+    tasks = [sweep.plan.tasks[digest] for digest in _chosen(sweep, states, arguments.stage)]
     found = [log for task in tasks if (log := survey.last_error(sweep.root, task)[1])]
     if not found:
         console.print("no log yet" if arguments.stage else "no failed task has a log")
+    printing.print_refusals(states, console)
     printing.print_logs(found[-printing.SHOWN :], arguments.lines, console)
     return 0
 
 
-def _chosen(sweep: Sweep, stage: str | None) -> list[str]:
+def _chosen(sweep: Sweep, states: Survey, stage: str | None) -> list[str]:
     """The digests of a stage's tasks; without a stage, of the failed tasks."""
     if not stage:
-        return sweep.survey().having(FAILED)
+        return states.having(FAILED)
     chosen = [digest for digest, task in sweep.plan.tasks.items() if task.stage == stage]
     if not chosen:
         raise UsageError(f"no stage '{stage}'{suggestion(stage, {task.stage for task in sweep.plan.tasks.values()})}")
@@ -218,7 +223,7 @@ def _submit_to_slurm(arguments: Namespace, sweep: Sweep, site: Cluster, console:
         campaign=arguments.campaign,
         controller=arguments.controller,
         force=arguments.force,
-        max_failures=arguments.max_failures or 3,
+        max_failures=arguments.max_failures or controllers.MAX_FAILURES,
     )
     if not arguments.controller:
         login_node.run(sweep.root, sweep.plan, site, request, console)

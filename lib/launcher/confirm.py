@@ -19,7 +19,9 @@ def ask(sweep: Sweep, console: Console) -> None:
     text = cost(sweep, new)
     answer = terminal.ask(f"{text}. Submit? [y/N] ")
     if answer is None:
-        console.print(f"{text}. Submitting without a question, because there is no terminal", highlight=False, markup=False)
+        console.print(
+            f"{text}. Submitting without a question, because there is no terminal", highlight=False, markup=False
+        )
     elif answer.strip().lower() not in ("y", "yes"):
         raise TesseraError("nothing was submitted; to submit without this question: --yes, or make ... YES=1")
 

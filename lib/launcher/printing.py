@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from lib.artifacts import attempts
 from lib.base.errors import UsageError
 from lib.launcher import costs, foreseen
-from lib.plans import rates
+from lib.plans import finished, rates
 from lib.plans.plan import Plan, Task
 from lib.running import local, reasons, submissions, submit, survey
+from lib.running.controllers import Controller
 from lib.running.drops import Outcome as Dropped
 from lib.running.site import Cluster
 from lib.running.survey import FAILED, STATES, Survey
@@ -169,12 +171,13 @@ def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Conso
         console.print(f"[yellow]{escape(found.trouble)}[/]", highlight=False)
 
 
-def status_data(root: Path, plan: Plan, found: Survey) -> dict[str, Any]:
+def status_data(root: Path, plan: Plan, found: Survey, retried: Mapping[str, str]) -> dict[str, Any]:
     """What `status --json` prints: the states by stage, every failed task with its error and log, what is in the way.
 
-    `all_done` is whether nothing is left to do; `remarks` are of live tasks, with their number.
+    `all_done` is whether nothing is left to do; `remarks` are of live tasks, `waiting` SLURM's reasons, and `refused`
+    what sbatch said, with the number of tasks; `jobs` are the ids of live jobs of tasks; a controller tries a failed
+    task again that is `tried_again`.
     """
-    failed = [(digest, *survey.last_error(root, plan.tasks[digest])) for digest in found.having(FAILED)]
     return {
         "sweep": plan.name,
         "profile": plan.profile,
@@ -182,26 +185,52 @@ def status_data(root: Path, plan: Plan, found: Survey) -> dict[str, Any]:
         "all_done": found.all_done(),
         "states": dict(Counter(found.states.values())),
         "stages": {stage: dict(counts) for stage, counts in survey.count_by_stage(plan, found.states).items()},
-        "failed": [
-            {"digest": digest, "stage": plan.tasks[digest].stage, "error": error, "log": str(log or "")}
-            for digest, error, log in failed
-        ],
+        "failed": [_failed_data(root, plan.tasks[digest], digest in retried) for digest in found.having(FAILED)],
+        "jobs": sorted(found.jobs),
+        "controllers": [_controller_data(controller) for controller in found.controllers],
+        "waiting": dict(Counter(job.reason for job in found.pending.values())),
+        "refused": dict(Counter(found.refused.values())),
         "remarks": dict(Counter(found.remarks.values())),
         "trouble": found.trouble,
     }
 
 
-def print_failures(root: Path, plan: Plan, found: Survey, console: Console) -> None:
-    """Print error and log of the first failed tasks, and how many more there are."""
-    failed = found.having(FAILED)
+def _failed_data(root: Path, task: Task, tried_again: bool) -> dict[str, Any]:
+    error, log = survey.last_error(root, task)
+    tries = len(attempts.read(finished.directory(root, task)))
+    named = {"digest": task.digest, "stage": task.stage, "error": error, "log": str(log or "")}
+    return {**named, "attempts": tries, "tried_again": tried_again}
+
+
+def _controller_data(controller: Controller) -> dict[str, Any]:
+    job = controller.job
+    named = {"name": controller.name, "job": job.id, "state": job.state, "reason": job.reason}
+    return {**named, "will_act": controller.will_act()}
+
+
+def print_failures(root: Path, plan: Plan, found: Survey, retried: Mapping[str, str], console: Console) -> None:
+    """Print what sbatch has refused, error and log of the first failed tasks, and how many more there are.
+
+    retried: failed task -> what is said of it, since a controller tries it again.
+    """
+    print_refusals(found, console)
+    failed = sorted(found.having(FAILED), key=lambda digest: digest in retried)
     for digest in failed[:SHOWN]:
         task = plan.tasks[digest]
         error, log = survey.last_error(root, task)
-        console.print(
-            f"failed: {task.stage} {task.label} {digest}: {error}\n        {log}", highlight=False, markup=False
-        )
+        error = error or "its job ended before the task began"
+        said = f"{task.stage} {task.label} {digest}: {error}"
+        said = f"{said}; {retried[digest]}" if digest in retried else f"failed: {said}"
+        console.print(f"{said}\n        {log or survey.output(found, digest)}", highlight=False, markup=False)
     if len(failed) > SHOWN:
         console.print(f"... and {len(failed) - SHOWN} more failed")
+
+
+def print_refusals(found: Survey, console: Console) -> None:
+    """Print what sbatch has said, and of how many tasks."""
+    for said, count in Counter(found.refused.values()).most_common():
+        tasks = "task" if count == 1 else "tasks"
+        console.print(f"{count} {tasks} not submitted: {said}", highlight=False, markup=False)
 
 
 def cancelled(jobs: Collection[str]) -> str:

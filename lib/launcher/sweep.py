@@ -15,6 +15,7 @@ from lib.plans import costing, documents, expansion, finished
 from lib.plans.plan import Plan
 from lib.running import batch, slurm, submissions, survey
 from lib.running import site as clusters
+from lib.running.controllers import MAX_FAILURES_FLAG
 from lib.running.site import Cluster
 from lib.running.survey import DONE, UNKNOWN, Survey
 
@@ -79,7 +80,7 @@ def _check_room(plan: Plan, site: Cluster, device: Device) -> None:
 def submit_command(arguments: Namespace, profile: str) -> list[str]:
     """The launcher's arguments that a controller repeats."""
     line = [*_again("submit", arguments, profile), "--no-fetch"]
-    line += [f"--max-failures={arguments.max_failures}"] if arguments.max_failures else []
+    line += [f"{MAX_FAILURES_FLAG}={arguments.max_failures}"] if arguments.max_failures else []
     return line + ([f"--notify={arguments.notify}"] if arguments.notify is not None else [])
 
 

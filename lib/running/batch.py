@@ -83,11 +83,18 @@ def _sbatch(written: Path, name: str) -> str:
     found = re.search(r"Submitted batch job (\d+)", answer.stdout)
     if answer.returncode == 0 and found:
         return found.group(1)
-    said = " ".join((answer.stderr + " " + answer.stdout).split())
+    said = _said(answer.stderr + "\n" + answer.stdout)
     if answer.returncode > 0 and said:
-        raise _kind(said)(f"sbatch {name}: {said}")
+        kind = _kind(said)
+        raise kind(f"sbatch {'refused ' if issubclass(kind, Refused) else ''}{name}: {said}")
     # one that was killed, or says nothing, may have been heard
     raise Unanswered(f"sbatch {name}: {said or f'ended with {answer.returncode}, silent'}")
+
+
+def _said(text: str) -> str:
+    """What sbatch has said, every line once, without what each of them begins with."""
+    lines = (re.sub(r"^(sbatch: )?(error: )?(Batch job submission failed: )?", "", line) for line in text.splitlines())
+    return "; ".join(dict.fromkeys(" ".join(line.split()) for line in lines if line.strip()))
 
 
 def _kind(message: str) -> type[TesseraError]:

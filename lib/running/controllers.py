@@ -8,6 +8,9 @@ from lib.plans.plan import Plan
 from lib.running.slurm import ENDING, Job
 from lib.running.submissions import Submit
 
+MAX_FAILURES = 3  # of a task in the same way, where the command does not say
+MAX_FAILURES_FLAG = "--max-failures"
+
 
 @dataclass(frozen=True)
 class Controller:
@@ -21,6 +24,12 @@ class Controller:
     def name(self) -> str:
         """The name of its job."""
         return self.submit.controller or ""
+
+    @property
+    def max_failures(self) -> int:
+        """How often a task may fail in the same way before it stops."""
+        given = (word.partition("=")[2] for word in self.submit.command if word.startswith(f"{MAX_FAILURES_FLAG}="))
+        return int(next(given, MAX_FAILURES))
 
     def will_act(self) -> bool:
         """Whether it will still look at the sweep: it has not done so, and nothing keeps it from starting.

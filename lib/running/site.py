@@ -69,6 +69,7 @@ class Cluster:
     login_node: LoginNode | None = None
     container: Container | None = None
     notify: tuple[str, ...] = ()
+    file: str = ""  # no key: where it was read
 
     def __post_init__(self) -> None:
         """Raise ValueError naming a key whose value no cluster can have."""
@@ -98,12 +99,22 @@ def load(name: str | None) -> Cluster | None:
 def read(file: Path) -> Cluster:
     """The cluster in a YAML file. Raises UsageError naming file and key."""
     values = yamls.read(file)
-    cluster = config.build(Cluster, {"name": file.stem, **values}, str(file))
+    if "file" in values:
+        raise UsageError(f"{file}: unknown key 'file'")
+    cluster = config.build(Cluster, {"name": file.stem, **values, "file": str(file)}, str(file))
     for key in cluster.env or {}:
         if is_secret(key):
             raise UsageError(f"{file}: env: {key}: a secret does not belong in a file; export it where you submit")
     _check_gres(cluster.gres or "", file)
     return cluster
+
+
+def where(cluster: Cluster) -> str:
+    """The file to edit."""
+    if not cluster.file:
+        return f"env/clusters/{SITE}.yaml, which does not exist yet (env/README.md says how to begin it)"
+    file = Path(cluster.file)
+    return str(file.relative_to(places.ROOT) if file.is_relative_to(places.ROOT) else file)
 
 
 def _check_gres(gres: str, file: Path) -> None:

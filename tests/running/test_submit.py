@@ -133,8 +133,14 @@ def test_a_refused_submission_says_why_and_can_be_repeated(toy: Toy, site: FakeS
     site.fault("sbatch", "refuse")
     answer = toy.launch("submit")
     assert answer.returncode == 1
-    assert "Invalid account" in answer.stderr
+    assert answer.stderr.count("Invalid account") == 1
+    assert "check `account`" in answer.stderr.replace("\n", " ")
     assert not site.jobs()
+    for command in ("status", "logs"):
+        said = toy.launch(command)
+        assert said.stdout.count("3 tasks not submitted: sbatch refused tessera-") == 1
+        assert "failed" not in said.stdout.partition("not submitted")[2]
+        assert said.returncode == (command == "status")
     site.mend()
     site.hold()
     toy.submit()

@@ -185,7 +185,7 @@ def status_data(root: Path, plan: Plan, found: Survey, retried: Mapping[str, str
         "all_done": found.all_done(),
         "states": dict(Counter(found.states.values())),
         "stages": {stage: dict(counts) for stage, counts in survey.count_by_stage(plan, found.states).items()},
-        "failed": [_failed_data(root, plan.tasks[digest], digest in retried) for digest in found.having(FAILED)],
+        "failed": [_failed_data(root, plan.tasks[digest], found, digest in retried) for digest in found.having(FAILED)],
         "jobs": sorted(found.jobs),
         "controllers": [_controller_data(controller) for controller in found.controllers],
         "waiting": dict(Counter(job.reason for job in found.pending.values())),
@@ -195,8 +195,19 @@ def status_data(root: Path, plan: Plan, found: Survey, retried: Mapping[str, str
     }
 
 
-def _failed_data(root: Path, task: Task, tried_again: bool) -> dict[str, Any]:
+def _cause(root: Path, task: Task, found: Survey) -> tuple[str, Path | None]:
+    """The error and the log of a failed task; of one that never began, what its job printed last."""
     error, log = survey.last_error(root, task)
+    if log is not None:
+        return error, log
+    log = survey.output(found, task.digest)
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log and log.is_file() else []
+    last = next((f": {line.strip()}" for line in reversed(lines) if line.strip()), "")
+    return f"its job ended before the task began{last}", log
+
+
+def _failed_data(root: Path, task: Task, found: Survey, tried_again: bool) -> dict[str, Any]:
+    error, log = _cause(root, task, found)
     tries = len(attempts.read(finished.directory(root, task)))
     named = {"digest": task.digest, "stage": task.stage, "error": error, "log": str(log or "")}
     return {**named, "attempts": tries, "tried_again": tried_again}
@@ -217,11 +228,10 @@ def print_failures(root: Path, plan: Plan, found: Survey, retried: Mapping[str, 
     failed = sorted(found.having(FAILED), key=lambda digest: digest in retried)
     for digest in failed[:SHOWN]:
         task = plan.tasks[digest]
-        error, log = survey.last_error(root, task)
-        error = error or "its job ended before the task began"
+        error, log = _cause(root, task, found)
         said = f"{task.stage} {task.label} {digest}: {error}"
         said = f"{said}; {retried[digest]}" if digest in retried else f"failed: {said}"
-        console.print(f"{said}\n        {log or survey.output(found, digest)}", highlight=False, markup=False)
+        console.print(f"{said}\n        {log}", highlight=False, markup=False)
     if len(failed) > SHOWN:
         console.print(f"... and {len(failed) - SHOWN} more failed")
 

@@ -156,13 +156,15 @@ def retried(root: Path, plan: Plan, found: Survey) -> dict[str, str]:
 
 
 def output(found: Survey, digest: str) -> Path | None:
-    """The folder with what the last jobs of a task printed; None if it was not submitted."""
-    folders = (
-        file.with_suffix("")
-        for file, submit in reversed(found.sent)
-        if any(digest in array.digests for array in submit.arrays)
-    )
-    return next(folders, None)
+    """What the last job of a task printed, or the folder where that would be; None if no job was sent."""
+    for file, submit in reversed(found.sent):
+        for array in submit.arrays:
+            if digest in array.digests:
+                folder, job = file.with_suffix(""), submissions.jobs(file, [array.name]).get(array.name)
+                index = dict(array.placed())[digest]
+                names = (f"{job}_{index}_0_log.out", f"{job}_0_log.out")  # of submitit: of an array, and of one job
+                return next((folder / name for name in names if (folder / name).is_file()), folder)
+    return None
 
 
 def last_error(root: Path, task: Task) -> tuple[str, Path | None]:

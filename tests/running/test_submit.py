@@ -262,11 +262,13 @@ def test_a_stage_that_dies_before_it_begins_stops_the_sweep(toy: Toy, site: Fake
 
 def test_jobs_that_die_before_their_task_begins_stop_the_sweep(toy: Toy, site: FakeSite) -> None:
     cluster = toy.root / "env" / "clusters" / "toy.yaml"
-    guard = '[ -z "$SLURM_ARRAY_TASK_ID" ] || exit 1'
+    guard = '[ -z "$SLURM_ARRAY_TASK_ID" ] || no-such-program load'
     cluster.write_text(cluster.read_text() + f"setup: ['{guard}']\n")
     toy.submit()
     wait_for(lambda: not site.live(), "the end of all jobs")
     assert len(site.arrays()) == 3
+    status = toy.launch("status").stdout
+    assert status.count("its job ended before the task began: setup: no-such-program load") == 3
 
 
 def test_another_commands_controller_does_not_stand_in_for_ones_own(toy: Toy, site: FakeSite) -> None:

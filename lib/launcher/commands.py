@@ -4,19 +4,20 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
 from lib.artifacts import damage
 from lib.base import places, processes
 from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
+from lib.base.interrupts import Interrupted
 from lib.launcher import catalogue, confirm, costs, notices, printing, scripts, times
 from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
-from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
+from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, shown_command, submit_command
 from lib.plans import finished
-from lib.running import controllers, drops, ending, gpus, local, login_node, snapshot, survey
+from lib.running import controllers, drops, ending, gpus, local, login_node, snapshot, submissions, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
 from lib.running.site import Cluster
@@ -52,8 +53,19 @@ def submit(arguments: Namespace, console: Console) -> int:
 
     Raises TesseraError if the files of an artifact are damaged again and again.
     """
-    sweep = _prepared(arguments, console)
-    return notices.told(arguments, sweep, lambda: _run(arguments, sweep, console))
+    try:
+        sweep = _prepared(arguments, console)
+    except Interrupted:
+        if not arguments.controller:
+            console.print("nothing was started or submitted")
+        raise
+    try:
+        return notices.told(arguments, sweep, lambda: _run(arguments, sweep, console))
+    except Interrupted:
+        if sweep.site and not arguments.controller:
+            jobs = submissions.jobs_of_campaign(sweep.root, sweep.plan.run, arguments.campaign)
+            console.print(printing.left_queued(jobs, shown_command(arguments, sweep.plan, "cancel")), highlight=False)
+        raise
 
 
 def _run(arguments: Namespace, sweep: Sweep, console: Console) -> int:
@@ -227,11 +239,18 @@ def _submit_to_slurm(arguments: Namespace, sweep: Sweep, site: Cluster, console:
     )
     if not arguments.controller:
         login_node.run(sweep.root, sweep.plan, site, request, console)
-    outcome = submission.run(request, sweep.plan, site, printing.outcome_printer(console))
+    outcome = submission.run(request, sweep.plan, site, _outcome_printer(arguments, sweep, console))
     if outcome.done < outcome.total:
         return 0
     _print_times(arguments, sweep, console)
     return _collect(sweep, console)
+
+
+def _outcome_printer(arguments: Namespace, sweep: Sweep, console: Console) -> Callable[[submission.Outcome], None]:
+    if arguments.controller:  # nobody reads it who could type something
+        return printing.outcome_printer(console)
+    watch, end = (shown_command(arguments, sweep.plan, verb) for verb in ("status", "cancel"))
+    return printing.outcome_printer(console, watch, end)
 
 
 def _run_here(arguments: Namespace, sweep: Sweep, console: Console) -> int:

@@ -54,7 +54,7 @@ def _cost(plan: Plan, todo: Collection[str]) -> Finding:
 def disk(plan: Plan, need: Disk, left: Left) -> Finding:
     """Whether results, weights and checkpoints have room."""
     peak, least = need.peak + MARGIN_GB, need.least + MARGIN_GB
-    what = f"disk: {plan.name} needs {peak:.1f} GB at its peak, {least:.1f} GB at least (computed)"
+    what = f"{costs.amounts(need)}, and up to {MARGIN_GB:.0f} GB for scores, logs, snapshots and reports"
     level = "ok" if peak <= left.gb else "warn" if least <= left.gb else "fail"
     return Finding(level, f"{what}; {left.gb:.0f} GB {left.where}", costs.remedy(plan, need))
 

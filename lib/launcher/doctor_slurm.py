@@ -115,9 +115,15 @@ def _setup(site: Cluster) -> Iterator[Finding]:
     if not site.setup:
         return
     answer = subprocess.run(
-        ["bash", "-c", "\n".join(batch.guarded(site.setup))], env=surroundings(), stdin=subprocess.DEVNULL,
-        capture_output=True, encoding="utf-8", errors="replace", timeout=SETUP_SECONDS, check=False,
-    )  # fmt: skip
+        ["bash", "-c", "\n".join(batch.guarded(site.setup))],
+        env=surroundings(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=SETUP_SECONDS,
+        check=False,
+    )
     remedy = f"mend `setup` in {clusters.where(site)}; a job ends at a line that ends with 126 or 127, or exits"
     said = [line for line in answer.stderr.splitlines() if line.strip()]
     failed = [line for line in said if line.startswith(batch.SETUP_MARK)]

@@ -161,7 +161,9 @@ def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Conso
     for line in reasons.lines(found.pending.values()):
         console.print(line, highlight=False, markup=False)
     for controller in found.controllers:
-        text = f"controller {controller.name}: {controller.job.state.lower()} {controller.job.remark()}".rstrip()
+        job = controller.job
+        text = f"controller {controller.name}: {job.state.lower()} {job.remark()}".rstrip()
+        text += reasons.in_words(job.reason) if job.state == "PENDING" else ""
         console.print(text if controller.will_act() else f"[yellow]{text}; it will not act[/]", highlight=False)
     for file, jobs in found.damaged.items():
         console.print(
@@ -243,6 +245,14 @@ def print_refusals(found: Survey, console: Console) -> None:
         console.print(f"{count} {tasks} not submitted: {said}", highlight=False, markup=False)
 
 
+def left_queued(jobs: Sequence[str], end: str) -> str:
+    """What an interrupted submission leaves behind. jobs: their ids, as far as they are known; end: the shell line."""
+    if not jobs:
+        return "nothing was submitted by this command"
+    named = ", ".join("one whose number is not known" if job == submissions.SENDING else job for job in jobs)
+    return f"job{'s' if len(jobs) > 1 else ''} {named} and, if it was sent, a controller stay queued; {end} ends them"
+
+
 def cancelled(jobs: Collection[str]) -> str:
     """What `cancel` has ended: job ids of SLURM."""
     if not jobs:
@@ -288,8 +298,11 @@ def print_logs(files: Sequence[Path], lines: int, console: Console) -> None:
         console.print("\n".join(text), highlight=False, markup=False)
 
 
-def outcome_printer(console: Console) -> Callable[[submit.Outcome], None]:
-    """A function that prints what a submission did; of a command that stays, once whole and then what has changed."""
+def outcome_printer(console: Console, watch: str = "", end: str = "") -> Callable[[submit.Outcome], None]:
+    """A function that prints what a submission did; of a command that stays, once whole and then what has changed.
+
+    watch, end: the shell lines with which the user looks after jobs that go on alone.
+    """
     shown: list[submit.Outcome] = []
 
     def show(outcome: submit.Outcome) -> None:
@@ -300,6 +313,8 @@ def outcome_printer(console: Console) -> Callable[[submit.Outcome], None]:
             console.print(f"{time.strftime('%H:%M:%S')} {now}, {outcome.submitted} submitted", highlight=False)
         else:
             _print_outcome(outcome, console)
+            if watch and not outcome.stays:
+                console.print(f"watch: {watch}\nend:   {end}", highlight=False, markup=False)
         shown.append(outcome)
 
     return show

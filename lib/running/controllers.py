@@ -44,6 +44,14 @@ class Controller:
         """Whether it works on the same tasks with the same code."""
         return self.submit.tasks.keys() == plan.tasks.keys() and Path(self.submit.snapshot) == snapshot
 
+    def unfit(self, plan: Plan, snapshot: Path) -> str:
+        """Why it cannot go on with these tasks and this code."""
+        if Path(self.submit.snapshot) != snapshot:
+            return "the code, the sweeps or the cluster files have changed since"
+        if not self.stands_for(plan, snapshot):
+            return "the tasks of the sweep have changed since"
+        return f"SLURM will not start it ({self.job.remark()})"
+
 
 def record_acted(submit_file: Path) -> None:
     """Note that the controller of a submission has done all that it will do."""

@@ -10,6 +10,7 @@ from lib.artifacts.attempts import is_secret
 from lib.base import config, places, yamls
 from lib.base.config import at_least
 from lib.base.errors import UsageError, suggestion
+from lib.plans.plan import Task
 from lib.plans.resources import Resources
 from lib.running import environment, sbatch_options
 from lib.running.container import Container
@@ -124,26 +125,31 @@ def _check_gres(gres: str, file: Path) -> None:
         raise UsageError(f"{file}: gres: {gres!r} must have {{gpus}}, and no other braces") from error
 
 
-def check(resources: Resources, cluster: Cluster, where: str) -> None:
+def check(task: Task, cluster: Cluster) -> None:
     """Raise UsageError if a task asks for more than a node of the cluster has, or for more time than allowed.
 
     So does one that needs the network, if the cluster file names no place where there is one, or one too small for it.
     """
+    resources, node = task.resources, f"node {task.node}"
+    node += f" (stage {task.stage})" if task.stage != task.node else ""
     if resources.network and not cluster.network_partition:
-        _check_login_node(resources, cluster, where)
+        _check_login_node(resources, cluster, node)
         return
     limits = {
-        "cpus": cluster.cpus_per_node,
-        "memory_gb": cluster.memory_gb_per_node,
-        "gpus": cluster.gpus_per_node,
-        "hours": cluster.max_hours,
+        "cpus": (cluster.cpus_per_node, "cpus_per_node"),
+        "memory_gb": (cluster.memory_gb_per_node, "memory_gb_per_node"),
+        "gpus": (cluster.gpus_per_node, "gpus_per_node"),
+        "hours": (cluster.max_hours, "max_hours"),
     }
-    for key, limit in limits.items():
+    for key, (limit, name) in limits.items():
         asked = getattr(resources, key)
         if key == "memory_gb" and asked is not None:
             asked *= ranks_per_node(resources, cluster)[1]
         if limit is not None and asked is not None and asked > limit:
-            raise UsageError(f"{where}: resources: {key} {asked} is more than cluster '{cluster.name}' has ({limit})")
+            raise UsageError(
+                f"{node}: resources: {key} {asked:g} is more than {name} {limit:g} of cluster '{cluster.name}'; "
+                f"ask for less (SET=nodes.{task.node}.resources.{key}=...), or correct {name} in {where(cluster)}"
+            )
 
 
 def on_login_node(resources: Resources, cluster: Cluster) -> bool:

@@ -264,7 +264,8 @@ def _ask(command: list[str], errors: bool = False) -> list[str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SchedulerUnavailable(f"{command[0]} did not answer: {error}") from error
     if answer.returncode != 0:
-        raise SchedulerUnavailable(f"{command[0]} failed ({answer.returncode}): {answer.stderr.strip()}")
+        said = answer.stderr.strip().splitlines() or ["without a message"]  # the last line says what ended it
+        raise SchedulerUnavailable(f"{command[0]} failed ({answer.returncode}): {said[-1]}")
     text = answer.stdout + (answer.stderr if errors else "")
     return [line.strip() for line in text.splitlines() if line.strip()]
 

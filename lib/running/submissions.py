@@ -159,6 +159,12 @@ def jobs(file: Path, names: Iterable[str]) -> dict[str, str]:
         return dict.fromkeys(names, SENDING)
 
 
+def jobs_of_campaign(root: Path, sweep: str, campaign: str) -> list[str]:
+    """The ids of the arrays that a command and its controllers have sent; SENDING where an id is not known."""
+    sent = (jobs(file, []).values() for file, submit in all_of(root, sweep, damaged=[]) if submit.campaign == campaign)
+    return [job for found in sent for job in found if job != REFUSED]
+
+
 def stands(file: Path, submit: Submit) -> bool:
     """Whether SLURM has taken jobs of a submission, or may have, and the user has not cancelled them since."""
     taken = jobs(file, [array.name for array in submit.arrays])

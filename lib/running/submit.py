@@ -331,8 +331,9 @@ def _controller_needed(request: Request, plan: Plan, found: Survey, code: Path) 
     later = [one.name for one in unfit if one in acting and one.submit.campaign > request.campaign]
     if request.controller and later:
         raise TesseraError(f"{later[0]} of a later command goes on, with other code or tasks; this controller ends")
+    next_one = "another one goes on" if fit else "a new one follows"
     for one in unfit:
-        print(f"cancelled {one.name} of an earlier command: it would not continue this one", file=sys.stderr)
+        print(f"cancelled {one.name}, because {one.unfit(plan, code)}; {next_one}", file=sys.stderr)
     slurm.cancel(one.job.id for one in unfit)
     return not fit
 

@@ -354,7 +354,7 @@ def test_a_held_job_is_shown_and_one_that_slurm_held_is_released(toy: Toy, site:
     wait_for(lambda: all((site.root / "jobs" / "1" / f"{i}.reason").exists() for i in "01"), "two held elements")
     site.release()
     status = toy.launch("status", "--set=numbers=[1,2]").stdout
-    assert "1 task waits (JobHeldUser): you hold them; `scontrol release JOB` lets" in status
+    assert "1 task waits (JobHeldUser): held by you; `scontrol release JOB` lets" in status
     assert "1 task waits (launch failed requeued held): " in status
     assert status.count("to start at 2026-01-01T00:00:00") == 1  # squeue gives a time for the first element
     assert "released jobs that SLURM held" in toy.submit("--set=numbers=[1,2]").stderr

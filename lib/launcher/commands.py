@@ -1,5 +1,6 @@
 """The commands of the launcher: each function takes the command line's arguments and returns the exit code."""
 
+import contextlib
 import json
 import os
 import sys
@@ -56,16 +57,22 @@ def submit(arguments: Namespace, console: Console) -> int:
     try:
         sweep = _prepared(arguments, console)
     except Interrupted:
-        if not arguments.controller:
-            console.print("nothing was started or submitted")
+        _say_to_user(arguments, "no task was started or submitted")
         raise
     try:
         return notices.told(arguments, sweep, lambda: _run(arguments, sweep, console))
     except Interrupted:
-        if sweep.site and not arguments.controller:
+        if sweep.site:
             jobs = submissions.jobs_of_campaign(sweep.root, sweep.plan.run, arguments.campaign)
-            console.print(printing.left_queued(jobs, shown_command(arguments, sweep.plan, "cancel")), highlight=False)
+            _say_to_user(arguments, printing.left_queued(jobs, shown_command(arguments, sweep.plan, "cancel")))
         raise
+
+
+def _say_to_user(arguments: Namespace, words: str) -> None:
+    """Say something to whoever has interrupted a command; the terminal may be gone by then."""
+    if not arguments.controller:
+        with contextlib.suppress(OSError):
+            print(words, file=sys.stderr, flush=True)
 
 
 def _run(arguments: Namespace, sweep: Sweep, console: Console) -> int:

@@ -16,6 +16,8 @@ from lib.plans.plan import Plan, Task
 from lib.running import local, quota
 from lib.running.quota import Left
 
+MARGIN_GB = 1.0  # of disk, for what is not computed
+
 
 def show(sweep: Sweep, done: set[str], console: Console) -> None:
     """Print everything that is known of the costs of the tasks to do."""
@@ -100,8 +102,9 @@ def disk_lines(sweep: Sweep, todo: list[str]) -> list[str]:
 
 
 def amounts(need: disk.Disk) -> str:
-    """What `plan` and `doctor` say of a sweep's disk, as computed."""
-    return f"disk: {need.peak:.1f} GB at the peak, {need.least:.1f} GB at least, {need.end:.1f} GB at the end"
+    """What `plan` and `doctor` say of a sweep's disk: what is computed, and room for the rest."""
+    computed = f"{need.peak:.1f} GB at the peak, {need.least:.1f} GB at least, {need.end:.1f} GB at the end"
+    return f"disk: {computed}, and up to {MARGIN_GB:.0f} GB for scores, logs, snapshots and reports"
 
 
 def shortage(sweep: Sweep, need: disk.Disk, left: Left) -> list[str]:

@@ -114,8 +114,22 @@ def _setup(site: Cluster) -> Iterator[Finding]:
     """Whether the lines at the head of every job work in a shell of this machine."""
     if not site.setup:
         return
+    code, said = _in_a_shell(batch.guarded(site.setup))
+    failed = [line for line in said if line.startswith(batch.SETUP_MARK)]
+    what = "setup lines, run on this machine"
+    remedy = f"mend `setup` in {clusters.where(site)}; a job ends at a line that ends with 126 or 127, or exits"
+    if code:
+        yield Finding("fail", f"{what}: {'; '.join(said[-2:]) or f'they end with {code}'}", remedy)
+    elif failed:
+        yield Finding("warn", f"{what}: {'; '.join(failed)}", f"nothing, or {remedy}")
+    else:
+        yield Finding("ok", what)
+
+
+def _in_a_shell(lines: list[str]) -> tuple[int, list[str]]:
+    """Exit code and errors of shell lines."""
     answer = subprocess.run(
-        ["bash", "-c", "\n".join(batch.guarded(site.setup))],
+        ["bash", "-c", "\n".join(lines)],
         env=surroundings(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -124,13 +138,4 @@ def _setup(site: Cluster) -> Iterator[Finding]:
         timeout=SETUP_SECONDS,
         check=False,
     )
-    remedy = f"mend `setup` in {clusters.where(site)}; a job ends at a line that ends with 126 or 127, or exits"
-    said = [line for line in answer.stderr.splitlines() if line.strip()]
-    failed = [line for line in said if line.startswith(batch.SETUP_MARK)]
-    if answer.returncode:
-        what = "; ".join(said[-2:]) or f"they end with {answer.returncode}"
-        yield Finding("fail", f"setup lines, run on this machine: {what}", remedy)
-    elif failed:
-        yield Finding("warn", f"setup lines, run on this machine: {'; '.join(failed)}", f"nothing, or {remedy}")
-    else:
-        yield Finding("ok", "setup lines, run on this machine")
+    return answer.returncode, [line for line in answer.stderr.splitlines() if line.strip()]

@@ -24,6 +24,13 @@ COUNTS = (
     "cpus_per_node",
     "ranks_per_node",
 )
+# What a task asks for -> the key of a cluster file that says how much of it there is.
+LIMITS = {
+    "cpus": "cpus_per_node",
+    "memory_gb": "memory_gb_per_node",
+    "gpus": "gpus_per_node",
+    "hours": "max_hours",
+}
 AMOUNTS = ("max_hours", "memory_gb_per_node", "disk_quota_gb", "poll_seconds", "silence_seconds")
 
 
@@ -135,14 +142,8 @@ def check(task: Task, cluster: Cluster) -> None:
     if resources.network and not cluster.network_partition:
         _check_login_node(resources, cluster, node)
         return
-    limits = {
-        "cpus": (cluster.cpus_per_node, "cpus_per_node"),
-        "memory_gb": (cluster.memory_gb_per_node, "memory_gb_per_node"),
-        "gpus": (cluster.gpus_per_node, "gpus_per_node"),
-        "hours": (cluster.max_hours, "max_hours"),
-    }
-    for key, (limit, name) in limits.items():
-        asked = getattr(resources, key)
+    for key, name in LIMITS.items():
+        asked, limit = getattr(resources, key), getattr(cluster, name)
         if key == "memory_gb" and asked is not None:
             asked *= ranks_per_node(resources, cluster)[1]
         if limit is not None and asked is not None and asked > limit:

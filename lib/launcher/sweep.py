@@ -72,7 +72,7 @@ def load(arguments: Namespace) -> Sweep:
 def _check_room(plan: Plan, site: Cluster, device: Device) -> None:
     """Raise UsageError for a task that needs more than a node, or the GPU that the cluster file names, has."""
     for digest, task in plan.tasks.items():
-        clusters.check(task, site)
+        clusters.check_task(task, site)
         if site.gpu:
             costing.check_gpu(plan.costs[digest], device, f"node {task.node}")
 

@@ -132,15 +132,20 @@ def _check_gres(gres: str, file: Path) -> None:
         raise UsageError(f"{file}: gres: {gres!r} must have {{gpus}}, and no other braces") from error
 
 
-def check(task: Task, cluster: Cluster) -> None:
-    """Raise UsageError if a task asks for more than a node of the cluster has, or for more time than allowed.
+def check_task(task: Task, cluster: Cluster) -> None:
+    """`check` of a task. Raises UsageError naming node, stage, what is asked for, and what to do."""
+    node = f"node {task.node}" + (f" (stage {task.stage})" if task.stage != task.node else "")
+    check(task.resources, cluster, node, f"SET=nodes.{task.node}.resources")
+
+
+def check(resources: Resources, cluster: Cluster, who: str, keys: str = "resources") -> None:
+    """Raise UsageError if somebody asks for more than a node of the cluster has, or for more time than allowed.
 
     So does one that needs the network, if the cluster file names no place where there is one, or one too small for it.
+    who: who asks; keys: where that is written.
     """
-    resources, node = task.resources, f"node {task.node}"
-    node += f" (stage {task.stage})" if task.stage != task.node else ""
     if resources.network and not cluster.network_partition:
-        _check_login_node(resources, cluster, node)
+        _check_login_node(resources, cluster, who)
         return
     for key, name in LIMITS.items():
         asked, limit = getattr(resources, key), getattr(cluster, name)
@@ -148,8 +153,8 @@ def check(task: Task, cluster: Cluster) -> None:
             asked *= ranks_per_node(resources, cluster)[1]
         if limit is not None and asked is not None and asked > limit:
             raise UsageError(
-                f"{node}: resources: {key} {asked:g} is more than {name} {limit:g} of cluster '{cluster.name}'; "
-                f"ask for less (SET=nodes.{task.node}.resources.{key}=...), or correct {name} in {where(cluster)}"
+                f"{who}: resources: {key} {asked:g} is more than cluster '{cluster.name}' has ({name} {limit:g}); ask "
+                f"for less ({keys}.{key}=...), or correct {name} in {where(cluster)}"
             )
 
 

@@ -300,7 +300,7 @@ def _note_live(result: Survey, digest: str, job: Job, known: Evidence) -> None:
 
 def _mark_newly_done(root: Path, plan: Plan, result: Survey) -> None:
     """Mark the tasks that were finished while SLURM was asked, so that they are not submitted again."""
-    for digest in result.having(FAILED, UNKNOWN, RUNNING, QUEUED):
+    for digest in result.having(FAILED, UNKNOWN, RUNNING, QUEUED, WAITING):
         if is_done(root, plan.tasks, plan.tasks[digest]):
             result.states[digest] = DONE
 

@@ -176,7 +176,10 @@ def write_done(directory: Path, digest: str, stage: str, version: int, inputs: M
 
     inputs: digest of an input -> what identifies the bytes that were read.
     """
-    entries = {str(file.relative_to(directory)): _entry(file) for file in results(directory)}
+    found = list(results(directory))
+    for file in found:
+        files.share(file, directory)  # safetensors writes files that nobody else may read
+    entries = {str(file.relative_to(directory)): _entry(file) for file in found}
     if not entries:
         raise TesseraError(f"{directory}: the stage {stage} wrote nothing; it must write at least one file")
     record: Record = {"stage": stage, "version": version, "digest": digest, "files": entries}

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def publish(temporary: Path, path: Path) -> None:
     sync(temporary)
     os.replace(temporary, path)
     sync(path.parent)
+
+
+def share(path: Path, folder: Path) -> None:
+    """Let those read and write a file, too, who may do so in `folder`, which was made under the user's umask."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if (wanted := mode | (folder.stat().st_mode & 0o666)) != mode:
+        path.chmod(wanted)
 
 
 def sync(path: Path) -> None:

@@ -158,6 +158,16 @@ def submit_acted(submit_file: Path) -> Path:
     return submit_file.with_suffix(".acted")
 
 
+def submit_refused(submit_file: Path) -> Path:
+    """Beside a frozen submit of which sbatch has refused a job: what it said."""
+    return submit_file.with_suffix(".refused")
+
+
+def submit_cancelled(submit_file: Path) -> Path:
+    """Beside a frozen submit, once its jobs were cancelled by the user."""
+    return submit_file.with_suffix(".cancelled")
+
+
 def runner_log(submit_file: Path, digest: str) -> Path:
     """What the runner of a task printed in a local run."""
     return submit_file.with_suffix("") / f"{digest}.log"

@@ -1,21 +1,24 @@
 """The commands of the launcher: each function takes the command line's arguments and returns the exit code."""
 
+import contextlib
 import json
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
 from lib.artifacts import damage
 from lib.base import places, processes
 from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
+from lib.base.interrupts import Interrupted
 from lib.launcher import catalogue, confirm, costs, notices, printing, scripts, times
 from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
-from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, submit_command
+from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, shown_command, submit_command
 from lib.plans import finished, runs
-from lib.running import drops, ending, gpus, local, login_node, snapshot, survey
+from lib.running import controllers, drops, ending, gpus, local, login_node, snapshot, submissions, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
 from lib.running.site import Cluster
@@ -51,8 +54,25 @@ def submit(arguments: Namespace, console: Console) -> int:
 
     Raises TesseraError if the files of an artifact are damaged again and again.
     """
-    sweep = _prepared(arguments, console)
-    return notices.told(arguments, sweep, lambda: _run(arguments, sweep, console))
+    try:
+        sweep = _prepared(arguments, console)
+    except Interrupted:
+        _say_to_user(arguments, "no task was started or submitted")
+        raise
+    try:
+        return notices.told(arguments, sweep, lambda: _run(arguments, sweep, console))
+    except Interrupted:
+        if sweep.site:
+            jobs = submissions.jobs_of_campaign(sweep.root, sweep.plan.run, arguments.campaign)
+            _say_to_user(arguments, printing.left_queued(jobs, shown_command(arguments, sweep.plan, "cancel")))
+        raise
+
+
+def _say_to_user(arguments: Namespace, words: str) -> None:
+    """Say something to whoever has interrupted a command; the terminal may be gone by then."""
+    if not arguments.controller:
+        with contextlib.suppress(OSError):
+            print(words, file=sys.stderr, flush=True)
 
 
 def _run(arguments: Namespace, sweep: Sweep, console: Console) -> int:
@@ -103,43 +123,47 @@ def _mend(damaged: Damaged) -> None:
 def status(arguments: Namespace, console: Console) -> int:
     """Print the state of every stage. It also works if SLURM does not answer, and says so.
 
-    Returns 1 if a task has failed, or it is not known what became of it.
+    Returns 1 if a task has failed and no controller tries it again, if sbatch has refused one, or if it is not known
+    what became of it.
     """
     sweep = load(arguments)
     found = sweep.survey()
+    retried = survey.retried(sweep.root, sweep.plan, found)
     if arguments.json:
-        data = printing.status_data(sweep.root, sweep.plan, found)
+        data = printing.status_data(sweep.root, sweep.plan, found, retried)
         console.print(json.dumps(data, indent=1), highlight=False, markup=False)
     else:
-        _print_status(sweep, found, console)
-    return 1 if found.having(FAILED, UNKNOWN) else 0
+        _print_status(sweep, found, retried, console)
+    return int(bool(found.refused or found.having(UNKNOWN) or set(found.having(FAILED)) - retried.keys()))
 
 
-def _print_status(sweep: Sweep, found: Survey, console: Console) -> None:
+def _print_status(sweep: Sweep, found: Survey, retried: Mapping[str, str], console: Console) -> None:
     printing.print_status(sweep.plan, sweep.site, found, console)
     for line in times.running(sweep.root, sweep.plan, found):
         console.print(line, highlight=False, markup=False)
     for line in finished.spoilt(sweep.root, sweep.plan, set(found.having(DONE))):
         console.print(line, highlight=False)
-    printing.print_failures(sweep.root, sweep.plan, found, console)
+    printing.print_failures(sweep.root, sweep.plan, found, retried, console)
     printing.print_other_runs(sweep.root, sweep.plan, console)
 
 
 def logs(arguments: Namespace, console: Console) -> int:
     """Print the last lines of the logs of failed tasks, or of a stage's tasks."""
     sweep = load(arguments)
-    tasks = [sweep.plan.tasks[digest] for digest in _chosen(sweep, arguments.stage)]
+    states = sweep.survey()
+    tasks = [sweep.plan.tasks[digest] for digest in _chosen(sweep, states, arguments.stage)]
     found = [log for task in tasks if (log := survey.last_error(sweep.root, task)[1])]
     if not found:
         console.print("no log yet" if arguments.stage else "no failed task has a log")
+    printing.print_refusals(states, console)
     printing.print_logs(found[-printing.SHOWN :], arguments.lines, console)
     return 0
 
 
-def _chosen(sweep: Sweep, stage: str | None) -> list[str]:
+def _chosen(sweep: Sweep, states: Survey, stage: str | None) -> list[str]:
     """The digests of a stage's tasks; without a stage, of the failed tasks."""
     if not stage:
-        return sweep.survey().having(FAILED)
+        return states.having(FAILED)
     chosen = [digest for digest, task in sweep.plan.tasks.items() if task.stage == stage]
     if not chosen:
         raise UsageError(f"no stage '{stage}'{suggestion(stage, {task.stage for task in sweep.plan.tasks.values()})}")
@@ -180,8 +204,7 @@ def cancel(arguments: Namespace, console: Console) -> int:
         return 0
     if ending.is_held_here(sweep.root, sweep.plan.run):
         console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
-    count = ending.cancel_jobs(sweep.root, sweep.plan.run)
-    console.print(f"cancelled {count} jobs" if count else "nothing is running or waiting")
+    console.print(printing.cancelled(ending.cancel_jobs(sweep.root, sweep.plan.run)), highlight=False)
     if held := ending.held_elsewhere(sweep.root, sweep.plan.run):
         console.print(f"[yellow]{held}[/]", highlight=False)
     return 0
@@ -219,15 +242,22 @@ def _submit_to_slurm(arguments: Namespace, sweep: Sweep, site: Cluster, console:
         campaign=arguments.campaign,
         controller=arguments.controller,
         force=arguments.force,
-        max_failures=arguments.max_failures or 3,
+        max_failures=arguments.max_failures or controllers.MAX_FAILURES,
     )
     if not arguments.controller:
         login_node.run(sweep.root, sweep.plan, site, request, console)
-    outcome = submission.run(request, sweep.plan, site, printing.outcome_printer(console))
+    outcome = submission.run(request, sweep.plan, site, _outcome_printer(arguments, sweep, console))
     if outcome.done < outcome.total:
         return 0
     _print_times(arguments, sweep, console)
     return _collect(sweep, console)
+
+
+def _outcome_printer(arguments: Namespace, sweep: Sweep, console: Console) -> Callable[[submission.Outcome], None]:
+    if arguments.controller:  # nobody reads it who could type something
+        return printing.outcome_printer(console)
+    watch, end = (shown_command(arguments, sweep.plan, verb) for verb in ("status", "cancel"))
+    return printing.outcome_printer(console, watch, end)
 
 
 def _run_here(arguments: Namespace, sweep: Sweep, console: Console) -> int:

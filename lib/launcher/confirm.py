@@ -9,7 +9,7 @@ from lib.running import submissions
 
 
 def ask(sweep: Sweep, console: Console) -> None:
-    """Say what the tasks that no submission knows yet would cost, and ask whether to submit them.
+    """Say what the tasks would cost that were not accepted before, and ask whether to submit them.
 
     Without a terminal nobody is asked, which is said. A resumed sweep has no such tasks. Raises TesseraError after any
     answer but yes.
@@ -19,15 +19,21 @@ def ask(sweep: Sweep, console: Console) -> None:
     text = cost(sweep, new)
     answer = terminal.ask(f"{text}. Submit? [y/N] ")
     if answer is None:
-        console.print(f"{text}. Nobody was asked, because there is no terminal", highlight=False, markup=False)
+        console.print(
+            f"{text}. Submitting without a question, because there is no terminal", highlight=False, markup=False
+        )
     elif answer.strip().lower() not in ("y", "yes"):
         raise TesseraError("nothing was submitted; to submit without this question: --yes, or make ... YES=1")
 
 
 def _new(sweep: Sweep) -> list[str]:
-    """The tasks that are neither done nor part of an earlier submission to a cluster, inputs before their users."""
-    earlier = [submit for _, submit in submissions.all_of(sweep.root, damaged=[]) if submit.arrays]
-    known = sweep.done().union(*(submit.tasks for submit in earlier))
+    """The tasks that are neither done nor part of a submission that stands, inputs before their users.
+
+    What was accepted with a submission may run again after a failure. One that sbatch has refused, or that was
+    cancelled, stands for no acceptance.
+    """
+    every = submissions.all_of(sweep.root, damaged=[])
+    known = sweep.done().union(*(submit.tasks for file, submit in every if submissions.stands(file, submit)))
     return [digest for digest in sweep.plan.tasks if digest not in known]
 
 

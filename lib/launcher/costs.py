@@ -16,6 +16,8 @@ from lib.plans.plan import Plan, Task
 from lib.running import local, quota
 from lib.running.quota import Left
 
+MARGIN_GB = 1.0  # of disk, for what is not computed
+
 
 def show(sweep: Sweep, done: set[str], console: Console) -> None:
     """Print everything that is known of the costs of the tasks to do."""
@@ -93,8 +95,16 @@ def disk_lines(sweep: Sweep, todo: list[str]) -> list[str]:
     parts = {"results": need.results, "weights that stay": need.kept, "weights until they are dropped": need.dropped}
     parts["checkpoints and blocks of running tasks"] = need.scratch
     shown = ", ".join(f"{name} {size:.1f}" for name, size in parts.items() if size >= 0.05)
-    about = f"disk: {need.peak:.1f} GB at the peak, {need.end:.1f} GB at the end{f' ({shown})' if shown else ''}"
-    return [f"{about}; {left.gb:.0f} GB {left.where}", *(f"[yellow]{line}[/]" for line in shortage(sweep, need, left))]
+    return [
+        f"{amounts(need)}{f' ({shown})' if shown else ''}; {left.gb:.0f} GB {left.where}",
+        *(f"[yellow]{line}[/]" for line in shortage(sweep, need, left)),
+    ]
+
+
+def amounts(need: disk.Disk) -> str:
+    """What `plan` and `doctor` say of a sweep's disk: what is computed, and room for the rest."""
+    computed = f"{need.peak:.1f} GB at the peak, {need.least:.1f} GB at least, {need.end:.1f} GB at the end"
+    return f"disk: {computed}, and up to {MARGIN_GB:.0f} GB for scores, logs, snapshots and reports"
 
 
 def shortage(sweep: Sweep, need: disk.Disk, left: Left) -> list[str]:
@@ -116,10 +126,10 @@ def remedy(plan: Plan, need: disk.Disk) -> str:
     written = sorted(
         {f"{task.node}.config.{key}" for task in plan.tasks.values() for key in keys if task.config.get(key)}
     )
-    ways = ["OUTPUTS=<a folder elsewhere>", *(["SET=keep_weights=false"] if need.kept else [])]
+    ways = ["set OUTPUTS=<a folder elsewhere>", *(["SET=keep_weights=false"] if need.kept else [])]
     ways += [f"SET=nodes.{key}=0" for key in written if need.scratch]
-    ways.append("a lower array_parallelism in the cluster file" if need.scratch else "")
-    return "; ".join(filter(None, [*ways, "fewer settings at a time"]))
+    ways.append("lower array_parallelism in the cluster file" if need.scratch else "")
+    return ", or ".join(filter(None, [*ways, "run fewer settings at a time"]))
 
 
 def dropped(root: Path, plan: Plan, done: set[str]) -> list[str]:

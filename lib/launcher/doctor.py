@@ -12,15 +12,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from lib.base import places
 from lib.base.errors import TesseraError
 from lib.base.files import existing
-from lib.launcher import doctor_gpu, doctor_room
+from lib.launcher import doctor_gpu, doctor_room, doctor_slurm
 from lib.launcher.finding import Finding
 from lib.launcher.sweep import Sweep
 from lib.plans.plan import Plan
 from lib.plans.resources import Resources
-from lib.running import runner, slurm
+from lib.running import runner
 from lib.running.environment import as_root, surroundings
 from lib.running.site import Cluster
 
@@ -39,7 +38,7 @@ def run(site: Cluster | None, sweep: Sweep | None, root: Path, console: Console)
         doctor_gpu.of_sweep(plan, site),
         _mpi(),
         doctor_gpu.container(site),
-        _slurm(site) if site else [Finding("ok", "SLURM: not used, tasks run on this machine")],
+        doctor_slurm.of_sweep(plan, site) if site else [Finding("ok", "SLURM: not used, tasks run on this machine")],
         _network(plan, site),
         doctor_room.of_sweep(sweep) if sweep else doctor_room.in_general(root),
     ]
@@ -106,65 +105,6 @@ def _mpi() -> Iterator[Finding]:
     )
     worked = answer.returncode == 0 and answer.stdout.split() == ["2", "2"]
     yield Finding("ok" if worked else "warn", f"two MPI ranks on this machine ({line[0]})", remedy)
-
-
-def _srun(site: Cluster) -> Iterator[Finding]:
-    if shutil.which("srun"):
-        try:
-            known = slurm.mpi_types()
-        except TesseraError as error:
-            yield Finding("fail", f"srun --mpi=list: {error}", "log in to a node where SLURM's commands work")
-            return
-        remedy = f"set `mpi:` in the cluster file to one of `srun --mpi=list`: {' '.join(known)}"
-        yield Finding("ok" if site.mpi in known else "fail", f"srun --mpi={site.mpi}", remedy)
-
-
-def _slurm(site: Cluster) -> Iterator[Finding]:
-    for command in ("sbatch", "squeue", "scancel"):
-        found = shutil.which(command)
-        remedy = "log in to a login node, or use CLUSTER=local"
-        yield Finding("ok" if found else "fail", f"{command}: {found or 'not found'}", remedy)
-    checks = {
-        "squeue answers": slurm.queue,
-        "MaxArraySize": lambda: slurm.max_array_size(site),
-    }
-    for what, check in checks.items():
-        try:
-            answer = check()
-            yield Finding("ok", f"{what}: {answer}" if isinstance(answer, int) else what)
-        except TesseraError as error:
-            remedy = "ask the site's support; until SLURM answers, nothing is submitted again"
-            yield Finding("fail", f"{what}: {error}", remedy)
-    yield _accounting(site)
-    yield from _srun(site)
-    yield from _partitions(site)
-
-
-def _accounting(site: Cluster) -> Finding:
-    try:
-        slurm.history([], [places.job("doctor", 0)])
-        return Finding("ok", "sacct answers")
-    except TesseraError as error:
-        remedy = (
-            "nothing: squeue and the tasks' own records are used; a task that ends without a record is taken for lost "
-            f"after {site.silence_seconds:g} s (silence_seconds)"
-        )
-        return Finding("warn", f"no accounting: {error}", remedy)
-
-
-def _partitions(site: Cluster) -> Iterator[Finding]:
-    try:
-        known = slurm.partitions()
-    except TesseraError as error:
-        yield Finding(
-            "warn", f"partitions cannot be listed: {error}", "nothing, if the cluster file names the right ones"
-        )
-        return
-    for name in {site.partition, site.gpu_partition, site.network_partition} - {None}:
-        remedy = f"name one of these partitions in the cluster file: {', '.join(known)}"
-        yield Finding("ok" if name in known else "fail", f"partition {name}", remedy)
-    if site.account is None:
-        yield Finding("ok", "account: the site's default")
 
 
 def _network(plan: Plan | None, site: Cluster | None) -> Iterator[Finding]:

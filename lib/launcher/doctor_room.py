@@ -8,6 +8,7 @@ from pathlib import Path
 from lib.base.errors import TesseraError
 from lib.base.files import existing
 from lib.launcher import costs
+from lib.launcher.costs import MARGIN_GB
 from lib.launcher.finding import Finding
 from lib.launcher.sweep import Sweep
 from lib.plans import schedule
@@ -17,7 +18,6 @@ from lib.running import local, quota
 from lib.running.quota import Left
 
 FREE_GB = 5.0  # without a sweep
-MARGIN_GB = 1.0  # for what is not computed: scores, logs, snapshots of the code, reports
 
 
 def of_sweep(sweep: Sweep) -> Iterator[Finding]:
@@ -54,7 +54,7 @@ def _cost(plan: Plan, todo: Collection[str]) -> Finding:
 def disk(plan: Plan, need: Disk, left: Left) -> Finding:
     """Whether results, weights and checkpoints have room."""
     peak, least = need.peak + MARGIN_GB, need.least + MARGIN_GB
-    what = f"disk: {plan.name} needs {peak:.1f} GB at its peak, {least:.1f} GB at least (computed)"
+    what = costs.amounts(need)
     level = "ok" if peak <= left.gb else "warn" if least <= left.gb else "fail"
     return Finding(level, f"{what}; {left.gb:.0f} GB {left.where}", costs.remedy(plan, need))
 

@@ -4,7 +4,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from lib.artifacts import attempts
 from lib.base.errors import UsageError
 from lib.launcher import costs, foreseen
-from lib.plans import rates
+from lib.plans import finished, rates
 from lib.plans.plan import Plan, Task
 from lib.running import local, reasons, submissions, submit, survey
+from lib.running.controllers import Controller
 from lib.running.drops import Outcome as Dropped
 from lib.running.site import Cluster
 from lib.running.survey import FAILED, STATES, Survey
@@ -159,7 +161,9 @@ def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Conso
     for line in reasons.lines(found.pending.values()):
         console.print(line, highlight=False, markup=False)
     for controller in found.controllers:
-        text = f"controller {controller.name}: {controller.job.state.lower()} {controller.job.remark()}".rstrip()
+        job = controller.job
+        text = f"controller {controller.name}: {job.state.lower()} {job.remark()}".rstrip()
+        text += reasons.in_words(job.reason) if job.state == "PENDING" else ""
         console.print(text if controller.will_act() else f"[yellow]{text}; it will not act[/]", highlight=False)
     for file, jobs in found.damaged.items():
         console.print(
@@ -169,12 +173,13 @@ def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Conso
         console.print(f"[yellow]{escape(found.trouble)}[/]", highlight=False)
 
 
-def status_data(root: Path, plan: Plan, found: Survey) -> dict[str, Any]:
+def status_data(root: Path, plan: Plan, found: Survey, retried: Mapping[str, str]) -> dict[str, Any]:
     """What `status --json` prints: the states by stage, every failed task with its error and log, what is in the way.
 
-    `all_done` is whether nothing is left to do; `remarks` are of live tasks, with their number.
+    `all_done` is whether nothing is left to do; `remarks` are of live tasks, `waiting` SLURM's reasons, and `refused`
+    what sbatch said, with the number of tasks; `jobs` are the ids of live jobs of tasks; a controller tries a failed
+    task again that is `tried_again`.
     """
-    failed = [(digest, *survey.last_error(root, plan.tasks[digest])) for digest in found.having(FAILED)]
     return {
         "sweep": plan.name,
         "profile": plan.profile,
@@ -182,26 +187,77 @@ def status_data(root: Path, plan: Plan, found: Survey) -> dict[str, Any]:
         "all_done": found.all_done(),
         "states": dict(Counter(found.states.values())),
         "stages": {stage: dict(counts) for stage, counts in survey.count_by_stage(plan, found.states).items()},
-        "failed": [
-            {"digest": digest, "stage": plan.tasks[digest].stage, "error": error, "log": str(log or "")}
-            for digest, error, log in failed
-        ],
+        "failed": [_failed_data(root, plan.tasks[digest], found, digest in retried) for digest in found.having(FAILED)],
+        "jobs": sorted(found.jobs),
+        "controllers": [_controller_data(controller) for controller in found.controllers],
+        "waiting": dict(Counter(job.reason for job in found.pending.values())),
+        "refused": dict(Counter(found.refused.values())),
         "remarks": dict(Counter(found.remarks.values())),
         "trouble": found.trouble,
     }
 
 
-def print_failures(root: Path, plan: Plan, found: Survey, console: Console) -> None:
-    """Print error and log of the first failed tasks, and how many more there are."""
-    failed = found.having(FAILED)
+def _cause(root: Path, task: Task, found: Survey) -> tuple[str, Path | None]:
+    """The error and the log of a failed task; of one that never began, what its job printed last."""
+    error, log = survey.last_error(root, task)
+    if log is not None:
+        return error, log
+    log = survey.output(found, task.digest)
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log and log.is_file() else []
+    last = next((f": {line.strip()}" for line in reversed(lines) if line.strip()), "")
+    return f"its job ended before the task began{last}", log
+
+
+def _failed_data(root: Path, task: Task, found: Survey, tried_again: bool) -> dict[str, Any]:
+    error, log = _cause(root, task, found)
+    tries = len(attempts.read(finished.directory(root, task)))
+    named = {"digest": task.digest, "stage": task.stage, "error": error, "log": str(log or "")}
+    return {**named, "attempts": tries, "tried_again": tried_again}
+
+
+def _controller_data(controller: Controller) -> dict[str, Any]:
+    job = controller.job
+    named = {"name": controller.name, "job": job.id, "state": job.state, "reason": job.reason}
+    return {**named, "will_act": controller.will_act()}
+
+
+def print_failures(root: Path, plan: Plan, found: Survey, retried: Mapping[str, str], console: Console) -> None:
+    """Print what sbatch has refused, error and log of the first failed tasks, and how many more there are.
+
+    retried: failed task -> what is said of it, since a controller tries it again.
+    """
+    print_refusals(found, console)
+    failed = sorted(found.having(FAILED), key=lambda digest: digest in retried)
     for digest in failed[:SHOWN]:
         task = plan.tasks[digest]
-        error, log = survey.last_error(root, task)
-        console.print(
-            f"failed: {task.stage} {task.label} {digest}: {error}\n        {log}", highlight=False, markup=False
-        )
+        error, log = _cause(root, task, found)
+        said = f"{task.stage} {task.label} {digest}: {error}"
+        said = f"{said}; {retried[digest]}" if digest in retried else f"failed: {said}"
+        console.print(f"{said}\n        {log}", highlight=False, markup=False)
     if len(failed) > SHOWN:
         console.print(f"... and {len(failed) - SHOWN} more failed")
+
+
+def print_refusals(found: Survey, console: Console) -> None:
+    """Print what sbatch has said, and of how many tasks."""
+    for said, count in Counter(found.refused.values()).most_common():
+        tasks = "task" if count == 1 else "tasks"
+        console.print(f"{count} {tasks} not submitted: {said}", highlight=False, markup=False)
+
+
+def left_queued(jobs: Sequence[str], end: str) -> str:
+    """What an interrupted submission leaves behind. jobs: their ids, as far as they are known; end: the shell line."""
+    if not jobs:
+        return "nothing was submitted by this command"
+    named = ", ".join("one whose number is not known" if job == submissions.SENDING else job for job in jobs)
+    return f"job{'s' if len(jobs) > 1 else ''} {named} and, if it was sent, a controller stay queued; {end} ends them"
+
+
+def cancelled(jobs: Collection[str]) -> str:
+    """What `cancel` has ended: job ids of SLURM."""
+    if not jobs:
+        return "nothing is running or waiting"
+    return f"cancelled {len(jobs)} job{'s' if len(jobs) > 1 else ''}: {', '.join(sorted(jobs, key=int))}"
 
 
 def print_other_runs(root: Path, plan: Plan, console: Console) -> None:
@@ -242,8 +298,11 @@ def print_logs(files: Sequence[Path], lines: int, console: Console) -> None:
         console.print("\n".join(text), highlight=False, markup=False)
 
 
-def outcome_printer(console: Console) -> Callable[[submit.Outcome], None]:
-    """A function that prints what a submission did; of a command that stays, once whole and then what has changed."""
+def outcome_printer(console: Console, watch: str = "", end: str = "") -> Callable[[submit.Outcome], None]:
+    """A function that prints what a submission did; of a command that stays, once whole and then what has changed.
+
+    watch, end: the shell lines with which the user looks after jobs that go on alone.
+    """
     shown: list[submit.Outcome] = []
 
     def show(outcome: submit.Outcome) -> None:
@@ -254,6 +313,8 @@ def outcome_printer(console: Console) -> Callable[[submit.Outcome], None]:
             console.print(f"{time.strftime('%H:%M:%S')} {now}, {outcome.submitted} submitted", highlight=False)
         else:
             _print_outcome(outcome, console)
+            if watch and not outcome.stays:
+                console.print(f"watch: {watch}\nend:   {end}", highlight=False, markup=False)
         shown.append(outcome)
 
     return show

@@ -11,10 +11,11 @@ from lib.artifacts import hub_lock
 from lib.base import places
 from lib.costs import devices
 from lib.costs.devices import Device
-from lib.plans import costing, documents, expansion, finished
+from lib.plans import costing, documents, expansion, finished, runs
 from lib.plans.plan import Plan
 from lib.running import batch, slurm, submissions, survey
 from lib.running import site as clusters
+from lib.running.controllers import MAX_FAILURES_FLAG
 from lib.running.site import Cluster
 from lib.running.survey import DONE, UNKNOWN, Survey
 
@@ -71,7 +72,7 @@ def load(arguments: Namespace) -> Sweep:
 def _check_room(plan: Plan, site: Cluster, device: Device) -> None:
     """Raise UsageError for a task that needs more than a node, or the GPU that the cluster file names, has."""
     for digest, task in plan.tasks.items():
-        clusters.check(task.resources, site, f"node {task.node}")
+        clusters.check_task(task, site)
         if site.gpu:
             costing.check_gpu(plan.costs[digest], device, f"node {task.node}")
 
@@ -79,8 +80,19 @@ def _check_room(plan: Plan, site: Cluster, device: Device) -> None:
 def submit_command(arguments: Namespace, profile: str) -> list[str]:
     """The launcher's arguments that a controller repeats."""
     line = [*_again("submit", arguments, profile), "--no-fetch"]
-    line += [f"--max-failures={arguments.max_failures}"] if arguments.max_failures else []
+    line += [f"{MAX_FAILURES_FLAG}={arguments.max_failures}"] if arguments.max_failures else []
     return line + ([f"--notify={arguments.notify}"] if arguments.notify is not None else [])
+
+
+def shown_command(arguments: Namespace, plan: Plan, verb: str) -> str:
+    """The shell line for a user that asks for the status or end of the same sweep. verb: as `make` calls it."""
+    line = runs.command(plan.name, plan.profile, plan.settings, verb)
+    by_make = line.startswith("make ")
+    if arguments.cluster:
+        line += f" {'CLUSTER=' if by_make else '--cluster='}{shlex.quote(arguments.cluster)}"
+    if arguments.outputs.resolve() != places.ROOT / "outputs":
+        line += f" {'OUTPUTS=' if by_make else '--outputs='}{shlex.quote(str(arguments.outputs))}"
+    return line
 
 
 def collect_command(arguments: Namespace, profile: str) -> list[str]:

@@ -66,7 +66,7 @@ def spoilt(root: Path, plan: Plan, finished: Collection[str]) -> list[str]:
 
 def spelled(task: Task, reason: str) -> str:
     """A line that says why a task that was done has to run again."""
-    return f"made again: {task.stage} {task.label} {task.digest}: {reason}"
+    return f"to be made again: {task.stage} {task.label} {task.digest}: {reason}"
 
 
 def again(root: Path, plan: Plan, finished: set[str]) -> list[str]:

@@ -14,6 +14,7 @@ from lib.base import config, places, yamls
 DEFAULT = "laptop"  # the profile whose run without settings has the short name
 SEPARATOR = "--"  # between the parts of a run's name
 READABLE = 40  # characters of the settings in a name
+VERBS = {"sweep": "submit", "tables": "collect"}  # what `make` calls a command -> what the launcher does
 DIGITS = 8  # of the digest in a name
 
 
@@ -41,13 +42,14 @@ def assignments(settings: Mapping[str, Any]) -> list[str]:
     return [f"{key}={yamls.spelled(value)}" for key, value in sorted(settings.items())]
 
 
-def command(sweep: str, profile: str, settings: Mapping[str, Any]) -> str:
-    """The shell line that repeats a run: with `make`, or with the launcher if a value would not pass through `make`."""
+def command(sweep: str, profile: str, settings: Mapping[str, Any], verb: str = "sweep") -> str:
+    """The shell line that repeats a run, or asks for its status or end (`verb` as `make` calls it): with `make`, or
+    with the launcher if a value would not pass through `make`."""
     given = assignments(settings)
     if any(re.search(r"[\s'$#]", setting) for setting in given):
-        words = [".venv/bin/python", "launch.py", "submit", sweep, f"--profile={profile}"]
+        words = [".venv/bin/python", "launch.py", VERBS.get(verb, verb), sweep, f"--profile={profile}"]
         return shlex.join([*words, *(f"--set={setting}" for setting in given)])
-    line = f"make sweep-{sweep.replace('_', '-')} PROFILE={profile}"
+    line = f"make {verb}-{sweep.replace('_', '-')} PROFILE={profile}"
     quote = "'" if '"' in "".join(given) else '"'
     return f"{line} SET={quote}{' '.join(given)}{quote}" if given else line
 

@@ -20,6 +20,7 @@ LIMIT = re.compile(r"max\w*submit\w*|job submit limit|submission limit", re.IGNO
 UNHEARD = re.compile(r"timed out|unable to contact|connect|temporar", re.IGNORECASE)
 SBATCH_SECONDS = 300.0  # sbatch itself gives up sooner, unless its process hangs
 # Lines for submitit's own runner: a signal before the time limit, which would end the ranks of srun, and its mark.
+SETUP_MARK = "setup: "  # begins what is said of a line of set-up that fails
 OF_SUBMITIT = ("#SBATCH --signal=", "export SUBMITIT_")
 
 
@@ -83,11 +84,18 @@ def _sbatch(written: Path, name: str) -> str:
     found = re.search(r"Submitted batch job (\d+)", answer.stdout)
     if answer.returncode == 0 and found:
         return found.group(1)
-    said = " ".join((answer.stderr + " " + answer.stdout).split())
+    said = _said(answer.stderr + "\n" + answer.stdout)
     if answer.returncode > 0 and said:
-        raise _kind(said)(f"sbatch {name}: {said}")
+        kind = _kind(said)
+        raise kind(f"sbatch {'refused ' if issubclass(kind, Refused) else ''}{name}: {said}")
     # one that was killed, or says nothing, may have been heard
     raise Unanswered(f"sbatch {name}: {said or f'ended with {answer.returncode}, silent'}")
+
+
+def _said(text: str) -> str:
+    """What sbatch has said, every line once, without what each of them begins with."""
+    lines = (re.sub(r"^(sbatch: )?(error: )?(Batch job submission failed: )?", "", line) for line in text.splitlines())
+    return "; ".join(dict.fromkeys(" ".join(line.split()) for line in lines if line.strip()))
 
 
 def _kind(message: str) -> type[TesseraError]:
@@ -171,7 +179,23 @@ def setup_lines(cluster: Cluster, snapshot: str) -> list[str]:
     if cluster.container:
         environment[container.VARIABLE] = cluster.container.as_variable()
     exports = [f"export {key}={shlex.quote(str(value))}" for key, value in environment.items()]
-    return [*cluster.setup, *exports, f"export PYTHONPATH={shlex.quote(snapshot)}", f"cd {shlex.quote(snapshot)}"]
+    return [
+        *guarded(cluster.setup),
+        *exports,
+        f"export PYTHONPATH={shlex.quote(snapshot)}",
+        f"cd {shlex.quote(snapshot)}",
+    ]
+
+
+def guarded(lines: Sequence[str]) -> list[str]:
+    """Shell lines that say which command of theirs fails, on stderr. At one that is not found, or no program, they end.
+
+    They go on after other failures: what modules define may fail without harm.
+    """
+    if not lines:
+        return []
+    said = f'code=$?; echo "{SETUP_MARK}$BASH_COMMAND: ended with $code" >&2; [ $code -lt 126 ] || exit $code'
+    return [f"trap '{said}' ERR", *lines, "trap - ERR"]
 
 
 def script(file: Path, name: str, parameters: dict[str, Any], count: int) -> str:

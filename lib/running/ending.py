@@ -54,14 +54,16 @@ def cancel(root: Path, sweep: str) -> str:
     return "; ".join(said) or "nothing is running"
 
 
-def cancel_jobs(root: Path, sweep: str) -> int:
-    """Cancel every job of a sweep. Returns how many. A controller may submit more before it ends, so SLURM is asked
-    until it knows no others."""
+def cancel_jobs(root: Path, sweep: str) -> set[str]:
+    """Cancel every job of a sweep. Returns their ids. A controller may submit more before it ends, so SLURM is asked
+    until it knows no others. That the user has accepted the costs of what was submitted counts no more."""
     cancelled: set[str] = set()
+    submissions.record_cancelled(root, sweep)
     while left := _jobs(root, sweep) - cancelled:
         slurm.cancel(left)
         cancelled |= left
-    return len(cancelled)
+    submissions.record_cancelled(root, sweep)
+    return cancelled
 
 
 def _jobs(root: Path, sweep: str) -> set[str]:

@@ -23,6 +23,7 @@ class Evidence:
     ended: whether an attempt of this submission has ended
     shared: whether its job runs other tasks as well, one after the other
     waited: seconds for which this command has been asking
+    refusal: what sbatch said when it refused a job of the same submission; empty if it refused none
     """
 
     job: Job | None
@@ -33,6 +34,11 @@ class Evidence:
     ended: bool
     shared: bool = False
     waited: float = 0.0
+    refusal: str = ""
+
+    def was_sent(self) -> bool:
+        """Whether SLURM has taken it, or may have."""
+        return self.sent not in (REFUSED, None)
 
     def waits_for_others(self) -> bool:
         """Whether its job runs, but not this task of it: it has not begun, or has failed already."""
@@ -53,7 +59,7 @@ def judge(known: Evidence, silence_seconds: float) -> str:
     """
     if known.job:
         return LIVE
-    if known.sent in (REFUSED, None) or known.ended:
+    if not known.was_sent() or known.ended:
         return FINISHED
     if known.accounted == "COMPLETED":
         return FINISHED if known.waited >= silence_seconds else UNKNOWN

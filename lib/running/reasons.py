@@ -9,68 +9,75 @@ from lib.running.slurm import Job
 
 
 class Reason(NamedTuple):
-    """The meaning of a code, and what the user can do; nothing where the jobs start by themselves."""
+    """The meaning of a code, in words that fit one job and several, and what the user can do; nothing where jobs start
+    by themselves."""
 
     meaning: str
     remedy: str = ""
 
 
-NOT_YET = Reason("SLURM has not looked at them yet")
+NOT_YET = Reason("not looked at by SLURM yet")
 TOO_MUCH = "ask for less (SET=nodes.<node>.resources.<key>=...)"
 KNOWN = {  # the first pattern that a whole code fits
     "|None|WaitingForScheduling": NOT_YET,
     "Priority": Reason("jobs with a higher priority come first"),
-    "Resources": Reason("the nodes that they need are busy"),
-    "Dependency": Reason("they wait for other jobs"),
+    "Resources": Reason("the nodes that are needed are busy"),
+    "Dependency": Reason("other jobs have to end first"),
     "JobArrayTaskLimit": Reason(
         "as many of the array run as may at a time", "a higher array_parallelism in the cluster file allows more"
     ),
-    "BeginTime": Reason("they may start a little later; SLURM waits before it starts a job again"),
+    "BeginTime": Reason("SLURM lets some time pass before it starts a job again"),
     "Cleaning|requeued": Reason("SLURM cleans up after an earlier try"),
     "Prolog": Reason("the nodes are made ready"),
-    "Licenses": Reason("a licence that they ask for is in use"),
-    "Reservation": Reason("their reservation has not begun", "`scontrol show reservation` says when it does"),
+    "Licenses": Reason("a licence that is asked for is in use"),
+    "Reservation": Reason("the reservation has not begun", "`scontrol show reservation` says when it does"),
     r"ReqNodeNotAvail.*|Nodes required for job are DOWN.*": Reason(
-        "nodes that they could use are down, drained or reserved, often for maintenance",
+        "nodes that could be used are down, drained or reserved, often for maintenance",
         "`sinfo -R` and `scontrol show reservation` say why; tasks with a shorter limit (resources: hours) may still "
         "end before a maintenance begins",
     ),
-    "JobHeldUser": Reason("you hold them", "`scontrol release JOB` lets a job start"),
-    "JobHeldAdmin": Reason("an administrator holds them", "ask the site's support"),
+    "JobHeldUser": Reason("held by you", "`scontrol release JOB` lets a job start"),
+    "JobHeldAdmin": Reason("held by an administrator", "ask the site's support"),
     "launch failed requeued held": Reason(
-        "SLURM held them after a failed launch", "the next command on the sweep releases them"
+        "held by SLURM after a failed launch", "the next command on the sweep releases such jobs"
     ),
-    ".*requeue.*h[eo]ld.*|special exit": Reason("SLURM holds them", "`scontrol release JOB` lets a job start"),
+    ".*requeue.*h[eo]ld.*|special exit": Reason("held by SLURM", "`scontrol release JOB` lets a job start"),
     "DependencyNeverSatisfied": Reason(
-        "they will never start: a job that they wait for failed", "cancel and run again"
+        "will never start: a job that has to end first has failed", "cancel and run again"
     ),
     "BadConstraints": Reason(
-        "they will not start: no node has what they ask for", "check constraint, gres and sbatch in the cluster file"
+        "will not start: no node has what is asked for", "check constraint, gres and sbatch in the cluster file"
     ),
-    "InvalidAccount": Reason("they will not start: the account is not valid", "check account and gpu_account"),
-    "InvalidQOS": Reason("they will not start: the QOS is not valid", "check qos in the cluster file"),
+    "InvalidAccount": Reason("will not start: the account is not valid", "check account and gpu_account"),
+    "InvalidQOS": Reason("will not start: the QOS is not valid", "check qos in the cluster file"),
     "PartitionTimeLimit": Reason(
-        "they will not start: they ask for more time than the partition allows", "set max_hours in the cluster file"
+        "will not start: more time is asked for than the partition allows", "set max_hours in the cluster file"
     ),
-    "PartitionNodeLimit": Reason("they ask for more nodes than the partition has", TOO_MUCH),
+    "PartitionNodeLimit": Reason("more nodes are asked for than the partition has", TOO_MUCH),
     "Partition(Down|Inactive)": Reason("the partition is closed", "wait, or name another one in the cluster file"),
     "(NodeDown|FrontEndDown|JobLaunchFailure|SystemFailure|NonZeroExitCode|TimeLimit|InactiveLimit)": Reason(
-        "an earlier try failed, or a node is down", "if they stay so, ask the site's support"
+        "an earlier try failed, or a node is down", "if it stays so, ask the site's support"
     ),
     "(Assoc|QOS).*PerJob.*|(Assoc|QOS)MaxWall.*|(Assoc|QOS).*PerNode.*": Reason(
-        "they will not start: one job asks for more than you may have in one", f"{TOO_MUCH}, or set another qos"
+        "will not start: one job asks for more than you may have in one", f"{TOO_MUCH}, or set another qos"
     ),
     "(Assoc|QOS)Grp.*Minutes.*": Reason(
         "the hours of your account or QOS are used up", "ask for more, or set another account or qos"
     ),
     "(Assoc|QOS)Grp.*": Reason("your account or QOS, with all its users, has all that it may have at a time"),
-    "(Assoc|QOS).*": Reason("you have all that you may have at a time; they start as your other jobs end"),
+    "(Assoc|QOS).*": Reason("you have all that you may have at a time, until your other jobs end"),
 }
 
 
 def explained(code: str) -> Reason | None:
     """The meaning of a code of squeue (with blanks for `_`); None if it is not known here."""
     return next((reason for pattern, reason in KNOWN.items() if re.fullmatch(pattern, code, re.IGNORECASE)), None)
+
+
+def in_words(code: str) -> str:
+    """`: meaning; remedy` of a code of squeue; empty if it is not known here."""
+    reason = explained(code)
+    return ": " + "; ".join(filter(None, reason)) if reason else ""
 
 
 def lines(jobs: Iterable[Job]) -> list[str]:
@@ -82,9 +89,8 @@ def lines(jobs: Iterable[Job]) -> list[str]:
 
 
 def _line(code: str, jobs: list[Job]) -> str:
-    reason = explained(code)
-    text = f"{len(jobs)} task{'s wait' if len(jobs) > 1 else ' waits'} ({code or 'no reason given'})"
-    text += f": {reason.meaning}" if reason else ""
-    text += f"; {reason.remedy}" if reason and reason.remedy else ""
+    text = f"{len(jobs)} tasks wait" if len(jobs) > 1 else "1 task waits"
+    text += f" ({code or 'no reason given'}){in_words(code)}"
     starts = [job.start for job in jobs if job.start]
-    return text + (f"; SLURM expects the first to start at {min(starts)}" if starts else "")
+    which = "the first" if len(jobs) > 1 else "it"
+    return text + (f"; SLURM expects {which} to start at {min(starts)}" if starts else "")

@@ -17,6 +17,7 @@ REFUSED = {
     ),
     "arrays are made here; array_parallelism says how many tasks run at a time": "array",
     "controllers wait for arrays by it": "dependency",
+    "every wave of tasks would wait anew; start the command itself later (`at`, cron)": "begin",
     "jobs are found in the queue by their names": "job-name",
     "logs are looked for where they are written now": "output error input open-mode",
     "tasks continue after they were preempted, so all jobs may be put back into the queue": "requeue no-requeue",

@@ -10,6 +10,7 @@ from lib.artifacts.attempts import is_secret
 from lib.base import config, places, yamls
 from lib.base.config import at_least
 from lib.base.errors import UsageError, suggestion
+from lib.plans.plan import Task
 from lib.plans.resources import Resources
 from lib.running import environment, sbatch_options
 from lib.running.container import Container
@@ -23,6 +24,13 @@ COUNTS = (
     "cpus_per_node",
     "ranks_per_node",
 )
+# What a task asks for -> the key of a cluster file that says how much of it there is.
+LIMITS = {
+    "cpus": "cpus_per_node",
+    "memory_gb": "memory_gb_per_node",
+    "gpus": "gpus_per_node",
+    "hours": "max_hours",
+}
 AMOUNTS = ("max_hours", "memory_gb_per_node", "disk_quota_gb", "poll_seconds", "silence_seconds")
 
 
@@ -69,6 +77,7 @@ class Cluster:
     login_node: LoginNode | None = None
     container: Container | None = None
     notify: tuple[str, ...] = ()
+    file: str = ""  # no key: where it was read
 
     def __post_init__(self) -> None:
         """Raise ValueError naming a key whose value no cluster can have."""
@@ -98,12 +107,22 @@ def load(name: str | None) -> Cluster | None:
 def read(file: Path) -> Cluster:
     """The cluster in a YAML file. Raises UsageError naming file and key."""
     values = yamls.read(file)
-    cluster = config.build(Cluster, {"name": file.stem, **values}, str(file))
+    if "file" in values:
+        raise UsageError(f"{file}: unknown key 'file'")
+    cluster = config.build(Cluster, {"name": file.stem, **values, "file": str(file)}, str(file))
     for key in cluster.env or {}:
         if is_secret(key):
             raise UsageError(f"{file}: env: {key}: a secret does not belong in a file; export it where you submit")
     _check_gres(cluster.gres or "", file)
     return cluster
+
+
+def where(cluster: Cluster) -> str:
+    """The file to edit."""
+    if not cluster.file:
+        return f"env/clusters/{SITE}.yaml, which does not exist yet (env/README.md says how to begin it)"
+    file = Path(cluster.file)
+    return str(file.relative_to(places.ROOT) if file.is_relative_to(places.ROOT) else file)
 
 
 def _check_gres(gres: str, file: Path) -> None:
@@ -113,26 +132,30 @@ def _check_gres(gres: str, file: Path) -> None:
         raise UsageError(f"{file}: gres: {gres!r} must have {{gpus}}, and no other braces") from error
 
 
-def check(resources: Resources, cluster: Cluster, where: str) -> None:
-    """Raise UsageError if a task asks for more than a node of the cluster has, or for more time than allowed.
+def check_task(task: Task, cluster: Cluster) -> None:
+    """`check` of a task. Raises UsageError naming node, stage, what is asked for, and what to do."""
+    node = f"node {task.node}" + (f" (stage {task.stage})" if task.stage != task.node else "")
+    check(task.resources, cluster, node, f"SET=nodes.{task.node}.resources")
+
+
+def check(resources: Resources, cluster: Cluster, who: str, keys: str = "resources") -> None:
+    """Raise UsageError if somebody asks for more than a node of the cluster has, or for more time than allowed.
 
     So does one that needs the network, if the cluster file names no place where there is one, or one too small for it.
+    who: who asks; keys: where that is written.
     """
     if resources.network and not cluster.network_partition:
-        _check_login_node(resources, cluster, where)
+        _check_login_node(resources, cluster, who)
         return
-    limits = {
-        "cpus": cluster.cpus_per_node,
-        "memory_gb": cluster.memory_gb_per_node,
-        "gpus": cluster.gpus_per_node,
-        "hours": cluster.max_hours,
-    }
-    for key, limit in limits.items():
-        asked = getattr(resources, key)
+    for key, name in LIMITS.items():
+        asked, limit = getattr(resources, key), getattr(cluster, name)
         if key == "memory_gb" and asked is not None:
             asked *= ranks_per_node(resources, cluster)[1]
         if limit is not None and asked is not None and asked > limit:
-            raise UsageError(f"{where}: resources: {key} {asked} is more than cluster '{cluster.name}' has ({limit})")
+            raise UsageError(
+                f"{who}: resources: {key} {asked:g} is more than cluster '{cluster.name}' has ({name} {limit:g}); ask "
+                f"for less ({keys}.{key}=...), or correct {name} in {where(cluster)}"
+            )
 
 
 def on_login_node(resources: Resources, cluster: Cluster) -> bool:

@@ -1,6 +1,7 @@
 """What SLURM says, and what it is told besides jobs to run: squeue, sacct, scontrol, scancel."""
 
 import os
+import pwd
 import re
 import subprocess
 import time
@@ -178,10 +179,38 @@ def max_array_size(cluster: Cluster) -> int:
     """How many tasks an array may have, by the cluster file or by SLURM's configuration; 1 if it takes no arrays."""
     if cluster.max_array_size:
         return cluster.max_array_size
+    size = _configured("MaxArraySize")
+    return max(1, int(size)) if size.isdigit() else DEFAULT_MAX_ARRAY_SIZE
+
+
+def enforces_associations() -> bool:
+    """Whether SLURM refuses jobs of accounts that the accounting does not know."""
+    return _configured("AccountingStorageEnforce").lower() not in ("", "none", "(null)", "0")
+
+
+def _configured(key: str) -> str:
+    """A value of SLURM's configuration; empty if it does not name the key."""
     for line in _ask(["scontrol", "show", "config"]):
-        if match := re.match(r"MaxArraySize\s*=\s*(\d+)", line):
-            return max(1, int(match.group(1)))
-    return DEFAULT_MAX_ARRAY_SIZE
+        name, _, value = line.partition("=")
+        if name.strip() == key:
+            return value.strip()
+    return ""
+
+
+class Associations(NamedTuple):
+    """The accounts and QOS of a user, in lower case as the accounting keeps them."""
+
+    accounts: list[str]
+    qos: list[str]
+
+
+def associations() -> Associations:
+    """What the accounting knows of this user. Raises SchedulerUnavailable if there is none."""
+    user = pwd.getpwuid(os.getuid()).pw_name
+    lines = _ask(["sacctmgr", "-n", "-P", "show", "associations", f"user={user}", "format=Account,QOS"])
+    rows = [_fields(line.lower(), 2, "sacctmgr") for line in lines]
+    accounts, qos = {account for account, _ in rows}, {one for _, several in rows for one in several.split(",")}
+    return Associations(sorted(accounts), sorted(qos - {""}))
 
 
 def cancel(job_ids: Iterable[str]) -> None:
@@ -235,7 +264,8 @@ def _ask(command: list[str], errors: bool = False) -> list[str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SchedulerUnavailable(f"{command[0]} did not answer: {error}") from error
     if answer.returncode != 0:
-        raise SchedulerUnavailable(f"{command[0]} failed ({answer.returncode}): {answer.stderr.strip()}")
+        said = answer.stderr.strip().splitlines() or ["without a message"]  # the last line says what ended it
+        raise SchedulerUnavailable(f"{command[0]} failed ({answer.returncode}): {said[-1]}")
     text = answer.stdout + (answer.stderr if errors else "")
     return [line.strip() for line in text.splitlines() if line.strip()]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.artifacts import code_version, store
+from lib.base import files as whole
 from lib.base import places
 from lib.base.errors import Damaged, TesseraError
 from lib.plans import runs
@@ -156,6 +157,37 @@ def jobs(file: Path, names: Iterable[str]) -> dict[str, str]:
     except (ValueError, AttributeError) as error:
         print(f"{path}: damaged ({error}); SLURM is asked for its jobs by name", file=sys.stderr)
         return dict.fromkeys(names, SENDING)
+
+
+def jobs_of_campaign(root: Path, sweep: str, campaign: str) -> list[str]:
+    """The ids of the arrays that a command and its controllers have sent; SENDING where an id is not known."""
+    sent = (jobs(file, []).values() for file, submit in all_of(root, sweep, damaged=[]) if submit.campaign == campaign)
+    return [job for found in sent for job in found if job != REFUSED]
+
+
+def stands(file: Path, submit: Submit) -> bool:
+    """Whether SLURM has taken jobs of a submission, or may have, and the user has not cancelled them since."""
+    taken = jobs(file, [array.name for array in submit.arrays])
+    return not places.submit_cancelled(file).exists() and any(job != REFUSED for job in taken.values())
+
+
+def record_cancelled(root: Path, sweep: str) -> None:
+    """Note that the user has cancelled what a sweep has submitted so far: whoever submits it again is asked again."""
+    for file in files(root, sweep):
+        whole.write_bytes(places.submit_cancelled(file), b"")
+
+
+def record_refused(file: Path, said: str) -> None:
+    """Write what sbatch has said when it refused a job of a submission."""
+    whole.write_bytes(places.submit_refused(file), said.encode())
+
+
+def refused(file: Path) -> str:
+    """What sbatch has said when it refused a job of a submission; empty if it has refused none."""
+    try:
+        return places.submit_refused(file).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def sent_at(file: Path) -> float:

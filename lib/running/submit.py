@@ -12,7 +12,7 @@ import math
 import os
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from lib.base.errors import TesseraError
 from lib.plans import disk
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import batch, bundles, controllers, quota, site, slurm, snapshot, submissions, survey
+from lib.running import batch, bundles, controllers, quota, refusals, site, slurm, snapshot, submissions, survey
 from lib.running.site import Cluster
 from lib.running.submissions import REFUSED, SENDING, Array, Submit
 from lib.running.survey import FAILED, QUEUED, RUNNING, UNKNOWN, WAITING, Survey
@@ -44,7 +44,7 @@ class Request:
     campaign: str
     controller: str | None = None  # the job name, if a controller asks
     force: bool = False
-    max_failures: int = 3
+    max_failures: int = controllers.MAX_FAILURES
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def _unknown_message(plan: Plan, unknown: list[str]) -> str:
 
 def _stop_if_failed_for_good(request: Request, plan: Plan, found: survey.Survey) -> None:
     """Raise TesseraError if a task has failed in the same way too often."""
-    for digest in found.having(FAILED):
+    for digest in found.having(FAILED, WAITING):
         task = plan.tasks[digest]
         count, error = survey.failures(request.root, task, request.campaign)
         if count >= request.max_failures:
@@ -249,22 +249,14 @@ def _stop_if_failed_for_good(request: Request, plan: Plan, found: survey.Survey)
 
 def _stop_if_jobs_die(request: Request, plan: Plan, found: survey.Survey) -> None:
     """Raise TesseraError if jobs of this campaign end repeatedly before their task begins."""
-    mine = [(file, submit) for file, submit in found.sent if submit.campaign == request.campaign]
-    times = Counter(digest for file, submit in mine for digest in _sent(file, submit))
+    times = survey.sent_times(found, request.campaign)
     for digest in found.having(FAILED, WAITING):
         task = plan.tasks[digest]
         if times[digest] >= request.max_failures and not survey.tried(request.root, task, request.campaign):
             raise TesseraError(
                 f"{task.stage} {task.label} {digest}: {times[digest]} jobs ended before the task began; check the "
-                f"cluster file's set-up lines and the nodes' Python; output of the jobs: {mine[-1][0].with_suffix('')}"
+                f"cluster file's set-up lines and the nodes' Python; output of the jobs: {survey.output(found, digest)}"
             )
-
-
-def _sent(file: Path, submit: Submit) -> list[str]:
-    """The first task of each job that SLURM has taken of a submission: a job that runs several begins with it."""
-    jobs = submissions.jobs(file, [array.name for array in submit.arrays])
-    taken = (array for array in submit.arrays if jobs.get(array.name) not in (None, REFUSED))
-    return [digests[0] for array in taken for digests in array.elements()]
 
 
 def _send_what_fits(
@@ -339,8 +331,9 @@ def _controller_needed(request: Request, plan: Plan, found: Survey, code: Path) 
     later = [one.name for one in unfit if one in acting and one.submit.campaign > request.campaign]
     if request.controller and later:
         raise TesseraError(f"{later[0]} of a later command goes on, with other code or tasks; this controller ends")
+    next_one = "another one goes on" if fit else "a new one follows"
     for one in unfit:
-        print(f"cancelled {one.name} of an earlier command: it would not continue this one", file=sys.stderr)
+        print(f"cancelled {one.name}, because {one.unfit(plan, code)}; {next_one}", file=sys.stderr)
     slurm.cancel(one.job.id for one in unfit)
     return not fit
 
@@ -418,9 +411,11 @@ def _send(file: Path, submit: Submit, cluster: Cluster, found: Survey) -> tuple[
             break
         except (batch.Refused, batch.Unanswered) as error:
             if isinstance(error, batch.Refused):
+                error = batch.Refused(f"{error}; {refusals.remedy(str(error), cluster)}")
                 submissions.record_jobs(file, {**jobs, array.name: REFUSED})
+                submissions.record_refused(file, str(error))
             _send_controller(file, submit, cluster, {*jobs.values(), *found.jobs})
-            raise
+            raise error
     refused = _send_controller(file, submit, cluster, {*jobs.values(), *found.jobs})
     return sum(len(array.digests) for array in submit.arrays if array.name in jobs), refused
 

@@ -32,6 +32,7 @@ class Survey:
     pending: digest -> the job that waits
     stuck: ids of jobs, of tasks or controllers, that SLURM holds after a failure of a node
     sent: submissions of whatever sweep with tasks of the plan that are not done, the last one last; without `tasks`
+    refused: digest -> what sbatch said, of tasks that were to be submitted and were not taken
     damaged: submit files that cannot be understood, and the ids of their live jobs
     trouble: why SLURM, or its accounting, could not be asked
     """
@@ -43,6 +44,7 @@ class Survey:
     pending: dict[str, Job] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
     sent: list[tuple[Path, Submit]] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     damaged: dict[Path, set[str]] = field(default_factory=dict)
     queued: int = 0  # all jobs of the user; asked only if max_submit_jobs is set
     trouble: str = ""
@@ -128,6 +130,43 @@ def tried(root: Path, task: Task, campaign: str) -> bool:
     return any(record.get("campaign") == campaign for record in attempts.read(directory(root, task)))
 
 
+def sent_times(found: Survey, campaign: str) -> Counter[str]:
+    """How many jobs of a campaign that SLURM has taken began with each task: those that run several begin with one."""
+    times: Counter[str] = Counter()
+    for file, submit in found.sent:
+        if submit.campaign == campaign:
+            jobs = submissions.jobs(file, [array.name for array in submit.arrays])
+            taken = (array for array in submit.arrays if jobs.get(array.name) not in (None, submissions.REFUSED))
+            times.update(digests[0] for array in taken for digests in array.elements())
+    return times
+
+
+def retried(root: Path, plan: Plan, found: Survey) -> dict[str, str]:
+    """The failed tasks that a controller in the queue will try again, and in words how many tries have failed."""
+    said = {}
+    for controller in filter(Controller.will_act, found.controllers):
+        campaign, most = controller.submit.campaign, controller.max_failures
+        jobs = sent_times(found, campaign)
+        for digest in found.having(FAILED):
+            task = plan.tasks[digest]
+            count = failures(root, task, campaign)[0] if tried(root, task, campaign) else jobs[digest]
+            if count < most:
+                said[digest] = f"{count} of {most} tries failed; it is tried again"
+    return said
+
+
+def output(found: Survey, digest: str) -> Path | None:
+    """What the last job of a task printed, or the folder where that would be; None if no job was sent."""
+    for file, submit in reversed(found.sent):
+        for array in submit.arrays:
+            if digest in array.digests:
+                folder, job = file.with_suffix(""), submissions.jobs(file, [array.name]).get(array.name)
+                index = dict(array.placed())[digest]
+                names = (f"{job}_{index}_0_log.out", f"{job}_0_log.out")  # of submitit: of an array, and of one job
+                return next((folder / name for name in names if (folder / name).is_file()), folder)
+    return None
+
+
 def last_error(root: Path, task: Task) -> tuple[str, Path | None]:
     """The error and the log of the last attempt."""
     records = attempts.read(directory(root, task))
@@ -165,6 +204,7 @@ def _evidence(
     numbers = {file: submissions.jobs(file, [array.name for array in submit.arrays]) for file, submit in result.sent}
     accounted = _accounted(result, numbers, queued)
     for file, submit in result.sent:
+        refusal = submissions.refused(file)
         age = abs(now - submissions.sent_at(file))  # a clock that was ahead leaves a time to come
         for array in submit.arrays:
             shared = bool(array.bundles)
@@ -183,6 +223,7 @@ def _evidence(
                         ended=(shared or element not in queued) and attempts.ended(place, submit.id),
                         shared=shared,
                         waited=waited,
+                        refusal=refusal,
                     ),
                 )
 
@@ -219,11 +260,23 @@ def _judge(
             live.add(digest)
             _note_live(result, digest, known.job, known)
         elif digest not in live:
-            result.states[digest] = UNKNOWN if verdict == evidence.UNKNOWN else FAILED
+            _note_ended(root, plan.tasks[digest], result, known, verdict)
     for digest in result.having(WAITING, FAILED):
         if digest not in submitted and _runs_without_job(root, plan.tasks[digest], silence_seconds):
             result.states[digest] = RUNNING
             result.remarks[digest] = "runs outside SLURM"
+
+
+def _note_ended(root: Path, task: Task, result: Survey, known: Evidence, verdict: str) -> None:
+    """Set the state of a task whose submission is not live. Only a try that came to nothing is a failure: a job that
+    sbatch has refused is none, nor is a task that was done and whose files were lost since."""
+    place = directory(root, task)
+    ended = WAITING if attempts.waits(place) else FAILED
+    result.states[task.digest] = UNKNOWN if verdict == evidence.UNKNOWN else ended
+    result.refused.pop(task.digest, None)
+    if not known.was_sent():
+        result.states[task.digest] = _local_state(place)
+        result.refused |= {task.digest: known.refusal} if known.refusal else {}
 
 
 def _runs_without_job(root: Path, task: Task, silence_seconds: float) -> bool:
@@ -236,6 +289,7 @@ def _runs_without_job(root: Path, task: Task, silence_seconds: float) -> bool:
 def _note_live(result: Survey, digest: str, job: Job, known: Evidence) -> None:
     result.states[digest] = QUEUED if job.is_waiting() or known.waits_for_others() else RUNNING
     result.jobs.add(job.id)
+    result.refused.pop(digest, None)
     if job.is_waiting():
         result.pending[digest] = job
     elif job.remark() or known.waits_for_others():
@@ -246,7 +300,7 @@ def _note_live(result: Survey, digest: str, job: Job, known: Evidence) -> None:
 
 def _mark_newly_done(root: Path, plan: Plan, result: Survey) -> None:
     """Mark the tasks that were finished while SLURM was asked, so that they are not submitted again."""
-    for digest in result.having(FAILED, UNKNOWN, RUNNING, QUEUED):
+    for digest in result.having(FAILED, UNKNOWN, RUNNING, QUEUED, WAITING):
         if is_done(root, plan.tasks, plan.tasks[digest]):
             result.states[digest] = DONE
 

@@ -1,4 +1,9 @@
+import os
+import stat
+
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from lib.artifacts import store
 from lib.base import places
@@ -12,6 +17,21 @@ def artifact(tmp_path):
     (tmp_path / places.ATTEMPTS / "0001.log").write_text("log")
     store.write_done(tmp_path, "abc", "stage", 1)
     return tmp_path
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_umask_decides_who_may_read_an_artifact(tmp_path, umask, mode) -> None:
+    """Whatever the library that wrote a file does: safetensors takes a private temporary file."""
+    before = os.umask(umask)
+    try:
+        folder = tmp_path / "new"
+        folder.mkdir()
+        (folder / "result.txt").write_text("result")
+        save_file({"weight": np.zeros(3)}, folder / "model.safetensors")
+        store.write_done(folder, "abc", "stage", 1)
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {mode}
 
 
 def test_done_needs_the_digest(artifact) -> None:

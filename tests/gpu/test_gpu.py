@@ -153,7 +153,9 @@ def test_it_is_submitted_once_and_says_where_its_result_will_be(tmp_path: Path, 
     assert f"job {job['id']} submitted; its result will be {tmp_path}/gpu-check/gpu.json" in capsys.readouterr().out
     (tmp_path / "mine.yaml").write_text("gpus_per_node: 0\n")
     assert submit.main(["--outputs", str(tmp_path), "--cluster", str(tmp_path / "mine.yaml")]) == 2
-    assert "the GPU check: resources: gpus 1 is more than cluster 'mine' has (0)" in capsys.readouterr().err
+    assert (
+        "the GPU check: resources: gpus 1 is more than cluster 'mine' has (gpus_per_node 0)" in capsys.readouterr().err
+    )
     site.end()
 
 

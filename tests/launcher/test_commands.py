@@ -1,8 +1,22 @@
 """Results that were damaged on the disk: found by who reads them, made again by the command that is typed anyway."""
 
 import shutil
+import signal
+import time
+from argparse import Namespace
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
+from lib.base.interrupts import Interrupted
+from lib.costs import devices
+from lib.launcher import commands
+from lib.launcher.sweep import Sweep
+from lib.plans.plan import Plan
+from lib.running import submissions
+from lib.running.site import Cluster
+from lib.running.submissions import Submit
 from tests.support import toys
 from tests.support.toys import Toy, expected
 
@@ -43,3 +57,23 @@ def test_the_same_command_makes_what_was_damaged_again_and_says_so(tmp_path: Pat
     assert answer.returncode == 1
     assert "total.h5: not what was written (checksum); run the sweep again" in " ".join(answer.stderr.split())
     assert not (artifact(toy, "total", 3) / "total.h5").exists()
+
+
+@pytest.mark.parametrize(("jobs", "said"), [(None, "no task was"), ({}, "nothing was"), ({"a": "8"}, "job 8 and")])
+def test_ctrl_c_says_what_was_submitted(tmp_path: Path, monkeypatch, capsys, jobs: dict | None, said: str) -> None:
+    """jobs: those that were sent until then; None: the sweep was still being planned."""
+    sweep = Sweep(Plan("s", "laptop", "", "s", {}, []), Cluster("c"), tmp_path, devices.find(None, ""))
+    arguments = Namespace(controller=None, campaign="1", cluster=None, outputs=tmp_path, notify=None)
+    file = submissions.write(tmp_path, "s", Submit("1", time.time(), "1", str(tmp_path), "", [], [], {}))
+    submissions.record_jobs(file, jobs or {})
+
+    def interrupted(*given: object) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(commands, "_prepared", lambda *given: interrupted() if jobs is None else sweep)
+    monkeypatch.setattr(commands, "_run", interrupted)
+    with pytest.raises(Interrupted):
+        commands.submit(arguments, Console())
+    words = capsys.readouterr().err
+    assert words.startswith(said)
+    assert ("make cancel-s PROFILE=laptop OUTPUTS=" in words) == bool(jobs)

@@ -15,7 +15,7 @@ from lib.launcher.sweep import Sweep
 from lib.plans.costing import Cost
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import submissions
+from lib.running import ending, slurm, submissions
 from lib.running.site import Cluster
 from lib.running.submissions import Array, Submit
 
@@ -41,10 +41,13 @@ def asked(sweep: Sweep, answer: str | None, monkeypatch: pytest.MonkeyPatch) -> 
     return "".join(questions), console.file.getvalue()
 
 
-def submitted(sweep: Sweep, tasks: dict[str, Task], arrays: list[Array]) -> None:
+def submitted(sweep: Sweep, tasks: dict[str, Task], arrays: list[Array], answer: str = "7", run: str = "s") -> None:
+    """answer: what became of the arrays: a job id, SENDING or REFUSED."""
     identity = submissions.new_id()
     made = Submit(identity, time.time(), identity, str(sweep.root), "code", [], arrays, tasks)
-    submissions.write(sweep.root, "another", made)
+    file = submissions.write(sweep.root, run, made)
+    if arrays:
+        submissions.record_jobs(file, {array.name: answer for array in arrays})
 
 
 def test_the_question_says_the_cost_and_only_yes_goes_on(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +62,7 @@ def test_the_question_says_the_cost_and_only_yes_goes_on(sweep: Sweep, monkeypat
 def test_without_a_terminal_it_goes_on_and_says_so(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     printed = asked(sweep, None, monkeypatch)[1]
     assert "7.0 GPU hours" in printed
-    assert printed.endswith("Nobody was asked, because there is no terminal\n")
+    assert printed.endswith("Submitting without a question, because there is no terminal\n")
     assert printed.count("\n") == 1
 
 
@@ -73,3 +76,25 @@ def test_what_a_cluster_was_given_before_is_not_asked_about_again(sweep: Sweep, 
     later = replace(sweep, plan=replace(sweep.plan, tasks={**TASKS, "ddd": replace(TASKS["aaa"], digest="ddd")}))
     later.plan.costs["ddd"] = Cost()
     assert "1 new tasks of books: 0.5 hours without a GPU" in asked(later, "y", monkeypatch)[0]
+
+
+@pytest.mark.parametrize("answer", [submissions.REFUSED, submissions.SENDING, "7"])
+def test_a_refused_submission_accepts_nothing(sweep: Sweep, monkeypatch, answer: str) -> None:
+    """One whose answer is not known may have been taken."""
+    submitted(sweep, TASKS, [Array("a", ["aaa"], TASKS["aaa"].resources)], answer)
+    question = asked(sweep, "y", monkeypatch)[0]
+    assert ("3 new tasks" in question) == (answer == submissions.REFUSED)
+    assert bool(question) == (answer == submissions.REFUSED)
+
+
+def test_a_cancel_withdraws_what_was_accepted_until_it_is_accepted_again(sweep: Sweep, monkeypatch) -> None:
+    """What another sweep has submitted stays accepted."""
+    array = [Array("a", ["aaa"], TASKS["aaa"].resources)]
+    monkeypatch.setattr(slurm, "queue", dict)
+    submitted(sweep, {"ccc": TASKS["ccc"]}, array, run="another")
+    submitted(sweep, TASKS, array)
+    assert asked(sweep, "y", monkeypatch)[0] == ""
+    assert ending.cancel_jobs(sweep.root, "s") == set()
+    assert "2 new tasks from books to train" in asked(sweep, "y", monkeypatch)[0]
+    submitted(sweep, TASKS, array)
+    assert asked(sweep, "y", monkeypatch)[0] == ""

@@ -42,7 +42,7 @@ def test_too_little_disk_is_said_with_what_helps(left: float, said: str, level: 
     two = {"aaa": TRAIN, "ccc": Task("ccc", "train", 1, "", "trained", TRAIN.config, {}, GPU), "bbb": SCORE}
     made = sweep(tmp_path, tasks=two, costs={**COSTS, "ccc": COSTS["aaa"]})
     line, *more = costs.disk_lines(made, list(two))
-    assert line.startswith("disk: 21.0 GB at the peak, 1.0 GB at the end")
+    assert line.startswith("disk: 21.0 GB at the peak, 16.0 GB at least, 1.0 GB at the end")
     assert (bool(more), said in "".join(more)) == (bool(said), True)
     finding = doctor_room.disk(made.plan, *costs.room(made, list(two)))
     assert (finding.level, "checkpoint_steps=0" in finding.remedy) == (level, True)

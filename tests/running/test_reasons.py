@@ -32,8 +32,8 @@ def test_what_will_never_start_is_called_so_and_counted_so(code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("QOSMaxJobsPerUserLimit", "as your other jobs end"),
-        ("AssocMaxJobsLimit", "as your other jobs end"),
+        ("QOSMaxJobsPerUserLimit", "until your other jobs end"),
+        ("AssocMaxJobsLimit", "until your other jobs end"),
         ("AssocGrpGRES", "with all its users"),
         ("AssocGrpCPUMinutesLimit", "used up"),
         ("ReqNodeNotAvail, UnavailableNodes:n[1-4]", "maintenance"),
@@ -43,6 +43,16 @@ def test_what_will_never_start_is_called_so_and_counted_so(code: str) -> None:
 def test_limits_and_nodes_are_told_apart(code: str, words: str) -> None:
     assert words in reasons.explained(code).meaning
     assert not Job("7", "PENDING", code).is_stuck()
+
+
+def test_the_words_fit_one_job_and_several() -> None:
+    (one,) = reasons.lines([Job("1", "PENDING", "BeginTime", "2026-12-02T00:00:00")])
+    assert one == (
+        "1 task waits (BeginTime): SLURM lets some time pass before it starts a job again; SLURM expects it to start "
+        "at 2026-12-02T00:00:00"
+    )
+    for code in MANUAL.split():
+        assert not {"they", "them", "their", "it", "its"} & {*reasons.explained(code).meaning.split()[:3]}, code
 
 
 def test_jobs_are_grouped_and_the_first_start_is_named() -> None:
@@ -59,7 +69,7 @@ def test_jobs_are_grouped_and_the_first_start_is_named() -> None:
     )
     assert others == [
         "1 task waits (Something new)",
-        "1 task waits (requeue hold): SLURM holds them; `scontrol release JOB` lets a job start",
+        "1 task waits (requeue hold): held by SLURM; `scontrol release JOB` lets a job start",
     ]
 
 

@@ -11,14 +11,14 @@ from lib.running.site import Cluster
 
 # Every long option of `man sbatch` that neither Tessera nor the shape of its jobs decides.
 FREE = """
-acctg-freq batch bb bbf begin cluster-constraint comment container contiguous core-spec cpu-freq
+acctg-freq batch bb bbf cluster-constraint comment container contiguous core-spec cpu-freq
 deadline delay-boot distribution exclude exclusive extra-node-info gid gpu-bind gpu-freq hint ignore-pbs
 kill-on-invalid-dep licenses mail-type mail-user mcs-label mem-bind mincpus network nice no-kill nodefile nodelist
 overcommit oversubscribe power prefer priority profile propagate reboot reservation sockets-per-node
 spread-job switches thread-spec threads-per-core tmp uid use-min-nodes wait-all-nodes x11 constraint
 """
 DECIDED = """
-account array chdir clusters cpus-per-gpu cpus-per-task dependency error export export-file get-user-env gpus
+account array begin chdir clusters cpus-per-gpu cpus-per-task dependency error export export-file get-user-env gpus
 gpus-per-node gpus-per-socket gpus-per-task gres help hold input job-name mem mem-per-cpu mem-per-gpu no-requeue nodes
 ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket open-mode output parsable partition qos quiet
 requeue signal test-only tres-per-task time time-min usage version wait wckey wrap

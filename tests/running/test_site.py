@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from lib.base.errors import UsageError
+from lib.plans.plan import Task
+from lib.plans.resources import Resources
 from lib.running import site
 
 WRONG = {
@@ -38,3 +40,18 @@ def test_what_is_right_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("gres: gpu:a100:{gpus}\nenv: {TOKENIZERS_PARALLELISM: 'false'}")
     found = site.read(tmp_path / "mine.yaml")
     assert (found.gres, found.env) == ("gpu:a100:{gpus}", {"TOKENIZERS_PARALLELISM": "false"})
+
+
+def test_a_task_that_asks_for_too_much_names_node_stage_key_and_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("max_hours: 0.5\n")
+    task = Task("0123456789ab", "count", 1, "", "text", {}, {}, Resources(hours=1.0))
+    with pytest.raises(UsageError) as raised:
+        site.check_task(task, site.read(file))
+    assert str(raised.value) == (
+        "node text (stage count): resources: hours 1 is more than cluster 'mine' has (max_hours 0.5); ask for less "
+        f"(SET=nodes.text.resources.hours=...), or correct max_hours in {file}"
+    )
+    file.write_text("file: elsewhere\n")
+    with pytest.raises(UsageError, match="unknown key 'file'"):
+        site.read(file)

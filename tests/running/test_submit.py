@@ -133,8 +133,14 @@ def test_a_refused_submission_says_why_and_can_be_repeated(toy: Toy, site: FakeS
     site.fault("sbatch", "refuse")
     answer = toy.launch("submit")
     assert answer.returncode == 1
-    assert "Invalid account" in answer.stderr
+    assert answer.stderr.count("Invalid account") == 1
+    assert "check `account`" in answer.stderr.replace("\n", " ")
     assert not site.jobs()
+    for command in ("status", "logs"):
+        said = toy.launch(command)
+        assert said.stdout.count("3 tasks not submitted: sbatch refused tessera-") == 1
+        assert "failed" not in said.stdout.partition("not submitted")[2]
+        assert said.returncode == (command == "status")
     site.mend()
     site.hold()
     toy.submit()
@@ -256,11 +262,13 @@ def test_a_stage_that_dies_before_it_begins_stops_the_sweep(toy: Toy, site: Fake
 
 def test_jobs_that_die_before_their_task_begins_stop_the_sweep(toy: Toy, site: FakeSite) -> None:
     cluster = toy.root / "env" / "clusters" / "toy.yaml"
-    guard = '[ -z "$SLURM_ARRAY_TASK_ID" ] || exit 1'
+    guard = '[ -z "$SLURM_ARRAY_TASK_ID" ] || no-such-program load'
     cluster.write_text(cluster.read_text() + f"setup: ['{guard}']\n")
     toy.submit()
     wait_for(lambda: not site.live(), "the end of all jobs")
     assert len(site.arrays()) == 3
+    status = toy.launch("status").stdout
+    assert status.count("its job ended before the task began: setup: no-such-program load") == 3
 
 
 def test_another_commands_controller_does_not_stand_in_for_ones_own(toy: Toy, site: FakeSite) -> None:
@@ -346,7 +354,7 @@ def test_a_held_job_is_shown_and_one_that_slurm_held_is_released(toy: Toy, site:
     wait_for(lambda: all((site.root / "jobs" / "1" / f"{i}.reason").exists() for i in "01"), "two held elements")
     site.release()
     status = toy.launch("status", "--set=numbers=[1,2]").stdout
-    assert "1 task waits (JobHeldUser): you hold them; `scontrol release JOB` lets" in status
+    assert "1 task waits (JobHeldUser): held by you; `scontrol release JOB` lets" in status
     assert "1 task waits (launch failed requeued held): " in status
     assert status.count("to start at 2026-01-01T00:00:00") == 1  # squeue gives a time for the first element
     assert "released jobs that SLURM held" in toy.submit("--set=numbers=[1,2]").stderr

@@ -15,6 +15,7 @@ from lib.plans import finished
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
 from lib.running import slurm, submissions, survey
+from lib.running.slurm import Job
 from lib.running.submissions import Array, Submit
 
 CAMPAIGN = "one"
@@ -161,6 +162,60 @@ def test_the_last_submission_says_whether_a_task_has_ended_whatever_sweep_sent_i
     found = survey.cluster(tmp_path, plan, silence_seconds=180.0)
     assert found.states == {TASK.digest: survey.UNKNOWN}
     assert [submit.id for _, submit in found.sent] == [sweep, other]
+
+
+ONE = Plan("toy", "laptop", "", "toy", {TASK.digest: TASK}, [])
+
+
+def surveyed(monkeypatch: pytest.MonkeyPatch, root: Path, **queued: Job) -> survey.Survey:
+    """What is found with these jobs in the queue (array or controller -> job); all others completed."""
+    monkeypatch.setattr(slurm, "queue", lambda: {(places.job("1", name), 0): job for name, job in queued.items()})
+    monkeypatch.setattr(slurm, "history", lambda *asked: {(places.job("1", 0), 0): "FAILED"})
+    return survey.cluster(root, ONE, silence_seconds=180.0)
+
+
+def submitted(root: Path, answer: str, refusal: str = "", command: tuple[str, ...] = ("submit", "toy")) -> None:
+    """Submission 1, of which sbatch has said `answer`."""
+    array, controller = Array(places.job("1", 0), [TASK.digest], TASK.resources), places.job("1", "controller")
+    tasks = {TASK.digest: TASK}
+    submit = Submit("1", time.time(), CAMPAIGN, str(root), "", list(command), [array], tasks, controller)
+    file = submissions.write(root, ONE.run, submit)
+    submissions.record_jobs(file, {array.name: answer})
+    if refusal:
+        submissions.record_refused(file, refusal)
+
+
+def test_what_sbatch_refused_waits_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted(tmp_path, submissions.REFUSED, "Invalid account")
+    found = surveyed(monkeypatch, tmp_path)
+    assert found.states == {TASK.digest: survey.WAITING}
+    assert found.refused == {TASK.digest: "Invalid account"}
+    assert survey.retried(tmp_path, ONE, found) == {}
+    Artifact(tmp_path).attempt("no such luck", campaign="an earlier one")
+    found = surveyed(monkeypatch, tmp_path)
+    assert (found.states[TASK.digest], found.refused) == (survey.FAILED, {TASK.digest: "Invalid account"})
+
+
+def test_what_was_done_and_lost_its_files_waits_and_has_not_failed(tmp_path: Path, monkeypatch) -> None:
+    submitted(tmp_path, "17")
+    assert surveyed(monkeypatch, tmp_path).states == {TASK.digest: survey.FAILED}  # its job has left nothing
+    artifact = Artifact(tmp_path)
+    artifact.begin()
+    attempts.end(artifact.path, artifact.record, 1.0, None)
+    assert surveyed(monkeypatch, tmp_path).states == {TASK.digest: survey.WAITING}
+
+
+@pytest.mark.parametrize(("flags", "most"), [((), 3), (("--max-failures=2",), 2)])
+def test_a_failure_is_tried_again_as_long_as_a_controller_will(tmp_path: Path, monkeypatch, flags, most) -> None:
+    submitted(tmp_path, "17", command=("submit", "toy", *flags))
+    waits, stuck = Job("18", "PENDING", "Dependency"), Job("18", "PENDING", "DependencyNeverSatisfied")
+    for count in range(1, most + 1):
+        Artifact(tmp_path).attempt("no such luck")
+        found = surveyed(monkeypatch, tmp_path, controller=waits)
+        again = {TASK.digest: f"{count} of {most} tries failed; it is tried again"} if count < most else {}
+        assert survey.retried(tmp_path, ONE, found) == again
+        assert survey.retried(tmp_path, ONE, surveyed(monkeypatch, tmp_path, controller=stuck)) == {}
+        assert survey.retried(tmp_path, ONE, surveyed(monkeypatch, tmp_path)) == {}
 
 
 def test_the_other_runs_of_a_sweep_are_found_and_no_other_sweep_s(tmp_path: Path) -> None:

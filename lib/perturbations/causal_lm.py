@@ -6,7 +6,6 @@ ranked by ln p(proposal | before) + ln p(next | before, proposal), where `next` 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -106,8 +105,9 @@ def _read(
     others = sorted(set(paths) - set(nodes), key=lambda path: (len(path), path))
     tree = PrefixTree(model, stem, room=len(stem) + len(others) + room)
     logits = [tree.stem]
-    for _, level in groupby(others, key=len):
-        new = list(level)
+    while others:  # a few rounds: all whose text before is there are read at once
+        new = [path for path in others if path[:-1] in nodes]
+        others = [path for path in others if path[:-1] not in nodes]
         parents = np.array([nodes[path[:-1]] for path in new])
         nodes |= {path: tree.size + number for number, path in enumerate(new)}
         logits.append(tree.grow(parents, np.array([path[-1] for path in new])))

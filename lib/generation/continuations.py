@@ -76,8 +76,8 @@ def continue_prompts(
     check_sequences(texts, vocabulary(model))
     room = prompts.shape[1] + max(n_tokens, suffixes.shape[1])
     _check_room(model, room)
-    step = rows_together(model, rows.together(model, batch_size, len(texts), room, ROWS))
     splits = _splits_off(model, texts)
+    step = rows_together(model, rows.together(model, batch_size, len(texts), room, ROWS, splits))
     parts = []
     for low in range(0, len(texts), step):
         some = slice(low, low + step)

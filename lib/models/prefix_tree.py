@@ -15,22 +15,24 @@ from transformers import PreTrainedModel
 from lib.base.errors import UsageError
 from lib.models import attention_cache, limits, output_head
 
+MODELS = ("gpt2", "gpt_neox", "llama", "phi")  # that attend to what a mask says, at the places they are told
+
 
 class PrefixTree:
-    """A tree of tokens under a model with attention; node 0 is the first of `stem`, the last of it len(stem) - 1."""
+    """A tree of tokens under a causal model; node 0 is the first of `stem`, the last of it len(stem) - 1."""
 
     def __init__(self, model: PreTrainedModel, stem: Sequence[int], room: int):
         """stem: the ids of one text, at least one, read at once; room: the most nodes that there will ever be.
 
-        Raises UsageError for a model without attention over all that it has read, and for a stem beyond its positions.
+        Raises UsageError for another kind of model, and for a stem that leaves no position for one more token.
         """
+        most, kind = limits.positions(model), model.config.model_type
+        if kind not in MODELS:
+            raise UsageError(f"a {kind} model cannot read a tree of texts; name one of {', '.join(MODELS)}")
+        if most is not None and len(stem) >= most:
+            raise UsageError(f"a text has {len(stem)} tokens; the model reads {most}; name a model that reads more")
         self.model, self.head = model, output_head.head(model)
         self.cache: Any = attention_cache.buffered(model.config, room)
-        most = limits.positions(model)
-        if self.cache is None:
-            raise UsageError(f"a {model.config.model_type} model keeps no keys of all tokens; name one with attention")
-        if most is not None and len(stem) > most:
-            raise UsageError(f"a text has {len(stem)} tokens; the model reads {most}; name a model that reads more")
         self.size = len(stem)
         self.depth = np.arange(room)
         self.seen = np.tri(room, dtype=bool)

@@ -1,7 +1,8 @@
 """Finds replacement candidates for each token of a canary by a causal language model.
 
 The text before a token proposes: the PROPOSALS likeliest next tokens of a pool. The text after it decides: they are
-ranked by ln p(proposal | before) + ln p(next | before, proposal), where `next` is the first token of the text after.
+ranked by ln p(proposal | before) + ln p(next | before, proposal), where `next` is the first token of the text after. So
+for top_k of PROPOSALS or more all proposals are taken, and the text after plays no part.
 """
 
 from collections.abc import Sequence

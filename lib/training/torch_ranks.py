@@ -38,10 +38,15 @@ def on_cpu() -> bool:
 
 
 def free_memory() -> int | None:
-    """Bytes that are free on this rank's GPU; None on a CPU."""
+    """Bytes that are free on the GPU of every rank, so that all decide alike; None on a CPU."""
     import torch
 
-    return None if on_cpu() else torch.cuda.mem_get_info()[0]
+    if on_cpu():
+        return None
+    least = torch.tensor(torch.cuda.mem_get_info()[0], device="cuda")
+    if size() > 1:
+        torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN)
+    return int(least)
 
 
 def rank() -> int:

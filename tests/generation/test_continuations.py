@@ -211,6 +211,8 @@ def test_rows_are_as_many_as_fit() -> None:
     room = 40
     kept = 2 * 2 * 1 * 16 * room * 4  # keys and values x layers x heads x their size, in float32
     assert rows.bytes_of_row(model_named("llama"), room) == kept + 4 * 20 * 32 * room + 32 * V
+    whole = rows.bytes_of_row(model_named("llama"), room, splits=False)
+    assert whole == kept + 4 * 20 * 32 * room + (32 + 8 * room) * V
     mistral = [rows.bytes_of_row(model_named("mistral"), length) for length in (room, 2 * room)]
     assert mistral[1] == 2 * mistral[0] - 32 * V
     state = 2 * 64 * (4 + 4) * 4  # layers x channels x (states and window) in float32

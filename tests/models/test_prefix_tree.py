@@ -5,19 +5,27 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import GPTNeoConfig, GPTNeoForCausalLM, LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM
+from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaConfig, MambaConfig, PhiConfig
 
 from lib.base.errors import UsageError
+from lib.models import prefix_tree
 from lib.models.prefix_tree import PrefixTree
 
 SIZES = {"vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "max_position_embeddings": 32}
 
 
-@pytest.fixture(scope="module")
-def model():
+CONFIGS = {
+    "llama": LlamaConfig(**SIZES, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2),
+    "gpt_neox": GPTNeoXConfig(**SIZES, num_hidden_layers=2, num_attention_heads=4),
+    "phi": PhiConfig(**SIZES, num_hidden_layers=2, num_attention_heads=4),
+    "gpt2": GPT2Config(vocab_size=40, n_embd=16, n_layer=2, n_head=4, n_positions=32),
+}
+
+
+@pytest.fixture(scope="module", params=prefix_tree.MODELS)
+def model(request):
     torch.manual_seed(0)
-    config = LlamaConfig(**SIZES, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
-    return LlamaForCausalLM(config).eval()
+    return AutoModelForCausalLM.from_config(CONFIGS[request.param]).eval()
 
 
 @given(st.lists(st.lists(st.integers(0, 39), min_size=1, max_size=4), min_size=1, max_size=5), st.integers(1, 6))
@@ -54,12 +62,9 @@ def test_what_is_cut_leaves_nothing_behind(model) -> None:
 
 
 def test_models_that_cannot_are_refused() -> None:
-    mamba = MambaForCausalLM(MambaConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1))
-    with pytest.raises(UsageError, match="a mamba model keeps no keys of all tokens; name one with attention"):
+    mamba = AutoModelForCausalLM.from_config(MambaConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1))
+    with pytest.raises(UsageError, match="a mamba model cannot read a tree of texts; name one of gpt2, gpt_neox"):
         PrefixTree(mamba, [1, 2], room=4)
-    config = GPTNeoConfig(
-        vocab_size=40, hidden_size=16, num_layers=1, num_heads=2, attention_types=[[["global"], 1]],
-        max_position_embeddings=4,
-    )  # fmt: skip
-    with pytest.raises(UsageError, match="a text has 5 tokens; the model reads 4"):
-        PrefixTree(GPTNeoForCausalLM(config), [1, 2, 3, 4, 5], room=6)
+    short = AutoModelForCausalLM.from_config(GPT2Config(vocab_size=40, n_embd=16, n_layer=1, n_head=2, n_positions=4))
+    with pytest.raises(UsageError, match="a text has 4 tokens; the model reads 4"):
+        PrefixTree(short, [1, 2, 3, 4], room=6)

@@ -138,7 +138,10 @@ def experiment_of(kind: str, setting: str) -> tuple[str, str] | None:
 
 
 def replacement_settings(strategy: str, top_k: int) -> list[tuple[str, str]]:
-    """Every published (experiment, setting) whose tokens were replaced in this way; one has two names."""
+    """Every published (experiment, setting) whose tokens were replaced in this way; one has two names.
+
+    What a causal model proposes counts as well, though the published replacements are a masked one's.
+    """
     if strategy in ("mlm_random", "clm_random"):
         return [("top_k", "k=random")]
     found = [("top_k", f"k={top_k}")] if strategy in ("mlm", "clm") and top_k in (10, 100, 1000) else []

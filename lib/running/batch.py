@@ -190,12 +190,14 @@ def setup_lines(cluster: Cluster, snapshot: str) -> list[str]:
 def guarded(lines: Sequence[str]) -> list[str]:
     """Shell lines that say which command of theirs fails, on stderr. At one that is not found, or no program, they end.
 
-    They go on after other failures: what modules define may fail without harm.
+    They go on after other failures: what modules define may fail without harm. What fails inside a file that they
+    source is neither said, since it may hold a secret, nor an end.
     """
     if not lines:
         return []
-    said = f'code=$?; echo "{SETUP_MARK}$BASH_COMMAND: ended with $code" >&2; [ $code -lt 126 ] || exit $code'
-    return [f"trap '{said}' ERR", *lines, "trap - ERR"]
+    said = f'echo "{SETUP_MARK}$BASH_COMMAND: ended with $code" >&2; [ $code -lt 126 ] || exit $code'
+    trap = f"trap 'code=$?; [ ${{#BASH_SOURCE[@]}} -gt $setup_depth ] || {{ {said}; }}' ERR"
+    return ["setup_depth=${#BASH_SOURCE[@]}", trap, *lines, "trap - ERR"]
 
 
 def script(file: Path, name: str, parameters: dict[str, Any], count: int) -> str:

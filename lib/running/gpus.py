@@ -47,7 +47,8 @@ def drivers() -> tuple[str, ...]:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    return tuple(answer.stdout.split()) if answer.returncode == 0 else ()
+    found = map(str.strip, answer.stdout.splitlines() if answer.returncode == 0 else ())
+    return tuple(line for line in found if line[:1].isdigit())
 
 
 def of(tasks: Iterable[Task]) -> tuple[str, ...]:

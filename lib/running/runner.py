@@ -166,8 +166,9 @@ def rank_launcher(resources: Resources, python: str = sys.executable) -> list[st
 
 
 def _run(submit: Submit, task: Task, directory: Path) -> None:
+    entrance = container.entrance(container.of_job(), task.resources, Path(submit.root))  # before there is an attempt
     number, log = attempts.reserve(directory)
-    line = command(task, directory, number, container.entrance(container.of_job(), task.resources, Path(submit.root)))
+    line = command(task, directory, number, entrance)
     with open(log, "ab") as output:
         output.write(f"$ {shlex.join(line)}\n".encode())
     attempts.begin(directory, number, submit.campaign, submit.id)  # so that a stage that dies at once has a record

@@ -73,6 +73,12 @@ def existing(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
+def last_line(log: Path) -> str:
+    """The last line of a log that is not blank; empty if there is none."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
 def set_aside(path: Path) -> Path:
     """Rename a damaged file, so that it counts as missing but can be looked at. Returns where it is now.
 

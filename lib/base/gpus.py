@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted
 
 ASKED = "TESSERA_GPUS"  # in the environment of a stage: how many GPUs its task asked for
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -33,7 +33,7 @@ def require() -> None:
     if len(seen) < wanted:
         reason = found["trouble"] or f"{VISIBLE} is {os.environ.get(VISIBLE)!r}"
         raise TesseraError(
-            f"the task asked for {wanted} GPU{'s' * (wanted > 1)}, and {built(found)} sees {len(seen)}: {reason}; "
+            f"the task asked for {counted(wanted, 'GPU')}, and {built(found)} sees {len(seen)}: {reason}; "
             "`make doctor` on this node compares driver and torch"
         )
     print(f"GPUs: {', '.join(device['name'] for device in seen)}; {built(found)}", flush=True)

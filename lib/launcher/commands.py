@@ -97,9 +97,9 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
         )
     if not arguments.controller:
         console.print(printing.headline(sweep.plan, sweep.site))
-        if sweep.site is None:
+        if sweep.site is None and (asking := [task for task in sweep.plan.tasks.values() if task.resources.gpus]):
             done = sweep.done()
-            gpus.check(task for digest, task in sweep.plan.tasks.items() if digest not in done)
+            gpus.check(task for task in asking if task.digest not in done)
         if sweep.site and not arguments.yes:
             confirm.ask(sweep, console)
         sweep = sweep if arguments.no_fetch else _fetch(arguments, sweep, console)

@@ -6,7 +6,6 @@ torch is asked in a process of its own, by what a stage asks it (lib/base/gpus.p
 import json
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +16,8 @@ from lib.base import places
 from lib.base.errors import TesseraError, UsageError
 from lib.launcher.finding import Finding
 from lib.plans.plan import Plan
-from lib.running import batch, gpus
+from lib.running import batch, environment, gpus
 from lib.running import container as images
-from lib.running.environment import surroundings
 from lib.running.site import Cluster
 
 KERNELS = ("mamba_ssm", "causal_conv1d")
@@ -51,10 +49,7 @@ def of_sweep(plan: Plan | None, site: Cluster | None) -> Iterator[Finding]:
 def look() -> dict[str, Any]:
     """What torch sees here. Raises TesseraError if it cannot be imported."""
     line = [sys.executable, "-m", seen_by_torch.__name__, *KERNELS, TRITON]
-    answer = subprocess.run(
-        line, cwd=places.ROOT, env=surroundings(), stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
-        errors="replace", timeout=ANSWER_SECONDS, check=False,
-    )  # fmt: skip
+    answer = environment.answer(line, ANSWER_SECONDS, cwd=places.ROOT)
     lines = answer.stdout.splitlines()
     if answer.returncode != 0 or not lines:
         said = answer.stderr.strip().splitlines() or ["no message"]
@@ -157,10 +152,7 @@ def container(site: Cluster | None) -> Iterator[Finding]:
 
 def _pinned(image: images.Container) -> Finding:
     line = images.command(image, ["cat", images.STAMP])
-    answer = subprocess.run(
-        line, env=surroundings(), stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace",
-        timeout=ANSWER_SECONDS, check=False,
-    )  # fmt: skip
+    answer = environment.answer(line, ANSWER_SECONDS)
     if answer.returncode != 0:
         said = " ".join(answer.stderr.split())
         return Finding("fail", f"container: {image.image} cannot be used: {said}", "make image, with env/apptainer")

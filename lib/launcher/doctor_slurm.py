@@ -1,16 +1,14 @@
 """What `doctor` says of SLURM: its commands, what the cluster file names, and the lines at the head of every job."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 
 from lib.base import places
 from lib.base.errors import TesseraError
 from lib.launcher.finding import Finding
 from lib.plans.plan import Plan
-from lib.running import batch, slurm
+from lib.running import batch, environment, slurm
 from lib.running import site as clusters
-from lib.running.environment import surroundings
 from lib.running.site import Cluster
 
 SETUP_SECONDS = 120.0  # loading modules from a shared file system may take a while
@@ -128,14 +126,5 @@ def _setup(site: Cluster) -> Iterator[Finding]:
 
 def _in_a_shell(lines: list[str]) -> tuple[int, list[str]]:
     """Exit code and errors of shell lines."""
-    answer = subprocess.run(
-        ["bash", "-c", "\n".join(lines)],
-        env=surroundings(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=SETUP_SECONDS,
-        check=False,
-    )
+    answer = environment.answer(["bash", "-c", "\n".join(lines)], SETUP_SECONDS)
     return answer.returncode, [line for line in answer.stderr.splitlines() if line.strip()]

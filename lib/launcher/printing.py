@@ -14,6 +14,7 @@ from rich.table import Column, Table
 
 from lib.artifacts import attempts
 from lib.base.errors import UsageError
+from lib.base.files import last_line
 from lib.launcher import costs, foreseen
 from lib.plans import finished, rates
 from lib.plans.plan import Plan, Task
@@ -203,9 +204,8 @@ def _cause(root: Path, task: Task, found: Survey) -> tuple[str, Path | None]:
     if log is not None:
         return error, log
     log = survey.output(found, task.digest)
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log and log.is_file() else []
-    last = next((f": {line.strip()}" for line in reversed(lines) if line.strip()), "")
-    return f"its job ended before the task began{last}", log
+    last = last_line(log) if log and log.is_file() else ""
+    return f"its job ended before the task began{f': {last}' if last else ''}", log
 
 
 def _failed_data(root: Path, task: Task, found: Survey, tried_again: bool) -> dict[str, Any]:

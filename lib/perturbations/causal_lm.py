@@ -37,7 +37,7 @@ def likely_candidates(
 
     tokens: n x L target ids; model and tokenizer: the causal LM that the pool comes from; start: the id of it that
     opens every text; batch_size: proposals read at once; advance: called with the positions of every canary. Raises
-    UsageError when the pool is smaller than `top_k` + 1, and for a model without attention.
+    UsageError when the pool is smaller than `top_k` + 1, and for a model that cannot read a `PrefixTree`.
     """
     if not 1 <= top_k < len(pool.sequences):
         raise UsageError(f"top_k is {top_k}; the causal LM has {len(pool.sequences)} usable tokens; lower top_k")

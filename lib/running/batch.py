@@ -67,16 +67,7 @@ def send(written: Path, name: str, text: str, pauses: Sequence[float] = PAUSES) 
 
 def _sbatch(written: Path, name: str) -> str:
     try:
-        answer = subprocess.run(
-            ["sbatch", str(written)],
-            env=environment.surroundings(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=SBATCH_SECONDS,
-            check=False,
-        )
+        answer = environment.answer(["sbatch", str(written)], SBATCH_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise Unanswered(f"sbatch {name}: no answer in {SBATCH_SECONDS:g} s") from error
     except OSError as error:

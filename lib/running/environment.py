@@ -6,7 +6,8 @@ of a cluster file export comes between the two, so it reaches the stage.
 """
 
 import os
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lib.artifacts import code_version
@@ -64,6 +65,24 @@ def passes(name: str) -> bool:
 def surroundings() -> dict[str, str]:
     """The variables of this process that pass."""
     return {name: value for name, value in os.environ.items() if passes(name)}
+
+
+def answer(
+    line: Sequence[str], seconds: float, more: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a program says that is asked among these variables and `more`, with nothing to read. Raises OSError if it
+    cannot be started, subprocess.TimeoutExpired after so many seconds."""
+    return subprocess.run(
+        line,
+        env={**surroundings(), **(more or {})},
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=seconds,
+        check=False,
+    )
 
 
 def of_runner(snapshot: str, launcher: str, lock: Path) -> dict[str, str]:

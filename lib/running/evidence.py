@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from lib.running.slurm import TERMINAL, Job
-from lib.running.submissions import REFUSED
+from lib.running.submissions import is_sent
 
 LIVE, FINISHED, UNKNOWN = "live", "finished", "unknown"
 
@@ -38,7 +38,7 @@ class Evidence:
 
     def was_sent(self) -> bool:
         """Whether SLURM has taken it, or may have."""
-        return self.sent not in (REFUSED, None)
+        return is_sent(self.sent)
 
     def waits_for_others(self) -> bool:
         """Whether its job runs, but not this task of it: it has not begun, or has failed already."""

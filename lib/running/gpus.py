@@ -41,10 +41,7 @@ def drivers() -> tuple[str, ...]:
     """The driver's version once for each GPU of this machine, by nvidia-smi; empty where that does not answer."""
     line = [SMI, "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(
-            line, env=environment.surroundings(), stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
-            errors="replace", timeout=ANSWER_SECONDS, check=False,
-        )  # fmt: skip
+        answer = environment.answer(line, ANSWER_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return ()
     found = map(str.strip, answer.stdout.splitlines() if answer.returncode == 0 else ())

@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lib.artifacts import attempts, code_version, store
-from lib.base import interrupts, lease, places, processes, progress
+from lib.base import files, interrupts, lease, places, processes, progress
 from lib.base.gpus import VISIBLE
 from lib.plans import finished, schedule
 from lib.plans.plan import Plan, Task
@@ -197,9 +197,7 @@ def _failure(state: _Run, task: Task) -> tuple[int, str, Path | None]:
     if attempts.waits(finished.directory(state.root, task)):
         return 0, "done, but something that it reads was made again meanwhile", None
     log = places.runner_log(state.file, task.digest)
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "without a message")
-    return state.max_failures, f"its runner ended: {last}", log
+    return state.max_failures, f"its runner ended: {files.last_line(log) or 'without a message'}", log
 
 
 def _wait_again(state: _Run, digests: Iterable[str], but: str = "") -> list[str]:

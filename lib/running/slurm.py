@@ -253,12 +253,9 @@ def _ask(command: list[str], errors: bool = False) -> list[str]:
 
     Raises SchedulerUnavailable if it fails.
     """
-    asked = {**environment.surroundings(), "SLURM_BITSTR_LEN": "0"}  # else long lists of indices are cut with "..."
+    whole = {"SLURM_BITSTR_LEN": "0"}  # else long lists of indices are cut with "..."
     try:
-        answer = subprocess.run(
-            command, env=asked, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace",
-            timeout=ANSWER_SECONDS, check=False,
-        )  # fmt: skip
+        answer = environment.answer(command, ANSWER_SECONDS, whole)
     except FileNotFoundError as error:
         raise SchedulerUnavailable(f"{command[0]} is not found here") from error
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -162,13 +162,18 @@ def jobs(file: Path, names: Iterable[str]) -> dict[str, str]:
 def jobs_of_campaign(root: Path, sweep: str, campaign: str) -> list[str]:
     """The ids of the arrays that a command and its controllers have sent; SENDING where an id is not known."""
     sent = (jobs(file, []).values() for file, submit in all_of(root, sweep, damaged=[]) if submit.campaign == campaign)
-    return [job for found in sent for job in found if job != REFUSED]
+    return [job for found in sent for job in found if is_sent(job)]
+
+
+def is_sent(job: str | None) -> bool:
+    """Whether SLURM has taken a job, or may have, by what is recorded of it (see `jobs`; None: nothing)."""
+    return job not in (REFUSED, None)
 
 
 def stands(file: Path, submit: Submit) -> bool:
     """Whether SLURM has taken jobs of a submission, or may have, and the user has not cancelled them since."""
     taken = jobs(file, [array.name for array in submit.arrays])
-    return not places.submit_cancelled(file).exists() and any(job != REFUSED for job in taken.values())
+    return not places.submit_cancelled(file).exists() and any(map(is_sent, taken.values()))
 
 
 def record_cancelled(root: Path, sweep: str) -> None:

@@ -136,7 +136,7 @@ def sent_times(found: Survey, campaign: str) -> Counter[str]:
     for file, submit in found.sent:
         if submit.campaign == campaign:
             jobs = submissions.jobs(file, [array.name for array in submit.arrays])
-            taken = (array for array in submit.arrays if jobs.get(array.name) not in (None, submissions.REFUSED))
+            taken = (array for array in submit.arrays if submissions.is_sent(jobs.get(array.name)))
             times.update(digests[0] for array in taken for digests in array.elements())
     return times
 
@@ -238,7 +238,7 @@ def _accounted(result: Survey, numbers: dict[Path, dict[str, str]], queued: dict
                 (array.name, index) not in queued and result.states.get(digest, DONE) != DONE
                 for digest, index in array.placed()
             )
-            if gone and number not in (None, submissions.REFUSED):
+            if gone and number is not None and submissions.is_sent(number):
                 names.append(array.name) if number == submissions.SENDING else ids.append(number)
     try:
         return slurm.history(ids, names, min((submit.created for _, submit in result.sent), default=0.0))

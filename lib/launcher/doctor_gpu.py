@@ -3,6 +3,7 @@
 torch is asked in a process of its own, by what a stage asks it (lib/base/gpus.py).
 """
 
+import contextlib
 import json
 import re
 import shutil
@@ -50,11 +51,12 @@ def look() -> dict[str, Any]:
     """What torch sees here. Raises TesseraError if it cannot be imported."""
     line = [sys.executable, "-m", seen_by_torch.__name__, *KERNELS, TRITON]
     answer = environment.answer(line, ANSWER_SECONDS, cwd=places.ROOT)
-    lines = answer.stdout.splitlines()
-    if answer.returncode != 0 or not lines:
-        said = answer.stderr.strip().splitlines() or ["no message"]
-        raise TesseraError(f"torch cannot be asked for GPUs: {said[-1]}")
-    return json.loads(lines[-1])  # a package may print while it is imported
+    lines = answer.stdout.splitlines()[-1:]  # a package may print while it is imported
+    with contextlib.suppress(ValueError):  # what it printed last is no JSON: it is shown below
+        if answer.returncode == 0 and lines:
+            return json.loads(lines[0])
+    said = (answer.stderr.strip().splitlines() or lines or ["no message"])[-1]
+    raise TesseraError(f"torch cannot be asked for GPUs: {said}")
 
 
 def _none(needed: bool, site: Cluster | None) -> Finding:

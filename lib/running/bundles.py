@@ -13,7 +13,7 @@ def of(tasks: Iterable[Task], minutes: float, alone: Collection[str] = ()) -> li
 
     Tasks share a job if they ask for the same, for a GPU, and are expected to take at most so many `minutes` in all. A
     job has the time limit of one of them, so SAFETY times what is expected must fit below it.
-    alone: digests of tasks that share with no other, such as those that have failed: they may end a job.
+    alone: digests of tasks that share with no other, such as those that have begun and failed: they may end a job.
     """
     jobs: list[list[Task]] = []
     last: dict[Resources, list[Task]] = {}

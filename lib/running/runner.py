@@ -69,16 +69,19 @@ def _error(submit: Submit, digest: str) -> Exception | None:
 
 @contextlib.contextmanager
 def _warm(submit: Submit, tasks: Sequence[Task]) -> Iterator[None]:
-    """A warm process for tasks with equal resources, if any of them imports torch. The job's log has what it says."""
+    """A warm process for tasks with equal resources, if any is one process that imports torch.
+
+    The job's log has what it says.
+    """
     resources = tasks[0].resources
     in_image = container.of_job() is not None  # where forks would not be children of this process
-    if in_image or not any(warm_process.imports_torch(task.stage) for task in tasks):
+    forks = resources.processes == 1 and any(warm_process.imports_torch(task.stage) for task in tasks)
+    if in_image or not forks:
         yield
         return
     variables = environment.of_stage(submit, resources)
     with tempfile.TemporaryDirectory(prefix="tessera-", ignore_cleanup_errors=True) as folder:  # of this node
-        with warm_process.server(Path(folder), variables, submit.snapshot, resources) as found:
-            warm_process.awaited(Path(found[warm_process.VARIABLE]))
+        with warm_process.server(Path(folder), variables, submit.snapshot, resources, wait=True) as found:
             os.environ.update(found)
             yield
         sys.stderr.write((Path(folder) / warm_process.LOG).read_text(encoding="utf-8", errors="replace"))

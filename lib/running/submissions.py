@@ -71,9 +71,6 @@ class Submit:
     commit: str = code_version.UNKNOWN  # of submissions before it was recorded
 
 
-FIELDS = {one.name for one in fields(Submit)}
-
-
 def new_id() -> str:
     """A new id. Ids sort by time."""
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(3)
@@ -101,8 +98,7 @@ def read(file: Path) -> Submit:
         values = json.loads(file.read_bytes())
         tasks = {digest: _task(task) for digest, task in values.pop("tasks").items()}
         arrays = [_array(entry) for entry in values.pop("arrays")]
-        known = {key: values[key] for key in values.keys() & FIELDS}  # newer code may have written others
-        return Submit(arrays=arrays, tasks=tasks, **known)
+        return Submit(arrays=arrays, tasks=tasks, **_known(Submit, values))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Damaged(file, f"the submit file is damaged ({type(error).__name__}: {error})") from error
 
@@ -202,9 +198,17 @@ def sent_at(file: Path) -> float:
 
 
 def _array(values: dict[str, Any]) -> Array:
-    resources = Resources(**values["resources"])
-    return Array(values["name"], values["digests"], resources, values.get("bundles", []))  # older code wrote none
+    return Array(**_known(Array, {**values, "resources": _resources(values)}))
 
 
 def _task(values: dict[str, Any]) -> Task:
-    return Task(**{**values, "resources": Resources(**values["resources"])})
+    return Task(**_known(Task, {**values, "resources": _resources(values)}))
+
+
+def _resources(values: dict[str, Any]) -> Resources:
+    return Resources(**_known(Resources, values["resources"]))
+
+
+def _known(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass: newer code may have written others, and older code none of the newest."""
+    return {one.name: values[one.name] for one in fields(kind) if one.name in values}

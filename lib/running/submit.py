@@ -270,7 +270,7 @@ def _send_what_fits(
     code = snapshot.take(request.root)
     needs_controller = not stays and _controller_needed(request, plan, found, code)
     room = _room(cluster, found.queued, needs_controller)
-    jobs = bundles.of(ready, cluster.bundle_minutes, alone=found.having(FAILED))
+    jobs = bundles.of(ready, cluster.bundle_minutes, _failed_by_themselves(request, plan, found))
     several = len(jobs) if room is None else min(room, len(jobs))
     limit = f"cluster '{cluster.name}': max_submit_jobs {cluster.max_submit_jobs}"
     while True:
@@ -286,6 +286,11 @@ def _send_what_fits(
         except batch.LimitReached as error:
             submissions.remove(file)  # SLURM has taken nothing of it
             several, limit = several // 2, str(error)
+
+
+def _failed_by_themselves(request: Request, plan: Plan, found: Survey) -> set[str]:
+    """The failed tasks that had begun. The others were in a job that ended before their turn."""
+    return {one for one in found.having(FAILED) if survey.tried(request.root, plan.tasks[one], request.campaign)}
 
 
 def _composed(request: Request, plan: Plan, cluster: Cluster, jobs: list[list[Task]], code: Path) -> Submit:

@@ -207,11 +207,12 @@ def _evidence(
         refusal = submissions.refused(file)
         age = abs(now - submissions.sent_at(file))  # a clock that was ahead leaves a time to come
         for array in submit.arrays:
-            shared = bool(array.bundles)
+            elements = array.elements()
             for digest, index in array.placed():
                 if result.states.get(digest, DONE) == DONE:
                     continue
                 place, element = directory(root, plan.tasks[digest]), (array.name, index)
+                shared = len(elements[index]) > 1
                 yield (
                     digest,
                     Evidence(

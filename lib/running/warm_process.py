@@ -36,9 +36,12 @@ ONE_CORE = Resources()
 
 @contextlib.contextmanager
 def server(
-    folder: Path, environment: dict[str, str], cwd: str, resources: Resources = ONE_CORE
+    folder: Path, environment: dict[str, str], cwd: str, resources: Resources = ONE_CORE, wait: bool = False
 ) -> Iterator[dict[str, str]]:
-    """A warm process during the block, for tasks with these resources. Yields the variables that runners look for."""
+    """A warm process during the block, for tasks with these resources. Yields the variables that runners look for.
+
+    wait: until it listens, for runners that ask at once
+    """
     folder.mkdir(parents=True, exist_ok=True)
     address = str(folder / "warm.sock")
     if len(address) > 100:  # a Unix socket's address may have 107 bytes
@@ -49,6 +52,8 @@ def server(
             line, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     try:
+        if wait:
+            _await(address, process)
         yield {VARIABLE: address, SUITED: _kind(resources)}
     finally:
         process.kill()
@@ -56,10 +61,10 @@ def server(
         Path(address).unlink(missing_ok=True)
 
 
-def awaited(process: Path) -> None:
-    """Wait until the warm process at this address listens, which it does before it imports anything large."""
+def _await(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the warm process listens, which it does before it imports anything large, or has ended."""
     deadline = time.monotonic() + START_SECONDS
-    while not process.exists() and time.monotonic() < deadline:
+    while not Path(address).exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
 
 

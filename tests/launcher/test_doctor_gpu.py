@@ -113,6 +113,9 @@ def test_torch_is_asked_in_a_process_of_its_own(tmp_path: Path, monkeypatch) -> 
     script.write_text("#!/bin/sh\necho 'ImportError: libcudart.so.13' >&2; exit 1\n")
     with pytest.raises(TesseraError, match=r"libcudart\.so\.13"):
         doctor_gpu.look()
+    script.write_text("#!/bin/sh\necho Goodbye.\n")
+    with pytest.raises(TesseraError, match=r"cannot be asked for GPUs: Goodbye\."):
+        doctor_gpu.look()
 
 
 def test_the_image_must_be_there_and_hold_the_pins_of_this_code(tmp_path: Path, monkeypatch) -> None:

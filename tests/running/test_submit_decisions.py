@@ -2,22 +2,25 @@
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from lib.artifacts import attempts
 from lib.base import lease, places
 from lib.base.errors import TesseraError
+from lib.plans import finished
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
 from lib.running import batch, ending, slurm, snapshot, submissions, submit
 from lib.running.site import Cluster, LoginNode
 from lib.running.slurm import Job
-from lib.running.submissions import Submit
+from lib.running.submissions import Array, Submit
 
 CLUSTER = Cluster("c", max_array_size=100, poll_seconds=0.01, silence_seconds=0.1)
 COMMAND = ["submit", "toy"]
+SMALL = Resources(gpus=1, hours=1.0, expected_hours=1 / 60)
 
 
 @dataclass
@@ -205,10 +208,32 @@ def test_a_controller_tries_again_after_an_error_of_the_disk(
 
 
 def test_a_submit_file_of_newer_code_is_read(tmp_path: Path) -> None:
-    made = Submit("1", 0.0, "c", str(tmp_path), "/snapshots/a", COMMAND, [], {}, None)
+    """A key that this code does not know may stand in every record of it."""
+    tasks = plan(2).tasks
+    arrays = [Array("1-0", list(tasks), Resources(gpus=1), [2])]
+    made = Submit("1", 0.0, "c", str(tmp_path), "/snapshots/a", COMMAND, arrays, tasks, None)
     file = submissions.write(tmp_path, "toy", made)
-    file.write_text(json.dumps({**json.loads(file.read_bytes()), "newer": 1}))
+    values = json.loads(file.read_bytes())
+    records = [values, values["arrays"][0], *values["tasks"].values()]
+    for record in [*records, *(one["resources"] for one in records[1:])]:
+        record["newer"] = 1
+    file.write_text(json.dumps(values))
     assert submissions.read(file) == made
+
+
+def test_of_a_job_that_ended_only_what_had_begun_is_sent_alone(site: Site) -> None:
+    several = {one: replace(task, resources=SMALL) for one, task in plan(6).tasks.items()}
+    small = replace(plan(6), tasks=several)
+    run(site, small)
+    (_, sent), *_ = submissions.all_of(site.root, "toy")
+    assert sent.arrays[0].bundles == [6]
+    site.jobs.clear()
+    begun = attempts.begin(finished.directory(site.root, several["000000000000"]), None, "2", sent.id)
+    attempts.close(finished.directory(site.root, several["000000000000"]), begun["number"], "killed")
+    time.sleep(2 * CLUSTER.silence_seconds)  # SLURM has no accounting here
+    run(site, small)
+    again = [one for _, one in submissions.all_of(site.root, "toy") if one.id != sent.id]
+    assert [len(job) for one in again for array in one.arrays for job in array.elements()] == [1, 5]
 
 
 def test_a_controller_that_slurm_holds_is_released_whatever_command_it_is_of(

@@ -21,12 +21,11 @@ from lib.running import warm_process
 def server(tmp_path_factory):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with (
-        warm_process.server(tmp_path_factory.mktemp("warm"), environment, str(ROOT)) as variable,
+        warm_process.server(tmp_path_factory.mktemp("warm"), environment, str(ROOT), wait=True) as variable,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv(warm_process.VARIABLE, variable[warm_process.VARIABLE])
-        while not Path(variable[warm_process.VARIABLE]).exists():
-            time.sleep(0.05)
+        assert Path(variable[warm_process.VARIABLE]).exists()
         yield
 
 
@@ -70,6 +69,13 @@ def test_a_fork_dies_with_its_runner(text, tmp_path) -> None:
     runner.send_signal(signal.SIGKILL)
     runner.wait()
     assert _wait(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_a_server_that_cannot_start_is_not_waited_for(tmp_path) -> None:
+    start = time.monotonic()
+    with warm_process.server(tmp_path, {"PYTHONHOME": "/nowhere"}, str(ROOT), wait=True) as variable:
+        assert not Path(variable[warm_process.VARIABLE]).exists()
+    assert time.monotonic() - start < warm_process.START_SECONDS / 2
 
 
 def test_without_a_server_it_is_an_error(monkeypatch, tmp_path) -> None:

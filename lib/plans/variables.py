@@ -63,9 +63,16 @@ def _look_up(path: str, scope: Mapping[str, Any], where: str) -> Any:
         if name is None and ANY in value:
             return value[ANY]
         if name is None:
-            raise UsageError(f"{where}: no variable '{path}'{suggestion(rest, keys)}")
+            raise UsageError(f"{where}: no variable '{path}'{_asked_by(rest, scope)}{suggestion(rest, keys)}")
         value, rest = value[keys[name]], rest[len(name) + 1 :]
     return value
+
+
+def _asked_by(entry: str, scope: Mapping[str, Any]) -> str:
+    """In words: the list of names, set by a user, that asks for an entry that there is not; empty if none does."""
+    lists = ((name, value) for name, value in scope.items() if isinstance(value, list))
+    asking = [name for name, value in lists for item in value if f"{entry}.".startswith(f"{item}.")]
+    return f", which {asking[0]} asks for" if asking else ""
 
 
 def mentioned(value: Any, variables: Mapping[str, Any]) -> set[str]:

@@ -401,7 +401,8 @@ def test_a_node_with_a_star_stands_for_every_name_that_has_none() -> None:
     assert seeds == {("small", 1), ("large", 9)}
     assert {task.node for task in plan.tasks.values()} >= {"data_small", "data_large"}
     changed["nodes"]["result"]["inputs"] = {"data": "data_other"}
-    with pytest.raises(UsageError, match=r"node data_other: no variable 'sizes.other.seed'"):
+    changed["vars"]["wanted"] = ["small", "other"]
+    with pytest.raises(UsageError, match=r"node data_other: no variable 'sizes.other.seed', which wanted asks for"):
         expansion.expand(changed, "p")
 
 

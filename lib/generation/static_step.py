@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 BUCKET = 64  # positions
 DEVICES = ("cuda",)  # where a step is worth it
 # What is attended to is what the mask says, and nothing is done by the value of a tensor on the GPU; tests hold both.
-MODELS = ("gpt_neox", "llama", "mamba", "phi")
+MODELS = ("gpt_neo", "gpt_neox", "llama", "mamba", "phi")
 
 
 def suits(model: torch.nn.Module, state: Any) -> bool:

@@ -26,7 +26,8 @@ class FusedSelfAttention(GPTNeoSelfAttention):
         window = self.config.window_size if self.attention_type == "local" else key.shape[2]
         new = query.shape[2]
         if attention_mask is not None:
-            return self._fused(query, key, value, attn_mask=attention_mask & self._near(new, key.shape[2])), None
+            near = self._near_the_last(attention_mask, window) if new == 1 else self._near(new, key.shape[2])
+            return self._fused(query, key, value, attn_mask=attention_mask & near), None
         if new == 1:
             return self._fused(query, key[:, :, -window:], value[:, :, -window:]), None
         if new <= window:
@@ -40,6 +41,11 @@ class FusedSelfAttention(GPTNeoSelfAttention):
     def _near(self, new: int, total: int) -> torch.Tensor:
         """Which keys this layer lets the last `new` of `total` positions see: bool, 1 x 1 x new x total."""
         return self.bias[:, :, total - new : total, :total]
+
+    def _near_the_last(self, mask: torch.Tensor, window: int) -> torch.Tensor:
+        """Which keys the last one that is seen may see, wherever it stands: in a static step empty ones follow it."""
+        places = torch.arange(mask.shape[-1], device=mask.device)
+        return places > (places * mask).amax(-1, keepdim=True) - window
 
     def _windowed(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int) -> torch.Tensor:
         """The first block sees itself; of the others each token sees its own block and the one before, to the window.

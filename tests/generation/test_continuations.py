@@ -26,7 +26,7 @@ from transformers import (
 
 from lib.generation import continuations, decode_loop, decoder_state, next_token, rows, static_step
 from lib.generation.decoding import Decoding
-from lib.models import attention_cache, mamba_scan, rwkv_scan
+from lib.models import attention_cache, gpt_neo_attention, mamba_scan, rwkv_scan
 from lib.models.token_scores import score_tokens
 
 V, P, S, C, END = 97, 11, 5, 40, 5
@@ -161,7 +161,13 @@ STATIC = {
     **{name: MODELS[name] for name in ("gpt_neox", "mamba")},
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
     "phi": lambda: PhiForCausalLM(PhiConfig(**SIZES)),
+    "gpt_neo": lambda: fused(MODELS["gpt_neo"]()),
 }
+
+
+def fused(model: torch.nn.Module) -> torch.nn.Module:
+    gpt_neo_attention.choose(model)
+    return model
 
 
 @pytest.mark.parametrize("name", sorted(STATIC))
@@ -183,7 +189,7 @@ def test_the_step_of_a_gpu_writes_the_same(name, monkeypatch) -> None:
     assert not any(
         static_step.suits(model_named(other), attention_cache.buffered(model_named(other).config, 1))
         for other in ("llama", "gpt_neo", "mistral")
-    )  # shared heads, its own mask, windows
+    )  # shared heads, transformers' own mask, windows
 
 
 class OnOneDevice(TorchDispatchMode):

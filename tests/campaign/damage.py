@@ -1,5 +1,6 @@
 """What can happen to a file: it is cut, a bit of it flips, it is lost, another one stands in its place."""
 
+import hashlib
 import os
 import random
 import shutil
@@ -69,8 +70,12 @@ DAMAGES: tuple[Callable[[Path, random.Random], str], ...] = (cut, flip, flip, bl
 
 
 def some(file: Path, rng: random.Random) -> str:
-    """One of these, at random. Returns what was done."""
-    return rng.choice(DAMAGES)(file, rng)
+    """One of these, at random. Returns what was done; the file is lost if it was like that before."""
+    before = hashlib.sha256(file.read_bytes()).digest()
+    done = rng.choice(DAMAGES)(file, rng)
+    if file.exists() and hashlib.sha256(file.read_bytes()).digest() == before:
+        return f"{done}, which changed nothing; {lose(file, rng)}"
+    return done
 
 
 def _keep_times(file: Path, times: os.stat_result) -> None:

@@ -109,6 +109,15 @@ def test_damage_changes_a_file(tmp_path: Path, how) -> None:
     assert not file.exists() or file.read_text(errors="replace") != "a" * 9000
 
 
+@pytest.mark.parametrize("content", [b"", bytes(9000), b"a" + bytes(9000)])
+def test_a_fault_that_changes_nothing_is_followed_by_one_that_does(tmp_path: Path, content: bytes) -> None:
+    for seed in range(20):
+        file = tmp_path / "file"
+        file.write_bytes(content)
+        damage.some(file, random.Random(seed))
+        assert not file.exists() or file.read_bytes() != content
+
+
 def test_the_nth_write_of_a_role_fails_with_the_error_asked_for(tmp_path: Path) -> None:
     made = shim.library(tmp_path)
     if made is None:

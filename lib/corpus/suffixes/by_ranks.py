@@ -18,7 +18,7 @@ from lib.base import blocks, files, hdf5, mpi, progress
 from lib.base.errors import Damaged, TesseraError
 from lib.corpus import chunks
 from lib.corpus.chunks import Chunk
-from lib.corpus.filling import put, put_checksums
+from lib.corpus.filling import get, put, put_checksums
 from lib.corpus.suffixes.exchange import Exchange
 from lib.corpus.suffixes.ranges import Ranges, choose_splitters, position_dtype, share
 from lib.corpus.suffixes.sorting import as_text, sort_suffixes, suffix_keys
@@ -114,7 +114,7 @@ def _compare_recorded(file: int, place: int, folder: Path, dtype: np.dtype, comm
 def _sum(file: int, place: int, start: int, stop: int, dtype: np.dtype) -> int:
     hasher = xxhash.xxh3_64()
     for low, high in blocks.ranges(start, stop, CHECKED_AT_ONCE):
-        hasher.update(os.pread(file, (high - low) * dtype.itemsize, place + low * dtype.itemsize))
+        hasher.update(get(file, (high - low) * dtype.itemsize, place + low * dtype.itemsize))
     return hasher.intdigest()
 
 

@@ -15,6 +15,7 @@ Result counts.h5: `counts`, int64, queries x chunks; attributes `length` and `n_
 document, and overlapping ones all count. Both methods give the same file.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +53,12 @@ class Config:
         at_least(1, block_tokens=self.block_tokens)
 
 
+def check_inputs(config: Config, inputs: Collection[str]) -> None:
+    """Raise UsageError for a search without suffix arrays."""
+    if config.method == "suffix_array" and "suffix_arrays" not in inputs:
+        raise UsageError("method suffix_array: name the input 'suffix_arrays', one for each chunk, or use method scan")
+
+
 def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     """Count block by block; rank 0 adds up."""
     from lib.corpus.counts import by_ranks
@@ -84,9 +91,7 @@ def _count(config: Config, inputs: dict[str, Any], corpus: list, queries: Any, f
 def _arrays(inputs: dict[str, Any], corpus: list) -> list:
     from lib.corpus.suffixes import opened
 
-    given = inputs.get("suffix_arrays")
-    if not given:
-        raise UsageError("method suffix_array: name the input 'suffix_arrays', one for each chunk, or use method scan")
+    given = inputs["suffix_arrays"]
     if len(given) != len(corpus):
         raise TesseraError(
             f"suffix_arrays: {len(given)} given for {len(corpus)} chunks; give one for each, in their order"

@@ -12,6 +12,7 @@ Result candidates.h5: `sequences` (target ids of each replacement, ragged), `opt
 position, canary by canary, indices into the sequences, likeliest first), `original` and `replaceable` (n x length).
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,7 +25,7 @@ from lib.canaries import canaries_file
 from lib.costs import language_models as costs
 from lib.costs.facts import Given
 from lib.costs.work import PRECISIONS, Work
-from lib.perturbations.candidates import PROPOSALS
+from lib.perturbations.candidates import PROPOSALS, model_input
 
 VERSION = 1
 INPUTS = ("canaries", "target_tokenizer")
@@ -57,6 +58,11 @@ class Config:
     def __post_init__(self) -> None:
         """Raise ValueError for no replacements and for empty batches."""
         at_least(1, top_k=self.top_k, batch_size=self.batch_size)
+
+
+def check_inputs(config: Config, inputs: Collection[str]) -> None:
+    """Raise UsageError if the model of the strategy is not given."""
+    model_input(config.strategy, inputs)
 
 
 def work(config: Config, given: Given) -> Work:

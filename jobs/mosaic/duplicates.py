@@ -29,6 +29,7 @@ same ids), `trained_edit_distance` (of the ids that the text gives, which a mode
 `distinct`: how many variations equal neither the canary nor an earlier variation; attribute `repeated`: all others.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -80,6 +81,12 @@ class Config(*(kinds.load(name).Keys for name in reversed(kinds.NAMES))):  # typ
 def facts(config: Config, given: Given) -> Facts:
     """How many variations of all canaries."""
     return Facts(texts=config.variations * given["canaries"].known("texts"))
+
+
+def check_inputs(config: Config, inputs: Collection[str]) -> None:
+    """Raise UsageError for an input that the kind needs."""
+    if hasattr(kind := kinds.load(config.kind), "check_inputs"):
+        kind.check_inputs(config, inputs)
 
 
 def check(config: Config, given: Given) -> None:

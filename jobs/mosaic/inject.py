@@ -19,7 +19,7 @@ copy is effective if each of its n-grams is whole; it is never contiguous.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -84,6 +84,12 @@ class Config:
         return injection.edges(self.edges, self.separator)
 
 
+def check_inputs(config: Config, inputs: Collection[str]) -> None:
+    """Raise UsageError for duplicates that would not be read."""
+    if config.scatter_ngram and "duplicates" in inputs:
+        raise UsageError("scatter_ngram cuts copies of the canary itself; leave out the input duplicates")
+
+
 def check(config: Config, given: Given) -> None:
     """Raise ValueError for fewer books than canaries, canaries longer than a training sequence, and fewer variations
     than copies."""
@@ -144,8 +150,6 @@ def _texts(
     """The ids of everything that goes in, canary by canary, and of which copy each is a piece (the same for all)."""
     if not config.scatter_ngram:
         return _copies(config, inputs, canaries), np.arange(config.copies)
-    if "duplicates" in inputs:
-        raise UsageError("scatter_ngram cuts copies of the canary itself; leave out the input duplicates")
     scattered = [injection.scatter(canary, config.copies, config.scatter_ngram) for canary in canaries]
     return [pieces for pieces, _ in scattered], scattered[0][1]
 

@@ -25,7 +25,7 @@ canary without answers.
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -181,12 +181,16 @@ def work(config: Config, given: Given) -> Work:
     )
 
 
+def check_inputs(config: Config, inputs: Collection[str]) -> None:
+    """Raise UsageError for a chat model that is not given, or not read."""
+    if ("model" in inputs) != (config.source == "model"):
+        raise UsageError("source model needs the input model, and source endpoint does not read it")
+
+
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Ask about the canaries that are missing, then one file of all."""
     from lib.models import loading
 
-    if ("model" in inputs) != (config.source == "model"):
-        raise UsageError("source model needs the input model, and source endpoint does not read it")
     tokenizer = loading.load_tokenizer(inputs["target_tokenizer"])
     tokens = canaries_file.read_ids(store.find(inputs["canaries"], places.CANARIES), len(tokenizer))
     folder = out / places.BLOCKS

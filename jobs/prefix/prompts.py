@@ -19,7 +19,7 @@ prompts. Where bad documents are skipped, the attributes `bad_documents`, `bad_d
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -142,6 +142,13 @@ def pin(config: Config, root: Path | None = None) -> Config:
     return data_sets.pinned(config)
 
 
+def check_inputs(config: Config, inputs: Collection[str]) -> None:
+    """Raise UsageError for an input that the source reads."""
+    needed = NEEDS.get(config.source)
+    if needed and needed not in inputs:
+        raise UsageError(f"source {config.source} reads the input `{needed}`; give it")
+
+
 def foreseen(config: Config, inputs: Mapping[str, Mapping[str, Any]]) -> str:
     """That a local corpus is too small for the prompts; "" if it may be large enough, or its text is compressed.
 
@@ -218,13 +225,10 @@ def documents_of(config: Config, inputs: dict[str, Path], skipped: Skipped | Non
 
     skipped: counts bad documents, which are empty then; without it the first one is an error.
     """
-    needed = NEEDS.get(config.source)
-    if needed and needed not in inputs:
-        raise UsageError(f"source {config.source} reads the input `{needed}`; give it")
     readers: dict[str, Callable[[Config, Any, Skipped | None], Iterator[SourceDocument]]] = {
         "passages": _passages, "text": _text, "files": _files, "hub": _hub,
     }  # fmt: skip
-    return readers[config.source](config, inputs.get(needed or ""), skipped)
+    return readers[config.source](config, inputs.get(NEEDS.get(config.source, "")), skipped)
 
 
 def _passages(config: Config, given: Path, skipped: Skipped | None) -> Iterator[SourceDocument]:

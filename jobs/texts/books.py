@@ -15,7 +15,7 @@ Result books.h5: texts `books` and `held_out`, with their names in `books_names`
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,6 +87,14 @@ class Config:
         """Raise ValueError for counts that are too small."""
         at_least(1, n_books=self.n_books)
         at_least(0, n_held_out=self.n_held_out, min_tokens=self.min_tokens, first_tokens=self.first_tokens)
+
+
+def check_inputs(config: Config, inputs: Collection[str]) -> None:
+    """Raise UsageError for an input that the source, or a count of tokens, needs."""
+    if (config.min_tokens or config.first_tokens) and "tokenizer" not in inputs:
+        raise UsageError("min_tokens and first_tokens count tokens of the target; give the input `tokenizer`")
+    if config.source == "text" and "text" not in inputs:
+        raise UsageError("source text reads the books of a text artifact; give the input `text`")
 
 
 def hub(config: Config) -> "list[HubItem]":
@@ -188,8 +196,6 @@ def _cut(config: Config, tokenizer: Any, text: str) -> str:
 def _tokenizer(config: Config, inputs: dict[str, Path]) -> Any:
     if not config.min_tokens and not config.first_tokens:
         return None
-    if "tokenizer" not in inputs:
-        raise UsageError("min_tokens and first_tokens count tokens of the target; give the input `tokenizer`")
     from lib.models import loading
 
     return loading.load_tokenizer(inputs["tokenizer"])
@@ -201,8 +207,6 @@ def _library(config: Config, inputs: dict[str, Path], out: Path) -> Iterator[Any
         with _hub_library(config, out) as library:
             yield library
         return
-    if "text" not in inputs:
-        raise UsageError("source text reads the books of a text artifact; give the input `text`")
     file = store.find(inputs["text"], places.TEXT)
     yield hdf5.read_texts(file, "books_names"), hdf5.read_texts(file, "books").__getitem__
 

@@ -16,7 +16,7 @@ from typing import Any
 from lib.artifacts import attempts, checkpoints, damage, store
 from lib.artifacts import inputs as given_inputs
 from lib.artifacts.inputs import Inputs
-from lib.artifacts.stage import Stage, check_inputs, task_digest
+from lib.artifacts.stage import Stage, check_inputs, check_needs, task_digest
 from lib.base import blocks, config, gpus, mpi, places, progress, yamls
 from lib.base.errors import Damaged, TesseraError, UsageError
 
@@ -35,7 +35,9 @@ def read_config(stage: Stage, file: Path) -> tuple[Any, dict[str, Any]]:
         for name, value in given.items()
         if value is not None
     }
-    return config.build(stage.config_class, values, str(file)), inputs
+    built = config.build(stage.config_class, values, str(file))
+    check_needs(stage, built, inputs, str(file))
+    return built, inputs
 
 
 def _paths(stage: Stage, name: str, value: Any, where: str) -> Path | list[Path]:

@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,3 +91,13 @@ def check_inputs(stage: Stage, given: Mapping[str, Any], where: str) -> None:
     for name in stage.inputs:
         if given.get(name) is None:
             raise UsageError(f"{where}: missing input '{name}' of stage {stage.name}")
+
+
+def check_needs(stage: Stage, values: Any, given: Collection[str], where: str) -> None:
+    """Raise UsageError for an input that this configuration needs, as the stage's own `check_inputs` says."""
+    if not hasattr(stage.module, "check_inputs"):
+        return
+    try:
+        stage.module.check_inputs(values, given)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error

@@ -1,11 +1,25 @@
 """Replacement candidates: the tokens that may replace each token of a canary."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lib.base.errors import UsageError
+
+MODELS = {"mlm": "masked_lm", "clm": "causal_lm"}  # the input with the model of a strategy, and of its `_random`
 PROPOSALS = 16  # of a causal model, ranked by the text after them; more are only taken where top_k asks for more
+
+
+def model_input(strategy: str, inputs: Collection[str]) -> str | None:
+    """The one of the stage's inputs that holds the model of a strategy; None for a strategy without one.
+
+    Raises UsageError if it is not given.
+    """
+    name = MODELS.get(strategy.removesuffix("_random"))
+    if name and name not in inputs:
+        raise UsageError(f"strategy {strategy} needs the input {name}; give one saved by transformers")
+    return name
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from lib.base.progress import Advance, unheard
 from lib.canaries import canaries_file
 from lib.models import likelihoods, loading
 from lib.perturbations import causal_lm, masked_lm, pools
-from lib.perturbations.candidates import ReplacementCandidates
+from lib.perturbations.candidates import ReplacementCandidates, model_input
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,6 @@ class Settings:
     batch_size: int = 128
 
     @property
-    def model_input(self) -> str | None:
-        """The input of the stage that holds the model; None for a strategy without one."""
-        return {"mlm": "masked_lm", "clm": "causal_lm"}.get(self.strategy.removesuffix("_random"))
-
-    @property
     def likely(self) -> bool:
         """Whether each position has candidates of its own."""
         return self.strategy in ("mlm", "clm")
@@ -49,16 +44,13 @@ def compute(
     with the positions that are done. Raises UsageError when the strategy needs a model and none is given.
     """
     tokenizer = loading.load_tokenizer(inputs["target_tokenizer"])
-    if settings.model_input is None:
+    name = model_input(settings.strategy, inputs)
+    if name is None:
         return pools.random_candidates(tokens, pools.target_pool(tokenizer), tokenizer)
-    given = inputs.get(settings.model_input)
-    if given is None:
-        raise UsageError(
-            f"strategy {settings.strategy} needs the input {settings.model_input}; give one saved by transformers"
-        )
+    given = inputs[name]
     source = loading.load_tokenizer(given)
     pool = pools.vocabulary_pool(source, tokenizer)
-    if settings.model_input == "causal_lm":
+    if name == "causal_lm":
         pool = pools.one_id_each(pool)
     if not settings.likely:
         return pools.random_candidates(tokens, pool, tokenizer)

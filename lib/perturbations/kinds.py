@@ -9,6 +9,7 @@ A kind's file declares:
     Keys    a dataclass over `Settings` with its keys, the level first; a kind without keys has its variations as levels
     check   (optional) raises ValueError for keys that do not fit together
     check_length  (optional) raises ValueError, or UsageError, for keys that do not fit the tokens of a canary
+    check_inputs  (optional) raises UsageError if an input that the keys need is not among the names given
     vary    (keys, inputs, canaries: n x length ids, target tokenizer) -> how to vary, and the attempts a variation has
 """
 

@@ -4,7 +4,7 @@ A canary is the beginning of a target (see the stage corpus_canaries). Its dupli
 that target, taken in random order and cut to the canary's length.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -49,13 +49,17 @@ def check(keys: Keys) -> None:
         raise ValueError(f"nearest is {keys.nearest} and farthest {keys.farthest}; farthest must not be smaller")
 
 
+def check_inputs(keys: Keys, inputs: Collection[str]) -> None:
+    """Raise UsageError for an input that is not given."""
+    if missing := [name for name in INPUTS if name not in inputs]:
+        raise UsageError(f"kind near_duplicates needs the input {missing[0]}; give that of its targets")
+
+
 def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
     """The near-duplicates of each canary's target in turn. Raises TesseraError for a canary that has none."""
     from lib.models import loading
     from lib.tokens.tokenization import decode_all, encode_all
 
-    if missing := [name for name in INPUTS if name not in inputs]:
-        raise UsageError(f"kind near_duplicates needs the input {missing[0]}; give that of its targets")
     windows = _windows(keys, inputs, chunks.open_chunks(inputs["corpus"]))
     corpus_tokenizer = loading.load_tokenizer(inputs["corpus_tokenizer"])
     found = [

@@ -6,7 +6,7 @@ or repeated. Usable ones are kept, and the model is asked again until there are 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,10 +38,14 @@ class Keys(Settings):
     """Paraphrases have no keys of their own; the stage `paraphrases` has those of the chat model."""
 
 
-def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
-    """The rephrasings of each canary in turn. Raises TesseraError for a canary that has none, or a file of others."""
+def check_inputs(keys: Keys, inputs: Collection[str]) -> None:
+    """Raise UsageError without paraphrases."""
     if "paraphrases" not in inputs:
         raise UsageError("kind paraphrase needs the input paraphrases; give the result of the stage paraphrases")
+
+
+def vary(keys: Keys, inputs: dict[str, Any], tokens: np.ndarray, tokenizer: Any) -> tuple[Vary, int]:
+    """The rephrasings of each canary in turn. Raises TesseraError for a canary that has none, or a file of others."""
     path = store.find(inputs["paraphrases"], places.PARAPHRASES)
     if hdf5.attributes(path)["canaries"] != canaries_file.ids_digest(tokens):
         raise TesseraError(f"{path}: made for other canaries than {inputs['canaries']}; make the paraphrases again")

@@ -5,7 +5,7 @@ one permutation and the choice at a position is a draw of its own, so a larger R
 replacements, and more variations keep the first ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from lib.base.config import at_least, execution
 from lib.base.errors import UsageError
 from lib.base.progress import Advance, unheard
 from lib.base.seeds import generator
-from lib.perturbations.candidates import ReplacementCandidates
+from lib.perturbations.candidates import ReplacementCandidates, model_input
 from lib.perturbations.settings import Settings, Vary
 
 LEVEL = "replaced tokens R"
@@ -63,6 +63,12 @@ def check_length(keys: Keys, length: int) -> None:
     """Raise ValueError for more replaced tokens than a canary has."""
     if keys.replaced_tokens > length:
         raise ValueError(f"replaced_tokens is {keys.replaced_tokens}; a canary has {length} tokens")
+
+
+def check_inputs(keys: Keys, inputs: Collection[str]) -> None:
+    """Raise UsageError without candidates, unless the model that makes them is given: a masked one, or none."""
+    if "candidates" not in inputs and model_input(keys.strategy, (*inputs, "causal_lm")) == "causal_lm":
+        raise UsageError(f"strategy {keys.strategy} needs the input candidates; make it by the stage candidates")
 
 
 def vary(
@@ -121,8 +127,6 @@ def _read_or_compute(
     )
     if "candidates" in inputs:
         return candidates_file.read(store.find(inputs["candidates"], places.CANDIDATES), tokens, settings)
-    if settings.model_input == "causal_lm":
-        raise UsageError(f"strategy {keys.strategy} needs the input candidates; make it by the stage candidates")
     return candidates_file.compute(tokens, inputs, settings, advance)
 
 

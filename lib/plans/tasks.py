@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lib.artifacts.stage import Stage, check_inputs, load, task_digest
+from lib.artifacts.stage import Stage, check_inputs, check_needs, load, task_digest
 from lib.base import config
 from lib.base.errors import UsageError
 from lib.costs.devices import Device
@@ -44,6 +44,7 @@ def make(
     check_inputs(stage, inputs, where)
     inputs = {name: _as_declared(stage, name, value, where) for name, value in inputs.items()}
     values = config.build(stage.config_class, resolve(template.get("config") or {}, scope, where), where)
+    check_needs(stage, values, inputs, where)
     values = _pinned(stage, values, setting)
     _check(stage, values, given, where)
     asked = _resources(stage, values, resolve(template.get("resources") or {}, scope, where), where)

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.corpus import count
 from lib.base import blocks, hdf5, places
-from lib.base.errors import TesseraError, UsageError
+from lib.base.errors import TesseraError
 from lib.corpus import chunks
 from tests.support.corpora import write_chunk
 from tests.support.ranks import run_ranks
@@ -165,9 +165,6 @@ def test_suffix_arrays_that_do_not_fit_are_refused(inputs, tmp_path) -> None:
         counts(of_another, tmp_path / "a", method="suffix_array")
     with pytest.raises(TesseraError, match="1 given for 2 chunks"):
         counts({**inputs, "suffix_arrays": inputs["suffix_arrays"][:1]}, tmp_path / "a", method="suffix_array")
-    del inputs["suffix_arrays"]
-    with pytest.raises(UsageError, match="name the input 'suffix_arrays'"):
-        counts(inputs, tmp_path / "a", method="suffix_array")
 
 
 def test_queries_may_be_the_targets_of_a_finished_artifact(inputs, tmp_path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jobs.mosaic import corpus_canaries, duplicates
 from lib.base import hdf5, places
-from lib.base.errors import TesseraError, UsageError
+from lib.base.errors import TesseraError
 from lib.models import loading
 from lib.perturbations import near_duplicates
 from lib.perturbations.near_duplicates import bands, eligible, in_band
@@ -107,9 +107,6 @@ def test_what_is_missing_is_named(inputs, tmp_path):
         make_duplicates(tmp_path / "none", inputs, canaries, nearest=4, farthest=5)
     with pytest.raises(TesseraError, match=r"only 4 targets have near-duplicates in every band up to .*, but n is 5"):
         make_canaries(tmp_path / "many", inputs, n=5)
-    given = {"canaries": canaries, "target_tokenizer": inputs["target"]}
-    with pytest.raises(UsageError, match="needs the input near_duplicates"):
-        duplicates.run(duplicates.Config(kind="near_duplicates", nearest=1, farthest=3), given, tmp_path)
     with pytest.raises(ValueError, match="farthest must not be smaller"):
         duplicates.Config(kind="near_duplicates", nearest=5, farthest=3)
 

@@ -116,8 +116,6 @@ def test_random_needs_no_masked_lm_and_mlm_says_that_it_does(inputs: dict[str, P
 def test_a_causal_lm_fills_in_by_the_stage_candidates(
     inputs: dict[str, Path], tiny_causal_lm: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(TesseraError, match="strategy clm needs the input candidates; make it by the stage candidates"):
-        make(tmp_path / "a", inputs, strategy="clm")
     with pytest.raises(TesseraError, match="strategy clm needs the input causal_lm"):
         candidates.run(candidates.Config("clm"), inputs, tmp_path)
     for strategy in ("clm", "clm_random"):

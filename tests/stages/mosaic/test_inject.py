@@ -185,13 +185,11 @@ def test_a_scattered_copy_counts_while_no_piece_of_it_is_cut(inputs: dict[str, P
     assert 0 < whole.sum() < whole.size
 
 
-def test_scattering_wants_room_and_no_duplicates(inputs: dict[str, Path], tmp_path: Path) -> None:
+def test_scattering_wants_room(inputs: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(TesseraError, match=r"document 0: \d+ places .* for 501 copies, or pieces of them; take longer"):
         make(tmp_path, inputs, copies=101, scatter_ngram=1)
     with pytest.raises(TesseraError, match="ngram is 5; canaries of 5 tokens allow 1 to 4"):
         make(tmp_path, inputs, scatter_ngram=5)
-    with pytest.raises(TesseraError, match="leave out the input duplicates"):
-        make(tmp_path, {**inputs, "duplicates": inputs["books"] / "duplicates.h5"}, scatter_ngram=1)
     with pytest.raises(ValueError, match="scatter_ngram is -1; it must be at least 0"):
         inject.Config(scatter_ngram=-1)
 

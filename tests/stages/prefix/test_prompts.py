@@ -12,7 +12,7 @@ from jobs.prefix import prompts
 from lib.artifacts import command
 from lib.base import config as base_config
 from lib.base import hdf5
-from lib.base.errors import TesseraError, UsageError
+from lib.base.errors import TesseraError
 from lib.models import hub_fetch, loading
 from lib.models.hub import HubItem
 from lib.prefix import prompts_file
@@ -208,11 +208,6 @@ def test_an_empty_corpus_is_an_error(tiny_tokenizer, tmp_path) -> None:
 def test_a_data_set_without_the_columns_is_refused(sources, tiny_tokenizer, tmp_path, changes, message) -> None:
     with pytest.raises(TesseraError, match=message):
         drawn(tmp_path / "out", sources, tiny_tokenizer, source="hub", repo=str(sources["hub"]), **changes)
-
-
-def test_a_source_without_its_input_says_which(tiny_tokenizer, tmp_path) -> None:
-    with pytest.raises(UsageError, match="reads the input `corpus`"):
-        prompts.run(prompts.Config("files"), {"tokenizer": tiny_tokenizer}, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -115,13 +115,6 @@ def test_wrong_columns_are_named(data_set, tmp_path):
         run(tmp_path / "out", {}, source="hub", repo=str(data_set), text_column="body")
 
 
-def test_what_is_missing_is_a_usage_error(text, tmp_path):
-    with pytest.raises(UsageError, match="give the input `text`"):
-        run(tmp_path / "out", {})
-    with pytest.raises(UsageError, match="give the input `tokenizer`"):
-        run(tmp_path / "out", {"text": text}, first_tokens=10)
-
-
 def test_by_hand(text, tmp_path, capsys):
     (tmp_path / "books.yaml").write_text(f"source: text\nn_books: 4\nn_held_out: 1\ninputs: {{text: {text}}}\n")
     arguments = ["--config", str(tmp_path / "books.yaml"), "--out", str(tmp_path / "out")]

@@ -25,13 +25,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, mpi, places
-from lib.base.config import at_least, execution
+from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError
 from lib.corpus import chunks, text_blocks
 from lib.corpus.exact import groups_file
@@ -59,6 +59,8 @@ class Config:
     min_unique_tokens: how many different tokens a target must have
     n_random: targets drawn at random, in addition to those in buckets
     seed: the seed of the priorities and of the random targets
+    unfilled: what to do about a bucket for which there are too few groups (and about too few random windows): `fail`,
+        or `take`, which takes those that there are and says how many are missing; no target at all is an error
     block_tokens: tokens of text in one block of counting; a stopped run continues with the missing blocks
     """
 
@@ -69,6 +71,7 @@ class Config:
     min_unique_tokens: int = 50
     n_random: int = 0
     seed: int = 0
+    unfilled: Literal["fail", "take"] = added("fail")
     block_tokens: int = execution(1 << 26)
 
     def __post_init__(self) -> None:
@@ -113,6 +116,8 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     if config.n_random:
         _add_random(config, corpus, out / places.BLOCKS, found)
     if mpi.world().rank == 0:
+        if not found.tokens:
+            raise TesseraError("no target was found; lower length or min_unique_tokens, or give more text")
         _write(out / places.TARGETS, config, corpus, found)
 
 
@@ -132,7 +137,14 @@ def _fill_buckets(config: Config, corpus: Sequence, groups: Groups, folder: Path
                 _take(config, groups, rows, tokens, counts, regions, found)
         low, aim = high, min(aim * GROWTH, LARGEST_ROUND)
     if comm.rank == 0 and _missing(config, found):
-        raise TesseraError(_too_few(config, groups, found))
+        _lacking(config, _too_few(config, groups, found))
+
+
+def _lacking(config: Config, what: str) -> None:
+    """Raise TesseraError for too few targets, or say so, as the settings want it."""
+    if config.unfilled == "fail":
+        raise TesseraError(what)
+    print(f"{what}. unfilled is 'take': those that there are were taken", flush=True)
 
 
 def _missing(config: Config, found: _Targets) -> dict[int, int]:
@@ -179,18 +191,33 @@ def _take(
 
 
 def _add_random(config: Config, corpus: Sequence, folder: Path, found: _Targets) -> None:
-    from lib.corpus import targets
-
-    drawn = targets.choose_random(
-        [chunk.tokens for chunk in corpus], [chunk.offsets for chunk in corpus], config.length, config.n_random,
-        config.min_unique_tokens, config.seed,
-    )  # fmt: skip
-    rows, positions = zip(*drawn)
-    tokens = chunks.windows(corpus, rows, positions, config.length)
-    counts = _count(config, corpus, tokens, mpi.world(), folder, "random-")
+    comm = mpi.world()
+    drawn, tokens = comm.bcast(_random(config, corpus) if comm.rank == 0 else None)
+    if not drawn:
+        return
+    counts = _count(config, corpus, tokens, comm, folder, "random-")
     if counts is not None:
         for window, count, (row, position) in zip(tokens, counts.sum(axis=1), drawn):
             found.add(window, 0, int(count), row, position)
+
+
+def _random(config: Config, corpus: Sequence) -> tuple[list[tuple[int, int]], np.ndarray]:
+    """(chunk, position) of the random targets, and their tokens."""
+    from lib.corpus import targets
+
+    drawn, refused = targets.choose_random(
+        [chunk.tokens for chunk in corpus], [chunk.offsets for chunk in corpus], config.length, config.n_random,
+        config.min_unique_tokens, config.seed,
+    )  # fmt: skip
+    if len(drawn) < config.n_random:
+        causes = ", ".join(f"{count} {cause}" for cause, count in refused.items())
+        _lacking(
+            config,
+            f"{len(drawn)} of {config.n_random} random targets after {sum(refused.values())} refused windows "
+            f"({causes}); lower n_random or min_unique_tokens",
+        )
+    rows, positions = [row for row, _ in drawn], [position for _, position in drawn]
+    return drawn, chunks.windows(corpus, rows, positions, config.length)
 
 
 def _too_few(config: Config, groups: Groups, found: _Targets) -> str:

@@ -7,10 +7,12 @@ share, and every rank needs BASE_GB besides.
 
 from dataclasses import dataclass, replace
 
+from lib.costs.work import TEXT_BYTES
 from lib.plans.resources import Resources
 
 MEASURED_ON = "two cores of an AMD EPYC (AVX2)"
 BASE_GB = 0.75
+START_SECONDS = 3.0  # of ranks: Python, MPI, compiled kernels from the cache
 SAFETY = 3.0  # time limit divided by expected hours
 
 
@@ -35,14 +37,17 @@ RATES = {
 }
 
 
-def applied(stage: str, resources: Resources) -> Resources:
-    """`resources` with hours and memory computed, if the stage has a rate and the task gives its number of tokens."""
+def applied(stage: str, resources: Resources, text_bytes: float | None = None) -> Resources:
+    """`resources` with tokens, hours and memory computed, if the stage has a rate and the number of tokens is known:
+    the task gives it, or it follows from the bytes of the corpus."""
     rate = RATES.get(stage)
-    if rate is None or resources.tokens is None:
+    tokens = text_bytes / TEXT_BYTES if resources.tokens is None and text_bytes is not None else resources.tokens
+    if rate is None or tokens is None:
         return resources
-    hours = resources.tokens * rate.core_ns / 1e9 / 3600 / resources.ranks
-    memory = BASE_GB + resources.tokens * rate.memory_bytes / 1e9 / resources.ranks
-    return replace(resources, expected_hours=hours, hours=max(resources.hours, SAFETY * hours), memory_gb=memory)
+    hours = (START_SECONDS + tokens * rate.core_ns / 1e9 / resources.ranks) / 3600
+    memory = BASE_GB + tokens * rate.memory_bytes / 1e9 / resources.ranks
+    limit = max(resources.hours, SAFETY * hours)
+    return replace(resources, tokens=tokens, expected_hours=hours, hours=limit, memory_gb=memory)
 
 
 def on_disk(stage: str, resources: Resources) -> tuple[float, float]:

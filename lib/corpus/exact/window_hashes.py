@@ -1,10 +1,10 @@
 """Hashes of all windows of a text, in one pass in its order.
 
 Two hashes of 61 bits tell windows apart: h = sum of t_i B^(L - 1 - i) modulo the prime 2^61 - 1, each with a base B of
-its own (Karp and Rabin 1987). A base that makes the hashes of two different windows of L tokens equal is a root of their
-difference, a polynomial of degree below L; so fewer than L of the 2^59 bases do. Both hashes are equal with a chance
-below (L / 2^59)^2, whatever the text, if it was not made for these bases: below 2e-8 for any two of 2^40 windows of 100
-tokens. Polynomials modulo 2^64 have no such bound: parts of the Thue-Morse sequence collide there for every base.
+its own (Karp and Rabin 1987). A base that makes the hashes of two different windows of L tokens equal is a root of
+their difference, a polynomial of degree below L; so fewer than L of the 2^59 bases do. Both hashes are equal with a
+chance below (L / 2^59)^2, whatever the text, if it was not made for these bases: below 2e-8 for any two of 2^40 windows
+of 100 tokens. Polynomials modulo 2^64 have no such bound: parts of the Thue-Morse sequence collide there for any base.
 """
 
 from math import isqrt

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numba import njit
 
 from lib.base import blocks, hdf5, places
 from lib.corpus import chunks
 from lib.corpus.chunks import Chunk
 from lib.corpus.exact.layout import Layout
 
+FEW = 1 << 12  # members; groups with fewer are counted together
 MEMBERS_AT_ONCE = 1 << 18  # that are written together, always the same ones: the bytes of a file depend on it
 
 
@@ -49,14 +51,33 @@ class Shard:
 
     def _write(self) -> None:
         found, counts = np.concatenate([np.zeros(0, np.uint64), *self.places]), np.concatenate([*self.counts, _NONE])
-        chunk = np.searchsorted(self.starts, found, "right") - 1
-        hdf5.append(self.file, "chunk", chunk.astype("<u2"))
-        hdf5.append(self.file, "position", (found - self.starts[chunk]).astype("<u8"))
+        chunk = np.empty(len(found), np.uint16)
+        _split(found, self.starts, chunk)
+        hdf5.append(self.file, "chunk", chunk)
+        hdf5.append(self.file, "position", found)
         hdf5.append(self.file, "counts", counts.astype("<u8"))
         hdf5.append(self.file, "group_offsets", (np.cumsum(counts) + self.members).astype("<u8"))
-        self.sizes.update(dict(zip(*(column.tolist() for column in np.unique(counts, return_counts=True)))))
+        self._count(counts)
         self.members, self.groups = self.members + len(found), self.groups + len(counts)
         self.places, self.counts, self.pending = [], [], 0
+
+    def _count(self, counts: np.ndarray) -> None:
+        often = counts >= FEW
+        few = np.bincount(counts[~often])
+        self.sizes.update({size: number for size, number in enumerate(few.tolist()) if number})
+        self.sizes.update(counts[often].tolist())
+
+
+@njit(cache=True, nogil=True)
+def _split(places, starts, chunk):
+    """Turn places into positions in their chunks."""
+    for i in range(len(places)):
+        low, high = 0, len(starts) - 1
+        while low + 1 < high:
+            middle = (low + high) // 2
+            low, high = (middle, high) if starts[middle] <= places[i] else (low, middle)
+        chunk[i] = low
+        places[i] -= starts[low]
 
 
 class ShardFiles(ExitStack):

@@ -4,7 +4,7 @@ memory change a file."""
 from typing import NamedTuple
 
 CELL_TOKENS = 1 << 16  # of a cell, whose repeated windows are grouped at once, in the processor's cache
-SHARD_CELLS = 4  # bits: a shard, which is a file, has at least 2^4 cells
+SHARD_CELLS = 6  # bits: a shard, which is a file, has at least 2^6 cells
 MOST_CELLS, MOST_SHARDS = 20, 12  # bits
 
 
@@ -26,7 +26,6 @@ class Layout(NamedTuple):
 
 
 def of(n_tokens: int) -> Layout:
-    """The layout for a corpus of `n_tokens`: 2^20 to 2^21 tokens a shard, up to 2^12 shards of up to 2^8 cells."""
-    cells = min(MOST_CELLS, max(0, n_tokens - 1).bit_length() - CELL_TOKENS.bit_length() + 1)
-    cells = max(0, cells)
+    """The layout for a corpus of `n_tokens`: a cell for 2^15 to 2^16 of them, but at most 2^20 cells in 2^12 shards."""
+    cells = min(MOST_CELLS, (-(-n_tokens // CELL_TOKENS) - 1).bit_length()) if n_tokens > CELL_TOKENS else 0
     return Layout(cells, min(MOST_SHARDS, max(0, cells - SHARD_CELLS)))

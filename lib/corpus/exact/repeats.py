@@ -7,9 +7,11 @@ from numba import njit
 
 from lib.corpus.exact.layout import Layout
 from lib.corpus.exact.window_hashes import Hashed, prefix
+from lib.kernels.prefetch import prefetch
 
 SLOTS = 4  # of the filter for each window: then 22 % of those that occur once share one
 ENTRY_BYTES = 24  # key, second hash and place of a window
+BATCH = 64  # of windows, whose places in memory are fetched at once
 GROUPING_BYTES = 48  # at most, for each window of the cell that is grouped
 _U64 = np.uint64
 _1, _3, _32 = _U64(1), _U64(3), _U64(32)
@@ -69,10 +71,10 @@ class Candidates(NamedTuple):
         return self.entries[self.bounds[cell - self.first] : self.bounds[cell - self.first + 1]]
 
 
-def make_candidates(first: int, sizes: np.ndarray) -> Candidates:
-    """Room for the windows of the cells from `first` on; sizes: int64, of each."""
+def make_candidates(first: int, sizes: np.ndarray, room: np.ndarray) -> Candidates:
+    """`room` (uint64, (n, 3)) for the windows of the cells from `first` on; sizes: int64, of each."""
     bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return Candidates(np.empty((int(bounds[-1]), 3), _U64), first, bounds, bounds[:-1].copy())
+    return Candidates(room[: bounds[-1]], first, bounds, bounds[:-1].copy())
 
 
 def groups(entries: np.ndarray, cell_bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -97,31 +99,49 @@ def _cell(key, numbers, cell_bits, shard_bits):
 
 
 @njit(cache=True, nogil=True)
+def _find(keys, first, counters, numbers, slots, shard_bits, found):
+    """Fill `found` with the slots of the keys from `first` on, and fetch their counters; returns how many they are."""
+    size = min(BATCH, len(keys) - first)
+    for i in range(size):
+        found[i] = _slot(keys[first + i], numbers, slots, shard_bits)
+        prefetch(counters, found[i] >> 2)
+    return size
+
+
+@njit(cache=True, nogil=True)
 def _add(keys, counters, numbers, slots, repeated, cell_bits, shard_bits):
-    for key in keys:
-        slot = _slot(key, numbers, slots, shard_bits)
-        shift = (slot & 3) * 2
-        seen = (counters[slot >> 2] >> shift) & 3
-        if seen < 2:
-            counters[slot >> 2] += np.uint8(1 << shift)
-        if seen:
-            repeated[_cell(key, numbers, cell_bits, shard_bits)] += 1 + (seen == 1)  # the one before as well
+    found = np.empty(BATCH, np.int64)
+    for first in range(0, len(keys), BATCH):
+        for i in range(_find(keys, first, counters, numbers, slots, shard_bits, found)):
+            at, shift = found[i] >> 2, (found[i] & 3) * 2
+            seen = (counters[at] >> shift) & 3
+            if seen < 2:
+                counters[at] += np.uint8(1 << shift)
+            if seen:
+                cell = _cell(keys[first + i], numbers, cell_bits, shard_bits)
+                repeated[cell] += 1 + (seen == 1)  # the one before as well
 
 
 @njit(cache=True, nogil=True)
-def _repeats(keys, counters, numbers, slots, shard_bits, found):
-    for i in range(len(keys)):
-        slot = _slot(keys[i], numbers, slots, shard_bits)
-        found[i] = (counters[slot >> 2] >> ((slot & 3) * 2)) & 3 == 2
+def _repeats(keys, counters, numbers, slots, shard_bits, repeated):
+    found = np.empty(BATCH, np.int64)
+    for first in range(0, len(keys), BATCH):
+        for i in range(_find(keys, first, counters, numbers, slots, shard_bits, found)):
+            repeated[first + i] = (counters[found[i] >> 2] >> ((found[i] & 3) * 2)) & 3 == 2
 
 
 @njit(cache=True, nogil=True)
-def _put(keys, others, places, entries, filled, first, numbers, cell_bits, shard_bits):
-    for i in range(len(keys)):
-        cell = _cell(keys[i], numbers, cell_bits, shard_bits) - first
-        at = filled[cell]
-        entries[at, 0], entries[at, 1], entries[at, 2] = keys[i], others[i], places[i]
-        filled[cell] = at + 1
+def _put(keys, others, places, entries, filled, start, numbers, cell_bits, shard_bits):
+    found = np.empty(BATCH, np.int64)
+    for first in range(0, len(keys), BATCH):
+        size = min(BATCH, len(keys) - first)
+        for i in range(size):
+            cell = _cell(keys[first + i], numbers, cell_bits, shard_bits) - start
+            found[i], filled[cell] = filled[cell], filled[cell] + 1
+            prefetch(entries, found[i])
+        for i in range(size):
+            entries[found[i], 0], entries[found[i], 1] = keys[first + i], others[first + i]
+            entries[found[i], 2] = places[first + i]
 
 
 @njit(cache=True, nogil=True)

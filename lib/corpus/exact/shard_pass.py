@@ -11,19 +11,20 @@ import numpy as np
 
 from lib.base import progress
 from lib.base.errors import TesseraError
-from lib.corpus.exact import repeats
+from lib.corpus.exact import repeats, routes
 from lib.corpus.exact.group_shards import ShardFiles
 from lib.corpus.exact.repeats import ENTRY_BYTES, GROUPING_BYTES, Candidates
-from lib.corpus.exact.routes import Routes
 from lib.corpus.exact.window_hashes import Hashed
 from lib.corpus.exact.window_scan import WindowScan
 
 
 class Memory(NamedTuple):
-    """Of a rank, in bytes: for the filter of a pass; and for windows that may repeat, at once."""
+    """Of a rank, for all passes. filter: bytes of the filter of a pass; candidates: bytes for the windows that may
+    repeat and are held at once, in the array `entries` (uint64, (n, 3)) and beside it."""
 
     filter: float
     candidates: float
+    entries: np.ndarray
 
 
 class ShardPass:
@@ -53,23 +54,18 @@ class ShardPass:
     def _count(self, advance: progress.Advance) -> None:
         low, high = self._bounds(0, len(self.mine) * self.cells)
         for windows, tokens in self.scan.read(low, high, whole=False):
-            self.filter.add(self._routes(windows).there(windows.keys))
+            self.filter.add(routes.find(windows.keys, self.owners, self.scan.comm).there(windows.keys))
             advance(tokens)
 
     def _candidates(self, start: int, stop: int, advance: progress.Advance) -> Candidates:
         """The windows of this rank's cells start .. stop - 1 that may repeat."""
-        found = repeats.make_candidates(start, self.filter.repeated[start:stop])
+        found = repeats.make_candidates(start, self.filter.repeated[start:stop], self.memory.entries)
         for windows, tokens in self.scan.read(*self._bounds(start, stop), whole=True):
-            routes = self._routes(windows)
-            kept = routes.back(self.filter.repeats(routes.there(windows.keys)))
-            rest = Hashed(*(values[kept] for values in windows))
-            routes = self._routes(rest)
-            found.add(Hashed(*map(routes.there, rest)), self.filter)
+            all_of_them = routes.find(windows.keys, self.owners, self.scan.comm)
+            repeated = all_of_them.only(self.filter.repeats(all_of_them.there(windows.keys)))
+            found.add(Hashed(*map(repeated.there, windows)), self.filter)
             advance(tokens)
         return found
-
-    def _routes(self, windows: Hashed) -> Routes:
-        return Routes(windows.keys, self.owners, self.scan.comm)
 
     def _bounds(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """The cells start .. stop - 1 of all ranks, each counting those of its shards, by shard: the first, the end."""

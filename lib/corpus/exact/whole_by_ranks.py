@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PROGRAM_BYTES = 350e6  # of Python, numpy, numba, HDF5 and MPI
 FOR_EXCHANGE, FOR_FILTER, FOR_CANDIDATES = 0.25, 0.2, 0.55  # of the rest
-BLOCK_TOKENS, ROUND_TOKENS = 1 << 20, 1 << 24
+BLOCK_TOKENS, ROUND_TOKENS = 1 << 17, 1 << 24
 CHECKED_AT_ONCE = 4 * chunks.CHECKED_TOKENS
 
 
@@ -75,7 +75,8 @@ def _run(scan: WindowScan, folder: Path, shards: np.ndarray, room: float) -> Non
     comm, tokens = scan.comm, -(-scan.n_tokens // scan.layout.shards)  # of a shard, a byte of the filter each
     most = int(max(1, min(room * FOR_FILTER // max(1, tokens), -(-len(shards) // comm.size)))) * comm.size
     left = min(tokens * len(shards), scan.n_tokens)
-    memory = Memory(room * FOR_FILTER, room * FOR_CANDIDATES)
+    entries = np.empty((int(room * FOR_CANDIDATES / ENTRY_BYTES), 3), np.uint64)  # takes memory as it is filled
+    memory = Memory(room * FOR_FILTER, room * FOR_CANDIDATES, entries)
     with progress.of_ranks(folder.parent, "tokens", scan.n_tokens, left, left / comm.size, comm) as advance:
         for begin in range(0, len(shards), most):
             now = shards[begin : begin + most]

@@ -51,20 +51,19 @@ def prefix(key, bits):
 
 def hashes(
     tokens: np.ndarray, offsets: np.ndarray, start: int, stop: int, length: int, selection: Selection, base: int,
-    whole: bool,
+    room: Hashed,
 ) -> Hashed:  # fmt: skip
     """The selected windows inside documents that begin in start .. stop - 1 of a chunk.
 
-    tokens, offsets: of the chunk; base: added to places; whole: whether others and places are wanted.
+    tokens, offsets: of the chunk; base: added to places; room: what to fill, uint64 (stop - start or more,), of which
+    others and places may be empty, if they are not wanted. What is returned lies in it.
     """
     first = int(np.searchsorted(offsets, start, "right")) - 1
     bounds = np.asarray(offsets[first : int(np.searchsorted(offsets, stop, "left")) + 1], np.int64)
-    keys = np.empty(stop - start, _U64)
-    others, places = (np.empty(len(keys) if whole else 0, _U64) for _ in range(2))
     powers = tuple(_U64(PRIME - pow(one, length, PRIME)) for one in BASES)
     text, base = tokens[start : stop + length - 1], base + start
-    found = _hashes(text, bounds - start, stop - start, length, powers, selection, _U64(base), keys, others, places)
-    return Hashed(keys[:found], others[:found], places[:found])
+    found = _hashes(text, bounds - start, stop - start, length, powers, selection, _U64(base), *room)
+    return Hashed(*(values[:found] for values in room))
 
 
 @njit(cache=True, nogil=True)

@@ -24,6 +24,7 @@ class WindowScan:
 
     def __init__(self, corpus: Sequence[Chunk], length: int, layout: Layout, block: int, comm: "Intracomm") -> None:
         self.corpus, self.length, self.layout, self.block, self.comm = corpus, length, layout, block, comm
+        self.room = Hashed(*(np.empty(block, np.uint64) for _ in range(3)))
         self.starts = np.cumsum([0, *(chunk.n_tokens for chunk in corpus)]).astype(np.uint64)
 
     @property
@@ -35,7 +36,8 @@ class WindowScan:
         """Block by block: this rank's windows of the cells low .. high - 1 (int64) of each shard, and the tokens read.
 
         whole: whether second hashes and places are wanted. All ranks get equally many blocks; those behind the end of
-        the text are empty. In one turn of all ranks blocks are in the order of the text.
+        the text are empty. In one turn of all ranks blocks are in the order of the text. The next block overwrites
+        the arrays of this one.
         """
         ends = np.cumsum([-(-chunk.n_tokens // self.block) for chunk in self.corpus])
         selection = Selection(*self.layout, low, high)
@@ -51,4 +53,5 @@ class WindowScan:
     def _block(self, row: int, start: int, selection: Selection, whole: bool) -> tuple[Hashed, int]:
         chunk, base = self.corpus[row], int(self.starts[row])
         stop = min(start + self.block, chunk.n_tokens)
-        return hashes(chunk.tokens, chunk.offsets, start, stop, self.length, selection, base, whole), stop - start
+        room = self.room if whole else Hashed(self.room.keys, _NONE.others, _NONE.places)
+        return hashes(chunk.tokens, chunk.offsets, start, stop, self.length, selection, base, room), stop - start

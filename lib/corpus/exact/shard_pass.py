@@ -40,8 +40,8 @@ class ShardPass:
         self.filter = repeats.make_filter(self.mine, scan.layout, min(slots, most))
 
     def run(self, files: ShardFiles, advance: progress.Advance) -> None:
-        """Write all groups of this rank's shards. `advance` is called with tokens: all of the text, in equal parts."""
-        advance = progress.divided(advance, 2)
+        """Write all groups of this rank's shards. `advance` is called with parts of 1."""
+        advance = progress.divided(advance, 2 * self.scan.turns)
         self._count(advance)
         ranges = list(self._ranges())
         turns = max(self.scan.comm.allgather(len(ranges)))
@@ -53,18 +53,18 @@ class ShardPass:
 
     def _count(self, advance: progress.Advance) -> None:
         low, high = self._bounds(0, len(self.mine) * self.cells)
-        for windows, tokens in self.scan.read(low, high, whole=False):
+        for windows in self.scan.read(low, high, whole=False):
             self.filter.add(routes.find(windows.keys, self.owners, self.scan.comm).there(windows.keys))
-            advance(tokens)
+            advance(1)
 
     def _candidates(self, start: int, stop: int, advance: progress.Advance) -> Candidates:
         """The windows of this rank's cells start .. stop - 1 that may repeat."""
         found = repeats.make_candidates(start, self.filter.repeated[start:stop], self.memory.entries)
-        for windows, tokens in self.scan.read(*self._bounds(start, stop), whole=True):
+        for windows in self.scan.read(*self._bounds(start, stop), whole=True):
             all_of_them = routes.find(windows.keys, self.owners, self.scan.comm)
             repeated = all_of_them.only(self.filter.repeats(all_of_them.there(windows.keys)))
             found.add(Hashed(*map(repeated.there, windows)), self.filter)
-            advance(tokens)
+            advance(1)
         return found
 
     def _bounds(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:

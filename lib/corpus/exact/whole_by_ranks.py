@@ -50,6 +50,7 @@ def find(
     absent = set(blocks.missing_of_all(folder, names, comm))
     _run(scan, folder, np.flatnonzero([name in absent for name in names]), room)
     blocks.check_made(folder, names, comm)
+    comm.barrier()  # nobody takes a block away before that
     for name in mpi.share(names, comm):
         files.publish(blocks.file(folder, name), out / blocks.file(folder, name).name)
     comm.barrier()
@@ -82,5 +83,5 @@ def _run(scan: WindowScan, folder: Path, shards: np.ndarray, room: float) -> Non
             now = shards[begin : begin + most]
             mine = now[comm.rank :: comm.size]
             with ShardFiles(folder, mine, scan.layout.cells, scan.starts) as opened:
-                passes = scan.n_tokens * len(shards) / max(1, left * len(now))
-                ShardPass(scan, now, memory).run(opened, progress.divided(advance, passes))
+                part = left / comm.size * len(now) / len(shards)
+                ShardPass(scan, now, memory).run(opened, progress.divided(advance, 1 / max(1, part)))

@@ -40,11 +40,11 @@ class Config:
     """What a window is, and in how much memory.
 
     length: tokens of a window
-    memory_gb: memory of a rank, in GB, at least 0.5; with less of it the text is read more often
+    memory_gb: the most memory that a rank takes, in GB, at least 0.5; with less of it the text is read more often
     """
 
     length: int = 100
-    memory_gb: float = execution(2.0)
+    memory_gb: float = execution(8.0)
 
     def __post_init__(self) -> None:
         """Raise ValueError for empty windows, and for too little memory."""

@@ -5,6 +5,7 @@ include waiting for a parallel file system, which many ranks may have to do. Mem
 share, and every rank needs BASE_GB besides.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 from lib.costs.work import TEXT_BYTES
@@ -19,18 +20,21 @@ SAFETY = 3.0  # time limit divided by expected hours
 @dataclass(frozen=True)
 class Rate:
     """core_ns: nanoseconds of one core per token; memory_bytes: per token of a rank's share; stored_bytes and
-    scratch_bytes: on disk per token, after the task and while it runs (2 for an id below 65,536, 8 for a position)."""
+    scratch_bytes: on disk per token, after the task and while it runs (2 for an id below 65,536, 8 for a position).
+    most_gb: of memory of a rank in all, where a stage needs no more and takes longer instead."""
 
     core_ns: float
     memory_bytes: float = 0.0
     stored_bytes: float = 0.0
     scratch_bytes: float = 0.0
+    most_gb: float = math.inf
 
 
 RATES = {
     "tokenize": Rate(190, stored_bytes=2, scratch_bytes=2),
     "suffix_array": Rate(420, 10, stored_bytes=8),  # with 8,192 ranges, as in a large chunk; 300 ns with 64 ranges
     "exact_duplicates": Rate(200),
+    "duplicate_groups": Rate(200, 9, stored_bytes=1.5, most_gb=8),  # of windows a tenth repeat, in groups of three
     "targets": Rate(8),  # it counts twice
     "count": Rate(4),
     "near_duplicates": Rate(30),
@@ -45,7 +49,7 @@ def applied(stage: str, resources: Resources, text_bytes: float | None = None) -
     if rate is None or tokens is None:
         return resources
     hours = (START_SECONDS + tokens * rate.core_ns / 1e9 / resources.ranks) / 3600
-    memory = BASE_GB + tokens * rate.memory_bytes / 1e9 / resources.ranks
+    memory = min(BASE_GB + tokens * rate.memory_bytes / 1e9 / resources.ranks, rate.most_gb)
     limit = max(resources.hours, SAFETY * hours)
     return replace(resources, tokens=tokens, expected_hours=hours, hours=limit, memory_gb=memory)
 

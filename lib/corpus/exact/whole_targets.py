@@ -1,7 +1,7 @@
 """Draws targets from the groups of a whole corpus, whose numbers of members are their counts: nothing is counted again.
 
-As in lib/corpus/targets.py, groups are taken in the order of a random priority: what a bucket takes is the first of them
-whose count lies in it and none of whose members, in any chunk, overlaps one of a target taken before.
+As in lib/corpus/targets.py, groups are taken in the order of a random priority: what a bucket takes is the first of
+them whose count lies in it and none of whose members, in any chunk, overlaps one of a target taken before.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class Target(NamedTuple):
 def drawn(
     parts: Sequence[Part], some: Sequence[int], buckets: Buckets, wanted: Sequence[int], seed: int, low: int, high: int
 ) -> Candidates:
-    """The groups of some of the parts (indices) with low <= priority < high (of 2^64) whose count is in a wanted bucket."""
+    """The groups of some of the parts (indices) with low <= priority < high (of 2^64), of wanted buckets."""
     found = [_NONE]
     for index in some:
         with hdf5.opened(parts[index].path) as file:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from lib.base import places
 from lib.base.errors import TesseraError
 from lib.costs.facts import Facts, Given
-from lib.texts import listing
+from lib.texts import listing, partition
 
 if TYPE_CHECKING:
     from lib.models.hub import HubItem
@@ -84,8 +84,11 @@ def pin(config: Config, root: Path | None = None) -> Config:
 
 
 def facts(config: Config, given: Given) -> Facts:
-    """How many local files there are now."""
-    return Facts(files=len(_listing(config).files) if config.path else None)
+    """Into how many parts the local files that are there now can be cut, and about how much text they hold."""
+    if not config.path:
+        return Facts()
+    found = _listing(config)
+    return Facts(parts=partition.most_parts(found.sizes, found.can_be_cut), text_bytes=listing.text_bytes(found))
 
 
 def _earlier(file: Path, found: listing.Listing) -> listing.Listing | None:

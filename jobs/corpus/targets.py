@@ -7,7 +7,7 @@ FILE holds:
 
     inputs:
       corpus: [chunk-00.h5, chunk-01.h5]  # chunks, or directories of them
-      groups: DIR/groups.h5               # exact duplicates of one of these chunks
+      groups: DIR                         # duplicate_groups of these chunks, or exact_duplicates of one of them
     buckets: [100, 1000, 10000]
     tolerance: 0.1
     n_per_bucket: 100
@@ -15,9 +15,10 @@ FILE holds:
 
 Result targets.h5: `tokens` (n x length), `bucket` (0 for random ones), `count` (exact occurrences in all chunks),
 `chunk` (index in the list), `position` (of one occurrence there). The targets of a bucket are drawn uniformly among
-its groups, in the order of random priorities. In the chunk of the groups, no occurrence of a target overlaps one of
-another target. Candidates are counted in rounds over the whole corpus until every bucket is full. Random targets are
-uniform over all windows.
+its groups, in the order of random priorities. No occurrence of a target overlaps one of another target. Groups of the
+whole corpus have their counts already. Of groups of one chunk only that chunk's occurrences are kept apart, and
+candidates are counted in rounds over the whole corpus until every bucket is full. Random targets are uniform over all
+windows.
 """
 
 import math
@@ -25,17 +26,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from lib.artifacts import store
 from lib.base import hdf5, mpi, places
-from lib.base.config import at_least, execution
+from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError
 from lib.corpus import chunks, text_blocks
 from lib.corpus.exact import groups_file
-from lib.corpus.exact.groups_file import Groups
+from lib.corpus.exact.groups_file import Groups, Part
 
 VERSION = 1
 MPI = True
@@ -59,6 +60,8 @@ class Config:
     min_unique_tokens: how many different tokens a target must have
     n_random: targets drawn at random, in addition to those in buckets
     seed: the seed of the priorities and of the random targets
+    unfilled: what to do about a bucket for which there are too few groups (and about too few random windows): `fail`,
+        or `take`, which takes those that there are and says how many are missing; no target at all is an error
     block_tokens: tokens of text in one block of counting; a stopped run continues with the missing blocks
     """
 
@@ -69,6 +72,7 @@ class Config:
     min_unique_tokens: int = 50
     n_random: int = 0
     seed: int = 0
+    unfilled: Literal["fail", "take"] = added("fail")
     block_tokens: int = execution(1 << 26)
 
     def __post_init__(self) -> None:
@@ -104,16 +108,46 @@ class _Targets:
 
 
 def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
-    """Rank 0 draws and chooses; all ranks count."""
+    """Rank 0 chooses; all ranks draw from the groups of the whole corpus, or count."""
     corpus = chunks.open_chunks(inputs["corpus"])
-    found = _Targets()
-    if config.buckets:
-        groups = groups_file.open_groups(store.find(inputs["groups"], places.GROUPS), corpus, config.length)
+    found, path = _Targets(), store.find(inputs["groups"], places.GROUPS)
+    whole = groups_file.open_parts(path, corpus, config.length) if groups_file.is_whole(path) else None
+    if config.buckets and whole:
+        _fill_from_whole(config, corpus, path, whole, found)
+    elif config.buckets:
+        groups = groups_file.open_groups(path, corpus, config.length)
         _fill_buckets(config, corpus, groups, out / places.BLOCKS, found)
-    if config.n_random:
+    if config.n_random and whole:
+        _add_random_of_whole(config, corpus, path, whole, found)
+    elif config.n_random:
         _add_random(config, corpus, out / places.BLOCKS, found)
     if mpi.world().rank == 0:
+        if not found.tokens:
+            raise TesseraError("no target was found; lower length or min_unique_tokens, or give more text")
         _write(out / places.TARGETS, config, corpus, found)
+
+
+def _fill_from_whole(config: Config, corpus: Sequence, path: Path, parts: list[Part], found: _Targets) -> None:
+    """Draw groups in rounds of rising priority, until every bucket is full or the groups are used up."""
+    from lib.corpus import targets
+    from lib.corpus.exact import whole_targets
+
+    comm, buckets = mpi.world(), targets.Buckets(config.buckets, config.tolerance)
+    sizes, groups = (hdf5.read(path, f"histogram/{name}").astype(np.int64) for name in ("count", "groups"))
+    regions, low, aim, some = targets.Regions(config.length), 0, FIRST_ROUND, mpi.share(range(len(parts)), comm)
+    while low < ALL_PRIORITIES and (missing := comm.bcast(_missing(config, found))):
+        there = int(groups[np.isin(buckets.of(sizes), list(missing))].sum())
+        high = min(ALL_PRIORITIES, low + max(1, ALL_PRIORITIES * aim // max(1, there)))
+        drawn = comm.gather(whole_targets.drawn(parts, some, buckets, list(missing), config.seed, low, high))
+        if comm.rank == 0:
+            candidates = whole_targets.joined(drawn)
+            for one in whole_targets.choose(parts, corpus, candidates, config.min_unique_tokens, missing, regions):
+                found.groups.update([one]) if isinstance(one, int) else found.add(*one)
+        low, aim = high, min(aim * GROWTH, LARGEST_ROUND)
+    if comm.rank == 0 and _missing(config, found):
+        most = buckets.limit(config.buckets)
+        there = _Groups(path, ", whichever these are,", sizes[sizes <= most], int(groups[sizes > most].sum()))
+        _lacking(config, _too_few(config, there, found))
 
 
 def _fill_buckets(config: Config, corpus: Sequence, groups: Groups, folder: Path, found: _Targets) -> None:
@@ -132,7 +166,18 @@ def _fill_buckets(config: Config, corpus: Sequence, groups: Groups, folder: Path
                 _take(config, groups, rows, tokens, counts, regions, found)
         low, aim = high, min(aim * GROWTH, LARGEST_ROUND)
     if comm.rank == 0 and _missing(config, found):
-        raise TesseraError(_too_few(config, groups, found))
+        limit = targets.Buckets(config.buckets, config.tolerance).limit(config.buckets)
+        more = int((np.asarray(groups.counts) > limit).sum())
+        what = f", at least {config.min_unique_tokens} of them different,"
+        there = _Groups(groups.path, what, np.array(sorted(found.groups), np.int64), more)
+        _lacking(config, _too_few(config, there, found))
+
+
+def _lacking(config: Config, what: str) -> None:
+    """Raise TesseraError for too few targets, or say so, as the settings want it."""
+    if config.unfilled == "fail":
+        raise TesseraError(what)
+    print(f"{what}. unfilled is 'take': those that there are were taken", flush=True)
 
 
 def _missing(config: Config, found: _Targets) -> dict[int, int]:
@@ -179,21 +224,58 @@ def _take(
 
 
 def _add_random(config: Config, corpus: Sequence, folder: Path, found: _Targets) -> None:
-    from lib.corpus import targets
-
-    drawn = targets.choose_random(
-        [chunk.tokens for chunk in corpus], [chunk.offsets for chunk in corpus], config.length, config.n_random,
-        config.min_unique_tokens, config.seed,
-    )  # fmt: skip
-    rows, positions = zip(*drawn)
-    tokens = chunks.windows(corpus, rows, positions, config.length)
-    counts = _count(config, corpus, tokens, mpi.world(), folder, "random-")
+    comm = mpi.world()
+    drawn, tokens = comm.bcast(_random(config, corpus) if comm.rank == 0 else None)
+    if not drawn:
+        return
+    counts = _count(config, corpus, tokens, comm, folder, "random-")
     if counts is not None:
         for window, count, (row, position) in zip(tokens, counts.sum(axis=1), drawn):
             found.add(window, 0, int(count), row, position)
 
 
-def _too_few(config: Config, groups: Groups, found: _Targets) -> str:
+def _random(config: Config, corpus: Sequence) -> tuple[list[tuple[int, int]], np.ndarray]:
+    """(chunk, position) of the random targets, and their tokens."""
+    from lib.corpus import targets
+
+    drawn, refused = targets.choose_random(
+        [chunk.tokens for chunk in corpus], [chunk.offsets for chunk in corpus], config.length, config.n_random,
+        config.min_unique_tokens, config.seed,
+    )  # fmt: skip
+    if len(drawn) < config.n_random:
+        causes = ", ".join(f"{count} {cause}" for cause, count in refused.items())
+        _lacking(
+            config,
+            f"{len(drawn)} of {config.n_random} random targets after {sum(refused.values())} refused windows "
+            f"({causes}); lower n_random or min_unique_tokens",
+        )
+    rows, positions = [row for row, _ in drawn], [position for _, position in drawn]
+    return drawn, chunks.windows(corpus, rows, positions, config.length)
+
+
+def _add_random_of_whole(config: Config, corpus: Sequence, path: Path, parts: list[Part], found: _Targets) -> None:
+    """The same with the counts that the groups have."""
+    if mpi.world().rank == 0:
+        from lib.corpus.exact import lookup
+
+        drawn, tokens = _random(config, corpus)
+        counts = lookup.counts(path, parts, corpus, [row for row, _ in drawn], [position for _, position in drawn])
+        for window, count, (row, position) in zip(tokens, counts.tolist(), drawn):
+            found.add(window, 0, count, row, position)
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """What a message says of the groups in `path`: their numbers of copies, up to the largest that a bucket takes, and
+    how many groups have more."""
+
+    path: Path
+    kind: str
+    counts: np.ndarray
+    more: int
+
+
+def _too_few(config: Config, groups: _Groups, found: _Targets) -> str:
     """Which targets are missing, which groups there are, and what to set instead."""
     from lib.corpus import targets
 
@@ -202,12 +284,12 @@ def _too_few(config: Config, groups: Groups, found: _Targets) -> str:
     existing = {
         bucket: sum(found.groups[int(count)] for count in counts[bucket_of == bucket]) for bucket in config.buckets
     }
+    counts = groups.counts
     lacking = "; ".join(_lack(config, bucket, existing[bucket], found) for bucket in _missing(config, found))
     limit = targets.Buckets(config.buckets, config.tolerance).limit(config.buckets)
-    more = int((np.asarray(groups.counts) > limit).sum())
-    often = f"; {more} groups of any tokens have more than {limit}" if more else ""
+    often = f"; {groups.more} groups of any tokens have more than {limit}" if groups.more else ""
     return (
-        f"{groups.path}: too few targets: {lacking}. {_there(config, counts, limit)}{often}. "
+        f"{groups.path}: too few targets: {lacking}. {_there(config, groups, limit)}{often}. "
         f"Set {_instead(config, counts, found)}; or lower "
         f"min_unique_tokens ({config.min_unique_tokens}), or raise tolerance ({config.tolerance:g})"
     )
@@ -225,9 +307,9 @@ def _lack(config: Config, bucket: int, existing: int, found: _Targets) -> str:
     )
 
 
-def _there(config: Config, counts: np.ndarray, limit: int) -> str:
+def _there(config: Config, groups: _Groups, limit: int) -> str:
     """The numbers of copies that groups have, in words."""
-    what = f"groups of {config.length} tokens, at least {config.min_unique_tokens} of them different,"
+    counts, what = groups.counts, f"groups of {config.length} tokens{groups.kind}"
     if not len(counts):
         return f"There are no {what} with 2 to {limit} copies"
     shown = ", ".join(map(str, counts)) if len(counts) <= SHOWN_COUNTS else f"{counts[0]} to {counts[-1]}"

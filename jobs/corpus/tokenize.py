@@ -10,9 +10,10 @@ FILE holds:
 
 Result chunk-NN.h5 (see lib/corpus/chunks.py), with `tokens`, `offsets` and checksums. Documents keep their order and
 number, including empty ones. Nothing is put between them, and the spelling of a special token in the text is plain
-text. Each input file is a block, so a stopped run continues with the missing files. The attributes `engine` and
-`fallback_files` say how the ids were made; where bad documents are skipped, `bad_documents` says how many of the chunk
-were, `bad_documents_by_reason` why, and `bad_documents_first` (JSON) which were the first.
+text. Each input file is a block, or a piece of a large one, so a stopped run continues with the missing ones. JSON
+lines and Parquet are cut, at borders of documents or row groups; compressed files and .txt are not. The attributes
+`engine` and `fallback_files` (or pieces) say how the ids were made; where bad documents are skipped, `bad_documents`
+says how many of the chunk were, `bad_documents_by_reason` why, and `bad_documents_first` (JSON) which were the first.
 """
 
 from dataclasses import dataclass
@@ -23,12 +24,12 @@ import numpy as np
 
 from lib.base import blocks, hdf5, mpi, places
 from lib.base.config import added, at_least, execution
-from lib.base.errors import counted
 from lib.corpus import chunks
 from lib.corpus.chunk_writer import assemble
-from lib.costs.facts import Given
+from lib.costs.facts import Facts, Given
 from lib.texts import bad_documents, listing, partition, text_files
 from lib.texts.listing import Listing
+from lib.texts.partition import Piece
 
 if TYPE_CHECKING:
     from lib.tokens.encoders import Encoder
@@ -44,7 +45,8 @@ BAD = "bad_documents"  # in a block: what Skipped.dumped gives
 class Config:
     """Into how many chunks, and which of them.
 
-    chunks: how many chunks to make: each holds whole input files in their order, as even in bytes as the files allow
+    chunks: how many chunks to make, which hold the input files in their order: whole ones, as even in bytes as they
+        allow, or if there are fewer files than chunks, pieces of them
     chunk: make only this one of the chunks, counted from 0; null makes all
     text_key: the field that holds the text; null takes the one that the corpus was listed with
     on_bad_document: what to do about a document that is null, no string, no JSON, not UTF-8 or too long: `fail`, or
@@ -69,12 +71,18 @@ class Config:
 
 
 def check(config: Config, given: Given) -> None:
-    """Raise ValueError for more chunks than files."""
-    files = given["corpus"].known("files")
-    if config.chunks > files:
+    """Raise ValueError for more chunks than the files can be cut into."""
+    parts = given["corpus"].known("parts")
+    if config.chunks > parts:
         raise ValueError(
-            f"chunks is {config.chunks}; the corpus has {counted(files, 'file')}, and a chunk holds whole files"
+            f"chunks is {config.chunks}, but the files of the corpus are too few: {partition.enough(parts)}"
         )
+
+
+def facts(config: Config, given: Given) -> Facts:
+    """How much text the chunks hold: a part of the corpus, if it is one of them."""
+    whole = given["corpus"].known("text_bytes")
+    return Facts(text_bytes=whole if config.chunk is None else whole / config.chunks)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
@@ -93,13 +101,13 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
 
 def make_chunks(config: Config, files: Listing, encoder: "Encoder", out: Path, comm: Any) -> None:
     """The chunks of listed files, with a tokenizer that is loaded already."""
-    parts = partition.split(files.sizes, config.chunks)
+    parts = partition.pieces(files.sizes, files.can_be_cut, config.chunks)
     made = range(config.chunks) if config.chunk is None else (config.chunk,)
-    _encode_files(config, files, [index for chunk in made for index in parts[chunk]], encoder, out, comm)
+    _encode_pieces(config, files, [piece for chunk in made for piece in parts[chunk]], encoder, out, comm)
     original = encoder.original
     attributes = {"vocab_size": original.vocab_size, "tokenizer": original.name, "engine": encoder.engine}
     for chunk in made:
-        block_files = [blocks.file(out / places.BLOCKS, _block(index)) for index in parts[chunk]]
+        block_files = [blocks.file(out / places.BLOCKS, _block(files, piece)) for piece in parts[chunk]]
         skipped = comm.bcast(_skipped(config, block_files, chunk) if comm.rank == 0 else None)
         dtype = chunks.token_dtype(original.vocab_size)
         assemble(out / places.chunk(chunk), block_files, dtype, {**attributes, **skipped}, comm)
@@ -117,37 +125,44 @@ def _skipped(config: Config, block_files: list[Path], chunk: int) -> dict[str, A
     return total.attributes()
 
 
-def _block(index: int) -> str:
-    return f"{index:08d}"
+def _block(files: Listing, piece: Piece) -> str:
+    whole = piece.size == files.sizes[piece.file]
+    return f"{piece.file:08d}" if whole else f"{piece.file:08d}-{piece.start:015d}-{piece.stop:015d}"
 
 
-def _encode_files(config: Config, files: Listing, chosen: list[int], encoder: "Encoder", out: Path, comm: Any) -> None:
+def _encode_pieces(
+    config: Config, files: Listing, chosen: list[Piece], encoder: "Encoder", out: Path, comm: Any
+) -> None:
+    largest_first = sorted(chosen, key=lambda piece: -piece.size)  # so that ranks end together
+    named = {_block(files, piece): piece for piece in largest_first}
+
     def make(name: str) -> None:
-        _encode_file(config, files, int(name), encoder, blocks.file(out / places.BLOCKS, name))
+        _encode_piece(config, files, named[name], encoder, blocks.file(out / places.BLOCKS, name))
 
-    largest_first = sorted(chosen, key=lambda index: -files.sizes[index])  # so that ranks end together
-    sizes = {_block(index): files.sizes[index] for index in largest_first}
+    sizes = {name: piece.size for name, piece in named.items()}
     blocks.make_all(out / places.BLOCKS, sizes, make, comm, "bytes")
 
 
-def _encode_file(config: Config, files: Listing, index: int, encoder: "Encoder", block: Path) -> None:
+def _encode_piece(config: Config, files: Listing, piece: Piece, encoder: "Encoder", block: Path) -> None:
     from lib.tokens.encoders import Disagreement
 
     try:
-        _write(config, files, index, encoder, encoder.fast is None, block)
+        _write(config, files, piece, encoder, encoder.fast is None, block)
     except Disagreement as difference:
-        print(f"{files.files[index]}: {difference}; the whole file goes through the original tokenizer", flush=True)
-        _write(config, files, index, encoder, True, block)
+        what = "whole file goes" if piece.size == files.sizes[piece.file] else f"piece from byte {piece.start} on goes"
+        print(f"{files.files[piece.file]}: {difference}; the {what} through the original tokenizer", flush=True)
+        _write(config, files, piece, encoder, True, block)
 
 
-def _write(config: Config, files: Listing, index: int, encoder: "Encoder", original: bool, block: Path) -> None:
-    """One file's block: datasets `tokens`, `lengths` (of documents), `original` (1: by the tokenizer itself), BAD."""
+def _write(config: Config, files: Listing, piece: Piece, encoder: "Encoder", original: bool, block: Path) -> None:
+    """One piece's block: datasets `tokens`, `lengths` (of documents), `original` (1: by the tokenizer itself), BAD."""
     from lib.tokens import encoders
 
-    dtype = chunks.token_dtype(encoder.original.vocab_size)
-    _check_unchanged(files, index)
+    dtype, file_path = chunks.token_dtype(encoder.original.vocab_size), files.files[piece.file]
+    part = None if piece.size == files.sizes[piece.file] else (piece.start, piece.stop)
+    _check_unchanged(files, piece.file)
     skipped = bad_documents.skipping(config.on_bad_document, config.max_bad_documents)
-    texts = text_files.documents(files.files[index], config.text_key or files.text_key, skipped)
+    texts = text_files.documents(file_path, config.text_key or files.text_key, skipped, part)
     with blocks.create(block) as file:
         hdf5.write(file, "original", np.array([original], "u1"))
         _append(file, np.zeros(0, dtype), np.zeros(0))  # a file without documents has empty datasets
@@ -156,7 +171,7 @@ def _write(config: Config, files: Listing, index: int, encoder: "Encoder", origi
             _append(file, found.ids.astype(dtype), found.lengths)
         if skipped is not None:
             hdf5.write(file, BAD, np.frombuffer(skipped.dumped(), "u1"))
-        _check_unchanged(files, index)
+        _check_unchanged(files, piece.file)
 
 
 def _check_unchanged(files: Listing, index: int) -> None:

@@ -54,8 +54,8 @@ class Config:
 
 
 def facts(config: Config, given: Given) -> Facts:
-    """How many files."""
-    return Facts(files=config.n_files)
+    """How many files, which are not cut."""
+    return Facts(parts=config.n_files)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

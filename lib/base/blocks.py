@@ -51,6 +51,13 @@ def missing(folder: Path, wanted: Sequence[str]) -> list[str]:
     return _absent(folder, wanted)
 
 
+def missing_of_all(folder: Path, wanted: Sequence[str], comm: "Intracomm") -> list[str]:
+    """The same, by all ranks together: each looks at its share of what is there."""
+    _sift(folder, mpi.share(comm.bcast(names(folder)), comm))
+    comm.barrier()
+    return comm.bcast(_absent(folder, wanted))
+
+
 def _absent(folder: Path, wanted: Sequence[str]) -> list[str]:
     there = set(names(folder))
     return [name for name in wanted if name not in there]
@@ -87,18 +94,21 @@ def make_all(folder: Path, sizes: Sizes, make: Callable[[str], None], comm: "Int
     The first rank says from time to time how far it is, and every rank how many blocks it has made.
     Raises TesseraError when another rank's block is missing at the end (its node may have lost the file system).
     """
-    _sift(folder, mpi.share(comm.bcast(names(folder)), comm))
-    comm.barrier()
-    absent = comm.bcast(_absent(folder, list(sizes)))
+    absent = missing_of_all(folder, list(sizes), comm)
     todo = mpi.share(absent, comm)
-    total, missing, mine = (sum(sizes[name] for name in some) for some in (sizes, absent, todo))
-    with progress.of_ranks(folder.parent, unit, total, missing, mine, comm) as advance:
+    total, left, mine = (sum(sizes[name] for name in some) for some in (sizes, absent, todo))
+    with progress.of_ranks(folder.parent, unit, total, left, mine, comm) as advance:
         for name in todo:
             make(name)
             advance(sizes[name])
     print(f"rank {comm.rank}: {len(todo)} blocks made", flush=True)
+    check_made(folder, list(sizes), comm)
+
+
+def check_made(folder: Path, wanted: Sequence[str], comm: "Intracomm") -> None:
+    """Wait for all ranks. Raises TesseraError when a block is missing (a rank's node may have lost the file system)."""
     comm.barrier()
-    if comm.rank == 0 and (lost := _absent(folder, list(sizes))):
+    if comm.rank == 0 and (lost := _absent(folder, wanted)):
         raise TesseraError(f"{file(folder, lost[0])}: missing although its rank has ended; run the command again")
 
 

@@ -45,6 +45,7 @@ CORPUS = "corpus.h5"
 CHUNKS = "chunk-*.h5"
 SUFFIX_ARRAY = "suffix_array.h5"
 GROUPS = "groups.h5"
+GROUP_SHARDS = "groups-*.h5"  # beside it, where the groups of a whole corpus are in shards
 QUERIES = "queries.h5"
 COUNTS = "counts.h5"
 TARGETS = "targets.h5"
@@ -71,6 +72,11 @@ MISSING = "missing.csv"  # in a sweep's tables: what a partial collection lacks
 RECORDS = (DONE, DROPPED, TASK, ATTEMPTS)
 PRIVATE = ".tmp-"
 DAMAGED = ".damaged-"  # begins the name of a damaged file that was set aside
+
+
+def group_shard(number: int) -> str:
+    """The file of a shard of the groups of a whole corpus."""
+    return GROUP_SHARDS.replace("*", f"{number:04d}")
 
 
 def private(path: Path, owner: str) -> Path:

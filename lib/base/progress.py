@@ -32,7 +32,7 @@ def unheard(count: float) -> None:
     """What is called if nobody asks how far the work has got."""
 
 
-def divided(advance: Advance, passes: int) -> Advance:
+def divided(advance: Advance, passes: float) -> Advance:
     """For work that goes `passes` times over the same things: each pass counts for its part."""
     return lambda count: advance(count / passes)
 

@@ -1,4 +1,4 @@
-"""Chunks of a tokenised corpus: `chunk-NN.h5`, whose tokens are memory-mapped.
+"""Chunks of a tokenised corpus: `chunk-NN.h5`, whose tokens and offsets are memory-mapped.
 
 tokens     1-D, uint16 (vocabularies up to 2^16) or uint32, contiguous: the documents one after another
 offsets    uint64, documents + 1: document d is tokens[offsets[d]:offsets[d + 1]]
@@ -24,7 +24,8 @@ CHECKED_TOKENS = 1 << 20  # of one checksum
 
 @dataclass(frozen=True)
 class Chunk:
-    """One open chunk. tokens: read-only memory map; offsets: int64, documents + 1."""
+    """One open chunk. tokens: read-only memory map; offsets: int64, documents + 1, also mapped if they are contiguous
+    and of 64 bits, as `tokenize` writes them."""
 
     path: Path
     tokens: np.ndarray
@@ -78,17 +79,17 @@ def open_chunk(path: Path) -> Chunk:
     """One chunk. Raises TesseraError naming the file and what is wrong with its layout."""
     with hdf5.opened(path) as file:
         tokens, offsets = _dataset(file, "tokens", path), _dataset(file, "offsets", path)
-        mapped, bounds = memmap(path, tokens), offsets[()]
+        mapped, bounds = memmap(path, tokens), _offsets(path, offsets)
         sums, offsets_sums = (file[name][()] if name in file else None for name in ("checksums", "offsets_checksums"))
         attributes = dict(file.attrs)
+        _check_offsets(offsets, offsets_sums, mapped.size, path)
     if mapped.ndim != 1 or mapped.dtype not in (np.uint16, np.uint32):
         raise TesseraError(f"{path}: tokens are {mapped.dtype} of shape {mapped.shape}; 1-D uint16 or uint32 needed")
-    _check_offsets(bounds, offsets_sums, len(mapped), path)
     if sums is not None and len(sums) != -(-len(mapped) // CHECKED_TOKENS):
         raise TesseraError(f"{path}: {len(sums)} checksums do not fit {len(mapped)} tokens; tokenize the corpus again")
     _check_attribute(attributes, "n_tokens", len(mapped), path)
     _check_attribute(attributes, "n_documents", len(bounds) - 1, path)
-    return Chunk(path, mapped, bounds.astype(np.int64), _vocab_size(attributes, mapped.dtype, path), sums)
+    return Chunk(path, mapped, bounds, _vocab_size(attributes, mapped.dtype, path), sums)
 
 
 def memmap(path: Path, dataset: h5py.Dataset) -> np.ndarray:
@@ -175,13 +176,26 @@ def _check_sums(chunk: Chunk, first: int, last: int) -> None:
         )
 
 
-def _check_offsets(offsets: np.ndarray, sums: np.ndarray | None, n_tokens: int, path: Path) -> None:
-    if np.ndim(offsets) != 1 or offsets.dtype.kind not in "ui":
-        raise TesseraError(f"{path}: offsets are {offsets.dtype} of shape {offsets.shape}; they must be 1-D uint64")
-    if sums is not None and not np.array_equal(checksums(offsets), sums):
-        raise Damaged(path, "offsets are not what was written (checksum)")
-    whole = len(offsets) >= 1 and offsets[0] == 0 and offsets[-1] == n_tokens
-    if not whole or (offsets[1:] < offsets[:-1]).any():
+def _offsets(path: Path, dataset: h5py.Dataset) -> np.ndarray:
+    """The offsets as int64: mapped, or read if their layout allows no map."""
+    if np.ndim(dataset) != 1 or dataset.dtype.kind not in "ui":
+        raise TesseraError(f"{path}: offsets are {dataset.dtype} of shape {dataset.shape}; they must be 1-D uint64")
+    if dataset.dtype not in (np.dtype("<u8"), np.dtype("<i8")) or dataset.id.get_offset() is None:
+        return dataset[()].astype(np.int64)
+    return np.asarray(memmap(path, dataset)).view(np.int64)
+
+
+def _check_offsets(offsets: h5py.Dataset, sums: np.ndarray | None, n_tokens: int, path: Path) -> None:
+    """Compare checksums and order some offsets at a time: of mapped pages every one that is touched would count."""
+    if sums is not None and len(sums) != -(-len(offsets) // CHECKED_TOKENS):
+        raise Damaged(path, f"{len(sums)} checksums do not fit {len(offsets)} offsets")
+    last = -1  # of the block before
+    for block, part in enumerate(hdf5.slices(offsets, CHECKED_TOKENS * offsets.dtype.itemsize)):
+        if sums is not None and checksums(part)[0] != sums[block]:
+            raise Damaged(path, "offsets are not what was written (checksum)")
+        rises = part[0] >= last if block else part[0] == 0
+        last = int(part[-1]) if rises and (part[1:] >= part[:-1]).all() else n_tokens + 1
+    if last != n_tokens:
         raise TesseraError(f"{path}: offsets must rise from 0 to the number of tokens, {n_tokens}")
 
 

@@ -15,6 +15,7 @@ from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 
 DRAWN_AT_ONCE = 1 << 20  # priorities of one stream; part of what a seed means
+DOCUMENTS = 1 << 20  # whose windows are numbered at once: 8 MB of offsets
 ATTEMPTS = 1000  # refused windows per random target before giving up
 
 
@@ -119,45 +120,65 @@ def unique_tokens(windows: np.ndarray) -> np.ndarray:
     return unique
 
 
+class _Windows:
+    """All windows of `length` tokens inside documents of one chunk, numbered in their order.
+
+    offsets: documents + 1, a memory map will do. Documents are looked at DOCUMENTS at a time, so that memory does not
+    grow with their number.
+    """
+
+    def __init__(self, offsets: np.ndarray, length: int) -> None:
+        self.offsets, self.length = offsets, length
+        parts = range(0, len(offsets) - 1, DOCUMENTS)
+        self.until = np.cumsum([int(self._of_documents(first).sum()) for first in parts], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self.until[-1]) if len(self.until) else 0
+
+    def position(self, number: int) -> int:
+        """Where the window `number` begins."""
+        part = int(np.searchsorted(self.until, number, "right"))
+        number -= int(self.until[part - 1]) if part else 0
+        before = np.cumsum(self._of_documents(part * DOCUMENTS))
+        document = int(np.searchsorted(before, number, "right"))
+        inside = number - (int(before[document - 1]) if document else 0)
+        return int(self.offsets[part * DOCUMENTS + document]) + inside
+
+    def _of_documents(self, first: int) -> np.ndarray:
+        bounds = self.offsets[first : first + DOCUMENTS + 1].astype(np.int64)
+        return np.maximum(np.diff(bounds) - self.length + 1, 0)
+
+
 def random_windows(offsets: Sequence[np.ndarray], length: int, seed: int) -> Iterator[tuple[int, int]]:
     """Endless (chunk, position) of windows drawn uniformly over all windows of all chunks.
 
-    offsets: of every chunk, int64, documents + 1; windows lie inside documents. Raises TesseraError when no document
-    is long enough.
+    offsets: of every chunk, documents + 1; windows lie inside documents. Raises TesseraError when no document is long
+    enough.
     """
-    per_document = [np.maximum(np.diff(bounds) - length + 1, 0) for bounds in offsets]
-    per_chunk = np.cumsum([int(windows.sum()) for windows in per_document])
-    if not len(per_chunk) or per_chunk[-1] == 0:
+    windows = [_Windows(bounds, length) for bounds in offsets]
+    until = np.cumsum([len(one) for one in windows], dtype=np.int64)
+    if not len(until) or until[-1] == 0:
         raise TesseraError(f"no document has {length} tokens, so no window can be drawn; lower length")
-    before = [np.cumsum(windows) for windows in per_document]
     stream = generator(seed, "random targets")
     while True:
-        drawn = int(stream.integers(0, per_chunk[-1]))
-        chunk = int(np.searchsorted(per_chunk, drawn, "right"))
-        drawn -= int(per_chunk[chunk - 1]) if chunk else 0
-        document = int(np.searchsorted(before[chunk], drawn, "right"))
-        inside = drawn - (int(before[chunk][document - 1]) if document else 0)
-        yield chunk, int(offsets[chunk][document]) + inside
+        drawn = int(stream.integers(0, until[-1]))
+        chunk = int(np.searchsorted(until, drawn, "right"))
+        yield chunk, windows[chunk].position(drawn - (int(until[chunk - 1]) if chunk else 0))
 
 
 def choose_random(
     tokens: Sequence[np.ndarray], offsets: Sequence[np.ndarray], length: int, n: int, min_unique: int, seed: int
-) -> list[tuple[int, int]]:
-    """(chunk, position) of n random windows with enough different tokens that do not overlap one another.
+) -> tuple[list[tuple[int, int]], dict[str, int]]:
+    """(chunk, position) of up to n random windows with enough different tokens that do not overlap one another; and why
+    how many were refused.
 
-    The draws do not depend on the targets in buckets. Raises TesseraError, saying why windows were refused, when
-    ATTEMPTS of them per target do not give n.
+    The draws do not depend on the targets in buckets. They end, perhaps with fewer than n, after ATTEMPTS refusals per
+    target. Raises TesseraError when no document is long enough.
     """
     found: list[tuple[int, int]] = []
     refused = {"too few different tokens": 0, "overlapping another": 0}
     regions, draws = Regions(length), random_windows(offsets, length, seed)
-    while len(found) < n:
-        if sum(refused.values()) >= ATTEMPTS * n:
-            causes = ", ".join(f"{count} {cause}" for cause, count in refused.items())
-            raise TesseraError(
-                f"{len(found)} of {n} random targets after {ATTEMPTS * n} refused windows ({causes}); "
-                "lower n_random or min_unique_tokens"
-            )
+    while len(found) < n and sum(refused.values()) < ATTEMPTS * n:
         chunk, position = next(draws)
         if unique_tokens(np.array(tokens[chunk][None, position : position + length]))[0] < min_unique:
             refused["too few different tokens"] += 1
@@ -166,4 +187,4 @@ def choose_random(
         else:
             regions.take(chunk, np.array([position]))
             found.append((chunk, position))
-    return found
+    return found, refused

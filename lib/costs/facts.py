@@ -5,7 +5,7 @@ Facts stand at a node in YAML (`facts:`), or a stage computes them: a module in 
 By the same facts `check(config, given)` of a stage raises ValueError, if it cannot succeed on such inputs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -36,13 +36,15 @@ class Facts:
     """None: not known.
 
     texts: how many; tokens_a_text: their mean length; held_out: texts beside them that a training is evaluated on;
-    files: of a corpus; suffix_tokens: of the true suffix of each prompt.
+    parts: into how many a corpus can be cut; text_bytes: of its text, or of a part of it; suffix_tokens: of the true
+    suffix of each prompt.
     """
 
     model: Model | None = None
     texts: float | None = None
     tokens_a_text: float | None = None
-    files: int | None = None
+    parts: int | None = None
+    text_bytes: float | None = None
     held_out: float = 0
     suffix_tokens: int | None = None
 
@@ -69,4 +71,10 @@ class Facts:
         return replace(self, **{name: getattr(below, name) for name in names if getattr(self, name) is None})
 
 
-Given = Mapping[str, Facts]  # input -> its facts; those of the first artifact, if the input is a list
+def together(several: Sequence[Facts]) -> Facts:
+    """The facts of an input that is a list: those of the first, and the text of all; None if one's is not known."""
+    sizes = [one.text_bytes for one in several if one.text_bytes is not None]
+    return replace(several[0], text_bytes=sum(sizes) if len(sizes) == len(several) else None)
+
+
+Given = Mapping[str, Facts]  # input -> its facts; of a list what `together` gives

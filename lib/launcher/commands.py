@@ -107,7 +107,7 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
     if not arguments.controller:
         console.print(printing.plan_table(sweep.plan, done))
         said = (costs.dropped(sweep.root, sweep.plan, done), finished.spoilt(sweep.root, sweep.plan, done))
-        for line in (*times.expected(sweep, done), *said[0], *said[1]):
+        for line in (*times.expected(sweep, done), *costs.disk_here(sweep, done), *said[0], *said[1]):
             console.print(line, highlight=False)
         printing.print_foreseen(sweep.plan, console)
     hub_needs.check(sweep.plan, done, fetch_command(arguments, sweep))

@@ -64,6 +64,11 @@ def hours(tasks: Iterable[Task]) -> Hours:
     )
 
 
+def spelled(hours: float) -> str:
+    """Hours with two decimals, or where that would hide them with two digits: `1.25`, `0.0042`."""
+    return f"{hours:.2f}" if hours >= 0.1 or not hours else f"{hours:.2g}"
+
+
 def _span(values: list[float]) -> str:
     low, high = f"{min(values):.2g}", f"{max(values):.2g}"
     return low if low == high else f"{low} to {high}"
@@ -99,6 +104,12 @@ def disk_lines(sweep: Sweep, todo: list[str]) -> list[str]:
         f"{amounts(need)}{f' ({shown})' if shown else ''}; {left.gb:.0f} GB {left.where}",
         *(f"[yellow]{line}[/]" for line in shortage(sweep, need, left)),
     ]
+
+
+def disk_here(sweep: Sweep, done: set[str]) -> list[str]:
+    """The disk that tasks on this machine will take; on a cluster it was said with the question."""
+    todo = [digest for digest in sweep.plan.tasks if digest not in done]
+    return [] if sweep.site or not todo else disk_lines(sweep, todo)
 
 
 def amounts(need: disk.Disk) -> str:

@@ -64,7 +64,7 @@ def plan_table(plan: Plan, finished_tasks: set[str]) -> Table:
     for stage, tasks in {**stages, "all": list(plan.tasks.values())}.items():
         todo = [task for task in tasks if task.digest not in finished_tasks]
         counts, hours = (len(tasks), len(tasks) - len(todo), len(todo)), costs.hours(todo)
-        table.add_row(stage, *map(str, counts), f"{hours.tasks:.2f}", f"{hours.gpus:.1f}")
+        table.add_row(stage, *map(str, counts), costs.spelled(hours.tasks), f"{hours.gpus:.1f}")
     return table
 
 

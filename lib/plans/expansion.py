@@ -12,7 +12,7 @@ from lib.base import config
 from lib.base.errors import UsageError
 from lib.costs import devices
 from lib.costs.devices import Device
-from lib.costs.facts import Facts
+from lib.costs.facts import Facts, together
 from lib.plans import changes, tasks
 from lib.plans.costing import Cost
 from lib.plans.documents import check_keys
@@ -163,7 +163,7 @@ class _Expander:
             made = self._inputs(reference, point, f"node {name}: input '{key}'")
             if made:
                 inputs[key] = [one.digest for one in made] if several else made[0].digest
-                facts[key] = made[0].facts
+                facts[key] = together([one.facts for one in made])
                 below.update({} if several else made[0].nodes)
         try:
             task, cost = tasks.make(name, template, {**self._variables, **point}, inputs, facts, self._setting)

@@ -5,44 +5,53 @@ include waiting for a parallel file system, which many ranks may have to do. Mem
 share, and every rank needs BASE_GB besides.
 """
 
+import math
 from dataclasses import dataclass, replace
 
+from lib.costs.work import TEXT_BYTES
 from lib.plans.resources import Resources
 
 MEASURED_ON = "two cores of an AMD EPYC (AVX2)"
 BASE_GB = 0.75
+START_SECONDS = 3.0  # of ranks: Python, MPI, compiled kernels from the cache
 SAFETY = 3.0  # time limit divided by expected hours
 
 
 @dataclass(frozen=True)
 class Rate:
     """core_ns: nanoseconds of one core per token; memory_bytes: per token of a rank's share; stored_bytes and
-    scratch_bytes: on disk per token, after the task and while it runs (2 for an id below 65,536, 8 for a position)."""
+    scratch_bytes: on disk per token, after the task and while it runs (2 for an id below 65,536, 8 for a position).
+    most_gb: of memory of a rank in all, where a stage needs no more and takes longer instead."""
 
     core_ns: float
     memory_bytes: float = 0.0
     stored_bytes: float = 0.0
     scratch_bytes: float = 0.0
+    most_gb: float = math.inf
 
 
 RATES = {
     "tokenize": Rate(190, stored_bytes=2, scratch_bytes=2),
     "suffix_array": Rate(420, 10, stored_bytes=8),  # with 8,192 ranges, as in a large chunk; 300 ns with 64 ranges
     "exact_duplicates": Rate(200),
+    "duplicate_groups": Rate(200, 9, stored_bytes=1.5, most_gb=8),  # of windows a tenth repeat, in groups of three
     "targets": Rate(8),  # it counts twice
     "count": Rate(4),
     "near_duplicates": Rate(30),
 }
 
 
-def applied(stage: str, resources: Resources) -> Resources:
-    """`resources` with hours and memory computed, if the stage has a rate and the task gives its number of tokens."""
+def applied(stage: str, resources: Resources, text_bytes: float | None = None) -> Resources:
+    """`resources` with tokens, hours and memory computed, if the stage has a rate and the number of tokens is known:
+    the task gives it, or it follows from the bytes of the corpus."""
     rate = RATES.get(stage)
-    if rate is None or resources.tokens is None:
+    tokens = text_bytes / TEXT_BYTES if resources.tokens is None and text_bytes is not None else resources.tokens
+    if rate is None or tokens is None:
         return resources
-    hours = resources.tokens * rate.core_ns / 1e9 / 3600 / resources.ranks
-    memory = BASE_GB + resources.tokens * rate.memory_bytes / 1e9 / resources.ranks
-    return replace(resources, expected_hours=hours, hours=max(resources.hours, SAFETY * hours), memory_gb=memory)
+    hours = (START_SECONDS + tokens * rate.core_ns / 1e9 / resources.ranks) / 3600
+    memory = min(BASE_GB + tokens * rate.memory_bytes / 1e9 / resources.ranks, rate.most_gb)
+    limit = max(resources.hours, SAFETY * hours)
+    return replace(resources, tokens=tokens, expected_hours=hours, hours=limit, memory_gb=memory)
 
 
 def on_disk(stage: str, resources: Resources) -> tuple[float, float]:

@@ -11,6 +11,7 @@ TextTable = tuple[list[str], list[list[str]]]  # a table as text: its header, an
 MARK = "†"
 LEFT_OUT = "–"  # what stands for a marked cell in a table that leaves it out
 MARKED = re.compile(rf"[-−+]?[\d.,]+{MARK}( .*)?")
+ROUNDED = 999.5  # what three digits would spell as 1e+03
 LEAST_P = 0.001  # smaller p-values say no more than that they are smaller
 
 
@@ -20,8 +21,8 @@ def number(value: float | None) -> str:
 
 
 def short(value: float | None) -> str:
-    """Three significant digits: 12.345 -> `12.3`."""
-    return _spelled(value, ".3g")
+    """Three significant digits, or a whole number from 1,000 on: 12.345 -> `12.3`, 1049.6 -> `1,050`."""
+    return _spelled(value, ".3g" if value is None or pd.isna(value) or abs(value) < ROUNDED else ",.0f")
 
 
 def count(value: float | None) -> str:

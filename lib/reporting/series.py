@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 
+from lib.reporting.cells import short
+
 REFERENCE = "reference"
 
 
@@ -71,7 +73,7 @@ def spelled(axis: Axis, value: float) -> str:
         return formatter.format_ticks(ticks)[int(np.argmin(np.abs(ticks - value)))]
     if isinstance(formatter, FuncFormatter):
         return formatter(value)
-    return f"{value:,.0f}" if abs(value) >= 1000 and value == round(value) else f"{value:.3g}"
+    return short(value)
 
 
 def _in_words(axis: Axis) -> bool:

@@ -278,11 +278,24 @@ class _Working:
             self.reports = {digest: self._far(self.state.plan.tasks[digest]) for digest in self.state.running}
         tasks = [self.state.plan.tasks[digest] for digest in self.state.running]
         own = [task for task in tasks if task.stage == stage]
-        return "; ".join(f"{task.label or task.node} {self.reports.get(task.digest, '')}".rstrip() for task in own)
+        names = apart(own)
+        return "; ".join(f"{names[task.digest]} {self.reports.get(task.digest, '')}".rstrip() for task in own)
 
     def _far(self, task: Task) -> str:
         report = progress.read(finished.directory(self.state.root, task))
         return report.short() if report else ""
+
+
+def apart(tasks: list[Task]) -> dict[str, str]:
+    """Digest -> a short name of each task. Labels that are the same get what differs in the configurations, or else the
+    beginning of the digest."""
+    labels = {task.digest: task.label or task.node for task in tasks}
+    found = {}
+    for task in tasks:
+        alike = [other.config for other in tasks if labels[other.digest] == labels[task.digest] and other is not task]
+        own = [f"{key} {value}" for key, value in task.config.items() if any(one.get(key) != value for one in alike)]
+        found[task.digest] = " ".join([labels[task.digest], *(own or [task.digest[:6]] if alike else [])])
+    return found
 
 
 def available_gb() -> float:

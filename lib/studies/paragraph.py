@@ -88,6 +88,7 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
         "packages. It is not attacked.",
     ),
     ("tokenize", {}, "The corpus was cut into chunks of token ids: {chunks} in all."),
+    ("duplicate_groups", {}, "Groups of equal windows of {length} tokens were found in all chunks at once, by hashes."),
     ("exact_duplicates", {}, "Groups of equal windows of {length} tokens were found with a suffix array."),
     (
         "targets",

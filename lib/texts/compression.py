@@ -10,7 +10,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedReader
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from lib.base.errors import let_refusals_through
 
@@ -35,6 +35,32 @@ def plain(file: Readable) -> Iterator[bytes]:
     """The file as it is."""
     while block := file.read(READ_BYTES):
         yield block
+
+
+class Part:
+    """The bytes start .. stop - 1 of a file, read as if they were all of it."""
+
+    def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
+        """Go to `start`."""
+        self._file, self._left = file, stop - start
+        file.seek(start)
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        block = self._file.read(min(size, self._left))
+        self._left -= len(block)
+        return block
+
+
+def next_line(file: BinaryIO, place: int) -> int:
+    """Where the first line begins that begins at byte `place` or later; the end of the file if none does."""
+    if place == 0:
+        return 0
+    file.seek(place - 1)
+    while block := file.read(READ_BYTES):
+        if (end := block.find(b"\n")) >= 0:
+            return file.tell() - len(block) + end + 1
+    return file.tell()
 
 
 def lines(blocks: Iterator[bytes], longest: int) -> Iterator[bytes | None]:

@@ -21,6 +21,7 @@ from lib.texts import text_files, walk
 
 READABLE = tuple(f"*{ending}" for ending in text_files.READERS if ending not in walk.ASKED_FOR)
 CHECKED_BYTES = 10_000_000_000  # some ten seconds of reading
+PACKED = 3  # bytes of text in one of a compressed file: English text gives 2.5 to 4
 MOST_KINDS = 40  # of what is left out are stored by name; the rest is summed up
 
 
@@ -38,6 +39,11 @@ class Listing:
     text_key: str = "text"
     left_out: tuple[tuple[str, int], ...] = ()
     checksums: tuple[str, ...] = ()
+
+    @property
+    def can_be_cut(self) -> list[bool]:
+        """Whether parts of each file can be read."""
+        return [text_files.can_be_cut(file) for file in self.files]
 
 
 def list_files(path: Path, patterns: Sequence[str] = (), text_key: str = "text") -> Listing:
@@ -96,6 +102,12 @@ def fingerprint(listing: Listing) -> str:
     """Changes with the name, size or time of any file: 16 hex digits."""
     lines = [f"{file} {size} {mtime}" for file, size, mtime in zip(listing.files, listing.sizes, listing.mtimes)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def text_bytes(listing: Listing) -> float:
+    """About how many bytes of text the files hold, from their sizes: PACKED times as many where they are compressed."""
+    packed = (text_files.is_packed(file) for file in listing.files)
+    return sum(size * (PACKED if one else 1) for size, one in zip(listing.sizes, packed))
 
 
 def summed(listing: Listing) -> Listing:

@@ -1,10 +1,69 @@
-"""Splits a list of files into consecutive parts of about equal size."""
+"""Splits a list of files into consecutive parts of about equal size; where files are too few, files are cut."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from lib.base.errors import TesseraError, counted
+
+LEAST_PIECE, LARGEST_PIECE = 1 << 16, 1 << 26  # bytes of a file that is cut
+PIECES = 64  # of a part, at least, so that parts are even to 1 / 64
+
+
+class Piece(NamedTuple):
+    """The documents of a file (its index) that begin in its bytes start .. stop - 1."""
+
+    file: int
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self.stop - self.start
+
+
+def pieces(sizes: Sequence[int], can_be_cut: Sequence[bool], parts: int) -> list[list[Piece]]:
+    """The pieces of each of `parts` parts, in the order of the files: as `split` gives whole files to them, if there
+    are as many files as parts; else of files that are cut. Large files are cut in any case, for ranks to share.
+
+    sizes: bytes of each file. Raises TesseraError for fewer pieces than parts.
+    """
+    if len(sizes) >= parts:
+        return [_cut(sizes, can_be_cut, part, LARGEST_PIECE) for part in split(sizes, parts)]
+    most = max(LEAST_PIECE, min(LARGEST_PIECE, sum(sizes) // (PIECES * parts)))
+    found = _cut(sizes, can_be_cut, range(len(sizes)), most)
+    if len(found) < parts:
+        few = f"{counted(len(sizes), 'file')} cannot fill {counted(parts, 'chunk')}"
+        raise TesseraError(f"{few}; {enough(most_parts(sizes, can_be_cut))}")
+    return [found[part.start : part.stop] for part in split([piece.size for piece in found], parts)]
+
+
+def most_parts(sizes: Sequence[int], can_be_cut: Sequence[bool]) -> int:
+    """The largest number of parts for which `pieces` finds enough."""
+    return sum(_count(size, cut, LEAST_PIECE) for size, cut in zip(sizes, can_be_cut))
+
+
+def enough(parts: int) -> str:
+    """What to do where a corpus of files that give `parts` parts was to give more."""
+    return (
+        f"they can be cut into {parts} at most (a .txt and what is compressed are not cut, other files into pieces of "
+        f"{LEAST_PIECE >> 10} KB); give more files, unpack them to JSON lines, or set fewer chunks"
+    )
+
+
+def _cut(sizes: Sequence[int], can_be_cut: Sequence[bool], files: range, most: int) -> list[Piece]:
+    """Whole files, or pieces of at most `most` bytes of those that can be cut."""
+    found = []
+    for file in files:
+        size, count = sizes[file], _count(sizes[file], can_be_cut[file], most)
+        found += [Piece(file, size * i // count, size * (i + 1) // count) for i in range(count)]
+    return found
+
+
+def _count(size: int, can_be_cut: bool, most: int) -> int:
+    return max(1, -(-size // most)) if can_be_cut else 1
 
 
 def split(sizes: Sequence[int], parts: int) -> list[range]:

@@ -4,6 +4,7 @@ Everything is streamed: memory holds one document, or one batch of Parquet rows,
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from io import BufferedReader
@@ -13,7 +14,7 @@ from typing import Any
 from lib.base.errors import TesseraError, let_refusals_through
 from lib.texts import bad_documents
 from lib.texts.bad_documents import Bad, Skipped
-from lib.texts.compression import UNPACKED, OtherKind, lines
+from lib.texts.compression import UNPACKED, OtherKind, Part, lines, next_line, plain
 
 PARQUET_ROWS = 512
 LONGEST = 1 << 30  # bytes of a document; what is longer would take the memory of a node
@@ -25,6 +26,7 @@ PARQUET = ".parquet"
 SET_KEY = "set text_key (in the stage prompts: text_column)"
 
 Items = Iterator[str | Bad]
+Range = tuple[int, int]  # of bytes in a file
 Blocks = Callable[[BufferedReader], Iterator[bytes]]
 JSON_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "an array", dict: "an object"}
 
@@ -42,15 +44,29 @@ def ending(name: str) -> str | None:
     return max((known for known in READERS if name.lower().endswith(known)), key=len, default=None)
 
 
-def documents(path: Path, text_key: str = "text", skipped: Skipped | None = None) -> Iterator[str]:
+def is_packed(path: Path) -> bool:
+    """Whether a file is compressed, by its ending. Parquet compresses its columns itself."""
+    return suffix(path) not in (*LINES, WHOLE)
+
+
+def can_be_cut(path: Path) -> bool:
+    """Whether parts of a file can be read: lines that are not compressed, and the row groups of Parquet."""
+    return suffix(path) in (*LINES, PARQUET)
+
+
+def documents(
+    path: Path, text_key: str = "text", skipped: Skipped | None = None, part: Range | None = None
+) -> Iterator[str]:
     """The documents of one file, in its order; of JSON lines and Parquet the strings under `text_key`.
 
+    part: (start, stop) of a file that can be cut: the lines or row groups that begin at the bytes start .. stop - 1.
     A bad one (a line from 1, a Parquet row from 0) is counted in `skipped` and empty, or without it an error: no such
     string, no JSON object, not UTF-8, more than LONGEST bytes. Raises TesseraError that names the file, and where it is
     truncated or damaged, or why it cannot be read.
     """
     try:
-        yield from bad_documents.texts(READERS[suffix(path)](path, text_key), skipped)
+        items = READERS[suffix(path)](path, text_key) if part is None else _of_part(path, text_key, part)
+        yield from bad_documents.texts(items, skipped)
     except OSError as error:
         raise TesseraError(unreadable(path, error)) from error
 
@@ -70,21 +86,36 @@ def natural(name: str) -> tuple[list[tuple[int, int | str]], str]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts], name
 
 
+def _of_part(path: Path, text_key: str, part: Range) -> Items:
+    if not can_be_cut(path):
+        raise TesseraError(f"{path}: files of this kind are read whole; unpack it to JSON lines to read a part of it")
+    if suffix(path) == PARQUET:
+        yield from _parquet(path, text_key, part)
+        return
+    with open(path, "rb") as file:
+        start, stop = (next_line(file, place) for place in part)
+        yield from _of_lines(plain(Part(file, start, stop)), text_key, path, f" from byte {start} on" if start else "")
+
+
 def _lines_of(blocks: Blocks) -> Callable[[Path, str], Items]:
     def reader(path: Path, text_key: str) -> Items:
-        number = 0
-        try:
-            with open(path, "rb") as file:
-                for number, line in enumerate(lines(blocks(file), LONGEST), start=1):
-                    where = f"{path}: line {number}"
-                    if line is None:
-                        yield _too_long(where)
-                    elif line.strip():
-                        yield _of_line(line.removeprefix(BOM), text_key, where)
-        except (EOFError, ValueError) as error:
-            raise TesseraError(_damaged(path, f"after line {number}", error)) from error
+        with open(path, "rb") as file:
+            yield from _of_lines(blocks(file), text_key, path)
 
     return reader
+
+
+def _of_lines(blocks: Iterator[bytes], text_key: str, path: Path, since: str = "") -> Items:
+    number = 0
+    try:
+        for number, line in enumerate(lines(blocks, LONGEST), start=1):
+            where = f"{path}: line {number}{since}"
+            if line is None:
+                yield _too_long(where)
+            elif line.strip():
+                yield _of_line(line.removeprefix(BOM), text_key, where)
+    except (EOFError, ValueError) as error:
+        raise TesseraError(_damaged(path, f"after line {number}{since}", error)) from error
 
 
 def _whole_of(blocks: Blocks) -> Callable[[Path, str], Items]:
@@ -174,7 +205,7 @@ def _too_long(where: str) -> Bad:
     return Bad(where, "too long", f"a document of more than {LONGEST:,} bytes; cut it into several")
 
 
-def _parquet(path: Path, text_key: str) -> Items:
+def _parquet(path: Path, text_key: str, part: Range | None = None) -> Items:
     import pyarrow as arrow
     from pyarrow import parquet
 
@@ -182,13 +213,28 @@ def _parquet(path: Path, text_key: str) -> Items:
     try:
         with open(path, "rb") as source, parquet.ParquetFile(source) as file:
             _check_column(file.schema_arrow, text_key, path)
-            for batch in file.iter_batches(PARQUET_ROWS, columns=[text_key]):
+            row, groups = _row_groups(file.metadata, part)
+            for batch in file.iter_batches(PARQUET_ROWS, row_groups=groups, columns=[text_key]):
                 for value in batch.column(0):
                     yield _of_arrow(value, text_key, f"{path}: row {row}")
                     row += 1
     except (arrow.ArrowException, OSError) as error:
         let_refusals_through(error)
         raise TesseraError(_damaged(path, f"at row {row}", error)) from error
+
+
+def _row_groups(metadata: Any, part: Range | None) -> tuple[int, list[int]]:
+    """The row groups that begin in a part of the file, and the number of the first row of theirs."""
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    start, stop = part or (0, math.inf)
+    begins = [min(_begin(group.column(index)) for index in range(group.num_columns)) for group in groups]
+    chosen = [index for index, begin in enumerate(begins) if start <= begin < stop]
+    return sum(group.num_rows for group in groups[: chosen[0]]) if chosen else 0, chosen
+
+
+def _begin(column: Any) -> int:
+    pages = (column.dictionary_page_offset, column.data_page_offset)
+    return min(page for page in pages if page is not None)
 
 
 def _of_arrow(value: Any, text_key: str, where: str) -> str | Bad:

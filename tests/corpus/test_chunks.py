@@ -1,3 +1,5 @@
+import os
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -6,7 +8,8 @@ import pytest
 
 from lib.base import hdf5
 from lib.base.errors import TesseraError
-from lib.corpus import chunks
+from lib.corpus import chunks, targets
+from lib.corpus.near import scan
 from tests.support.corpora import write_chunk
 
 DOCUMENTS = [[1, 2, 3], [], [65535, 0]]
@@ -38,6 +41,42 @@ def test_a_directory_stands_for_its_chunks_by_number(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(TesseraError, match=r"no chunk-\*\.h5 in it"):
         chunks.open_chunks([tmp_path / "empty"])
+
+
+def many_documents(path: Path, documents: int, length: int) -> Path:
+    """A chunk of equal documents, of zeros, whose tokens take no room on the disk."""
+    offsets = np.arange(documents + 1, dtype="<u8") * np.uint64(length)
+    layout = {"tokens": (documents * length, np.dtype("<u2")), "offsets": (documents + 1, np.dtype("<u8"))}
+    starts = hdf5.reserve(path, layout, {"vocab_size": 9})
+    with open(path, "r+b") as file:
+        os.pwrite(file.fileno(), offsets, starts["offsets"])
+    return path
+
+
+def test_many_documents_take_no_memory(tmp_path: Path) -> None:
+    """Opening a chunk, finding documents and drawing windows hold some blocks of its 3 million offsets, not all."""
+    documents, length = 3_000_000, 120
+    path = many_documents(tmp_path / "chunk-00.h5", documents, length)
+    tracemalloc.start()
+    chunk = chunks.open_chunk(path)
+    assert tracemalloc.get_traced_memory()[1] < 25e6
+    firsts, _ = scan._window_starts(chunk.offsets, 100, 10**8, 10**8 + 1000)
+    assert firsts.tolist() == [at for at in range(10**8, 10**8 + 1000) if at % length == 0]
+    drawn, _ = targets.choose_random([chunk.tokens], [chunk.offsets], 100, 5, 0, 1)
+    assert tracemalloc.get_traced_memory()[1] < 60e6
+    tracemalloc.stop()
+    assert (len(chunk.offsets), len(drawn)) == (documents + 1, 5)
+    assert all(position % length <= length - 100 for _, position in drawn)
+
+
+def test_offsets_that_do_not_rise_across_blocks_are_refused(tmp_path: Path) -> None:
+    at = chunks.CHECKED_TOKENS
+    for wrong in (0, 1, at - 1, at, at + 1, at + 3):
+        path = many_documents(tmp_path / "chunk-00.h5", at + 3, 2)
+        with h5py.File(path, "r+") as file:
+            file["offsets"][wrong] = 2 * wrong + 3 if wrong != at - 1 else 2 * at + 1
+        with pytest.raises(TesseraError, match="offsets must rise from 0 to the number of tokens"):
+            chunks.open_chunk(path)
 
 
 @pytest.mark.parametrize("dtype", ["<u2", "<u4"])

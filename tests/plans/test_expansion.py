@@ -277,11 +277,13 @@ def test_hours_and_memory_of_a_pass_over_a_corpus_follow_from_its_rate(monkeypat
     monkeypatch.setitem(rates.RATES, "join", rates.Rate(core_ns=36.0, memory_bytes=8.0))
     asked = Resources(ranks=10, tokens=1e12, hours=1)
     applied = rates.applied("join", asked)
-    assert applied.expected_hours == pytest.approx(1.0)
-    assert applied.hours == pytest.approx(rates.SAFETY)
+    assert applied.expected_hours == pytest.approx(1.0 + rates.START_SECONDS / 3600)
+    assert applied.hours == pytest.approx(rates.SAFETY * applied.expected_hours)
     assert applied.memory_gb == pytest.approx(rates.BASE_GB + 800)
     assert rates.applied("make", asked) == asked
     assert rates.applied("join", Resources(ranks=10)) == Resources(ranks=10)
+    assert rates.applied("join", Resources(ranks=10, hours=1), rates.TEXT_BYTES * 1e12) == applied
+    assert rates.applied("join", asked, 1.0) == applied  # what is stated counts
 
 
 @pytest.mark.parametrize(("corpus", "seed"), [("small", 1), ("/data/my.corpus", 3), ("large", 2)])

@@ -78,6 +78,8 @@ def test_of_marks_beside_words_the_least_and_the_largest_are_named():
     assert series.finding(figure) == "Share: 0.1 (code, large) to 0.75 (prose, large)."
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.12345, "0.123"), (1234.0, "1,234"), (75.0, "75"), (1.5e-7, "1.5e-07")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.12345, "0.123"), (1234.0, "1,234"), (75.0, "75"), (1049.6, "1,050"), (1.5e-7, "1.5e-07")]
+)
 def test_values_have_three_digits(value, text):
     assert series.spelled(Figure().subplots().xaxis, value) == text

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.base.errors import TesseraError
+from lib.texts import partition
 from lib.texts.partition import split
 
 sizes = st.lists(st.integers(0, 60) | st.integers(0, 1 << 40), min_size=1, max_size=40)
@@ -51,3 +52,39 @@ def test_sizes_beyond_64_bits_times_parts_stay_exact() -> None:
 def test_too_few_files() -> None:
     with pytest.raises(TesseraError, match="2 files cannot fill 3 chunks"):
         split([1, 1], 3)
+
+
+@given(st.lists(st.integers(0, 90), min_size=1, max_size=9), st.data())
+def test_pieces_cover_every_byte_once_and_whole_files_stay_where_they_were(sizes, data) -> None:
+    can_be_cut = data.draw(st.lists(st.booleans(), min_size=len(sizes), max_size=len(sizes)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partition, "LEAST_PIECE", 7)
+        patch.setattr(partition, "LARGEST_PIECE", 30)
+        parts = data.draw(st.integers(1, partition.most_parts(sizes, can_be_cut)))
+        found = partition.pieces(sizes, can_be_cut, parts)
+    assert len(found) == parts
+    assert all(found)
+    assert {piece.file for part in found for piece in part} == set(range(len(sizes)))
+    flat = [piece for part in found for piece in part]
+    assert flat == sorted(flat)
+    for file, size in enumerate(sizes):
+        own = [(piece.start, piece.stop) for piece in flat if piece.file == file]
+        assert [own[0][0], own[-1][1]] == [0, size]
+        assert all(before[1] == after[0] for before, after in pairwise(own))
+        assert can_be_cut[file] or len(own) == 1
+    if parts <= len(sizes):
+        assert [sorted({piece.file for piece in part}) for part in found] == [
+            list(part) for part in split(sizes, parts)
+        ]
+
+
+def test_one_large_file_gives_even_parts() -> None:
+    found = partition.pieces([10**12], [True], 20)
+    totals = [sum(piece.size for piece in part) for part in found]
+    assert max(totals) - min(totals) <= partition.LARGEST_PIECE
+    assert max(piece.size for part in found for piece in part) <= partition.LARGEST_PIECE
+
+
+def test_files_that_are_not_cut_may_be_too_few() -> None:
+    with pytest.raises(TesseraError, match="2 files cannot fill 4 chunks; they can be cut into 3 at most"):
+        partition.pieces([partition.LEAST_PIECE * 2, 10**9], [True, False], 4)

@@ -75,6 +75,45 @@ def test_a_line_is_never_held_beyond_the_longest(whole: list[bytes], size: int, 
         assert line is None or len(true) <= max(longest, size)
 
 
+EDGES = st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n"])
+
+
+@given(st.lists(st.tuples(any_text, EDGES), max_size=8), st.booleans(), st.data())
+def test_parts_of_a_file_have_its_documents_in_order(tmp_path_factory, texts, ends, data) -> None:
+    """Wherever it is cut, in the middle of a character or of a line end too."""
+    whole = b"".join(lines([text]).rstrip(b"\n") + edge for text, edge in texts)
+    whole = whole if ends else whole.rstrip()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=4)))
+    path = put(tmp_path_factory.mktemp("parts"), ".jsonl", whole)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compression, "READ_BYTES", data.draw(st.integers(1, 50)))
+        parts = [list(documents(path, part=part)) for part in itertools.pairwise([0, *cuts, len(whole)])]
+    assert [text for part in parts for text in part] == [text for text, _ in texts] == list(documents(path))
+
+
+def test_row_groups_belong_to_the_part_in_which_they_begin(tmp_path: Path) -> None:
+    texts = [str(number) * 50 for number in range(10)]
+    path = write_table(tmp_path / "a.parquet", pyarrow.array(texts))  # groups of 3 rows
+    size = path.stat().st_size
+    for cut in range(0, size, size // 20):
+        parts = [list(documents(path, part=part)) for part in ((0, cut), (cut, size))]
+        assert [text for part in parts for text in part] == texts
+        assert len(parts[0]) in (0, 3, 6, 9, 10)
+    path = write_table(path, pyarrow.array([*texts, None]))
+    with pytest.raises(TesseraError, match=r"a\.parquet: row 10: 'text' is null"):
+        list(documents(path, part=(5, path.stat().st_size)))  # without the first group, at byte 4
+
+
+def test_what_is_bad_in_a_part_is_named_by_where_the_part_begins(tmp_path: Path) -> None:
+    path = put(tmp_path, ".jsonl", lines(["a", "b"]) + b"[]\n")
+    start = len(lines(["a"]))
+    with pytest.raises(TesseraError, match=rf"a\.jsonl: line 2 from byte {start} on: the line is an array"):
+        list(documents(path, part=(start - 3, 10**6)))
+    for ending in (".txt", ".jsonl.zst"):
+        with pytest.raises(TesseraError, match="are read whole"):
+            list(documents(put(tmp_path, ending, b"a"), part=(0, 1)))
+
+
 def test_blank_lines_and_a_missing_last_line_break(tmp_path: Path) -> None:
     assert list(documents(put(tmp_path, ".jsonl", b'\n{"text": "a"}\r\n \n{"text": "b"}'))) == ["a", "b"]
     assert list(documents(put(tmp_path, ".jsonl", b""))) == []

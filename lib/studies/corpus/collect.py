@@ -18,9 +18,10 @@ FILES = {
     "near_duplicates": places.NEAR_DUPLICATES,
     "deduplication": places.DEDUPLICATION,
     "exact_duplicates": places.GROUPS,
+    "duplicate_groups": places.GROUPS,
     "counts": places.COUNTS,
 }
-READ = ("targets", "near_duplicates", "deduplication", "exact_duplicates", "count")
+READ = ("targets", "near_duplicates", "deduplication", "exact_duplicates", "duplicate_groups", "count")
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
@@ -58,12 +59,17 @@ def _verified(root: Path, plan: Plan, leaf: Leaf, node: str) -> Path:
 
 
 def _groups(root: Path, plan: Plan, leaves: list[Leaf]) -> dict[str, Path]:
-    """Chunk -> the groups of its exact duplicates."""
-    return {
-        str(leaf.labels["chunk"]): _verified(root, plan, leaf, "exact_duplicates")
-        for leaf in leaves
-        if "chunk" in leaf.labels
-    }
+    """Chunk, or WHOLE -> the groups of its exact duplicates. Of shards only their index is read, and compared."""
+    from lib.studies.corpus.tables import WHOLE
+
+    found = {}
+    for leaf in leaves:
+        if "duplicate_groups" in leaf.nodes and "chunk" in leaf.labels:
+            found[WHOLE] = directory(root, plan.tasks[leaf.nodes["duplicate_groups"]]) / places.GROUPS
+            store.verify_file(found[WHOLE])
+        elif "chunk" in leaf.labels:
+            found[str(leaf.labels["chunk"])] = _verified(root, plan, leaf, "exact_duplicates")
+    return found
 
 
 def _compare_counts(root: Path, plan: Plan, leaves: list[Leaf], expected: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from lib.reporting.cells import count, percent, percent_interval
-from lib.studies.corpus.tables import HAMMING, LEVENSHTEIN, SHORTEST_NGRAM, SlimpajamaData
+from lib.studies.corpus.tables import HAMMING, LEVENSHTEIN, SHORTEST_NGRAM, WHOLE, SlimpajamaData
 
 NGRAM = 50  # of the deduplication that sentences are about, but at most half a target: every shift shares fewer
 FEW_TARGETS = 10
@@ -56,13 +56,14 @@ def _scanned(data: SlimpajamaData) -> str:
 
 
 def _grouped(data: SlimpajamaData) -> list[str]:
-    """What the groups of exact duplicates are of: they are not sought in the whole corpus, and overlap."""
-    if not data.histograms:
-        return []
-    chunks = ", ".join(data.histograms)
+    """What the groups of exact duplicates are of, and that they overlap."""
+    chunks = ", ".join(chunk for chunk in data.histograms if chunk != WHOLE)
+    kinds = [f"chunk {chunks}: copies in other chunks do not count there"] if chunks else []
+    kinds += ["all chunks that were scanned"] if WHOLE in data.histograms else []
     return [
-        f"The groups of exact duplicates are of chunk {chunks}: copies in other chunks do not count there. They are "
-        "groups of overlapping windows, so that one repeated passage gives many of them."
+        f"The groups of exact duplicates are of {kind}. They are groups of overlapping windows, so that one repeated "
+        "passage gives many of them."
+        for kind in kinds
     ]
 
 

@@ -15,9 +15,9 @@ from lib.studies.corpus.tables import SlimpajamaData, make
 
 METHODS = {
     "Windows": "A window lies inside one document. Windows of different chunks or documents never overlap.",
-    "Targets": "Targets are sampled uniformly from the groups of exact duplicates of one chunk whose count over all "
-    "chunks lies in the bucket. At most one is taken from a region, and it must have enough different tokens. Random "
-    "targets are uniform over all windows.",
+    "Targets": "Targets are sampled uniformly from the groups of exact duplicates whose count over all chunks lies in "
+    "the bucket: groups of all chunks at once (method hash), or of one chunk (suffix_array). At most one is taken from "
+    "a region, and it must have enough different tokens. Random targets are uniform over all windows.",
     "Near-duplicates": "Windows of the target's length that share a multiset of at least length - distance tokens with "
     "it and have that Hamming or Levenshtein distance from it as a whole. They are chosen greedily without overlap: "
     "the least distance first, then the lowest position. k insertions cost about 2k in a window of fixed length.",
@@ -41,7 +41,7 @@ SURVIVAL = (
     "Share of the near-duplicates (without exact copies) that have no n-gram in common with their target, with "
     "bands of 95 % (bootstrap over targets)."
 )
-EXACT = "Groups of equal windows inside one chunk by the number of their members, on log axes."
+EXACT = "Groups of equal windows, in all scanned chunks or inside one, by the number of their members, on log axes."
 
 
 def write(root: Path, name: str, data: SlimpajamaData, description: Description) -> dict[str, pd.DataFrame]:
@@ -100,7 +100,7 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
         shares = _pivot(spelled, "n", "share", "n = ", str)
         listed.append(report_table("survival", caption, shares, found["survival"]))
     if "exact" in found:
-        caption = "Groups of exact duplicates by size, of every chunk:"
+        caption = "Groups of exact duplicates by size, of single chunks or of all that were scanned (all):"
         listed.append(report_table("exact", caption, ([], []), found["exact"]))
     return listed
 

@@ -21,6 +21,7 @@ HAMMING, LEVENSHTEIN = "hamming", "levenshtein"
 METRICS = (HAMMING, LEVENSHTEIN)
 SHORTEST_NGRAM, LONGEST_NGRAM = 10, 100
 DRAWS = 1000
+WHOLE = "all"  # stands for a chunk where groups of exact duplicates are of all chunks that were scanned
 
 CUMULATIVE_COLUMNS = (
     "bucket", "metric", "distance", "mean", "standard_error", "mean_with_exact", "standard_error_with_exact",
@@ -53,7 +54,8 @@ class SlimpajamaData:
 
     bucket, count: (targets,), the bucket (0 for random targets) and the exact occurrences in the corpus. length: tokens
     of a target. near: metric -> near-duplicates up to max_distance. scanned_fraction: share of the corpus that was
-    scanned for them. histograms: name of a chunk -> (sizes of its groups of exact duplicates, how many groups).
+    scanned for them. histograms: name of a chunk, or WHOLE -> (sizes of its groups of exact duplicates, how many
+    groups).
     """
 
     bucket: np.ndarray
@@ -127,7 +129,7 @@ def survival_table(data: SlimpajamaData) -> pd.DataFrame:
 
 
 def exact_table(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """How many groups of exact duplicates have how many members, for each chunk, in EXACT_COLUMNS."""
+    """How many groups of exact duplicates have how many members, by chunk or for all (WHOLE), in EXACT_COLUMNS."""
     rows = (
         {"chunk": chunk, "count": int(count), "groups": int(groups)}
         for chunk, histogram in sorted(histograms.items())

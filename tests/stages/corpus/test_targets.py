@@ -11,6 +11,7 @@ from jobs.corpus import targets
 from lib.base import blocks, hdf5, places
 from lib.base.errors import TesseraError
 from lib.corpus import chunks
+from lib.corpus import targets as drawing
 from tests.support.corpora import write_chunk
 from tests.support.ranks import run_ranks
 
@@ -127,6 +128,29 @@ def test_too_few_says_which_groups_there_are_and_what_to_set(inputs, tmp_path) -
     spelled = ", ".join(map(str, sorted(set(groups.values()))))
     assert f"with {spelled} copies. Set buckets=[{max(groups.values())}];" in str(raised.value)
     make(inputs, tmp_path / "c", buckets=(max(groups.values()),), n_per_bucket=1)
+
+
+def test_buckets_that_cannot_be_filled_are_left_out_if_that_is_asked_for(inputs, tmp_path, capfd) -> None:
+    settings = {"buckets": (8, 16, 999), "n_per_bucket": 400, "unfilled": "take"}
+    found = columns(make(inputs, tmp_path / "a", n_random=5, **settings))
+    counts = Counter(found["bucket"].tolist())
+    assert set(counts) == {8, 16, 0}
+    said = capfd.readouterr().out
+    assert f"bucket 8: {counts[8]} of 400" in said
+    assert "bucket 999: no group has" in said
+    every = make(inputs, tmp_path / "b", buckets=(8, 16), n_per_bucket=min(counts[8], counts[16]))
+    assert np.isin(hdf5.read(every, "position"), found["position"]).all()
+    with pytest.raises(TesseraError, match="no target was found"):
+        make(inputs, tmp_path / "c", buckets=(999,), unfilled="take")
+
+
+def test_too_few_random_windows_are_an_error_or_are_said(inputs, tmp_path, capfd, monkeypatch) -> None:
+    monkeypatch.setattr(drawing, "ATTEMPTS", 2)
+    settings = {"buckets": (), "n_random": 1500}  # the corpus has room for 980
+    with pytest.raises(TesseraError, match=r"of 1500 random targets after 3000 refused windows"):
+        make(inputs, tmp_path / "a", **settings)
+    found = columns(make(inputs, tmp_path / "b", unfilled="take", **settings))
+    assert f"{len(found['bucket'])} of 1500 random targets" in capfd.readouterr().out
 
 
 def test_groups_of_another_corpus_are_refused(inputs, tmp_path) -> None:

@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 import zstandard
+from pyarrow import parquet
 
 from jobs.corpus import tokenize
 from lib.artifacts import store
@@ -17,7 +19,7 @@ from lib.base import blocks, hdf5, mpi, places
 from lib.base.errors import TesseraError
 from lib.corpus import chunks
 from lib.models import loading
-from lib.texts import text_files
+from lib.texts import partition, text_files
 from lib.tokens import encoders
 from tests.support import ranks
 
@@ -179,7 +181,7 @@ def test_damaged_and_changed_files_are_named(
     assert not (tmp_path / "cut" / places.BLOCKS / "00000002.h5").exists()
     read = text_files.documents
 
-    def touching(path: Path, text_key: str, skipped: None):
+    def touching(path: Path, text_key: str, skipped: None, part: None):
         yield from read(path, text_key)
         os.utime(path, ns=(0, 0))
 
@@ -245,6 +247,30 @@ def test_a_damaged_block_is_named_and_made_again(
     block.write_bytes(block.read_bytes()[:300])
     assert [path.read_bytes() for path in make(tmp_path, inputs)] == made
     assert "00000001.h5: damaged; it is made again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+def test_one_large_file_serves_many_chunks_and_blocks(inputs, tmp_path, monkeypatch, ending) -> None:
+    monkeypatch.setattr(partition, "LEAST_PIECE", 1)
+    monkeypatch.setattr(partition, "PIECES", 2)
+    texts = [text(1, document) for document in range(120)]
+    path = tmp_path / f"all{ending}"
+    if ending == ".jsonl":
+        path.write_text("".join(json.dumps({"text": one}) + "\n" for one in texts), encoding="utf-8")
+    else:
+        parquet.write_table(
+            pyarrow.table({"text": texts}), path, row_group_size=9, compression=None, use_dictionary=False
+        )
+    given = {**inputs, "corpus": path}
+    whole = chunks.open_chunk(make(tmp_path / "one", given, chunks=1)[0])
+    found = chunks.open_chunks(make(tmp_path / "four", given, chunks=4))
+    assert [one for chunk in found for one in documents_of(chunk)] == documents_of(whole)
+    assert len(documents_of(whole)) == len(texts)
+    assert max(chunk.n_tokens for chunk in found) < whole.n_tokens / 2
+    monkeypatch.setattr(partition, "LARGEST_PIECE", path.stat().st_size // 5)
+    again = make(tmp_path / "blocks", given, chunks=1)[0]
+    assert len(blocks.names(again.parent / places.BLOCKS)) > 4
+    assert again.read_bytes() == whole.path.read_bytes()
 
 
 def test_more_chunks_than_files_and_wrong_settings(inputs: dict[str, Path], tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """How long the passes over a corpus take: measured rates, from which `plan` computes hours and memory.
 
 The rates are core nanoseconds per token from `make bench` (300 targets, and 10,000 queries of 100 tokens). They do not
-include waiting for a parallel file system, which many ranks may have to do. Memory is in bytes per token of a rank's
-share, and every rank needs BASE_GB besides.
+include waiting for a parallel file system, which many ranks may have to do. Where the number of tokens is not stated it
+follows from the bytes of the text, TEXT_BYTES a token; a token of source code has half of that. Memory is in bytes per
+token of a rank's share, and every rank needs BASE_GB besides.
 """
 
 import math
@@ -31,13 +32,13 @@ class Rate:
 
 
 RATES = {
-    "tokenize": Rate(190, stored_bytes=2, scratch_bytes=2),
+    "tokenize": Rate(100, stored_bytes=2, scratch_bytes=2),  # 70 to 95 from JSON lines, and reading Zstandard
     "suffix_array": Rate(420, 10, stored_bytes=8),  # with 8,192 ranges, as in a large chunk; 300 ns with 64 ranges
     "exact_duplicates": Rate(200),
     "duplicate_groups": Rate(200, 9, stored_bytes=1.5, most_gb=8),  # of windows a tenth repeat, in groups of three
     "targets": Rate(8),  # it counts twice
     "count": Rate(4),
-    "near_duplicates": Rate(30),
+    "near_duplicates": Rate(30),  # prose; 140 of source code, where blanks make most windows candidates
 }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import tiktoken
 from tokenizers import Regex, normalizers
 
-from lib.tokens.pieces import BLANK, LETTER, NUMBER, POINTS, Encoded, PieceEncoder
+from lib.tokens.pieces import BLANK, LETTER, NUMBER, POINTS, SEPARATOR, Encoded, PieceEncoder
 
 Encode = Callable[[list[str]], Encoded]
 
@@ -162,13 +162,42 @@ def _added(spec: dict[str, Any]) -> dict[str, int]:
 
 
 def _by_pieces(encoding: tiktoken.Encoding, ids: np.ndarray) -> Encode:
-    table = ids.tolist()
-    encoder = PieceEncoder(lambda piece: [table[rank] for rank in encoding._encode_single_piece(piece)], classes())
+    encoder = PieceEncoder(_speller(encoding, ids), classes())
     return lambda texts: encoder.encode([text.encode() for text in texts])
 
 
+def _speller(encoding: tiktoken.Encoding, ids: np.ndarray) -> Callable[[Sequence[bytes]], Encoded]:
+    """The ids of many pieces by one call of tiktoken: they are joined by a separator, at which it splits."""
+    pattern = f"[^{SEPARATOR}]+|{SEPARATOR}"
+    ranks = encoding._mergeable_ranks
+    apart = tiktoken.Encoding("pieces apart", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    sizes, mark = _sizes(encoding, len(ids)), SEPARATOR.encode()
+
+    def spell(pieces: Sequence[bytes]) -> Encoded:
+        joined_pieces = mark.join(pieces)
+        if joined_pieces.count(mark) != max(len(pieces) - 1, 0):  # a piece holds it
+            return joined([ids[encoding._encode_single_piece(piece)] for piece in pieces])
+        found = np.array(apart.encode_ordinary(joined_pieces.decode()), np.int64)
+        return _without_marks(found, sizes[found], np.array([*map(len, pieces)], np.int64), len(mark), ids)
+
+    return spell
+
+
+def _without_marks(ranks: np.ndarray, sizes: np.ndarray, pieces: np.ndarray, mark: int, ids: np.ndarray) -> Encoded:
+    """The ids of each of the joined pieces. sizes: bytes of each rank; pieces, mark: bytes of them."""
+    ends = np.cumsum(pieces + mark)
+    begins = np.cumsum(sizes) - sizes
+    piece = np.searchsorted(ends, begins, "right")
+    kept = begins < (ends - mark)[piece]
+    return Encoded(ids[ranks[kept]], np.bincount(piece[kept], minlength=len(pieces)))
+
+
+def _sizes(encoding: tiktoken.Encoding, n_ranks: int) -> np.ndarray:
+    return np.array([len(encoding.decode_single_token_bytes(rank)) for rank in range(n_ranks)])
+
+
 def _by_expression(encoding: tiktoken.Encoding, ids: np.ndarray, original: Encode) -> Encode:
-    sizes = np.array([len(encoding.decode_single_token_bytes(rank)) for rank in range(len(ids))])
+    sizes = _sizes(encoding, len(ids))
 
     def one(text: str) -> np.ndarray:
         if text.isascii() or not unassigned()[np.frombuffer(text.encode("utf-32-le"), "<u4")].any():

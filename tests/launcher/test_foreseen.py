@@ -123,8 +123,16 @@ TYPED = [
     ("shuffles", "taus=[0.001]", "reach 0.03205 to 0.8974 (the top) (tau is set by the variable taus)"),
     ("shuffles", "paper_taus=[0.123]", "as method paper needs"),
     ("extraction", "prompt_tokens=40", "those in members have 40 tokens"),
-    ("slimpajama", "chunks=3", "node tokens: chunks is 3; the corpus has 2 files"),
-    ("slimpajama", "corpus={folder} chunks=4", "node tokens: chunks is 4; the corpus has 3 files"),
+    (
+        "slimpajama",
+        "chunks=3",
+        "node tokens: chunks is 3, but the files of the corpus are too few: they can be cut into 2 at most",
+    ),
+    (
+        "slimpajama",
+        "corpus={folder} chunks=4",
+        "node tokens: chunks is 4, but the files of the corpus are too few: they can be cut into 3 at most",
+    ),
     ("slimpajama", "scanned=[2]", "chunk is 2; it must be 0 to 1 (chunk is set by the variable scanned)"),
     ("prefix_sizes", "canaries=5", "this sweep does not use 'canaries'"),
     ("prefix_sizes", "n_prompts=-1", "n_prompts is -1; it must be at least 0"),

@@ -105,13 +105,19 @@ def test_pieces_are_those_of_the_expression(text: str) -> None:
 @settings(max_examples=40)
 @given(st.lists(st.lists(texts, max_size=3), max_size=5))
 def test_a_full_table_and_a_forgotten_one_change_nothing(rounds: list[list[str]]) -> None:
-    def spell(piece: bytes) -> list[int]:
-        return [1000 + len(piece), *piece[1:]]
+    def spell(some: list[bytes]) -> pieces.Encoded:
+        return fast_bpe.joined([[1000 + len(piece), *piece[1:]] for piece in some])
 
     small, large = (pieces.PieceEncoder(spell, fast_bpe.classes(), slots) for slots in (8, 1 << 12))
     for some in rounds:
         data = [text.encode() for text in some]
         assert agree(small.encode(data), large.encode(data))
+
+
+def test_pieces_that_hold_the_separator_are_spelled_like_others() -> None:
+    encoder = Encoder(make())
+    for text in (pieces.SEPARATOR, f"a {pieces.SEPARATOR}b", f"{pieces.SEPARATOR * 3} the the", "\U0010fffe x"):
+        assert agree(encoder.fast([text, "the end"]), encoder.original.encode([text, "the end"]))
 
 
 def test_what_is_no_byte_level_bpe_is_refused_with_the_reason() -> None:

@@ -55,14 +55,16 @@ def groups(positions: np.ndarray, same: np.ndarray, offsets: np.ndarray, length:
 
 @njit(cache=True, nogil=True)
 def _same(words, last, n_tokens, per_word, positions, length, same):
+    rest = length - per_word  # where the last word of a window begins, which may overlap the one before
     for i in range(len(same)):
         left, right = np.int64(positions[i]), np.int64(positions[i + 1])
         if max(left, right) + length > n_tokens:
             continue
+        if rest < 0:
+            left_key = key(words, last, n_tokens, per_word, left, 0, length)
+            same[i] = left_key == key(words, last, n_tokens, per_word, right, 0, length)
+            continue
         taken = 0
-        while taken < length:
-            a = key(words, last, n_tokens, per_word, left, taken, length)
-            if a != key(words, last, n_tokens, per_word, right, taken, length):
-                break
+        while taken < rest and words[left + taken] == words[right + taken]:
             taken += per_word
-        same[i] = taken >= length
+        same[i] = taken >= rest and words[left + rest] == words[right + rest]

@@ -70,3 +70,32 @@ def levenshtein(tokens, at, length, pattern_bits, equal, more, less, distances):
         bottom = np.uint64((length - 1) % WORD if word == words - 1 else WORD - 1)
         lanes.edit_columns(equal, 0, more, less, length, bottom, distances)
     distances += np.uint64(length)
+
+
+@njit(cache=True, nogil=True)
+def search(tokens, start, stop, length, pattern_bits, steps, least):
+    """least[i]: the distance of the pattern of `length` tokens to the piece of tokens[start:] nearest to it that ends
+    with token start + i, for every token before `stop`: int64. steps: uint8, as many; scratch.
+
+    It bounds the distance of the window that ends there, which is one of these pieces, by one column instead of all of
+    them. Myers's search (1999) in the form of Hyyro (2003): row 0 does not rise, since a piece may begin anywhere.
+    """
+    n, words = stop - start, pattern_bits.shape[1]
+    steps[:n] = 0
+    for word in range(words):
+        bottom = np.uint64((length - 1) % WORD if word == words - 1 else WORD - 1)
+        up, down = ~np.uint64(0), np.uint64(0)
+        for i in range(n):
+            rise, fall = np.uint64(steps[i] & 1), np.uint64(steps[i] >> 1)
+            equal = pattern_bits[tokens[start + i], word]
+            vertical = equal | down
+            equal |= fall
+            horizontal = (((equal & up) + up) ^ up) | equal
+            more, less = down | ~(horizontal | up), up & horizontal
+            steps[i] = (more >> bottom & np.uint64(1)) | (less >> bottom & np.uint64(1)) << np.uint64(1)
+            more, less = more << np.uint64(1) | rise, less << np.uint64(1) | fall
+            up, down = less | ~(vertical | more), more & vertical
+    score = np.int64(length)
+    for i in range(n):
+        score += np.int64(steps[i] & 1) - np.int64(steps[i] >> 1)
+        least[i] = score

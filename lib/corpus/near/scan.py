@@ -26,6 +26,7 @@ SLAB = 512  # targets of one pass over the text, at most
 ROW_COUNTERS = 1 << 26  # of a slab's rows, at most: 64 MB of bytes (300 targets of 100 tokens have 2 MB)
 TILE = 1 << 20  # tokens that are mapped to dense ids at a time
 STEPS = 2048  # of the window, made for one group of targets after another: its rows then stay in the second cache
+RUN = 1 << 12  # tokens between the first and the last candidate that are bounded together
 TABLE_IDS = 1 << 22  # up to here a table maps ids, 16 MB; beyond it a search in the sorted ids
 COUNT, COPIES, BASE = range(3)  # columns of Slab.lookup
 METRICS = ("hamming", "levenshtein")
@@ -363,23 +364,41 @@ def _measure(tokens, positions, numbers, patterns, padded, pattern_bits, limit, 
     length = patterns.shape[1]
     equal, distances = np.empty(length + lanes.WINDOWS, np.uint64), np.empty(lanes.WINDOWS, np.uint64)
     more, less = np.empty(length * lanes.WINDOWS, np.uint64), np.empty(length * lanes.WINDOWS, np.uint64)
-    current, measured, next_near = np.int64(-1), np.int64(0), np.int64(0)
-    for i in range(len(positions)):
-        position = positions[i]
-        if numbers[i] != current:
-            if current >= 0:
-                edit_distance.clear_pattern(pattern_bits, patterns[current])
-            current, measured, next_near = np.int64(numbers[i]), position - lanes.WINDOWS, position
-            edit_distance.set_pattern(pattern_bits, patterns[current])
-        hammings[i] = edit_distance.hamming(tokens, position, padded[current], length)
-        levenshteins[i] = limit + 1
-        if position < next_near:
-            continue
-        if position >= measured + lanes.WINDOWS:
-            measured = position
-            edit_distance.levenshtein(tokens, position, length, pattern_bits, equal, more, less, distances)
-        levenshteins[i] = np.int64(distances[position - measured])
-        # One step of the window changes the distance by at most 2 (one token out, one in).
-        next_near = position + (levenshteins[i] - limit + 1) // 2
-    if current >= 0:
-        edit_distance.clear_pattern(pattern_bits, patterns[current])
+    steps, least = np.empty(RUN + length, np.uint8), np.empty(RUN + length, np.int64)
+    hammings[:], levenshteins[:] = limit + 1, limit + 1
+    first = 0
+    while first < len(positions):
+        last = _run_end(positions, numbers, first, length)
+        number, start = numbers[first], positions[first]
+        edit_distance.set_pattern(pattern_bits, patterns[number])
+        edit_distance.search(tokens, start, positions[last - 1] + length, length, pattern_bits, steps, least)
+        measured, next_near = start - lanes.WINDOWS, start
+        for i in range(first, last):
+            position = positions[i]
+            if least[position - start + length - 1] > limit:
+                continue
+            hammings[i] = edit_distance.hamming(tokens, position, padded[number], length)
+            if position < next_near:
+                continue
+            if position >= measured + lanes.WINDOWS:
+                measured = position
+                edit_distance.levenshtein(tokens, position, length, pattern_bits, equal, more, less, distances)
+            levenshteins[i] = np.int64(distances[position - measured])
+            # One step of the window changes the distance by at most 2 (one token out, one in).
+            next_near = position + (levenshteins[i] - limit + 1) // 2
+        edit_distance.clear_pattern(pattern_bits, patterns[number])
+        first = last
+
+
+@njit(cache=True, nogil=True)
+def _run_end(positions, numbers, first, length):
+    """The end of a run of candidates: of one target, each overlapping the one before, all within RUN tokens."""
+    last = first + 1
+    while (
+        last < len(positions)
+        and numbers[last] == numbers[first]
+        and positions[last] < positions[last - 1] + length
+        and positions[last] < positions[first] + RUN
+    ):
+        last += 1
+    return last

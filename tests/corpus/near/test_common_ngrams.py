@@ -1,7 +1,9 @@
 """The longest common n-gram against its definition."""
 
+from difflib import SequenceMatcher
+
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Hamming, Levenshtein
 
@@ -20,6 +22,20 @@ def brute(a: list[int], b: list[int]) -> int:
 def test_equal_to_the_definition(pairs) -> None:
     a, b = np.array(pairs, np.uint32).reshape(-1, 2, 7).swapaxes(0, 1)
     assert common_ngrams.longest_common(a, b).tolist() == [brute(*pair) for pair in pairs]
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 1 << 32), st.integers(1, 200), st.sampled_from([1, 2, 9]), st.sampled_from([1, 1 << 28]))
+def test_equal_to_difflib_for_every_length(seed: int, length: int, alphabet: int, spread: int) -> None:
+    """Runs that end at any bit of any word, of ids for which there is a table, and of larger ones."""
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, alphabet, length)
+    cut = int(rng.integers(length + 1))
+    rows = [rng.integers(0, alphabet, length), np.roll(target, cut), np.where(np.arange(length) < cut, target, 10)]
+    targets, windows = np.stack([target] * 3), np.stack(rows)
+    found = common_ngrams.longest_common(*(part.astype(np.uint32) * np.uint32(spread) for part in (targets, windows)))
+    for one, size in zip(windows.tolist(), found.tolist()):
+        assert size == SequenceMatcher(None, target.tolist(), one, autojunk=False).find_longest_match().size
 
 
 @given(row, row)

@@ -44,6 +44,11 @@ class Comm:
         self.barrier()
         return found
 
+    def gather(self, value: Any, root: int = 0) -> list[Any] | None:
+        """The same for the root alone."""
+        found = self.allgather(value)
+        return found if self.rank == root else None
+
     def Alltoall(self, sent: np.ndarray, received: np.ndarray) -> None:
         """One item from each rank to each."""
         received[:] = [given[self.rank] for given in self.allgather(sent.copy())]

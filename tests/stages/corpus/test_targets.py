@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.corpus import targets
+from jobs.corpus import duplicate_groups, targets
 from lib.base import blocks, hdf5, places
 from lib.base.errors import TesseraError
 from lib.corpus import chunks
 from lib.corpus import targets as drawing
+from lib.corpus.exact import groups_file, layout, whole_targets
+from tests.support import threads
 from tests.support.corpora import write_chunk
 from tests.support.ranks import run_ranks
 
@@ -189,3 +191,73 @@ def test_groups_may_be_of_any_chunk_of_the_list(inputs, tmp_path) -> None:
 def test_settings_that_give_no_targets_are_refused(wrong) -> None:
     with pytest.raises(ValueError, match=r"it must be|must be at least|no target"):
         targets.Config(**{**SETTINGS, **wrong})
+
+
+@pytest.fixture
+def whole(inputs, tmp_path, monkeypatch) -> dict:
+    """The same corpus with the groups of both chunks, in several shards of some cells."""
+    monkeypatch.setattr(layout, "CELL_TOKENS", 1 << 8)
+    monkeypatch.setattr(layout, "SHARD_CELLS", 2)
+    (tmp_path / "groups").mkdir()
+    blocks.claim(tmp_path / "groups" / places.BLOCKS, "test")
+    duplicate_groups.run(duplicate_groups.Config(length=LENGTH), inputs, tmp_path / "groups")
+    return {**inputs, "groups": tmp_path / "groups"}
+
+
+def test_groups_of_the_whole_corpus_are_not_counted_again(whole, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(targets, "_count", None)
+    found = columns(make(whole, tmp_path / "a", n_random=40))
+    assert found["bucket"].tolist() == [8] * 3 + [16] * 3 + [0] * 40
+    for row, tokens in enumerate(found["tokens"].tolist()):
+        count, bucket, position = (int(found[name][row]) for name in ("count", "bucket", "position"))
+        assert count == TOTALS[tuple(tokens)]
+        assert not bucket or abs(count - bucket) <= 0.25 * bucket
+        text = chunks.open_chunk(whole["corpus"][int(found["chunk"][row])]).tokens
+        assert text[position : position + LENGTH].tolist() == tokens
+    assert (found["count"][6:] > 1).any()
+    assert len(set((found["tokens"][:6, 0] // 10).tolist())) == 6  # no two overlap, in whatever chunk
+
+
+def test_rounds_ranks_and_batches_draw_the_same_of_the_whole_corpus(whole, tmp_path, monkeypatch) -> None:
+    alone = make(whole, tmp_path / "a", n_random=3).read_bytes()
+    for name, value in (("FIRST_ROUND", 2), ("LARGEST_ROUND", 5)):
+        monkeypatch.setattr(targets, name, value)
+    monkeypatch.setattr(whole_targets, "READ_AT_ONCE", 3)
+    blocks.claim(tmp_path / "b" / places.BLOCKS, "test")
+    config = targets.Config(**SETTINGS, n_random=3)
+    threads.run(lambda: targets.run(config, whole, tmp_path / "b"), 3)
+    assert (tmp_path / "b/targets.h5").read_bytes() == alone
+
+
+def test_a_bucket_takes_the_first_groups_by_priority(whole, tmp_path) -> None:
+    """A plain loop over all groups, in the order of their priorities."""
+    corpus = chunks.open_chunks(whole["corpus"])
+    parts = groups_file.open_parts(whole["groups"] / places.GROUPS, corpus, LENGTH)
+    priority = drawing.priorities(0, 0, sum(part.n_groups for part in parts))
+    groups = [group for part in parts for group in groups_file.groups_of(part, range(part.n_groups))]
+    taken: list[tuple[int, int]] = []
+    found: list[tuple[int, int]] = []
+    room = {8: 3, 16: 3}
+    for index in np.argsort(priority).tolist():
+        members = list(zip(groups[index].chunk.tolist(), groups[index].position.tolist()))
+        bucket = next((size for size in room if abs(len(members) - size) <= 0.25 * size), 0)
+        chunk, position = members[0]
+        tokens = corpus[chunk].tokens[position : position + LENGTH]
+        apart = all(a != c or abs(b - d) >= LENGTH for a, b in members for c, d in taken)
+        if room.get(bucket) and len(set(tokens.tolist())) >= 4 and apart:
+            room[bucket] -= 1
+            taken += members
+            found.append((bucket, position))
+    made = columns(make(whole, tmp_path / "a"))
+    assert list(zip(made["bucket"].tolist(), made["position"].tolist())) == sorted(found, key=lambda one: one[0])
+
+
+def test_too_few_of_the_whole_corpus_says_what_there_is(whole, tmp_path) -> None:
+    groups = {window: count for window, count in TOTALS.items() if count > 1}
+    rich = sum(6 <= count <= 10 and len(set(window)) >= 4 for window, count in groups.items())
+    with pytest.raises(TesseraError, match=rf"bucket 8: \d+ of 400; {rich} groups have 6 to 10 copies") as raised:
+        make(whole, tmp_path / "a", n_per_bucket=400)
+    shown = sorted({count for count in groups.values() if count <= 20})
+    assert f"of 6 tokens, whichever these are, with {', '.join(map(str, shown))} copies" in str(raised.value)
+    taken = columns(make(whole, tmp_path / "b", n_per_bucket=400, unfilled="take"))
+    assert set(taken["bucket"].tolist()) == {8, 16}

@@ -1,5 +1,9 @@
 """The corpus study in words."""
 
+import dataclasses
+
+import numpy as np
+
 from lib.studies.corpus import findings, tables
 from tests.studies.corpus.toy import data
 
@@ -30,3 +34,10 @@ def test_warnings_name_few_targets_and_a_part_of_the_corpus() -> None:
     texts = findings.warnings(data(scanned_fraction=0.05))
     assert texts[0] == "A sequence repeated exactly about 100 times: only 2 targets."
     assert texts[-1].startswith("Only 5 % of the corpus")
+
+
+def test_groups_of_the_whole_corpus_are_said_to_be_that() -> None:
+    given = dataclasses.replace(data(), histograms={tables.WHOLE: (np.array([2]), np.array([5]))})
+    words = findings.in_words(given, tables.make(given))[-1]
+    assert words.startswith("The groups of exact duplicates are of all chunks that were scanned. They")
+    assert tables.exact_table(given.histograms)["chunk"].tolist() == ["all"]

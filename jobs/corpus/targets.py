@@ -139,15 +139,15 @@ def _fill_from_whole(config: Config, corpus: Sequence, path: Path, parts: list[P
         there = int(groups[np.isin(buckets.of(sizes), list(missing))].sum())
         high = min(ALL_PRIORITIES, low + max(1, ALL_PRIORITIES * aim // max(1, there)))
         drawn = comm.gather(whole_targets.drawn(parts, some, buckets, list(missing), config.seed, low, high))
-        if comm.rank == 0:
+        if drawn is not None:  # rank 0
             candidates = whole_targets.joined(drawn)
             for one in whole_targets.choose(parts, corpus, candidates, config.min_unique_tokens, missing, regions):
                 found.groups.update([one]) if isinstance(one, int) else found.add(*one)
         low, aim = high, min(aim * GROWTH, LARGEST_ROUND)
     if comm.rank == 0 and _missing(config, found):
         most = buckets.limit(config.buckets)
-        there = _Groups(path, ", whichever these are,", sizes[sizes <= most], int(groups[sizes > most].sum()))
-        _lacking(config, _too_few(config, there, found))
+        whole = _Groups(path, ", whichever these are,", sizes[sizes <= most], int(groups[sizes > most].sum()))
+        _lacking(config, _too_few(config, whole, found))
 
 
 def _fill_buckets(config: Config, corpus: Sequence, groups: Groups, folder: Path, found: _Targets) -> None:

@@ -62,7 +62,8 @@ class Comm:
 
 def run(work: Callable[[], None], ranks: int) -> None:
     """Call `work` in every rank; in it `mpi.world()` is the rank's communicator. Raises the first error."""
-    barrier, shared, here = threading.Barrier(ranks), {}, threading.local()
+    shared: dict[str, Any] = {}
+    barrier, here = threading.Barrier(ranks), threading.local()
 
     def one(rank: int) -> None:
         here.comm = Comm(rank, barrier, shared)

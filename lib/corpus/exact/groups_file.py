@@ -15,6 +15,7 @@ read in the same way, as one part.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,13 +72,13 @@ def open_parts(path: Path, corpus: Sequence[Chunk], length: int) -> list[Part]:
         own = _own_chunk(path, attributes, corpus)
         return [Part(path, 0, hdf5.rows(path)["counts"], own, length, n_tokens)]
     _check_corpus(path, corpus)
-    sizes = hdf5.read(path, "shards/groups").astype(np.int64)
-    firsts = np.cumsum(sizes) - sizes
+    sizes: list[int] = list(hdf5.read(path, "shards/groups").tolist())
     files = [path.with_name(places.group_shard(number)) for number in range(len(sizes))]
     for file in files:
         if not file.is_file():
             raise TesseraError(f"{file}: missing, though {path.name} names it; make the groups again")
-    return [Part(*one, None, length, n_tokens) for one in zip(files, firsts.tolist(), sizes.tolist())]
+    counted = zip(files, accumulate(sizes, initial=0), sizes)
+    return [Part(file, first, size, None, length, n_tokens) for file, first, size in counted]
 
 
 def each_block(part: Part, members: int = MEMBERS_AT_ONCE) -> Iterator[Block]:

@@ -20,13 +20,13 @@ READ_AT_ONCE = 256  # groups, of at most as many members as a bucket allows
 
 
 class Candidates(NamedTuple):
-    """Groups in the order of their priorities. part: its index; row: in the part; count: members; bucket: of the count.
-    All (n,): priority is uint64, the others are int64."""
+    """Groups in the order of their priorities. part: its index; row: in the part; members: how many; bucket: of that
+    count. All (n,): priority is uint64, the others are int64."""
 
     priority: np.ndarray
     part: np.ndarray
     row: np.ndarray
-    count: np.ndarray
+    members: np.ndarray
     bucket: np.ndarray
 
 
@@ -35,7 +35,7 @@ class Target(NamedTuple):
 
     tokens: np.ndarray
     bucket: int
-    count: int
+    members: int
     chunk: int
     position: int
 
@@ -85,7 +85,7 @@ def choose(
         windows = _windows(corpus, first, regions.length)
         rich = targets.unique_tokens(windows) >= min_unique
         for i in np.flatnonzero(rich).tolist():
-            bucket, count = int(some.bucket[i]), int(some.count[i])
+            bucket, count = int(some.bucket[i]), int(some.members[i])
             yield count
             if left.get(bucket, 0) and not _overlaps(groups[i], regions):
                 _take(groups[i], regions)

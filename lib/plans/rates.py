@@ -35,7 +35,7 @@ RATES = {
     "tokenize": Rate(100, stored_bytes=2, scratch_bytes=2),  # 70 to 95 from JSON lines, and reading Zstandard
     "suffix_array": Rate(420, 10, stored_bytes=8),  # with 8,192 ranges, as in a large chunk; 300 ns with 64 ranges
     "exact_duplicates": Rate(200),
-    "duplicate_groups": Rate(200, 9, stored_bytes=1.5, most_gb=8),  # of windows a tenth repeat, in groups of three
+    "duplicate_groups": Rate(250, 9, stored_bytes=1.5, most_gb=8),  # in a byte of memory a token; a tenth of the windows repeats
     "targets": Rate(8),  # it counts twice; less with groups of the whole corpus
     "count": Rate(4),
     "near_duplicates": Rate(30),  # prose; 140 of source code, where blanks make most windows candidates

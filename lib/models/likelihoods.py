@@ -151,10 +151,10 @@ def _padded_scores(
     given = [np.append(row, padding) if more else row for row, more in zip(ids, padded)]  # type: ignore[arg-type]
     scores = score_tokens(model, given, [first] * len(ids), batch_size, moments, advance)
     after = [row[-1] if more else np.nan for row, more in zip(scores.log_probs, padded)]
-    of_moments = (
+    mu, sigma, top = (
         None if rows is None else _without_last(rows, padded) for rows in (scores.mu, scores.sigma, scores.top)
     )
-    cut = TokenScores(_without_last(scores.log_probs, padded), *of_moments)
+    cut = TokenScores(_without_last(scores.log_probs, padded), mu, sigma, top)
     return cut, None if padding is None else np.array(after, dtype=np.float64)
 
 

@@ -6,10 +6,12 @@ reduced at once, so that memory is bounded by the block and not by batch x lengt
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 
+from lib.kernels.largest import largest
 from lib.models import limits
 
 logger = logging.getLogger(__name__)
@@ -18,12 +20,32 @@ BLOCK_VALUES = {"cpu": 1 << 20, "cuda": 1 << 27}  # logits of one block: what a 
 BLOCK_POSITIONS = 128  # but never fewer positions: each block reads the whole output matrix once
 FULL_VALUES = 1 << 28  # logits at once (1 GiB in float32) for a model whose head cannot be split off
 
-# l, mu, sigma and the largest ln p of the scored positions, row after row; all but l are None unless asked for.
-Reduced = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
+
+class Reduced(NamedTuple):
+    """One number for each scored position, row after row; all but log_probs are None unless asked for.
+
+    log_probs: l; mu, sigma: of ln p under p itself; top: the largest ln p; rank: how many ids are likelier; top_k_mass:
+    ln of the probability of the k likeliest ids together, with those that tie with the last of them.
+    """
+
+    log_probs: torch.Tensor
+    mu: torch.Tensor | None = None
+    sigma: torch.Tensor | None = None
+    top: torch.Tensor | None = None
+    rank: torch.Tensor | None = None
+    top_k_mass: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What to compute beside l. moments: mu, sigma and top; top_k: if above 0, top, rank, and the mass of so many."""
+
+    moments: bool = False
+    top_k: int = 0
 
 
 def by_blocks(
-    model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, moments: bool, cache: Any = None
+    model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, measures: Measures, cache: Any = None
 ) -> Reduced:
     """Score a batch whose head splits off.
 
@@ -35,10 +57,10 @@ def by_blocks(
     logits = head(model)
     step = block_positions(model)
     blocks = [
-        reduced(logits(hidden[start : start + step]).float(), targets[start : start + step], moments)
+        reduced(logits(hidden[start : start + step]).float(), targets[start : start + step], measures)
         for start in range(0, len(targets), step)
     ]
-    return joined(blocks, moments)
+    return joined(blocks)
 
 
 def block_positions(model: torch.nn.Module) -> int:
@@ -47,14 +69,14 @@ def block_positions(model: torch.nn.Module) -> int:
     return max(BLOCK_POSITIONS, BLOCK_VALUES.get(device, BLOCK_VALUES["cpu"]) // limits.n_logits(model))
 
 
-def over_full_logits(model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, moments: bool) -> Reduced:
+def over_full_logits(model: torch.nn.Module, ids: torch.Tensor, scored: torch.Tensor, measures: Measures) -> Reduced:
     """The same for any causal model, a few rows at a time, so that their logits stay below FULL_VALUES."""
     rows = max(1, FULL_VALUES // (ids.shape[1] * limits.vocabulary(model)))
     blocks = []
     for part, chosen in zip(ids.split(rows), scored.split(rows)):
         logits = model(input_ids=part, use_cache=False).logits[:, :-1][chosen].float()
-        blocks.append(reduced(logits, part[:, 1:][chosen], moments))
-    return joined(blocks, moments)
+        blocks.append(reduced(logits, part[:, 1:][chosen], measures))
+    return joined(blocks)
 
 
 def splits_off(model: torch.nn.Module, ids: torch.Tensor) -> bool:
@@ -104,26 +126,40 @@ def head(
     return logits
 
 
-def reduced(logits: torch.Tensor, targets: torch.Tensor, moments: bool) -> Reduced:
-    """l, and mu, sigma and the largest ln p of the distribution, of one block of logits (positions, vocabulary).
+def reduced(logits: torch.Tensor, targets: torch.Tensor, measures: Measures) -> Reduced:
+    """l, and what `measures` asks for, of one block of logits (positions, vocabulary)."""
+    everything = logits.log_softmax(dim=1)
+    chosen = everything.gather(1, targets[:, None])
+    top = everything.amax(dim=1) if measures.moments or measures.top_k else None
+    rank, mass = _ranked(everything, chosen, measures.top_k) if measures.top_k else (None, None)
+    mu, sigma = _moments(everything, chosen) if measures.moments else (None, None)  # the last: it writes over its input
+    return Reduced(chosen[:, 0], mu, sigma, top, rank, mass)
+
+
+def _moments(everything: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """mu and sigma of ln p.
 
     Deviations are taken from the target's own l: mu = l + sum_v p_v (ln p_v - l), which is exactly l for a
     uniform distribution, where sigma is exactly 0.
     """
-    everything = logits.log_softmax(dim=1)
-    chosen = everything.gather(1, targets[:, None])
-    if not moments:
-        return chosen[:, 0], None, None, None
-    top = everything.amax(dim=1)
     probabilities = everything.exp()
     deviations = everything.sub_(chosen)
     shift = torch.linalg.vecdot(probabilities, deviations)
     variance = torch.linalg.vecdot(probabilities, deviations.sub_(shift[:, None]).square_())
-    return chosen[:, 0], chosen[:, 0] + shift, variance.sqrt(), top
+    return chosen[:, 0] + shift, variance.sqrt()
 
 
-def joined(blocks: list[Reduced], moments: bool) -> Reduced:
+def _ranked(everything: torch.Tensor, chosen: torch.Tensor, top_k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """How many ids are likelier than the target (int32), and ln of the mass that top-k sampling draws from."""
+    rank = (everything > chosen).sum(dim=1, dtype=torch.int32)
+    if top_k >= everything.shape[1]:
+        return rank, torch.zeros_like(chosen[:, 0])
+    values = largest(everything, top_k)[0]
+    last = values[:, -1]
+    ties = (everything >= last[:, None]).sum(dim=1) - top_k  # beyond the k, which sampling draws as well
+    return rank, values.logsumexp(dim=1).logaddexp(last + ties.log()).clamp(max=0)
+
+
+def joined(blocks: list[Reduced]) -> Reduced:
     """The columns of several blocks, one after another."""
-    log_probs, *others = zip(*blocks)
-    mu, sigma, top = (torch.cat(column) if moments else None for column in others)
-    return torch.cat(log_probs), mu, sigma, top
+    return Reduced(*(None if column[0] is None else torch.cat(column) for column in zip(*blocks)))

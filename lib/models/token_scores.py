@@ -20,22 +20,28 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from lib.base.progress import Advance, unheard
 from lib.models import output_head
 from lib.models.limits import positions, trained_length, vocabulary
-from lib.models.output_head import Reduced
+from lib.models.output_head import Measures, Reduced
 
 logger = logging.getLogger(__name__)
+
+Rows = tuple[torch.Tensor | None, ...]  # the columns of `Reduced` for one text
 
 
 @dataclass(frozen=True)
 class TokenScores:
-    """Rows of float32, one per text, over its scored tokens; all but log_probs are None unless moments were asked for.
+    """Rows of float32, one per text, over its scored tokens; all but log_probs are None unless asked for.
 
-    top: the largest ln p(. | x_<t); the model predicts x_t itself exactly where it equals l_t.
+    top: the largest ln p(. | x_<t); the model predicts x_t itself exactly where it equals l_t. rank: how many ids are
+    likelier than x_t (int32). top_k_mass: ln of the probability that top-k sampling draws from, ties with its last id
+    included.
     """
 
     log_probs: list[NDArray[np.float32]]
     mu: list[NDArray[np.float32]] | None = None
     sigma: list[NDArray[np.float32]] | None = None
     top: list[NDArray[np.float32]] | None = None
+    rank: list[NDArray[np.int32]] | None = None
+    top_k_mass: list[NDArray[np.float32]] | None = None
 
 
 def score_tokens(
@@ -45,8 +51,11 @@ def score_tokens(
     batch_size: int = 32,
     moments: bool = False,
     advance: Advance = unheard,
+    top_k: int = 0,
 ) -> TokenScores:
     """l_t = ln p(x_t | context, x_<t) of every text, and mu, sigma of ln p(. | context, x_<t) under p itself.
+
+    moments: whether mu, sigma and top are computed; top_k: if above 0, top, rank, and the mass of the k likeliest ids.
 
     sequences: token ids of the texts (1-D integers, any lengths); contexts: ids that precede each text and are not
     scored themselves (a BOS token, a prefix). With a context every token of the text is scored, without one all but
@@ -59,14 +68,15 @@ def score_tokens(
     texts, skips = _joined(sequences, contexts)
     check_sequences(texts, vocabulary(model), positions(model))
     _warn_of_length(model, texts)
-    results: list[Reduced | None] = [None] * len(texts)
+    results: list[Rows | None] = [None] * len(texts)
+    measures = Measures(moments, top_k)
     with _evaluating(model), torch.no_grad():
-        score = _scorer(model, texts, _common(contexts), moments)
+        score = _scorer(model, texts, _common(contexts), measures)
         for rows in _batches(texts, batch_size):
             for row, result in zip(rows, score([texts[row] for row in rows], [skips[row] for row in rows])):
                 results[row] = result
             advance(len(rows))
-    return _collected(results, moments)
+    return _collected(results, measures)
 
 
 def check_sequences(sequences: Sequence[NDArray], vocabulary: int, longest: int | None = None) -> None:
@@ -122,21 +132,21 @@ def _batches(texts: Sequence[NDArray], batch_size: int) -> Iterator[list[int]]:
 
 
 def _scorer(
-    model: torch.nn.Module, texts: Sequence[NDArray], common: NDArray[np.int64], moments: bool
-) -> Callable[[list[NDArray], list[int]], list[Reduced]]:
+    model: torch.nn.Module, texts: Sequence[NDArray], common: NDArray[np.int64], measures: Measures
+) -> Callable[[list[NDArray], list[int]], list[Rows]]:
     """The function that scores one batch; `common`, which every text begins with, is run only once where it can be."""
     device = model.get_input_embeddings().weight.device
     splits = bool(texts) and output_head.splits_off(model, _tensor(texts[0][:8]).to(device)[None])
     cache = _attention_state(model, _tensor(common).to(device)) if splits and len(common) else None
     known = len(common) if cache else 0
 
-    def score(batch: list[NDArray], skips: list[int]) -> list[Reduced]:
+    def score(batch: list[NDArray], skips: list[int]) -> list[Rows]:
         ids, scored = (value.to(device) for value in _padded(batch, skips))
         if not splits:
-            values = output_head.over_full_logits(model, ids, scored, moments)
+            values = output_head.over_full_logits(model, ids, scored, measures)
         else:
             state = _repeated(cache, len(batch))
-            values = output_head.by_blocks(model, ids[:, known:], scored[:, known:], moments, state)
+            values = output_head.by_blocks(model, ids[:, known:], scored[:, known:], measures, state)
         return _rows(values, scored.sum(dim=1).tolist())
 
     return score
@@ -175,16 +185,17 @@ def _repeated(cache: DynamicCache | None, rows: int) -> Any:
     return state
 
 
-def _rows(values: Reduced, counts: list[int]) -> list[Reduced]:
+def _rows(values: Reduced, counts: list[int]) -> list[Rows]:
     columns = [value.cpu().split(counts) if value is not None else [None] * len(counts) for value in values]
     return list(zip(*columns))
 
 
-def _collected(results: list[Reduced | None], moments: bool) -> TokenScores:
-    columns = [[row.numpy() for row in column] for column in zip(*results) if column[0] is not None]
-    if not columns:
-        return TokenScores([], [], [], []) if moments else TokenScores([])
-    return TokenScores(*columns)
+def _collected(results: list[Rows | None], measures: Measures) -> TokenScores:
+    ranked = measures.top_k > 0
+    asked_for = (True, measures.moments, measures.moments, measures.moments or ranked, ranked, ranked)
+    columns = list(zip(*results)) if results else [()] * len(asked_for)
+    found: Any = ([row.numpy() for row in column] if asked else None for column, asked in zip(columns, asked_for))
+    return TokenScores(*found)
 
 
 @contextmanager

@@ -35,7 +35,8 @@ RATES = {
     "tokenize": Rate(100, stored_bytes=2, scratch_bytes=2),  # 70 to 95 from JSON lines, and reading Zstandard
     "suffix_array": Rate(420, 10, stored_bytes=8),  # with 8,192 ranges, as in a large chunk; 300 ns with 64 ranges
     "exact_duplicates": Rate(200),
-    "duplicate_groups": Rate(250, 9, stored_bytes=1.5, most_gb=8),  # in a byte of memory a token; a tenth of the windows repeats
+    # In a byte of memory a token, where a tenth of the windows repeats.
+    "duplicate_groups": Rate(250, 9, stored_bytes=1.5, most_gb=8),
     "targets": Rate(8),  # it counts twice; less with groups of the whole corpus
     "count": Rate(4),
     "near_duplicates": Rate(30),  # prose; 140 of source code, where blanks make most windows candidates

@@ -112,8 +112,8 @@ def _score(
     found = score_tokens(model, chosen, before, batch_size, moments, advance)
     advance(len(texts) - len(there))  # there is nothing to score in them
     spread = partial(_spread, places=there, n=len(texts))
-    moved = [None if rows is None else spread(rows) for rows in (found.mu, found.sigma)]
-    return TokenScores(spread(found.log_probs), *moved)
+    mu, sigma = (None if rows is None else spread(rows) for rows in (found.mu, found.sigma))
+    return TokenScores(spread(found.log_probs), mu, sigma)
 
 
 def _spread(rows: list[NDArray[np.float32]], places: Sequence[int], n: int) -> list[NDArray[np.float32]]:

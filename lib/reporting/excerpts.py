@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-SAME, CHANGED, LACKING, SHARED, AROUND = "", "ins", "del", "mark", "i"  # marks: the elements of HTML that show them
+# Marks: the elements of HTML that show them.
+SAME, CHANGED, LACKING, SHARED, EXTRACTED, AROUND = "", "ins", "del", "mark", "b", "i"
 LEGEND = {
     CHANGED: "tokens that the original does not have",
     LACKING: "tokens of the original that are not there",
     SHARED: "the longest run of characters that both texts have, from 3 on",
+    EXTRACTED: "text that the model continues with, by the threshold of p_z",
     AROUND: "what stands around a text",
 }
 LONGEST = 1500  # characters of a passage, so that no report grows with its texts

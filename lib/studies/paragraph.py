@@ -87,6 +87,33 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
         "vocabulary {vocab_size}), which we trained from scratch for {steps} steps on other text, the files of Python "
         "packages. It is not attacked.",
     ),
+    (
+        "chapters",
+        {},
+        "We examined chapters of Bible translations ({package}).",
+    ),
+    (
+        "licences",
+        {},
+        "We examined licence texts of Python packages.",
+    ),
+    (
+        "audit_texts",
+        {"repo": ""},
+        "Texts were examined whole, in the tokens of the model.",
+    ),
+    (
+        "audit_texts",
+        {},
+        "We examined texts of {repo}, in the tokens of the model.",
+    ),
+    (
+        "score_windows",
+        {},
+        "Windows of {prompt_tokens} tokens as a prompt and {suffix_tokens} as its continuation slid through each text "
+        "by {stride} tokens. One pass over a window gave the probability p_z of the continuation under sampling at "
+        "temperature 1 from the {top_k} likeliest tokens.",
+    ),
     ("tokenize", {}, "The corpus was cut into chunks of token ids: {chunks} in all."),
     ("duplicate_groups", {}, "Groups of equal windows of {length} tokens were found in all chunks at once, by hashes."),
     ("exact_duplicates", {}, "Groups of equal windows of {length} tokens were found with a suffix array."),

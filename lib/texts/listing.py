@@ -53,16 +53,17 @@ def list_files(path: Path, patterns: Sequence[str] = (), text_key: str = "text")
     out is counted. Raises TesseraError when there are none, a file is of an unknown kind, or something must not be
     passed over (see lib.texts.walk).
     """
-    found = _found(Path(os.path.abspath(path.expanduser())), patterns)  # links stay: blobs have no endings
-    if not found.files:
+    there = found(Path(os.path.abspath(path.expanduser())), patterns)  # links stay: blobs have no endings
+    if not there.files:
         known = ", ".join(sorted(text_files.READERS))
         what = f"nothing matches {', '.join(patterns)}" if patterns else f"none of {known}"
-        beside = f", but {spelled(_most_common(found.left_out))}" if found.left_out else ""
+        beside = f", but {spelled(_most_common(there.left_out))}" if there.left_out else ""
         raise TesseraError(f"{path}: no corpus files found ({what}{beside}); check path and pattern")
-    return _ordered(found, text_key)
+    return _ordered(there, text_key)
 
 
-def _found(path: Path, patterns: Sequence[str]) -> walk.Found:
+def found(path: Path, patterns: Sequence[str]) -> walk.Found:
+    """The files, of whatever kind, that a file, a folder or a glob stands for, and what is left out. path: absolute."""
     if os.path.isdir(path):
         return walk.below(path, walk.patterns(patterns))
     if os.path.exists(path) or not glob.has_magic(str(path)):

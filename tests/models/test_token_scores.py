@@ -137,6 +137,35 @@ def test_moments_equal_brute_force_in_double_precision(name):
         np.testing.assert_allclose(found.sigma[row], sigma, atol=1e-5)
 
 
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("name", ["gpt_neox", "llama", "gemma", "gemma2", "mamba", "cohere"])
+def test_ranks_and_top_k_masses_equal_one_text_at_a_time_in_double_precision(name, batch_size):
+    model, texts = model_named(name), some_texts((5, 9, 3, 9))
+    contexts = [[0, 5], [0, 7, 7, 3], [1], [0, 2, 4]]
+    found = {k: score_tokens(model, texts, contexts, batch_size, top_k=k) for k in (1, 10, V, 2 * V)}
+    exact = model_named(name).double()
+    for row, (text, context) in enumerate(zip(texts, contexts)):
+        with torch.no_grad():
+            logits = exact(torch.tensor([[*context, *map(int, text)]])).logits[0, len(context) - 1 : -1].numpy()
+        log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+        true = log_p[np.arange(len(text)), text]
+        for k, scores in found.items():
+            np.testing.assert_array_equal(scores.rank[row], (log_p > true[:, None]).sum(1))
+            mass = np.log(np.exp(np.sort(log_p, 1)[:, -k:]).sum(1))
+            np.testing.assert_allclose(scores.top_k_mass[row], mass, atol=1e-5)
+            np.testing.assert_allclose(scores.top[row], log_p.max(1), atol=1e-5)
+            np.testing.assert_allclose(scores.log_probs[row], true, atol=1e-5)
+            assert scores.mu is None
+
+
+def test_ids_that_tie_with_the_last_of_the_top_k_count_as_sampling_counts_them():
+    found = score_tokens(uniform_model(), some_texts(), [[0]] * 6, top_k=10, moments=True)
+    for row in range(6):
+        assert (found.rank[row] == 0).all()
+        np.testing.assert_allclose(found.top_k_mass[row], 0, atol=1e-6)
+        np.testing.assert_allclose(found.mu[row], -math.log(V), atol=1e-6)
+
+
 def uniform_model() -> torch.nn.Module:
     model = model_named("gpt_neox")
     torch.nn.init.zeros_(model.get_output_embeddings().weight)

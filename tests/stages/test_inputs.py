@@ -39,6 +39,12 @@ SAYS = {
         ({"source": "text"}, [], "give the input `text`"),
         ({"source": "text", "first_tokens": 10}, ["text"], "give the input `tokenizer`"),
     ],
+    "audit_texts": [
+        ({}, [], "give the texts in one place"),
+        ({"path": "/x"}, ["documents"], "give the texts in one place"),
+        ({"repo": "owner/name"}, [], None),
+        ({}, ["documents"], None),
+    ],
     "inject": [({"scatter_ngram": 5}, ["duplicates"], "leave out the input duplicates")],
     "count": [({"method": "suffix_array"}, [], "name the input 'suffix_arrays'"), ({"method": "scan"}, [], None)],
 }

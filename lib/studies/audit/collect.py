@@ -1,0 +1,43 @@
+"""The audit sweep: what the windows of every collection say becomes tables, a figure and a report."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from lib.artifacts import store
+from lib.base import places
+from lib.plans.finished import directory, done
+from lib.plans.plan import Leaf, Plan
+from lib.studies import collect, texts
+
+if TYPE_CHECKING:
+    from lib.studies.audit.reading import Audited
+
+READ = ("audit", "audit_texts")
+
+
+def run(root: Path, plan: Plan, console: Console) -> None:
+    """Write tables, figure and report of every finished leaf, and print what is extracted of each collection."""
+    from lib.studies.audit import results
+
+    leaves, missing = collect.split(plan, done(root, plan), READ)
+    left_out = texts.shown(root, plan, list)
+    description = collect.description(root, plan, leaves, missing, excerpts=left_out)
+    found = results.write(root, plan.run, list(read_audits(root, plan, leaves)), description, plan.show_texts)
+    collect.write_missing(root, plan, missing)
+    collect.print_table(console, "what is extracted, by threshold of p_z", *results.summary(found))
+
+
+def read_audits(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Audited"]:
+    """The audit of every collection by every model. Checks every checksum."""
+    from lib.studies.audit import reading
+
+    for leaf in leaves:
+        task = plan.tasks[leaf.digest]
+        folders = [directory(root, plan.tasks[digest]) for digest in (leaf.digest, str(task.inputs["texts"]))]
+        for folder in folders:
+            store.verify(folder)
+        model, collection = (str(leaf.labels[name]) for name in ("model", "collection"))
+        yield reading.read(model, collection, folders[0] / places.AUDIT, folders[1] / places.AUDITED)

@@ -1,0 +1,114 @@
+"""An audit in words: what is extracted, how it compares with control texts, and what that does not show."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import comb
+
+import pandas as pd
+
+from lib.base.errors import counted
+from lib.reporting.cells import number, p_is, percent, percent_interval
+from lib.studies.audit.reading import CONTROLS, Audited
+from lib.studies.audit.tables import COVERED, LOSS
+from lib.studies.mosaic.bag_of_words import FOLDS
+
+Tables = Mapping[str, pd.DataFrame]
+NAMED = 3  # texts in a warning
+
+
+def in_words(tables: Tables) -> list[str]:
+    """Sentences for each model and collection: extraction, comparison, membership."""
+    return [*_extracted(tables), *_compared(tables), *_membership(tables["membership"])]
+
+
+def warnings(found: Sequence[Audited], tables: Tables) -> list[str]:
+    """What makes a number weaker than it looks."""
+    return [*_short(found), *_without_controls(tables), *_told_apart(tables["bag_of_words"]), *_few(tables["controls"])]
+
+
+def _extracted(tables: Tables) -> Iterator[str]:
+    thresholds = tables["thresholds"]
+    first = thresholds.drop_duplicates(["model", "collection"])
+    for row in first[first["collection"] != CONTROLS].itertuples():
+        texts = tables["texts"]
+        mine = texts[(texts["model"] == row.model) & (texts["collection"] == row.collection)]
+        share = percent_interval(row.share, row.low, row.high)
+        yield (
+            f"{row.model}, {row.collection}: {row.extracted:,.0f} of {row.windows:,.0f} windows ({share}) have a p_z "
+            f"of at least {row.threshold:g}, and {mine['greedy_windows'].sum():,.0f} are continued greedily, word for "
+            f"word. {_top(mine)}"
+        )
+
+
+def _top(texts: pd.DataFrame) -> str:
+    top = texts.iloc[0]
+    if not top["covered"] > 0:
+        return "Nothing is extracted of any text."
+    return (
+        f"The text that is extracted most is {top['name']}: {percent(top['covered'])} of its tokens, at most "
+        f"{top['span_words']:.0f} words in a row."
+    )
+
+
+def _compared(tables: Tables) -> Iterator[str]:
+    rows = tables["controls"]
+    for row in rows[rows["statistic"] == LOSS].itertuples():
+        other = rows[(rows["statistic"] == COVERED) & (rows["model"] == row.model)]
+        share = other[other["collection"] == row.collection].iloc[0]
+        yield (
+            f"{row.model}: the mean log-probability of a token is {number(row.value)} in {row.collection} and "
+            f"{number(row.control)} in the control texts, a difference of {number(row.difference)} nats (95 % interval "
+            f"{number(row.low)} to {number(row.high)}; {p_is(row.p_value)}, one-sided, by permutation of "
+            f"{row.units:.0f} and {row.control_units:.0f} documents). {percent(share['value'])} of the tokens of the "
+            f"former are covered, and {percent(share['control'])} of the latter ({p_is(share['p_value'])})."
+        )
+
+
+def _membership(membership: pd.DataFrame) -> Iterator[str]:
+    for row in membership.itertuples():
+        yield (
+            f"{row.model}, {row.collection}: the score {row.attack} tells {row.n_members:,} labelled members from "
+            f"{row.n_non_members:,} others with an AUC of {number(row.auc)} (95 % interval {number(row.low)} to "
+            f"{number(row.high)}; 0.5 is guessing)."
+        )
+
+
+def _short(found: Sequence[Audited]) -> Iterator[str]:
+    """Texts that are empty, or shorter than a window: nothing is said of them."""
+    for one in found:
+        short = [row for row, windows in enumerate(one.of_texts["windows"]) if not windows]
+        if short and one.model == found[0].model:
+            named = ", ".join(one.texts.name[row] for row in short[:NAMED])
+            more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
+            empty = sum(not one.texts.text[row].strip() for row in short)
+            beside = f" ({counted(empty, 'text')} of them empty)" if empty else ""
+            yield (
+                f"{one.collection}: {counted(len(short), 'text')} shorter than a window of {one.cut.length} tokens"
+                f"{beside}, of which nothing is known: {named}{more}."
+            )
+
+
+def _without_controls(tables: Tables) -> Iterator[str]:
+    if not len(tables["controls"]):
+        yield (
+            "There are no control texts. Nothing here tells text that the model remembers from text that is easy to "
+            "guess, such as a list, a formula or a common phrase."
+        )
+
+
+def _told_apart(bag: pd.DataFrame) -> Iterator[str]:
+    for row in bag[bag["low"] > 0.5].drop_duplicates("collection").itertuples():
+        yield (
+            f"{row.collection} and the control texts differ in their words alone: a bag of words, which sees no model, "
+            f"tells them apart with an AUC of {number(row.auc)} (95 % interval {number(row.low)} to "
+            f"{number(row.high)}). That a model finds {row.collection} likelier therefore proves nothing about memory."
+        )
+
+
+def _few(controls: pd.DataFrame) -> Iterator[str]:
+    few = controls[controls[["units", "control_units"]].min(axis=1) < FOLDS].drop_duplicates("collection")
+    for row in few.itertuples():
+        yield (
+            f"{row.collection}: only {row.units:.0f} and {row.control_units:.0f} documents to compare. p can be no "
+            f"smaller than {1 / comb(int(row.units + row.control_units), int(row.units)):.2g}, and no bag of words was "
+            f"tried, which needs {FOLDS} on each side."
+        )

@@ -1,0 +1,81 @@
+"""An audit as its stages left it on disk, read into arrays."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.audit import texts_file, windows
+from lib.audit.texts_file import AuditedTexts
+from lib.audit.windows import Cut
+from lib.base import hdf5
+
+CONTROLS = "controls"  # the collection that the others are compared with
+WINDOWS = ("text", "start", "log_p", "log_p_own", "matched")
+TEXTS = ("tokens", "windows", "examined", "covered", "span_begin", "span_end")
+SCORES = "texts/scores/"
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One collection of texts under one model.
+
+    windows: column -> (windows,); of_texts: column -> (texts,) or (texts, thresholds); scores: attack -> (texts,); see
+    jobs/audit/audit.py. thresholds: of p_z, rising.
+    """
+
+    model: str
+    collection: str
+    texts: AuditedTexts
+    windows: dict[str, np.ndarray]
+    of_texts: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    thresholds: tuple[float, ...]
+    cut: Cut
+    top_k: int
+
+    @property
+    def there(self) -> np.ndarray:
+        """The texts that have a window, rising."""
+        return np.flatnonzero(self.of_texts["windows"] > 0)
+
+    def of_text(self, number: int) -> slice:
+        """The rows of a text's windows, which stand together."""
+        low, high = np.searchsorted(self.windows["text"], [number, number + 1])
+        return slice(int(low), int(high))
+
+    def spans(self, number: int) -> np.ndarray:
+        """The spans of a text at the first threshold, (n, 2) tokens, half open."""
+        mine = self.of_text(number)
+        chosen = self.windows["log_p"][mine] >= np.log(self.thresholds[0])
+        return windows.spans(self.windows["start"][mine], chosen, self.cut)
+
+    def longest(self, number: int) -> str:
+        """The longest span of a text at the first threshold, as text."""
+        begin, end = (int(self.of_texts[name][number, 0]) for name in ("span_begin", "span_end"))
+        return texts_file.passage(self.texts, number, begin, end)
+
+    def units(self) -> list[np.ndarray]:
+        """The texts of each document: those of a group, a text without one alone; only texts that have a window."""
+        found: dict[Any, list[int]] = {}
+        for number in self.there.tolist():
+            found.setdefault(self.texts.group[number] or number, []).append(number)
+        return [np.array(rows) for rows in found.values()]
+
+
+def read(model: str, collection: str, audit: Path, texts: Path) -> Audited:
+    """What the stages `audit` and `audit_texts` wrote. Raises TesseraError naming a file that is not theirs."""
+    about, there = hdf5.attributes(audit), hdf5.rows(audit)
+    names = [name.removeprefix(SCORES) for name in there if name.startswith(SCORES)]
+    return Audited(
+        model=model,
+        collection=collection,
+        texts=texts_file.read(texts),
+        windows={name: hdf5.read(audit, f"windows/{name}") for name in WINDOWS},
+        of_texts={name: hdf5.read(audit, f"texts/{name}") for name in TEXTS},
+        scores={name: hdf5.read(audit, f"{SCORES}{name}") for name in names},
+        thresholds=tuple(np.asarray(about["thresholds"]).tolist()),
+        cut=Cut(*(int(about[name]) for name in ("prompt_tokens", "suffix_tokens", "stride"))),
+        top_k=int(about["top_k"]),
+    )

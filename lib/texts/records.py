@@ -1,0 +1,180 @@
+"""Texts with what is said of them, from files of records: JSON lines, CSV, Parquet; and text files, a record each."""
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lib.base import files
+from lib.base.errors import TesseraError, let_refusals_through
+from lib.texts import listing, text_files, walk
+from lib.texts.compression import UNPACKED, lines
+from lib.texts.listing import Listing
+
+CSV = ".csv"  # has no place in a corpus, which is read by its texts alone
+KINDS = "give JSON lines (.jsonl, .json), .csv, .parquet or .txt, as a file, a folder or a glob"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a record has its text, and what is said of it; "" for what it does not have."""
+
+    text: str = "text"
+    name: str = ""
+    label: str = ""
+    group: str = ""
+
+
+MADE = Columns(text="text", name="name", group="group")  # of what `write` stores
+
+
+@dataclass(frozen=True)
+class Record:
+    """where: file and line or row; name, label, group: "" where the record says nothing."""
+
+    where: str
+    text: str
+    name: str = ""
+    label: str = ""
+    group: str = ""
+
+
+def list_files(path: Path, pattern: str = "") -> Listing:
+    """The files of records that a file, a folder or a glob stands for, in natural order: those that a corpus may have
+    (see lib.texts.listing), and CSV. Raises TesseraError where there are none, or one is of an unknown kind.
+
+    pattern: a glob of paths below a folder; "" takes all that is read.
+    """
+    path = Path(os.path.abspath(path.expanduser()))
+    there = listing.found(path, [pattern] if pattern else [])
+    if path.is_dir() and not pattern:
+        tables = listing.found(path, [f"**/*{CSV}"]).files
+        there = walk.Found({**there.files, **tables}, there.left_out - Counter({CSV: len(tables)}))
+    if not there.files:
+        raise TesseraError(f"{path}: no texts found; {KINDS}")
+    ordered = sorted(there.files, key=lambda file: text_files.natural(str(file)))
+    for file in ordered:
+        ending(file)
+    sizes, times = (tuple(getattr(there.files[file], name) for file in ordered) for name in ("st_size", "st_mtime_ns"))
+    return Listing(tuple(ordered), sizes, times, left_out=tuple(sorted(there.left_out.items())))
+
+
+def ending(path: Path) -> str:
+    """The ending that says how a file is read. Raises TesseraError for one that is not known."""
+    if path.name.lower().endswith(CSV):
+        return CSV
+    if text_files.ending(path.name) is None:
+        raise TesseraError(f"{path}: unknown kind of file; {KINDS}")
+    return text_files.suffix(path)
+
+
+def read(path: Path, columns: Columns) -> Iterator[Record]:
+    """The records of a file, in its order. A text file is one record without label and group; its name is the file's.
+
+    Raises TesseraError naming file, line and columns for a column that is not there, a text that is no string, and what
+    a corpus is refused for as well (see lib.texts.text_files).
+    """
+    try:
+        for where, fields in READERS[ending(path)](path, columns):
+            record = _record(where, fields, columns)
+            yield replace(record, name=path.name) if ending(path).startswith(text_files.WHOLE) else record
+    except OSError as error:
+        raise TesseraError(text_files.unreadable(path, error)) from error
+
+
+def of_fields(where: str, fields: Mapping[str, Any], columns: Columns) -> Record:
+    """A row of a table as a record. Raises TesseraError as `read` does."""
+    return _record(where, fields, columns)
+
+
+def _record(where: str, fields: Mapping[str, Any], columns: Columns) -> Record:
+    text = text_files.checked(_field(where, fields, columns.text), columns.text, where)
+    if not isinstance(text, str):
+        raise TesseraError(f"{text}; name another column, or repair it")
+    others = (_said(where, fields, name) for name in (columns.name, columns.label, columns.group))
+    return Record(where, text, *others)
+
+
+def _field(where: str, fields: Mapping[str, Any], column: str) -> Any:
+    if column not in fields:
+        known = ", ".join(map(str, fields)) or "nothing"
+        raise TesseraError(f"{where}: no column '{column}' (has: {known}); name the column that has it")
+    return fields[column]
+
+
+def _said(where: str, fields: Mapping[str, Any], column: str) -> str:
+    value = _field(where, fields, column) if column else ""
+    return "" if value is None else str(value)
+
+
+Rows = Iterator[tuple[str, Mapping[str, Any]]]
+Reader = Callable[[Path, Columns], Rows]
+
+
+def _json_lines(blocks: Callable) -> Reader:
+    def reader(path: Path, columns: Columns) -> Rows:
+        for _ in text_files.documents(path, columns.text):  # names what is wrong with a line
+            pass
+        with open(path, "rb") as file:
+            for number, line in enumerate(lines(blocks(file), text_files.LONGEST), start=1):
+                if line and line.strip():
+                    yield f"{path}: line {number}", json.loads(line.removeprefix(text_files.BOM))
+
+    return reader
+
+
+def _csv(path: Path, columns: Columns) -> Rows:
+    csv.field_size_limit(text_files.LONGEST)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file, strict=True)
+            for row in rows:
+                where = f"{path}: line {rows.line_num}"
+                if None in row or None in row.values():
+                    raise TesseraError(f"{where}: not as many values as the first line has names; repair it")
+                yield where, row
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise TesseraError(f"{path}: not a CSV file in UTF-8 ({error}); convert it") from error
+
+
+def _parquet(path: Path, columns: Columns) -> Rows:
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    number = 0
+    try:
+        with open(path, "rb") as source, parquet.ParquetFile(source) as file:
+            there = file.schema_arrow.names
+            wanted = [name for name in vars(columns).values() if name]
+            for name in wanted:
+                _field(str(path), dict.fromkeys(there), name)
+            for batch in file.iter_batches(text_files.PARQUET_ROWS, columns=wanted):
+                for row in batch.to_pylist():
+                    yield f"{path}: row {number}", row
+                    number += 1
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        let_refusals_through(error)
+        raise TesseraError(f"{path}: truncated or damaged at row {number} ({error}); fetch or make it again") from error
+
+
+def _whole(path: Path, columns: Columns) -> Rows:
+    for text in text_files.documents(path):
+        yield str(path), dict.fromkeys(vars(columns).values(), "") | {columns.text: text}
+
+
+READERS: dict[str, Reader] = {
+    **{kind + packed: _json_lines(blocks) for kind in text_files.LINES for packed, blocks in UNPACKED.items()},
+    **{text_files.WHOLE + packed: _whole for packed in UNPACKED},
+    text_files.PARQUET: _parquet,
+    CSV: _csv,
+}
+
+
+def write(path: Path, found: Iterable[Record]) -> None:
+    """Store records as JSON lines with the fields `name`, `text`, `group`, which `MADE` reads."""
+    lines_ = (json.dumps({"name": one.name, "text": one.text, "group": one.group}, ensure_ascii=False) for one in found)
+    files.write_bytes(path, "".join(f"{line}\n" for line in lines_).encode())

@@ -10,12 +10,15 @@ FILE holds:
 
 Result chunk-NN.h5 (see lib/corpus/chunks.py), with `tokens`, `offsets` and checksums. Documents keep their order and
 number, including empty ones. Nothing is put between them, and the spelling of a special token in the text is plain
-text. Each input file is a block, or a piece of a large one, so a stopped run continues with the missing ones. JSON
-lines and Parquet are cut, at borders of documents or row groups; compressed files and .txt are not. The attributes
-`engine` and `fallback_files` (or pieces) say how the ids were made; where bad documents are skipped, `bad_documents`
-says how many of the chunk were, `bad_documents_by_reason` why, and `bad_documents_first` (JSON) which were the first.
+text. Each input file is a block, or a piece of a large one, or some small ones together, so a stopped run continues
+with the missing ones. JSON lines and Parquet are cut, at borders of documents or row groups; compressed files and .txt
+are not. The attributes `engine` and `fallback_files` (or pieces) say how the ids were made; where bad documents are
+skipped, `bad_documents` says how many of the chunk were, `bad_documents_by_reason` why, and `bad_documents_first`
+(JSON) which were the first.
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,11 +36,13 @@ from lib.texts.partition import Piece
 
 if TYPE_CHECKING:
     from lib.tokens.encoders import Encoder
+    from lib.tokens.pieces import Encoded
 
 VERSION = 1
 INPUTS = ("corpus", "tokenizer")
 SLUG = ("chunks",)
 MPI = True
+GROUPED = 1 << 22  # bytes of small files in one block
 BAD = "bad_documents"  # in a block: what Skipped.dumped gives
 
 
@@ -103,11 +108,14 @@ def make_chunks(config: Config, files: Listing, encoder: "Encoder", out: Path, c
     """The chunks of listed files, with a tokenizer that is loaded already."""
     parts = partition.pieces(files.sizes, files.can_be_cut, config.chunks)
     made = range(config.chunks) if config.chunk is None else (config.chunk,)
-    _encode_pieces(config, files, [piece for chunk in made for piece in parts[chunk]], encoder, out, comm)
+    named = {chunk: _blocks(files, parts[chunk]) for chunk in made}
+    _encode_blocks(
+        config, files, {name: some for own in named.values() for name, some in own.items()}, encoder, out, comm
+    )
     original = encoder.original
     attributes = {"vocab_size": original.vocab_size, "tokenizer": original.name, "engine": encoder.engine}
     for chunk in made:
-        block_files = [blocks.file(out / places.BLOCKS, _block(files, piece)) for piece in parts[chunk]]
+        block_files = [blocks.file(out / places.BLOCKS, name) for name in named[chunk]]
         skipped = comm.bcast(_skipped(config, block_files, chunk) if comm.rank == 0 else None)
         dtype = chunks.token_dtype(original.vocab_size)
         assemble(out / places.chunk(chunk), block_files, dtype, {**attributes, **skipped}, comm)
@@ -125,53 +133,77 @@ def _skipped(config: Config, block_files: list[Path], chunk: int) -> dict[str, A
     return total.attributes()
 
 
-def _block(files: Listing, piece: Piece) -> str:
-    whole = piece.size == files.sizes[piece.file]
-    return f"{piece.file:08d}" if whole else f"{piece.file:08d}-{piece.start:015d}-{piece.stop:015d}"
+def _blocks(files: Listing, some: list[Piece]) -> dict[str, list[Piece]]:
+    """Name -> the pieces of each block. Small files share one: a hundred thousand of them would take hours to store."""
+    together = partition.together(some, min(GROUPED, sum(files.sizes) // partition.PIECES))
+    return {_name(files, pieces): pieces for pieces in together}
 
 
-def _encode_pieces(
-    config: Config, files: Listing, chosen: list[Piece], encoder: "Encoder", out: Path, comm: Any
+def _name(files: Listing, pieces: list[Piece]) -> str:
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) == 1 and first.size == files.sizes[first.file]:
+        return f"{first.file:08d}"
+    return f"{first.file:08d}-{first.start:015d}-{last.file:08d}-{last.stop:015d}"
+
+
+def _encode_blocks(
+    config: Config, files: Listing, named: dict[str, list[Piece]], encoder: "Encoder", out: Path, comm: Any
 ) -> None:
-    largest_first = sorted(chosen, key=lambda piece: -piece.size)  # so that ranks end together
-    named = {_block(files, piece): piece for piece in largest_first}
-
     def make(name: str) -> None:
-        _encode_piece(config, files, named[name], encoder, blocks.file(out / places.BLOCKS, name))
+        _encode_block(config, files, named[name], encoder, blocks.file(out / places.BLOCKS, name))
 
-    sizes = {name: piece.size for name, piece in named.items()}
-    blocks.make_all(out / places.BLOCKS, sizes, make, comm, "bytes")
+    sizes = {name: sum(piece.size for piece in pieces) for name, pieces in named.items()}
+    largest_first = dict(sorted(sizes.items(), key=lambda item: -item[1]))  # so that ranks end together
+    blocks.make_all(out / places.BLOCKS, largest_first, make, comm, "bytes")
 
 
-def _encode_piece(config: Config, files: Listing, piece: Piece, encoder: "Encoder", block: Path) -> None:
+def _encode_block(config: Config, files: Listing, pieces: list[Piece], encoder: "Encoder", block: Path) -> None:
+    """Begin again whenever a piece turns out to need the original tokenizer."""
     from lib.tokens.encoders import Disagreement
 
-    try:
-        _write(config, files, piece, encoder, encoder.fast is None, block)
-    except Disagreement as difference:
-        what = "whole file goes" if piece.size == files.sizes[piece.file] else f"piece from byte {piece.start} on goes"
-        print(f"{files.files[piece.file]}: {difference}; the {what} through the original tokenizer", flush=True)
-        _write(config, files, piece, encoder, True, block)
+    by_original = set(pieces) if encoder.fast is None else set()
+    while True:
+        with contextlib.suppress(Disagreement):
+            _write(config, files, pieces, encoder, by_original, block)
+            return
 
 
-def _write(config: Config, files: Listing, piece: Piece, encoder: "Encoder", original: bool, block: Path) -> None:
-    """One piece's block: datasets `tokens`, `lengths` (of documents), `original` (1: by the tokenizer itself), BAD."""
-    from lib.tokens import encoders
-
-    dtype, file_path = chunks.token_dtype(encoder.original.vocab_size), files.files[piece.file]
-    part = None if piece.size == files.sizes[piece.file] else (piece.start, piece.stop)
-    _check_unchanged(files, piece.file)
+def _write(
+    config: Config, files: Listing, pieces: list[Piece], encoder: "Encoder", by_original: set[Piece], block: Path
+) -> None:
+    """A block: datasets `tokens`, `lengths` (of documents), `original` (how many pieces the tokenizer itself encoded),
+    BAD. A piece that the faster encoder gets wrong is added to `by_original`, and raises Disagreement."""
+    dtype = chunks.token_dtype(encoder.original.vocab_size)
     skipped = bad_documents.skipping(config.on_bad_document, config.max_bad_documents)
-    texts = text_files.documents(file_path, config.text_key or files.text_key, skipped, part)
     with blocks.create(block) as file:
-        hdf5.write(file, "original", np.array([original], "u1"))
+        hdf5.write(file, "original", np.array([len(by_original)], "<u4"))
         _append(file, np.zeros(0, dtype), np.zeros(0))  # a file without documents has empty datasets
-        for first, batch in encoders.batches(texts, config.batch_characters):
-            found = encoder.original.encode(batch) if original else encoder.compared(batch, first)
-            _append(file, found.ids.astype(dtype), found.lengths)
+        for piece in pieces:
+            for found in _encoded(config, files, piece, encoder, by_original, skipped):
+                _append(file, found.ids.astype(dtype), found.lengths)
         if skipped is not None:
             hdf5.write(file, BAD, np.frombuffer(skipped.dumped(), "u1"))
-        _check_unchanged(files, piece.file)
+
+
+def _encoded(
+    config: Config, files: Listing, piece: Piece, encoder: "Encoder", by_original: set[Piece], skipped: Any
+) -> "Iterator[Encoded]":
+    """The ids of a piece, some documents at a time. Raises TesseraError if its file is not what was listed."""
+    from lib.tokens import encoders
+
+    path, whole = files.files[piece.file], piece.size == files.sizes[piece.file]
+    _check_unchanged(files, piece.file)
+    key = config.text_key or files.text_key
+    texts = text_files.documents(path, key, skipped, None if whole else (piece.start, piece.stop))
+    try:
+        for first, batch in encoders.batches(texts, config.batch_characters):
+            yield encoder.original.encode(batch) if piece in by_original else encoder.compared(batch, first)
+    except encoders.Disagreement as difference:
+        what = "whole file goes" if whole else f"piece from byte {piece.start} on goes"
+        print(f"{path}: {difference}; the {what} through the original tokenizer", flush=True)
+        by_original.add(piece)
+        raise
+    _check_unchanged(files, piece.file)
 
 
 def _check_unchanged(files: Listing, index: int) -> None:

@@ -40,6 +40,19 @@ def pieces(sizes: Sequence[int], can_be_cut: Sequence[bool], parts: int) -> list
     return [found[part.start : part.stop] for part in split([piece.size for piece in found], parts)]
 
 
+def together(pieces: Sequence[Piece], most: int) -> list[list[Piece]]:
+    """Consecutive pieces in groups of at most `most` bytes; a larger piece alone."""
+    groups: list[list[Piece]] = []
+    size = most
+    for piece in pieces:
+        size += piece.size
+        if size > most or not groups:
+            groups.append([])
+            size = piece.size
+        groups[-1].append(piece)
+    return groups
+
+
 def most_parts(sizes: Sequence[int], can_be_cut: Sequence[bool]) -> int:
     """The largest number of parts for which `pieces` finds enough."""
     return sum(_count(size, cut, LEAST_PIECE) for size, cut in zip(sizes, can_be_cut))

@@ -88,3 +88,13 @@ def test_one_large_file_gives_even_parts() -> None:
 def test_files_that_are_not_cut_may_be_too_few() -> None:
     with pytest.raises(TesseraError, match="2 files cannot fill 4 chunks; they can be cut into 3 at most"):
         partition.pieces([partition.LEAST_PIECE * 2, 10**9], [True, False], 4)
+
+
+@given(st.lists(st.integers(0, 9), max_size=20), st.integers(0, 20))
+def test_small_pieces_are_taken_together_in_order(sizes, most) -> None:
+    some = [partition.Piece(file, 0, size) for file, size in enumerate(sizes)]
+    found = partition.together(some, most)
+    assert [piece for group in found for piece in group] == some
+    assert all(len(group) == 1 or sum(piece.size for piece in group) <= most for group in found)
+    for before, after in pairwise(found):
+        assert sum(piece.size for piece in before) + after[0].size > most

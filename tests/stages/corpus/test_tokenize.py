@@ -101,16 +101,17 @@ def test_ranks_write_the_same_bytes(inputs: dict[str, Path], tmp_path: Path) -> 
 
 
 def test_killed_and_resumed_by_another_number_of_ranks(inputs: dict[str, Path], tmp_path: Path) -> None:
-    """Only files that are missing are encoded again; the bytes are those of one go."""
+    """Only blocks that are missing are encoded again; the bytes are those of one go."""
     many, out = put(tmp_path / "many", 60), tmp_path / "killed"
     config = {"inputs": {**inputs, "corpus": many}, "chunks": 3}
     make(tmp_path / "whole", config["inputs"])
+    n_blocks = len(blocks.names(tmp_path / "whole" / places.BLOCKS))
     done = _kill(config, out, 4)
-    assert 4 <= done < 60
+    assert 4 <= done < n_blocks
     ended = ranks.run_ranks("tokenize", config, out, 2)
     assert ended.returncode == 0, ended.stderr
     totals = dict(re.findall(r"rank (\d): (\d+) blocks made", ended.stdout))
-    assert sum(map(int, totals.values())) == 60 - done
+    assert sum(map(int, totals.values())) == n_blocks - done
     assert digests(out) == digests(tmp_path / "whole")
 
 
@@ -268,9 +269,31 @@ def test_one_large_file_serves_many_chunks_and_blocks(inputs, tmp_path, monkeypa
     assert len(documents_of(whole)) == len(texts)
     assert max(chunk.n_tokens for chunk in found) < whole.n_tokens / 2
     monkeypatch.setattr(partition, "LARGEST_PIECE", path.stat().st_size // 5)
+    monkeypatch.setattr(tokenize, "GROUPED", 0)
     again = make(tmp_path / "blocks", given, chunks=1)[0]
     assert len(blocks.names(again.parent / places.BLOCKS)) > 4
     assert again.read_bytes() == whole.path.read_bytes()
+
+
+def test_small_files_share_blocks_and_give_the_same_chunk(inputs, tmp_path, monkeypatch) -> None:
+    """One of them goes through the original tokenizer, alone, as if each file had a block of its own."""
+    folder = put(tmp_path / "in", count=30)
+    compared = encoders.Encoder.compared
+
+    def differing(self, batch: list[str], first: int):
+        if batch[0] == text(5, 0):
+            raise encoders.Disagreement("document 0")
+        return compared(self, batch, first)
+
+    monkeypatch.setattr(encoders.Encoder, "compared", differing)
+    given = {**inputs, "corpus": folder}
+    alone = make(tmp_path / "alone", given, chunks=2)
+    monkeypatch.setattr(partition, "PIECES", 4)
+    shared = make(tmp_path / "shared", given, chunks=2)
+    assert len(blocks.names(tmp_path / "alone" / places.BLOCKS)) == 30
+    assert len(blocks.names(tmp_path / "shared" / places.BLOCKS)) < 12
+    assert [path.read_bytes() for path in shared] == [path.read_bytes() for path in alone]
+    assert sum(hdf5.attributes(path)["fallback_files"] for path in shared) == 1
 
 
 def test_more_chunks_than_files_and_wrong_settings(inputs: dict[str, Path], tmp_path: Path) -> None:

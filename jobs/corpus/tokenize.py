@@ -20,6 +20,7 @@ skipped, `bad_documents` says how many of the chunk were, `bad_documents_by_reas
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -178,9 +179,9 @@ def _write(
     with blocks.create(block) as file:
         hdf5.write(file, "original", np.array([len(by_original)], "<u4"))
         _append(file, np.zeros(0, dtype), np.zeros(0))  # a file without documents has empty datasets
-        for piece in pieces:
-            for found in _encoded(config, files, piece, encoder, by_original, skipped):
-                _append(file, found.ids.astype(dtype), found.lengths)
+        found = (_encoded(config, files, piece, encoder, by_original, skipped) for piece in pieces)
+        for ids, lengths in _gathered(chain.from_iterable(found), config.batch_characters):
+            _append(file, ids.astype(dtype), lengths)
         if skipped is not None:
             hdf5.write(file, BAD, np.frombuffer(skipped.dumped(), "u1"))
 
@@ -204,6 +205,19 @@ def _encoded(
         by_original.add(piece)
         raise
     _check_unchanged(files, piece.file)
+
+
+def _gathered(found: "Iterator[Encoded]", least: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Ids and lengths joined until they have `least` ids (the last ones may not): each append takes a millisecond."""
+    held: list[Encoded] = []
+    size = 0
+    for one in chain(found, [None]):
+        if held and (one is None or size >= least):
+            yield np.concatenate([part.ids for part in held]), np.concatenate([part.lengths for part in held])
+            held, size = [], 0
+        if one is not None:
+            held.append(one)
+            size += len(one.ids)
 
 
 def _check_unchanged(files: Listing, index: int) -> None:

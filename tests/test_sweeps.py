@@ -274,6 +274,21 @@ def test_the_prefix_attack_takes_other_models_and_texts_by_settings(tmp_path: Pa
     assert {(how["kind"], how["top_k"]) for how in found} == {("sample", 40)}
 
 
+@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke"])
+def test_a_corpus_of_ones_own_needs_no_other_setting_and_says_what_it_costs(profile: str, tmp_path: Path) -> None:
+    """One chunk, buckets that need not be filled, and hours that follow from its bytes; the named ones stay strict."""
+    (tmp_path / "mine.txt").write_text("mine " * 90_000)
+    plan = expanded("slimpajama", profile, f"corpus={tmp_path}")
+    by_stage = {task.stage: task for task in plan.tasks.values()}
+    assert len([task for task in plan.tasks.values() if task.stage == "tokenize"]) == 1
+    assert by_stage["targets"].config["unfilled"] == "take"
+    for stage in ("tokenize", "suffix_array", "targets", "count", "near_duplicates"):
+        assert by_stage[stage].resources.tokens == pytest.approx(1e5)
+        assert by_stage[stage].resources.expected_hours > 0
+    named = {task.stage: task for task in expanded("slimpajama", profile).tasks.values()}
+    assert named["targets"].config["unfilled"] == "fail"
+
+
 @pytest.mark.parametrize("name", documents.names())
 def test_every_sweep_of_the_paper_profile_says_what_it_costs(name: str, tmp_path: Path) -> None:
     """Hours of every task on a GPU are computed, all fit the card, and `plan` prints hours and disk."""

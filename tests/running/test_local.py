@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.plans import plan as plans
+from lib.plans.resources import Resources
+from lib.running import local
 from tests.support import toys
 from tests.support.toys import Toy, expected, wait_for
 
@@ -125,3 +128,13 @@ def test_an_edit_that_finds_nothing_to_replace_is_an_error(tmp_path: Path) -> No
     assert file.read_text() == "a = 2\n"
     with pytest.raises(ValueError, match="has no 'a = 1' to replace"):
         toys.edit(file, "a = 1", "a = 3")
+
+
+def test_tasks_of_one_label_are_told_apart() -> None:
+    def task(digest: str, label: str, **values) -> plans.Task:
+        return plans.Task(digest, "tokenize", 1, label, "tokens", values, {}, Resources())
+
+    several = [task("a" * 12, "c8", chunk=0, chunks=8), task("b" * 12, "c8", chunk=1, chunks=8), task("c" * 12, "c2")]
+    assert list(local.apart(several).values()) == ["c8 chunk 0", "c8 chunk 1", "c2"]
+    alike = [task("a" * 12, "s1", seed=1), task("b" * 12, "s1", seed=1)]
+    assert list(local.apart(alike).values()) == ["s1 aaaaaa", "s1 bbbbbb"]

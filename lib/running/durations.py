@@ -16,10 +16,13 @@ from lib.plans.plan import Plan, Task
 from lib.running import submissions
 
 
+LEAST_EXPECTED = 1.0  # seconds of a task that says something of larger ones: below that its start is all of it
+
+
 @dataclass(frozen=True)
 class Measured:
     """What tasks of a stage took on this machine: how many were measured, their median seconds, and the median ratio
-    to what was expected of them; None if nothing was."""
+    to what was expected of them; None if nothing was, or too little."""
 
     tasks: int
     seconds: float
@@ -28,7 +31,7 @@ class Measured:
     def of(self, task: Task) -> float:
         """The seconds that a task of this stage will take."""
         expected = 3600 * task.resources.expected_hours
-        return self.seconds if self.ratio is None or not expected else self.ratio * expected
+        return max(self.seconds, expected) if self.ratio is None or not expected else self.ratio * expected
 
 
 def measured(root: Path, stages: Collection[str]) -> dict[str, Measured]:
@@ -50,7 +53,7 @@ def _ended_here(record: Mapping[str, Any]) -> bool:
 
 def _summed_up(pairs: Iterable[tuple[float, float]]) -> Measured:
     pairs = list(pairs)
-    ratios = [seconds / expected for seconds, expected in pairs if expected]
+    ratios = [seconds / expected for seconds, expected in pairs if expected >= LEAST_EXPECTED]
     return Measured(len(pairs), median(seconds for seconds, _ in pairs), median(ratios) if ratios else None)
 
 

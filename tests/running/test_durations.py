@@ -47,12 +47,15 @@ def test_the_median_of_whole_attempts_on_this_machine_counts(tmp_path: Path) -> 
     records["4"] = [{"seconds": 900, "host": "another"}]
     records["5"] = [{"seconds": 900, "outcome": "failed"}, {"seconds": 900}]
     records["6"] = [{"outcome": "running"}]
-    submitted(tmp_path, [*tasks, task("x", "score")], {**records, "x": [{"seconds": 4.0}]})
+    small = [task("x", "score"), task("y", "score", expected=0.001)]
+    submitted(tmp_path, [*tasks, *small], {**records, "x": [{"seconds": 4.0}], "y": [{"seconds": 4.0}]})
     found = durations.measured(tmp_path, {"train", "score"})
     assert found["train"].tasks == 3
     assert (found["train"].ratio, found["train"].of(task("new", expected=100))) == pytest.approx((2.0, 200.0))
     assert found["train"].of(task("new")) == 20.0  # nothing was stated for it
-    assert (found["score"].ratio, found["score"].of(task("new", "score", expected=100))) == (None, 4.0)
+    # Tasks of which nothing was expected, or no more than their start takes, say nothing of a large one.
+    assert (found["score"].ratio, found["score"].of(task("new", "score", expected=100))) == (None, 100.0)
+    assert found["score"].of(task("new", "score", expected=0.001)) == 4.0
     assert set(durations.measured(tmp_path, {"score"})) == {"score"}  # no other records are read
     assert durations.measured(tmp_path / "empty", {"train"}) == {}
 

@@ -15,7 +15,6 @@ from lib.plans import finished
 from lib.plans.plan import Plan, Task
 from lib.running import submissions
 
-
 LEAST_EXPECTED = 1.0  # seconds of a task that says something of larger ones: below that its start is all of it
 
 

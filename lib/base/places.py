@@ -54,6 +54,9 @@ DEDUPLICATION = "deduplication.h5"
 AUDITED = "audited.h5"
 WINDOWS = "windows.h5"
 AUDIT = "audit.h5"
+CUTS = "cuts-*.h5"  # one for each chunk of a corpus
+CLEANED = "cleaned.h5"
+CLEANED_FILES = "files"  # the folder of a cleaned corpus, beside it
 
 # Hidden: not results, and removed once the artifact is done.
 CHECKPOINTS = ".checkpoints"
@@ -80,6 +83,11 @@ DAMAGED = ".damaged-"  # begins the name of a damaged file that was set aside
 def group_shard(number: int) -> str:
     """The file of a shard of the groups of a whole corpus."""
     return GROUP_SHARDS.replace("*", f"{number:04d}")
+
+
+def cuts(chunk: int) -> str:
+    """The name of what goes from one chunk."""
+    return f"cuts-{chunk:02d}.h5"
 
 
 def private(path: Path, owner: str) -> Path:

@@ -16,9 +16,10 @@ FILE holds:
 
 Result cuts-NN.h5, one for each chunk of `corpus` (see lib/corpus/cleaning/cuts_file.py). No token is changed.
 
-With `keep: one` no window of `length` tokens is left twice in what stays; every token that goes is part of a window
-that stands earlier in the corpus. With `keep: none` no window is left that the corpus had twice. In both cases, and with
-`keep: all`, none is left that stands in `against`, and none of `near_duplicates` within `max_distance`.
+What stays of a document is one or several pieces. With `keep: one` no window of `length` tokens stands twice in the
+pieces, and for every token that goes an earlier one stays, reached through windows that are equal. With `keep: none` no
+window is left that the corpus had twice. Whatever `keep` is, none is left that stands in `against`, and none near a
+given text within `max_distance`.
 """
 
 from collections.abc import Iterator, Sequence

@@ -4,6 +4,7 @@ First every source (a part of the groups, or the near-duplicates) is turned into
 segment: whole documents of about SEGMENT_TOKENS tokens. Then every segment reads its ranges of all sources.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def segments(corpus: Sequence[Chunk], size: int = SEGMENT_TOKENS) -> list[Segmen
         last = len(chunk.offsets) - 1
         edges = np.searchsorted(chunk.offsets, np.arange(size, chunk.n_tokens, size))
         bounds = np.unique([0, *edges.tolist(), last]).tolist()
-        for low, high in zip(bounds, bounds[1:]):
+        for low, high in itertools.pairwise(bounds):
             found.append(Segment(len(found), row, low, high))
     return found
 

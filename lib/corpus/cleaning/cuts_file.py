@@ -3,7 +3,7 @@
 document    uint64, number of the document in the chunk, rising
 start, stop uint64, tokens in that document; cuts of one document rise and are apart
 copies      uint32, the most equal windows of any window in it, in the whole corpus (0: not known)
-cause       uint8, bits: 1 exact duplicate, 2 in the other corpus, 4 near a given text, 8 too large a share of a document
+cause       uint8, bits: 1 exact duplicate, 2 in the other corpus, 4 near a given text, 8 the whole document
 attributes  tokens_digest (of the chunk), n_documents, n_tokens
 """
 

@@ -32,13 +32,13 @@ class Aligner:
     def byte_ranges(self, text: str, ids: NDArray[np.integer], ranges: ArrayLike) -> NDArray[np.int64]:
         """The bytes [start, stop) of `text` that ranges [first, last) of its tokens `ids` stand for, both (n, 2).
 
-        The ranges are not empty, rise and are apart; so are the results, but for those that share a character, which
-        are joined. Raises TesseraError if `ids` are not the tokens of `text`.
+        The ranges are not empty, rise and do not overlap. Neither do the results: a character that two of them share
+        is in the first. Raises TesseraError if `ids` are not the tokens of `text`.
         """
         ranges = np.asarray(ranges, np.int64).reshape(-1, 2)
         data = text.encode()
         borders = self._by_bytes(data, ids, ranges)
-        return _joined(self._by_offsets(text, ids, ranges) if borders is None else _widened(data, borders))
+        return _apart(self._by_offsets(text, ids, ranges) if borders is None else _widened(data, borders))
 
     def _by_bytes(self, data: bytes, ids: NDArray[np.integer], ranges: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """The borders of ranges as bytes, by the bytes of each token; None where these do not give the text."""
@@ -78,9 +78,8 @@ def _widened(data: bytes, borders: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.column_stack([starts, np.append(heads, len(data))[np.searchsorted(heads, borders[:, 1])]])
 
 
-def _joined(ranges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rising ranges (n, 2), those that overlap or touch as one."""
-    apart = np.append(True, ranges[1:, 0] > np.maximum.accumulate(ranges[:, 1])[:-1])[: len(ranges)]
-    first = np.flatnonzero(apart)
-    ends = np.maximum.reduceat(ranges[:, 1], first) if len(first) else ranges[:, 1]
-    return np.column_stack([ranges[first, 0], ends])
+def _apart(ranges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rising ranges (n, 2), each without what those before it have."""
+    ends = np.maximum.accumulate(ranges[:, 1])
+    before = np.append(0, ends)[: len(ranges)]
+    return np.column_stack([np.maximum(ranges[:, 0], before), ends])

@@ -35,7 +35,7 @@ def expected(tokenizer, text: str, ids: np.ndarray, first: int, last: int) -> li
 
 @pytest.fixture(scope="module")
 def byte_level(tokenizer):
-    """The tiny tokenizer; what a token spells comes from the decoder of GPT-2's byte alphabet as transformers has it."""
+    """The tiny tokenizer; what a token spells comes from the byte alphabet as transformers has it."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     byte_of = {character: byte for byte, character in bytes_to_unicode().items()}
@@ -56,12 +56,12 @@ def test_every_range_of_any_text(byte_level, data) -> None:
         (data_cut[: wanted[0]] + data_cut[wanted[1] :]).decode()  # whole characters stay
 
 
-def test_ranges_that_share_a_character_are_joined(byte_level) -> None:
+def test_a_character_of_two_ranges_is_in_the_first(byte_level) -> None:
     text = "東京"
     ids = ids_of(byte_level, text)
     assert len(ids) == 6  # a token a byte
-    assert Aligner(byte_level).byte_ranges(text, ids, [(0, 1), (2, 3)]).tolist() == [[0, 3]]
-    assert Aligner(byte_level).byte_ranges(text, ids, [(1, 2), (5, 6)]).tolist() == [[0, 6]]
+    assert Aligner(byte_level).byte_ranges(text, ids, [(0, 1), (2, 3)]).tolist() == [[0, 3], [3, 3]]
+    assert Aligner(byte_level).byte_ranges(text, ids, [(1, 2), (2, 5)]).tolist() == [[0, 3], [3, 6]]
     assert Aligner(byte_level).byte_ranges(text, ids, np.zeros((0, 2))).tolist() == []
 
 

@@ -10,6 +10,7 @@ attributes  tokens_digest (of the chunk), n_documents, n_tokens
 from collections.abc import Iterable
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from lib.base import hdf5
@@ -19,12 +20,13 @@ from lib.corpus.chunks import Chunk
 from lib.corpus.cleaning.ranges import Cuts
 
 DTYPES = {"document": "<u8", "start": "<u8", "stop": "<u8", "copies": "<u4", "cause": "u1"}
+NONE = np.zeros(0, np.int64)
 
 
 def write(path: Path, chunk: Chunk, parts: Iterable[Cuts]) -> None:
     """Write the cuts of a chunk, part after part, in the order of its documents."""
     with hdf5.create(path) as file:
-        for cuts in (Cuts(*(np.zeros(0, np.int64) for _ in DTYPES)), *parts):
+        for cuts in (Cuts(NONE, NONE, NONE, NONE, NONE.astype(np.uint8)), *parts):
             for name, dtype in DTYPES.items():
                 hdf5.append(file, name, getattr(cuts, name).astype(dtype))
         file.attrs.update(
@@ -47,7 +49,7 @@ def of_documents(path: Path, low: int, high: int) -> Cuts:
         return Cuts(*(values if name == "cause" else values.astype(np.int64) for name, values in zip(DTYPES, columns)))
 
 
-def _search(ascending, number: int) -> int:
+def _search(ascending: h5py.Dataset, number: int) -> int:
     """The first row of a dataset that is not below `number`, read one value at a time."""
     low, high = 0, len(ascending)
     while low < high:

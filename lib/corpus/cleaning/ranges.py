@@ -56,14 +56,12 @@ def of_groups(
     chunk, position, group_offsets = (np.asarray(one, np.int64) for one in (chunk, position, group_offsets))
     sizes = np.diff(group_offsets)
     first = np.repeat(group_offsets[:-1], sizes)
-    outside = (
-        np.repeat(np.logical_or.reduceat(chunk >= cleaned, group_offsets[:-1]), sizes) if len(sizes) else chunk > 0
-    )
+    outside = np.repeat(np.maximum.reduceat(chunk, group_offsets[:-1]) >= cleaned, sizes) if len(sizes) else chunk < 0
     beyond = np.where(chunk == chunk[first], position - position[first], length).clip(max=length)
     size = np.where(outside | (keep == "none"), length, 0 if keep == "all" else beyond)
     goes = (chunk < cleaned) & (size > 0)
     start, cause = position + length - size, np.where(outside, AGAINST, EXACT).astype(np.uint8)
-    return Ranges(*(column[goes] for column in (chunk, start, size, np.repeat(sizes, sizes), cause)))
+    return Ranges(chunk[goes], start[goes], size[goes], np.repeat(sizes, sizes)[goes], cause[goes])
 
 
 def of_windows(chunk: NDArray, position: NDArray, length: int) -> Ranges:

@@ -118,11 +118,11 @@ def test_a_token_goes_only_where_an_earlier_one_stands_for_it(corpus: Corpus, le
     gone = wanted(corpus, length, "one", len(corpus))
     earlier = {}
     for group in groups.values():
+        first_row, first_document, first = group[0]
         for row, document, at in group[1:]:
             for shift in range(length):
-                earlier.setdefault((row, document, at + shift), []).append(
-                    (group[0][0], group[0][1], group[0][2] + shift)
-                )
+                place = (first_row, first_document, first + shift)
+                earlier.setdefault((row, document, at + shift), []).append(place)
     stands = {}
     for row, document, token in sorted(gone):
         places = earlier[row, document, token]

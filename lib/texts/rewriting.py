@@ -1,0 +1,202 @@
+"""Writes a file of documents again with parts of some documents cut out, in its own format and compression.
+
+JSON lines: every byte of a line but the value of the text and a new field `cut_key` stays; a line without cuts stays
+whole. Parquet: all columns stay, and there is one more. Text files: what is left of their document. A document of which
+nothing is left goes with its line or row; a text file is then empty. A file without any cut is copied.
+"""
+
+import bz2
+import contextlib
+import gzip
+import json
+import lzma
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from io import BufferedWriter
+from pathlib import Path
+from typing import Any
+
+from lib.base.errors import TesseraError
+from lib.texts import text_files
+from lib.texts.compression import UNPACKED, lines
+from lib.texts.text_files import BOM, LONGEST, PARQUET, WHOLE
+
+BLANKS = " \t\n\r"
+LEVEL = 3  # of Zstandard
+DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True)
+class Edited:
+    """text: what is left of a document, None if nothing is; cuts: the bytes [start, stop) that went, of the original
+    text in UTF-8."""
+
+    text: str | None
+    cuts: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Edits:
+    """touched: numbers of the documents that are cut, from 0 in the file; edit: called with number and text of each, in
+    the order of the file; text_key, cut_key: the fields of the text and of what was cut."""
+
+    touched: Collection[int]
+    edit: Callable[[int, str], Edited]
+    text_key: str = "text"
+    cut_key: str = "cut"
+
+
+def count(path: Path) -> int:
+    """How many documents a file has, bad ones included. Raises TesseraError for one that cannot be read."""
+    kind, packed = _kind(path)
+    if kind == WHOLE:
+        return 1
+    with _reading(path):
+        if kind == PARQUET:
+            from pyarrow import parquet
+
+            return parquet.read_metadata(path).num_rows
+        with open(path, "rb") as file:
+            return sum(line is None or bool(line.strip()) for line in lines(UNPACKED[packed](file), LONGEST))
+
+
+def rewrite(source: Path, target: Path, edits: Edits) -> None:
+    """Write `source` as `target`. Raises TesseraError that names the file and the row or line."""
+    kind, packed = _kind(source)
+    with _reading(source):
+        if not edits.touched:
+            shutil.copyfile(source, target)
+        elif kind == PARQUET:
+            _rewrite_parquet(source, target, edits)
+        else:
+            with open(source, "rb") as file, open(target, "wb") as raw, _packed(raw, packed) as out:
+                blocks = UNPACKED[packed](file)
+                parts = _whole(blocks, edits) if kind == WHOLE else _lines(lines(blocks, LONGEST), source, edits)
+                for part in parts:
+                    out.write(part)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Errors of reading become one that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise TesseraError(text_files.unreadable(path, error)) from error
+    except (EOFError, ValueError) as error:
+        raise TesseraError(f"{path}: truncated or damaged ({error}); fetch or make it again") from error
+
+
+def _kind(path: Path) -> tuple[str, str]:
+    """The kind of a file, and how it is packed: `.jsonl`, `.zst`."""
+    ending = text_files.suffix(path)
+    packed = max((one for one in UNPACKED if ending.endswith(one)), key=len)
+    return ending.removesuffix(packed), packed
+
+
+def _packed(raw: BufferedWriter, packed: str) -> Any:
+    """What packs all that is written to it into `raw`, without time and name, so that bytes are reproducible."""
+    if packed == ".gz":
+        return gzip.GzipFile("", "wb", fileobj=raw, mtime=0)
+    if packed in (".zst", ".zstd"):
+        import zstandard
+
+        return zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False)
+    if packed == ".bz2":
+        return bz2.BZ2File(raw, "wb")
+    return lzma.LZMAFile(raw, "wb") if packed else contextlib.nullcontext(raw)
+
+
+def _whole(blocks: Iterator[bytes], edits: Edits) -> Iterator[bytes]:
+    data = b"".join(blocks)
+    mark = BOM if data.startswith(BOM) else b""
+    text = edits.edit(0, data.removeprefix(BOM).decode()).text
+    yield mark + text.encode() if text is not None else b""
+
+
+def _lines(found: Iterator[bytes | None], source: Path, edits: Edits) -> Iterator[bytes]:
+    """The lines with their ends. `lines` gives the bytes behind the last end as a line, which has none."""
+    document, kept = -1, None
+    for number, line in enumerate(found, start=1):
+        if kept is not None:
+            yield kept + b"\n"
+        if line is None:
+            raise TesseraError(f"{source}: line {number} has more than {LONGEST:,} bytes and cannot be kept; cut it")
+        document += bool(line.strip())
+        kept = _line(line, document, f"{source}: line {number}", edits) if line.strip() else line
+    if kept is not None:
+        yield kept
+
+
+def _line(line: bytes, document: int, where: str, edits: Edits) -> bytes | None:
+    """A line without its end as it is afterwards; None if its document goes."""
+    if document not in edits.touched:
+        return line
+    mark = BOM if line.startswith(BOM) else b""
+    record = line.removeprefix(BOM).decode()
+    places = {key: (start, stop) for key, start, stop in _members(record)}  # of keys that are twice there the last
+    if edits.cut_key in places:
+        raise TesseraError(f"{where}: there is a field '{edits.cut_key}' already; set cut_key to another name")
+    start, stop = places[edits.text_key]
+    edited = edits.edit(document, json.loads(record[start:stop]))
+    if edited.text is None:
+        return None
+    text = json.dumps(edited.text, ensure_ascii=record[start:stop].isascii())
+    close = record.rindex("}")
+    cuts = f", {json.dumps(edits.cut_key)}: {json.dumps(edited.cuts)}"
+    return mark + (record[:start] + text + record[stop:close] + cuts + record[close:]).encode()
+
+
+def _members(record: str) -> Iterator[tuple[str, int, int]]:
+    """The keys of a JSON object, and where the value of each begins and ends."""
+    at = _behind_blanks(record, record.index("{") + 1)
+    while record[at] != "}":
+        key, at = DECODER.raw_decode(record, at)
+        start = _behind_blanks(record, _behind_blanks(record, at) + 1)
+        _, stop = DECODER.raw_decode(record, start)
+        yield key, start, stop
+        at = _behind_blanks(record, stop)
+        at = _behind_blanks(record, at + 1) if record[at] == "," else at
+
+
+def _behind_blanks(record: str, at: int) -> int:
+    while record[at] in BLANKS:
+        at += 1
+    return at
+
+
+def _rewrite_parquet(source: Path, target: Path, edits: Edits) -> None:
+    """Row group by row group, with the codec of the first column."""
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    with open(source, "rb") as raw, parquet.ParquetFile(raw) as file:
+        schema = file.schema_arrow
+        if edits.cut_key in schema.names:
+            raise TesseraError(f"{source}: there is a column '{edits.cut_key}' already; set cut_key to another name")
+        added = arrow.field(edits.cut_key, arrow.list_(arrow.list_(arrow.uint64())))
+        codec = file.metadata.row_group(0).column(0).compression
+        with parquet.ParquetWriter(
+            target, schema.append(added), compression="NONE" if codec == "UNCOMPRESSED" else codec
+        ) as writer:
+            first = 0
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group)
+                writer.write_table(_table(table, first, added, edits))
+                first += len(table)
+
+
+def _table(table: Any, first: int, added: Any, edits: Edits) -> Any:
+    """The rows of a table, whose first one is document `first` of the file, as they are afterwards."""
+    import pyarrow as arrow
+
+    texts, cuts, kept = table[edits.text_key].to_pylist(), [], []
+    for row, text in enumerate(texts):
+        edited = edits.edit(first + row, text) if first + row in edits.touched else None
+        texts[row], found = (edited.text, edited.cuts) if edited else (text, None)
+        cuts.append(found)
+        kept.append(edited is None or edited.text is not None)
+    at = table.schema.get_field_index(edits.text_key)
+    changed = table.set_column(at, table.schema.field(at), arrow.array(texts, table.schema.field(at).type))
+    return changed.append_column(added, arrow.array(cuts, added.type)).filter(arrow.array(kept))

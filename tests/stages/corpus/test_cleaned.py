@@ -1,0 +1,269 @@
+"""The stages `cuts` and `cleaned`: the cleaned corpus against loops over text, and by the suffix array; ranks, kills."""
+
+import itertools
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zstandard
+from rapidfuzz.distance import Levenshtein
+
+from jobs.corpus import cleaned, cuts, exact_duplicates, near_duplicates, suffix_array, tokenize
+from lib.base import blocks, hdf5, places
+from lib.base.errors import TesseraError
+from lib.corpus import chunks
+from lib.corpus.cleaning import ranges
+from lib.models import loading
+from lib.tokens import byte_ranges, tokenization
+from tests.support.ranks import run_ranks
+
+LENGTH = 6
+WORDS = "the quick brown fox jumps over a lazy dog while many small models remember text".split()
+LICENCE = "Permission is hereby granted, free of charge, to any person. é東 (x, y) = f[i] 東京 0123456789"
+
+
+def documents(file: int) -> list[str]:
+    """Noise, the same licence in many places, repeats inside a document, a document that is a licence, an empty one."""
+    rng = np.random.default_rng(file)
+    noise = [" ".join(rng.choice(WORDS, rng.integers(3, 9))) + f" {file}{number}🦊" for number in range(6)]
+    return [
+        noise[0], f"{noise[1]} {LICENCE}", "", f"{noise[2]}\n{LICENCE}\n{noise[3]}", LICENCE, noise[4] * 3,
+        "東" * 20, noise[5],
+    ]  # fmt: skip
+
+
+def put(folder: Path, files: int = 4) -> Path:
+    folder.mkdir(parents=True)
+    for file in range(files):
+        lines = b"".join(
+            json.dumps({"id": number, "text": text, "of": file}, ensure_ascii=bool(file % 2)).encode() + b"\n"
+            for number, text in enumerate(documents(file))
+        )
+        (folder / f"part-{file}.jsonl.zst").write_bytes(zstandard.compress(lines))
+    return folder
+
+
+def made(stage, out: Path, inputs: dict, **config) -> Path:
+    blocks.claim(out / places.BLOCKS, "test")
+    stage.run(stage.Config(**config), inputs, out)
+    return out
+
+
+def tokens_of(corpus: Path, tokenizer: Path, out: Path, count: int = 1) -> Path:
+    return made(tokenize, out, {"corpus": corpus, "tokenizer": tokenizer}, chunks=count)
+
+
+def groups_of(chunk: Path, out: Path, length: int = LENGTH) -> Path:
+    array = made(suffix_array, out / "array", {"corpus": chunk}, depth=64)
+    return made(exact_duplicates, out / "groups", {"corpus": chunk, "suffix_array": array}, length=length)
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("cleaned")
+    corpus = put(folder / "in")
+    tokens = tokens_of(corpus, tiny_tokenizer, folder / "tokens")
+    groups = groups_of(tokens, folder)
+    return {"corpus": corpus, "tokenizer": tiny_tokenizer, "tokens": [tokens], "groups": groups}
+
+
+def cleaned_of(inputs: dict, out: Path, **config) -> Path:
+    given = {"corpus": inputs["tokens"], "groups": [inputs["groups"]]}
+    found = made(cuts, out / "cuts", given, length=LENGTH, **config)
+    rest = {name: inputs[name] for name in ("corpus", "tokenizer", "tokens")}
+    return made(cleaned, out / "cleaned", {**rest, "cuts": found})
+
+
+@pytest.fixture(scope="module")
+def found(inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cleaned_of(inputs, tmp_path_factory.mktemp("found"))
+
+
+def columns(file: Path) -> dict[str, list]:
+    return {name: hdf5.read(file, name).tolist() for name in (*cleaned.COLUMNS, "file")}
+
+
+@pytest.mark.parametrize("keep", ["one", "none"])
+def test_the_files_are_those_of_a_loop_over_texts(inputs, tmp_path, keep: str) -> None:
+    """Groups by a dict of windows, tokens to characters by decoding what stays of each document."""
+    found = cleaned_of(inputs, tmp_path, keep=keep)
+    tokenizer = loading.load_tokenizer(inputs["tokenizer"])
+    aligner, seen = byte_ranges.Aligner(tokenizer), defaultdict(list)
+    texts = [(file, number, text) for file in range(4) for number, text in enumerate(documents(file))]
+    ids = [np.array(tokenization.encode(tokenizer, text)) for _, _, text in texts]
+    for row, one in enumerate(ids):
+        for at in range(len(one) - LENGTH + 1):
+            seen[tuple(one[at : at + LENGTH])].append((row, at))
+    gone = [np.zeros(len(one), bool) for one in ids]
+    for (first_row, first), *others in (group for group in seen.values() if len(group) > 1):
+        if keep == "none":
+            gone[first_row][first : first + LENGTH] = True
+        for row, at in others:
+            low = max(at, first + LENGTH) if row == first_row and keep == "one" else at
+            gone[row][low : at + LENGTH] = True
+    for row, (file, number, text) in enumerate(texts):
+        inside = np.flatnonzero(np.diff(np.concatenate([[0], gone[row], [0]])))
+        cut = aligner.byte_ranges(text, ids[row], inside.reshape(-1, 2))
+        data = text.encode()
+        pieces = [data[low:high].decode() for low, high in ranges.kept(cut[:, 0], cut[:, 1], len(data))]
+        lines = [record for record in records(found, file) if record["id"] == number]
+        record = {"id": number, "text": "\n\n".join(pieces), "of": file}
+        rest = [[low, high] for low, high in cut.tolist() if low < high]
+        assert lines == ([] if len(cut) and not pieces else [{**record, "cut": rest} if len(cut) else record])
+
+
+def records(found: Path, file: int) -> list[dict]:
+    data = (found / "files" / f"part-{file}.jsonl.zst").read_bytes()
+    return [json.loads(line) for line in zstandard.ZstdDecompressor().decompressobj().decompress(data).splitlines()]
+
+
+def test_what_went_and_what_stays_give_the_original(inputs, found) -> None:
+    rows = columns(found / places.CLEANED)
+    assert rows["file"] == sorted(rows["file"])
+    cut = defaultdict(list)
+    for file, number, low, high in zip(rows["file"], rows["in_file"], rows["byte_start"], rows["byte_stop"]):
+        cut[file, number].append((low, high))
+    left = {file: {record["id"]: record["text"] for record in records(found, file)} for file in range(4)}
+    for file in range(4):
+        for number, text in enumerate(documents(file)):
+            data, at, pieces = text.encode(), 0, []
+            for low, high in [*cut.get((file, number), []), (len(data), len(data))]:
+                pieces += [data[at:low]] if at < low else []
+                at = high
+            assert left[file].get(number, "") == b"\n\n".join(pieces).decode()
+            assert number in left[file] or (text and not pieces)
+    attributes = hdf5.attributes(found / places.CLEANED)
+    assert attributes["tokens"] == chunks.only(inputs["tokens"][0]).n_tokens
+    assert attributes["gone_tokens"] == sum(rows["stop"]) - sum(rows["start"]) > 0
+    assert attributes["cut_documents"] == len(cut)
+    assert (
+        attributes["gone_documents"] == 32 - sum(map(len, left.values())) == 7
+    )  # the licence alone, and 東東東 but once
+
+
+def test_by_the_suffix_array_no_window_of_before_is_left(inputs, found, tmp_path) -> None:
+    """Each piece, tokenised again, as a document of its own: a group that is left has tokens that the cut has changed."""
+    pieces = tmp_path / "pieces"
+    pieces.mkdir()
+    lines = [piece for file in range(4) for one in records(found, file) for piece in one["text"].split("\n\n")]
+    (pieces / "a.jsonl").write_text("\n".join(json.dumps({"text": one}) for one in lines))
+    tokens = tokens_of(pieces, inputs["tokenizer"], tmp_path / "again")
+    groups = groups_of(tokens, tmp_path)
+    chunk, before = chunks.only(tokens), chunks.only(inputs["tokens"][0])
+    position, bounds = (hdf5.read(groups / places.GROUPS, name) for name in ("positions", "group_offsets"))
+    old = {before.tokens[at : at + LENGTH].tobytes() for at in range(before.n_tokens - LENGTH + 1)}
+    assert len(lines) > 20
+    for low in bounds[:-1].tolist():
+        window = chunk.tokens[position[low] : position[low] + LENGTH]
+        assert window.tobytes() not in old
+
+
+def windows(chunk: chunks.Chunk) -> dict[bytes, list[int]]:
+    """Every window inside a document, and where it stands."""
+    found = defaultdict(list)
+    for low, high in itertools.pairwise(chunk.offsets.tolist()):
+        for at in range(low, high - LENGTH + 1):
+            found[chunk.tokens[at : at + LENGTH].tobytes()].append(at)
+    return found
+
+
+def two_chunks(folder: Path, corpus: list[chunks.Chunk]) -> Path:
+    """The groups of several chunks as one shard and its index."""
+    groups = defaultdict(list)
+    for row, chunk in enumerate(corpus):
+        for window, places_ in windows(chunk).items():
+            groups[window] += [(row, at) for at in places_]
+    members = [group for group in groups.values() if len(group) > 1]
+    flat = [member for group in members for member in group]
+    folder.mkdir()
+    with hdf5.create(folder / places.group_shard(0)) as file:
+        hdf5.write(file, "chunk", np.array([row for row, _ in flat], "<u2"))
+        hdf5.write(file, "position", np.array([at for _, at in flat], "<u8"))
+        hdf5.write(file, "group_offsets", np.cumsum([0, *map(len, members)]).astype("<u8"))
+    with hdf5.create(folder / places.GROUPS) as file:
+        file.attrs.update(length=LENGTH)
+        hdf5.write(file.create_group("shards"), "groups", np.array([len(members)], "<u8"))
+        hdf5.write(file.create_group("chunks"), "digest", np.array([chunks.digest(one) for one in corpus], "S32"))
+    return folder
+
+
+def pieces_of(chunk: chunks.Chunk, found: Path) -> list[np.ndarray]:
+    """The tokens that stay, piece by piece."""
+    rows = [hdf5.read(found / places.cuts(0), name).astype(int) for name in ("document", "start", "stop")]
+    return [
+        chunk.tokens[begin + low : begin + high]
+        for number, (begin, end) in enumerate(itertools.pairwise(chunk.offsets.tolist()))
+        for low, high in ranges.kept(*(column[rows[0] == number] for column in rows[1:]), end - begin)
+    ]
+
+
+def test_any_number_of_ranks_and_size_of_blocks_gives_the_same_bytes(inputs, found, tmp_path) -> None:
+    """Two chunks' worth of groups come from several blocks; three ranks share parts, segments and files."""
+    given = {"corpus": inputs["tokens"], "groups": [inputs["groups"]]}
+    for ranks in (1, 3):
+        config = {"inputs": given, "length": LENGTH, "segment_tokens": 100, "block_members": 20}
+        result = run_ranks("cuts", config, tmp_path / f"cuts{ranks}", ranks)
+        assert result.returncode == 0, result.stderr
+        rest = {name: inputs[name] for name in ("corpus", "tokenizer", "tokens")}
+        result = run_ranks("cleaned", {"inputs": {**rest, "cuts": tmp_path / "cuts1"}}, tmp_path / f"out{ranks}", ranks)
+        assert result.returncode == 0, result.stderr
+        for name in ("cleaned.h5", *(f"files/part-{file}.jsonl.zst" for file in range(4))):
+            assert (tmp_path / f"out{ranks}" / name).read_bytes() == (found / name).read_bytes(), name
+    cut = [(tmp_path / f"cuts{ranks}/cuts-00.h5").read_bytes() for ranks in (1, 3)]
+    assert cut[0] == cut[1] == (found.parent / "cuts/cuts-00.h5").read_bytes()
+
+
+def test_an_interrupted_run_goes_on_and_sees_what_is_damaged(inputs, found, tmp_path, monkeypatch) -> None:
+    write, made_files = blocks.write, []
+
+    def fail_at_third(path: Path, arrays) -> None:
+        if path.stem.startswith("file-"):
+            made_files.append(path.stem)
+            if len(made_files) == 3:
+                raise KeyboardInterrupt
+        write(path, arrays)
+
+    rest = {name: inputs[name] for name in ("corpus", "tokenizer", "tokens")}
+    given, out = {**rest, "cuts": found.parent / "cuts"}, tmp_path / "out"
+    monkeypatch.setattr(blocks, "write", fail_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        made(cleaned, out, given)
+    (out / "files/part-0.jsonl.zst").write_bytes(b"damaged")
+    made_files.clear()
+    monkeypatch.setattr(blocks, "write", lambda path, arrays: (made_files.append(path.stem), write(path, arrays)))
+    made(cleaned, out, given)
+    assert made_files == ["file-00000000", "file-00000002", "file-00000003"]
+    for file in ("cleaned.h5", "files/part-0.jsonl.zst"):
+        assert (out / file).read_bytes() == (found / file).read_bytes()
+
+
+def test_what_stands_in_another_corpus_or_near_a_given_text_goes(inputs, tmp_path, tiny_tokenizer) -> None:
+    """Groups over two chunks, in the layout of shards; near-duplicates of the licence by the scan."""
+    first, second = (
+        chunks.only(tokens_of(put(tmp_path / f"in{n}", n), tiny_tokenizer, tmp_path / f"t{n}")) for n in (2, 1)
+    )
+    groups = two_chunks(tmp_path / "groups", [first, second])
+    given = {"corpus": [first.path], "against": [second.path], "groups": [groups]}
+    found = made(cuts, tmp_path / "against", given, length=LENGTH, keep="all")
+    there = windows(second)
+    kept = pieces_of(first, found)
+    assert (
+        there
+        and not {piece[at : at + LENGTH].tobytes() for piece in kept for at in range(len(piece) - LENGTH + 1)} & there
+    )
+    targets = np.stack([first.tokens[at : at + LENGTH] for at in range(5, 9)])
+    with hdf5.create(tmp_path / "targets.h5") as file:
+        hdf5.write(file, "tokens", targets)
+    scan = {"corpus": [first.path], "targets": tmp_path / "targets.h5"}
+    near = made(near_duplicates, tmp_path / "near", scan, length=LENGTH, max_distance=2)
+    given = {"corpus": [first.path], "near_duplicates": near}
+    kept = pieces_of(first, made(cuts, tmp_path / "far", given, length=LENGTH, max_distance=1))
+    distances = [
+        Levenshtein.distance(target.tolist(), piece[at : at + LENGTH].tolist())
+        for target in targets
+        for piece in kept
+        for at in range(len(piece) - LENGTH + 1)
+    ]
+    assert min(distances) == 2

@@ -10,7 +10,7 @@ FILE holds:
       against: [other/chunk-00.h5]               # chunks of a corpus that stays; what stands there goes from `corpus`
       groups: DIR/groups.h5                      # of duplicate_groups of `corpus` and `against`, in this order; or a
                                                  # list, one of exact_duplicates for each chunk
-      near_duplicates: DIR/near_duplicates.h5    # of `corpus`, near given texts
+      near_duplicates: [DIR/near_duplicates.h5]  # of `corpus`, near given texts
     length: 100
     keep: one
 
@@ -22,6 +22,7 @@ window is left that the corpus had twice. Whatever `keep` is, none is left that 
 given text within `max_distance`.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ VERSION = 1
 MPI = True
 INPUTS = ("corpus",)
 OPTIONAL_INPUTS = ("against", "groups", "near_duplicates")
-LISTS = ("corpus", "against", "groups")
+LISTS = ("corpus", "against", "groups", "near_duplicates")
 SLUG = ("length", "keep")
 COLUMNS = ("chunk", "position", "distance")
 
@@ -94,25 +95,29 @@ def _groups(config: Config, inputs: dict[str, Any], corpus: Sequence[Chunk], aga
 
     files = [store.find(path, places.GROUPS) for path in inputs.get("groups", [])]
     parts = [part for file in files for part in groups_file.open_parts(file, [*corpus, *against], config.length)]
-    return {f"groups-{number:06d}": lambda part=part: batches(part) for number, part in enumerate(parts)}
+    return {f"groups-{number:06d}": functools.partial(batches, part) for number, part in enumerate(parts)}
 
 
 def _near(config: Config, inputs: dict[str, Any], corpus: Sequence[Chunk]) -> dict:
-    """The source of near-duplicates, if there are some. Raises TesseraError if they do not fit."""
-    from lib.corpus.cleaning import by_ranks
+    from lib.corpus.cleaning import by_ranks, ranges
 
-    if not inputs.get("near_duplicates"):
-        return {}
-    path = store.find(inputs["near_duplicates"], places.NEAR_DUPLICATES)
+    def batch(path: Path) -> Iterator[ranges.Ranges]:
+        length = _length(path, config, sum(chunk.n_tokens for chunk in corpus))
+        columns = {name: hdf5.read(path, f"levenshtein/{name}") for name in COLUMNS}
+        yield by_ranks.near_windows(columns, length, config.max_distance, len(corpus))
+
+    files = [store.find(path, places.NEAR_DUPLICATES) for path in inputs.get("near_duplicates", [])]
+    return {f"near-{number:06d}": functools.partial(batch, file) for number, file in enumerate(files)}
+
+
+def _length(path: Path, config: Config, n_tokens: int) -> int:
+    """Tokens of a window of near-duplicates. Raises TesseraError if they are of another corpus, or too few."""
     made = hdf5.attributes(path)
-    tokens = sum(chunk.n_tokens for chunk in corpus)
-    if made["n_tokens"] != tokens:
-        raise TesseraError(f"{path}: found in {made['n_tokens']} tokens, but the corpus has {tokens}; give that corpus")
+    if made["n_tokens"] != n_tokens:
+        raise TesseraError(f"{path}: found in {made['n_tokens']} tokens, the corpus has {n_tokens}; give that corpus")
     if made["max_distance"] < config.max_distance:
         raise TesseraError(
             f"{path}: sought up to distance {made['max_distance']}, but max_distance is {config.max_distance}; lower "
             "it, or seek farther"
         )
-    columns = {name: hdf5.read(path, f"levenshtein/{name}") for name in COLUMNS}
-    length = int(made["length"])
-    return {"near": lambda: iter([by_ranks.near_windows(columns, length, config.max_distance, len(corpus))])}
+    return int(made["length"])

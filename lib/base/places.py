@@ -56,6 +56,7 @@ WINDOWS = "windows.h5"
 AUDIT = "audit.h5"
 CUTS = "cuts-*.h5"  # one for each chunk of a corpus
 CLEANED = "cleaned.h5"
+LEFT = "left.h5"
 CLEANED_FILES = "files"  # the folder of a cleaned corpus, beside it
 
 # Hidden: not results, and removed once the artifact is done.

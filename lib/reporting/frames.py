@@ -14,14 +14,15 @@ from lib.base.errors import TesseraError, cause
 TEXT = (
     "model", "family", "attack", "variant", "kind", "setting", "estimator", "baseline", "metric", "chunk", "side",
     "measure", "subset", "sampling", "ranking", "prompt", "continuation", "suffix", "memorized_by", "other_model",
-    "other_family", "other_setting", "decoding", "quantity",
+    "other_family", "other_setting", "decoding", "quantity", "cause", "copies", "text",
 )  # fmt: skip
 INTEGERS = (
     "seed", "n_seeds", "n_members", "nu_max", "n_canaries", "bucket", "distance", "n_targets", "n", "n_near_duplicates",
     "count", "groups", "min_count", "max_count", "n_hamming", "n_levenshtein", "without_levenshtein", "n_parameters",
     "other_n_parameters", "prompt_tokens", "repetitions", "n_prompts", "memorized", "other_memorized", "only_model",
     "only_other", "suffix_in_prompt", "memorized_in_prompt", "rank", "row", "document", "draw", "n_draws",
-    "n_documents", "asked",
+    "n_documents", "asked", "tokens", "gone_tokens", "gone_bytes", "cuts", "documents", "cut_documents",
+    "gone_documents", "windows", "groups_of_before", "max_exact", "nearest",
 )  # fmt: skip
 FLAGS = ("clamped", "extrapolated", "flat", "non_monotone", "at_chance", "flagged")
 # Eight digits hold every AUC of canaries, and hide the last digits, which differ between two builds of a library.

@@ -49,7 +49,7 @@ def _windows(folders: Sequence[Path], chunk: NDArray, position: NDArray, length:
     """The windows at positions (n,) of chunks (n,), each range compared with what was written, one chunk at a time."""
     found: dict[int, Window] = {}
     for index in np.unique(chunk).tolist():
-        opened = _chunk(folders[index])
+        opened = chunk_of(folders[index])
         rows = np.flatnonzero(chunk == index)
         here = np.zeros(len(rows), np.int64)
         chunks.check_windows([opened], here, position[rows], length)
@@ -59,7 +59,7 @@ def _windows(folders: Sequence[Path], chunk: NDArray, position: NDArray, length:
     return [found[row] for row in range(len(chunk))]
 
 
-def _chunk(folder: Path) -> chunks.Chunk:
+def chunk_of(folder: Path) -> chunks.Chunk:
     """The chunk of a finished task, its outline compared: a chunk may be larger than what can be read here."""
     inputs.compare(inputs.identify({"corpus": folder}))
     return chunks.only(folder)

@@ -1,0 +1,18 @@
+"""Near-duplicates in copies' worth: each counts rho of its distance, as much as it adds to what a model memorises."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def weights(share: ArrayLike, levels: ArrayLike, rho: ArrayLike) -> NDArray[np.float64]:
+    """How many exact copies a near-duplicate counts as, where it differs in these shares of its tokens (n,): rho of the
+    share, linear between the `levels` (m,), at which `rho` (m,) was measured.
+
+    1 at 0 (an exact copy) and 0 at 1; a rho above that of a smaller share counts as much as that, and none is negative.
+    levels: shares, rising, between 0 and 1. Raises ValueError for others.
+    """
+    levels, rho = np.asarray(levels, np.float64), np.asarray(rho, np.float64)
+    if levels.shape != rho.shape or levels.ndim != 1 or not (np.diff([0, *levels, 1]) > 0).all():
+        raise ValueError(f"levels are {levels.tolist()} for {len(rho)} values of rho; they must rise between 0 and 1")
+    falling = np.minimum.accumulate([1, *rho.clip(0), 0])
+    return np.interp(np.asarray(share, np.float64), [0, *levels, 1], falling)

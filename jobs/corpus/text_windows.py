@@ -7,7 +7,8 @@ FILE holds:
     inputs: {corpus: DIR, tokenizer: DIR}   # corpus: a result of the stage corpus, or text files
     length: 100
 
-The windows of a text stand one behind another; the last one ends where the text does. A text of fewer tokens has none.
+The windows of a text stand one behind another; the last one ends where the text does. A text of fewer tokens has none,
+and a window of few different tokens (a table, a row of blanks) is left out.
 
 Result targets.h5, which the stage near_duplicates reads: `tokens` (n x length), `text` (uint32, number of the text of
 each window), `position` (uint64, of its first token in the text), `text_tokens` (uint64, of each text), and the texts
@@ -37,15 +38,19 @@ class Config:
     """What a window is.
 
     length: tokens of a window
+    min_unique_tokens: how many different tokens a window must have
     text_key: the field that holds the text; null takes the one that the files were listed with
     """
 
     length: int = 100
+    min_unique_tokens: int = 1
     text_key: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for empty windows."""
-        at_least(1, length=self.length)
+        """Raise ValueError for empty windows, and for more different tokens than they have."""
+        at_least(1, length=self.length, min_unique_tokens=self.min_unique_tokens)
+        if self.min_unique_tokens > self.length:
+            raise ValueError(f"min_unique_tokens is {self.min_unique_tokens}; a window has {self.length} tokens")
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
@@ -57,21 +62,32 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     names, texts = zip(*_texts(files, config.text_key or files.text_key), strict=True)
     tokenizer = loading.load_tokenizer(inputs["tokenizer"])
     rows = [np.asarray(row) for row in encode_large(tokenizer, texts)]
-    starts = [window_starts(len(row), config.length) for row in rows]
-    if not any(map(len, starts)):
-        longest = max(map(len, rows))
-        raise TesseraError(f"none of {len(rows)} texts has {config.length} tokens (at most {longest}); lower length")
-    windows = [row[at : at + config.length] for row, some in zip(rows, starts) for at in some]
+    windows, text, position = _windows(rows, config)
     with hdf5.create(out / places.TARGETS) as file:
-        hdf5.write(file, "tokens", np.stack(windows).astype(chunks.token_dtype(Original(tokenizer).vocab_size)))
-        hdf5.write(file, "text", np.repeat(np.arange(len(rows)), list(map(len, starts))).astype("<u4"))
-        hdf5.write(file, "position", np.concatenate(starts).astype("<u8"))
+        hdf5.write(file, "tokens", windows.astype(chunks.token_dtype(Original(tokenizer).vocab_size)))
+        hdf5.write(file, "text", text.astype("<u4"))
+        hdf5.write(file, "position", position.astype("<u8"))
         hdf5.write(file, "text_tokens", np.array(list(map(len, rows)), "<u8"))
         hdf5.write_texts(file, "names", list(names))
         file.attrs["length"] = config.length
-    print(
-        f"{len(windows)} windows of {sum(map(bool, map(len, starts)))} of {len(rows)} texts; the others are too short"
-    )
+    print(f"{len(windows)} windows of {len(np.unique(text))} of {len(rows)} texts")
+
+
+def _windows(rows: list[np.ndarray], config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The windows of all texts (n x length), the number of the text of each, and where it begins there (n,)."""
+    from lib.corpus import targets
+
+    starts = [window_starts(len(row), config.length) for row in rows]
+    listed = [row[at : at + config.length] for row, some in zip(rows, starts) for at in some]
+    windows = np.array(listed, np.uint32).reshape(-1, config.length)
+    rich = targets.unique_tokens(windows) >= config.min_unique_tokens
+    if not rich.any():
+        raise TesseraError(
+            f"none of {len(rows)} texts has a window of {config.length} tokens, {config.min_unique_tokens} of them "
+            f"different (the longest text has {max(map(len, rows))}); lower length or min_unique_tokens"
+        )
+    text = np.repeat(np.arange(len(rows)), list(map(len, starts)))
+    return windows[rich], text[rich], np.concatenate(starts)[rich]
 
 
 def window_starts(tokens: int, length: int) -> np.ndarray:

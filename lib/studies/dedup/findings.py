@@ -44,8 +44,8 @@ def _contamination(table: pd.DataFrame) -> str:
     sought = table[table["windows"] > 0]
     exact, near = sought[sought["max_exact"] > 0], sought[sought["max_worth"] > 0]
     text = (
-        f"Of {len(sought):,} given texts that are long enough, {len(exact):,} have a window that the corpus holds "
-        f"exactly, and {len(near):,} one that it holds exactly or nearly."
+        f"Of {len(sought):,} given texts the corpus holds a window of {len(exact):,} exactly, and of {len(near):,} "
+        "exactly or nearly."
     )
     if near.empty:
         return text
@@ -62,5 +62,5 @@ def warnings(found: dict[str, pd.DataFrame], keep: str) -> list[str]:
     if keep != "all" and "left" in found and (before := int(found["left"]["groups_of_before"].iloc[0])):
         said.append(f"{before:,} groups of windows that were duplicates before are still in the cleaned corpus.")
     if "contamination" in found and (short := int((found["contamination"]["windows"] == 0).sum())):
-        said.append(f"{short:,} given texts have fewer tokens than a window, and were not sought.")
+        said.append(f"{short:,} given texts have no window that is long and varied enough, and were not sought.")
     return said

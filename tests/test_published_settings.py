@@ -60,7 +60,8 @@ CORRECTED = {
     "reference_scores": {"bos": None},
     "pretrained_scores": {"bos_policy": "tokenizer"},
 }
-MOSAIC = [name for name in documents.names() if name not in ("all", "slimpajama") and not name.startswith("prefix")]
+OTHERS = ("all", "slimpajama", "dedup")
+MOSAIC = [name for name in documents.names() if name not in OTHERS and not name.startswith("prefix")]
 
 
 @functools.cache

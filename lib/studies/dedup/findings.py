@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from lib.base.errors import counted
 from lib.reporting.cells import count, percent
 from lib.studies.dedup.tables import Removed, cause_of
 
@@ -62,5 +63,5 @@ def warnings(found: dict[str, pd.DataFrame], keep: str) -> list[str]:
     if keep != "all" and "left" in found and (before := int(found["left"]["groups_of_before"].iloc[0])):
         said.append(f"{before:,} groups of windows that were duplicates before are still in the cleaned corpus.")
     if "contamination" in found and (short := int((found["contamination"]["windows"] == 0).sum())):
-        said.append(f"{short:,} given texts have no window that is long and varied enough, and were not sought.")
+        said.append(f"Not sought, because no window of them is long and varied enough: {counted(short, 'given text')}.")
     return said

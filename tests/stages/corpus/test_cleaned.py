@@ -2,19 +2,33 @@
 
 import itertools
 import json
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import pyarrow as arrow
 import pytest
 import zstandard
+from pyarrow import parquet
 from rapidfuzz.distance import Levenshtein
 
-from jobs.corpus import cleaned, cuts, duplicate_groups, exact_duplicates, near_duplicates, suffix_array, tokenize
+from jobs.corpus import (
+    cleaned,
+    cuts,
+    duplicate_groups,
+    exact_duplicates,
+    near_duplicates,
+    suffix_array,
+    tokenize,
+    windows_left,
+)
 from lib.base import blocks, hdf5, places
+from lib.base.errors import TesseraError
 from lib.corpus import chunks
 from lib.corpus.cleaning import ranges
 from lib.models import loading
+from lib.texts import listing, rewriting, text_files
 from lib.tokens import byte_ranges, tokenization
 from tests.support import threads
 from tests.support.ranks import run_ranks
@@ -195,7 +209,7 @@ def pieces_of(chunk: chunks.Chunk, found: Path) -> list[np.ndarray]:
     ]
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 7])
+@pytest.mark.parametrize("ranks", [3, 7])
 def test_any_number_of_ranks_and_size_of_blocks_gives_the_same_bytes(inputs, found, tmp_path, ranks: int) -> None:
     given = {"corpus": inputs["tokens"], "groups": [inputs["groups"]]}
     rest = {name: inputs[name] for name in ("corpus", "tokenizer", "tokens")}
@@ -267,3 +281,82 @@ def test_what_stands_in_another_corpus_or_near_a_given_text_goes(inputs, tmp_pat
         for at in range(len(piece) - LENGTH + 1)
     ]
     assert min(distances) > 1
+
+
+def test_text_files_and_parquet_lose_what_json_lines_lose(tiny_tokenizer: Path, tmp_path: Path) -> None:
+    """The same documents in files of other kinds, in two chunks: the same text is left of each."""
+    texts = [text for file in range(2) for text in documents(file) if text]
+    folder = tmp_path / "in/deep"
+    folder.mkdir(parents=True)
+    parquet.write_table(arrow.table({"n": range(5), "text": texts[:5]}), folder / "0.parquet")
+    (tmp_path / "in/1.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts[5:9]))
+    for number, text in enumerate(texts[9:]):
+        (tmp_path / f"in/{number + 2}.txt").write_text(text)
+    tokens = tokens_of(tmp_path / "in", tiny_tokenizer, tmp_path / "tokens", 2)
+    groups = made(duplicate_groups, tmp_path / "groups", {"corpus": [tokens]}, length=LENGTH)
+    found = made(cuts, tmp_path / "cuts", {"corpus": [tokens], "groups": [groups]}, length=LENGTH, drop_above=0.9)
+    given = {"corpus": tmp_path / "in", "tokenizer": tiny_tokenizer, "tokens": [tokens], "cuts": found}
+    out = made(cleaned, tmp_path / "out", given, separator=" | ", cut_key="gone")
+    names = [file.relative_to(tmp_path / "in") for file in listing.list_files(tmp_path / "in").files]
+    assert hdf5.read_texts(out / places.CLEANED, "files") == list(map(str, names))
+    order = [text for name in names for text in text_files.documents(tmp_path / "in" / name)]
+    rows = columns(out / places.CLEANED)
+    begins = np.cumsum([0, *(rewriting.count(tmp_path / "in" / name) for name in names)])
+    left = []
+    for number, text in enumerate(order):
+        data, mine = text.encode(), np.flatnonzero(begins[rows["file"]] + np.array(rows["in_file"]) == number)
+        cut = [np.array(rows[name])[mine] for name in ("byte_start", "byte_stop")]
+        pieces = [data[low:high].decode() for low, high in ranges.kept(*cut, len(data))]
+        left += [" | ".join(pieces)] if pieces else []
+    assert len(rows["file"]) > 5
+    assert [one for name in names for one in text_files.documents(out / "files" / name) if one] == left
+    assert "gone" in parquet.read_schema(out / "files/deep/0.parquet").names
+
+
+def test_what_does_not_belong_together_is_refused(inputs, found, tiny_tokenizer: Path, tmp_path: Path) -> None:
+    chunk = {"corpus": inputs["tokens"]}
+    with pytest.raises(TesseraError, match="nothing says what goes; give `groups`, `near_duplicates`, or both"):
+        cuts.run(cuts.Config(), chunk, tmp_path)
+    with pytest.raises(TesseraError, match="its groups have 6 tokens, but length is 7"):
+        cuts.run(cuts.Config(length=7), {**chunk, "groups": [inputs["groups"]]}, tmp_path)
+    for tokens, said in (
+        (5, "found in 5 tokens, the corpus has 1728"),
+        (1728, "sought up to distance 1, but max_dist"),
+    ):
+        with hdf5.create(tmp_path / places.NEAR_DUPLICATES) as file:
+            file.attrs.update(n_tokens=tokens, max_distance=1, length=LENGTH)
+        with pytest.raises(TesseraError, match=said):
+            made(cuts, tmp_path / "near", {**chunk, "near_duplicates": [tmp_path]}, length=LENGTH, max_distance=2)
+    rest = {name: inputs[name] for name in ("corpus", "tokenizer", "tokens")} | {"cuts": found.parent / "cuts"}
+    fewer = put(tmp_path / "fewer", 3)
+    with pytest.raises(
+        TesseraError, match="the files have 24 documents, the tokens 32; give the tokens of these files"
+    ):
+        made(cleaned, tmp_path / "a", {**rest, "corpus": fewer})
+    other = shutil.copytree(inputs["corpus"], tmp_path / "other")
+    (other / "part-1.jsonl.zst").write_bytes((other / "part-2.jsonl.zst").read_bytes())
+    with pytest.raises(TesseraError, match=r"part-1.jsonl.zst: document \d+: the tokens of a document are not those"):
+        made(cleaned, tmp_path / "b", {**rest, "corpus": other})
+    tokens = tokens_of(fewer, tiny_tokenizer, tmp_path / "tokens")
+    with pytest.raises(TesseraError, match=r"cuts-00.h5: its cuts are not of .*chunk-00.h5"):
+        made(cleaned, tmp_path / "c", {**rest, "corpus": fewer, "tokens": [tokens]})
+    with pytest.raises(TesseraError, match="there is a field 'of' already; set cut_key to another name"):
+        made(cleaned, tmp_path / "d", rest, cut_key="of")
+    for wrong in ({"drop_above": 1.5}, {"drop_above": -0.1}, {"length": 0}, {"max_distance": -1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            cuts.Config(**wrong)
+
+
+def test_windows_that_were_duplicates_before_are_counted(inputs, found, tmp_path) -> None:
+    """The corpus against itself has all its groups; the cleaned one none of them."""
+    same = {"corpus": inputs["tokens"], "groups": inputs["groups"], "cleaned": inputs["tokens"][0]}
+    made(windows_left, tmp_path / "same", {**same, "cleaned_groups": inputs["groups"]}, length=LENGTH)
+    n_groups = len(hdf5.read(inputs["groups"] / places.GROUPS, "counts"))
+    attributes = hdf5.attributes(tmp_path / "same" / places.LEFT)
+    assert (attributes["groups"], attributes["groups_of_before"]) == (n_groups, n_groups)
+    tokens = tokens_of(found / "files", inputs["tokenizer"], tmp_path / "again")
+    again = {**same, "cleaned": tokens, "cleaned_groups": groups_of(tokens, tmp_path)}
+    made(windows_left, tmp_path / "left", again, length=LENGTH)
+    attributes = hdf5.attributes(tmp_path / "left" / places.LEFT)
+    assert attributes["groups_of_before"] == 0
+    assert attributes["tokens"] == chunks.only(tokens).n_tokens

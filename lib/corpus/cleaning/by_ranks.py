@@ -61,12 +61,12 @@ def find(
 ) -> None:
     """Write `out`/cuts-NN.h5 for every chunk. The bytes are the same for any number of ranks and size of a segment."""
     folder, listed = out / places.BLOCKS, segments(corpus, size)
-    by_name = {segment.name: segment for segment in listed}
+    begins, by_name = _begins(listed, corpus), {segment.name: segment for segment in listed}
 
     def mark(name: str) -> None:
         with blocks.create(blocks.file(folder, name)) as file:
             for batch in sources[name]():
-                _append(file, batch, listed, corpus)
+                _append(file, batch, begins, corpus)
 
     def cut(name: str) -> dict[str, np.ndarray]:
         segment = by_name[name]
@@ -93,27 +93,27 @@ def _placed(folder: Path, segment: Segment) -> Cuts:
     return cuts._replace(document=cuts.document + segment.first)
 
 
-def _append(file: h5py.File, batch: Ranges, listed: Sequence[Segment], corpus: Sequence[Chunk]) -> None:
-    """Add a batch, sorted by segment, chunk after chunk."""
-    segment = _segment_of(batch, listed, corpus)
+def _append(file: h5py.File, batch: Ranges, begins: NDArray[np.int64], corpus: Sequence[Chunk]) -> None:
+    """Add a batch, sorted by segment. begins: where each segment begins in the corpus."""
+    place = _first_tokens(corpus)[batch.chunk] + batch.start
+    segment = np.searchsorted(begins, place, "right") - 1  # of several that begin there, all but the last are empty
     order = np.argsort(segment, kind="stable")
     before = len(file["start"]) if "start" in file else 0
-    edges = before + np.searchsorted(segment[order], np.arange(len(listed) + 1))
+    edges = before + np.searchsorted(segment[order], np.arange(len(begins) + 1))
     hdf5.append(file, BATCHES, edges.astype("<i8")[None])
     for name, dtype in COLUMNS.items():
         hdf5.append(file, name, getattr(batch, name)[order].astype(dtype))
 
 
-def _segment_of(batch: Ranges, listed: Sequence[Segment], corpus: Sequence[Chunk]) -> NDArray[np.int64]:
-    """The number of the segment of each range."""
-    found = np.zeros(len(batch.chunk), np.int64)
-    for row, chunk in enumerate(corpus):
-        mine = [segment for segment in listed if segment.chunk == row]
-        begins = np.array([chunk.offsets[segment.first] for segment in mine], np.int64)
-        here = batch.chunk == row
-        if here.any():
-            found[here] = mine[0].number + np.searchsorted(begins, batch.start[here], "right") - 1
-    return found
+def _first_tokens(corpus: Sequence[Chunk]) -> NDArray[np.int64]:
+    """The number of tokens before each chunk."""
+    return np.cumsum([0, *(chunk.n_tokens for chunk in corpus[:-1])])
+
+
+def _begins(listed: Sequence[Segment], corpus: Sequence[Chunk]) -> NDArray[np.int64]:
+    """Where each segment begins in the corpus."""
+    first = _first_tokens(corpus)
+    return np.array([first[one.chunk] + corpus[one.chunk].offsets[one.first] for one in listed], np.int64)
 
 
 def _read(path: Path, segment: int, marks: Marks) -> None:
@@ -122,7 +122,8 @@ def _read(path: Path, segment: int, marks: Marks) -> None:
         if BATCHES not in file:
             return
         for low, high in file[BATCHES][:, segment : segment + 2].tolist():
-            marks.add(*(file[name][low:high] for name in COLUMNS))
+            if low < high:
+                marks.add(*(file[name][low:high] for name in COLUMNS))
 
 
 def near_windows(columns: Mapping[str, NDArray], length: int, max_distance: int, cleaned: int) -> Ranges:

@@ -156,7 +156,7 @@ def _clean(source: _Source, index: int, aligner: Any, out: Path) -> dict[str, np
     _check_unchanged(source.files, index)
     found = _rows(source, index)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = places.private(target, str(os.getpid()))
+    temporary = places.private(out / target.name, str(os.getpid()))  # what a kill leaves there is removed
     editor = _Editor(source, found, aligner, file)
     key = source.config.text_key or source.files.text_key
     rewriting.rewrite(file, temporary, Edits(editor.bounds, editor.edit, key, source.config.cut_key))

@@ -52,29 +52,30 @@ def count(path: Path) -> int:
     kind, packed = _kind(path)
     if kind == WHOLE:
         return 1
-    with _reading(path):
-        if kind == PARQUET:
-            from pyarrow import parquet
-
-            return parquet.read_metadata(path).num_rows
-        with open(path, "rb") as file:
-            return sum(line is None or bool(line.strip()) for line in lines(UNPACKED[packed](file), LONGEST))
+    if kind == PARQUET:
+        return sum(map(len, _tables(path, columns=[])))
+    return sum(line is None or bool(line.strip()) for line in lines(_blocks(path, packed), LONGEST))
 
 
 def rewrite(source: Path, target: Path, edits: Edits) -> None:
     """Write `source` as `target`. Raises TesseraError that names the file and the row or line."""
     kind, packed = _kind(source)
-    with _reading(source):
-        if not edits.touched:
-            shutil.copyfile(source, target)
-        elif kind == PARQUET:
-            _rewrite_parquet(source, target, edits)
-        else:
-            with open(source, "rb") as file, open(target, "wb") as raw, _packed(raw, packed) as out:
-                blocks = UNPACKED[packed](file)
-                parts = _whole(blocks, edits) if kind == WHOLE else _lines(lines(blocks, LONGEST), source, edits)
-                for part in parts:
-                    out.write(part)
+    if not edits.touched:
+        shutil.copyfile(source, target)
+    elif kind == PARQUET:
+        _rewrite_parquet(source, target, edits)
+    else:
+        blocks = _blocks(source, packed)
+        parts = _whole(blocks, edits) if kind == WHOLE else _lines(lines(blocks, LONGEST), source, edits)
+        with open(target, "wb") as raw, _packed(raw, packed) as out:
+            for part in parts:
+                out.write(part)
+
+
+def _blocks(source: Path, packed: str) -> Iterator[bytes]:
+    """The unpacked bytes of a file. Only errors of reading are taken for such: what fails to be written is another."""
+    with _reading(source), open(source, "rb") as file:
+        yield from UNPACKED[packed](file)
 
 
 @contextlib.contextmanager
@@ -171,20 +172,26 @@ def _rewrite_parquet(source: Path, target: Path, edits: Edits) -> None:
     import pyarrow as arrow
     from pyarrow import parquet
 
-    with open(source, "rb") as raw, parquet.ParquetFile(raw) as file:
-        schema = file.schema_arrow
-        if edits.cut_key in schema.names:
-            raise TesseraError(f"{source}: there is a column '{edits.cut_key}' already; set cut_key to another name")
-        added = arrow.field(edits.cut_key, arrow.list_(arrow.list_(arrow.uint64())))
-        codec = file.metadata.row_group(0).column(0).compression
-        with parquet.ParquetWriter(
-            target, schema.append(added), compression="NONE" if codec == "UNCOMPRESSED" else codec
-        ) as writer:
-            first = 0
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group)
-                writer.write_table(_table(table, first, added, edits))
-                first += len(table)
+    with _reading(source):
+        schema, metadata = parquet.read_schema(source), parquet.read_metadata(source)
+    if edits.cut_key in schema.names:
+        raise TesseraError(f"{source}: there is a column '{edits.cut_key}' already; set cut_key to another name")
+    added = arrow.field(edits.cut_key, arrow.list_(arrow.list_(arrow.uint64())))
+    codec = metadata.row_group(0).column(0).compression.replace("UNCOMPRESSED", "NONE")
+    with parquet.ParquetWriter(target, schema.append(added), compression=codec) as writer:
+        first = 0
+        for table in _tables(source):
+            writer.write_table(_table(table, first, added, edits))
+            first += len(table)
+
+
+def _tables(source: Path, columns: list[str] | None = None) -> Iterator[Any]:
+    """The row groups of a Parquet file, with some of its columns."""
+    from pyarrow import parquet
+
+    with _reading(source), open(source, "rb") as raw, parquet.ParquetFile(raw) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=columns)
 
 
 def _table(table: Any, first: int, added: Any, edits: Edits) -> Any:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from lib.artifacts import execution
@@ -60,3 +61,15 @@ def test_the_sweep_cleans_a_corpus_of_ones_own(tmp_path: Path) -> None:
     said = console.export_text()
     assert "what went" in said
     assert str(directory(root, task) / "files") in said
+
+
+@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke"])
+def test_a_blank_line_stands_at_joints_in_every_profile(profile: str) -> None:
+    """No variable of a profile is taken for one of this sweep."""
+    plan = expansion.expand(documents.read("dedup", profile, []), profile)
+    (cleaned,) = (task.config for task in plan.tasks.values() if task.stage == "cleaned")
+    assert cleaned == {"text_key": None, "cut_key": "cut", "separator": "\n\n"}
+    (cuts,) = (task for task in plan.tasks.values() if task.stage == "cuts")
+    assert cuts.config["keep"] == "one"
+    assert ("near_duplicates" in cuts.inputs) == (profile != "paper")
+    assert "against" not in cuts.inputs

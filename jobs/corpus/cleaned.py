@@ -25,7 +25,7 @@ and `stop` (tokens of the document), `byte_start` and `byte_stop`, `copies`, `ca
 import itertools
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,14 @@ class Config:
     text_key: the field that holds the text; null takes the one that the corpus was listed with
     cut_key: the new field or column that says what went
     separator: what stands between two pieces of a document
+    again: whether the corpus is itself a result of this stage, with the same keys: what went before and what goes now
+        are then listed together, as bytes of the first text (of JSON lines and Parquet)
     """
 
     text_key: str | None = None
     cut_key: str = "cut"
     separator: str = "\n\n"
+    again: bool = False
 
 
 def facts(config: Config, given: Given) -> Facts:
@@ -159,7 +162,8 @@ def _clean(source: _Source, index: int, aligner: Any, out: Path) -> dict[str, np
     temporary = places.private(out / target.name, str(os.getpid()))  # what a kill leaves there is removed
     editor = _Editor(source, found, aligner, file)
     key = source.config.text_key or source.files.text_key
-    rewriting.rewrite(file, temporary, Edits(editor.bounds, editor.edit, key, source.config.cut_key))
+    edits = Edits(editor.bounds, editor.edit, key, source.config.cut_key, source.config.again)
+    rewriting.rewrite(file, temporary, edits)
     publish(temporary, target)
     _check_unchanged(source.files, index)
     numbers = (source.firsts[index + 1] - source.firsts[index], len(editor.bounds), editor.gone)
@@ -206,15 +210,16 @@ class _Editor:
         self.bounds = {int(one): (low, high) for one, low, high in zip(documents, first.tolist(), ends)}
         self.gone = 0
 
-    def edit(self, number: int, text: str) -> Edited:
-        """Cut one document."""
+    def edit(self, number: int, text: str, earlier: Sequence[Sequence[int]]) -> Edited:
+        """Cut one document. earlier: the bytes that went of it before."""
         low, high = self.bounds[number]
         data, found = text.encode(), self._bytes(number, text, low, high)
         self._rows["byte_start"][low:high], self._rows["byte_stop"][low:high] = found.T
-        pieces = [data[start:stop].decode() for start, stop in ranges.kept(found[:, 0], found[:, 1], len(data))]
+        separator = self._source.config.separator
+        cuts, stays = ranges.recut(earlier, found.tolist(), len(data), len(separator.encode()))
+        pieces = [data[start:stop].decode() for start, stop in stays]
         self.gone += not pieces
-        left = self._source.config.separator.join(pieces) if pieces else None
-        return Edited(left, found[found[:, 0] < found[:, 1]].tolist())
+        return Edited(separator.join(pieces) if pieces else None, cuts)
 
     def _bytes(self, number: int, text: str, low: int, high: int) -> np.ndarray:
         chunk = self._source.corpus[int(self._rows["chunk"][low])]

@@ -11,7 +11,7 @@ import gzip
 import json
 import lzma
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
@@ -39,12 +39,14 @@ class Edited:
 @dataclass(frozen=True)
 class Edits:
     """touched: numbers of the documents that are cut, from 0 in the file; edit: called with number and text of each, in
-    the order of the file; text_key, cut_key: the fields of the text and of what was cut."""
+    the order of the file, and with what went of it before; text_key, cut_key: the fields of the text and of what went;
+    again: whether the file was cut before, so that it may have such a field, and the new one takes its place."""
 
     touched: Collection[int]
-    edit: Callable[[int, str], Edited]
+    edit: Callable[[int, str, Sequence[list[int]]], Edited]
     text_key: str = "text"
     cut_key: str = "cut"
+    again: bool = False
 
 
 def count(path: Path) -> int:
@@ -112,7 +114,7 @@ def _packed(raw: BufferedWriter, packed: str) -> Any:
 def _whole(blocks: Iterator[bytes], edits: Edits) -> Iterator[bytes]:
     data = b"".join(blocks)
     mark = BOM if data.startswith(BOM) else b""
-    text = edits.edit(0, data.removeprefix(BOM).decode()).text
+    text = edits.edit(0, data.removeprefix(BOM).decode(), ()).text
     yield mark + text.encode() if text is not None else b""
 
 
@@ -137,16 +139,21 @@ def _line(line: bytes, document: int, where: str, edits: Edits) -> bytes | None:
     mark = BOM if line.startswith(BOM) else b""
     record = line.removeprefix(BOM).decode()
     places = {key: (start, stop) for key, start, stop in _members(record)}  # of keys that are twice there the last
-    if edits.cut_key in places:
+    if edits.cut_key in places and not edits.again:
         raise TesseraError(f"{where}: there is a field '{edits.cut_key}' already; set cut_key to another name")
     start, stop = places[edits.text_key]
-    edited = edits.edit(document, json.loads(record[start:stop]))
+    old = slice(*places[edits.cut_key]) if edits.cut_key in places else None
+    edited = edits.edit(document, json.loads(record[start:stop]), json.loads(record[old]) if old else ())
     if edited.text is None:
         return None
     text = json.dumps(edited.text, ensure_ascii=record[start:stop].isascii())
     close = record.rindex("}")
-    cuts = f", {json.dumps(edits.cut_key)}: {json.dumps(edited.cuts)}"
-    return mark + (record[:start] + text + record[stop:close] + cuts + record[close:]).encode()
+    field = (close, close, f", {json.dumps(edits.cut_key)}: {json.dumps(edited.cuts)}")
+    if old:
+        field = (old.start, old.stop, json.dumps(edited.cuts))
+    for low, high, new in sorted([(start, stop, text), field], reverse=True):
+        record = record[:low] + new + record[high:]
+    return mark + record.encode()
 
 
 def _members(record: str) -> Iterator[tuple[str, int, int]]:
@@ -174,11 +181,12 @@ def _rewrite_parquet(source: Path, target: Path, edits: Edits) -> None:
 
     with _reading(source):
         schema, metadata = parquet.read_schema(source), parquet.read_metadata(source)
-    if edits.cut_key in schema.names:
+    if edits.cut_key in schema.names and not edits.again:
         raise TesseraError(f"{source}: there is a column '{edits.cut_key}' already; set cut_key to another name")
     added = arrow.field(edits.cut_key, arrow.list_(arrow.list_(arrow.uint64())))
     codec = metadata.row_group(0).column(0).compression.replace("UNCOMPRESSED", "NONE")
-    with parquet.ParquetWriter(target, schema.append(added), compression=codec) as writer:
+    changed = schema if edits.cut_key in schema.names else schema.append(added)
+    with parquet.ParquetWriter(target, changed, compression=codec) as writer:
         first = 0
         for table in _tables(source):
             writer.write_table(_table(table, first, added, edits))
@@ -198,12 +206,20 @@ def _table(table: Any, first: int, added: Any, edits: Edits) -> Any:
     """The rows of a table, whose first one is document `first` of the file, as they are afterwards."""
     import pyarrow as arrow
 
-    texts, cuts, kept = table[edits.text_key].to_pylist(), [], []
-    for row, text in enumerate(texts):
-        edited = edits.edit(first + row, text) if first + row in edits.touched else None
-        texts[row], found = (edited.text, edited.cuts) if edited else (text, None)
-        cuts.append(found)
-        kept.append(edited is None or edited.text is not None)
-    at = table.schema.get_field_index(edits.text_key)
-    changed = table.set_column(at, table.schema.field(at), arrow.array(texts, table.schema.field(at).type))
-    return changed.append_column(added, arrow.array(cuts, added.type)).filter(arrow.array(kept))
+    known = edits.cut_key in table.schema.names
+    texts, kept = table[edits.text_key].to_pylist(), [True] * len(table)
+    cuts = table[edits.cut_key].to_pylist() if known else [None] * len(table)
+    for row in range(len(table)):
+        if first + row in edits.touched:
+            edited = edits.edit(first + row, texts[row], cuts[row] or ())
+            texts[row], cuts[row], kept[row] = edited.text, edited.cuts, edited.text is not None
+    changed = _with(table, table.schema.field(edits.text_key), texts)
+    return _with(changed, added, cuts).filter(arrow.array(kept))
+
+
+def _with(table: Any, field: Any, values: list) -> Any:
+    """A table with these values in a column, which is new or takes the place of the one of that name."""
+    import pyarrow as arrow
+
+    column, at = arrow.array(values, field.type), table.schema.get_field_index(field.name)
+    return table.append_column(field, column) if at < 0 else table.set_column(at, field, column)

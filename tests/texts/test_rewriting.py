@@ -33,7 +33,7 @@ LINES = [
 ]
 
 
-def head(number: int, text: str) -> Edited:
+def head(number: int, text: str, earlier: object) -> Edited:
     """Cuts the first character; of document 3 everything."""
     return Edited(None if number == 3 else text[1:], [[0, len(text[:1].encode())]])
 
@@ -77,7 +77,7 @@ def test_a_text_file_is_what_is_left_of_it(tmp_path: Path, packed: str) -> None:
     pack, unpack = PACKED[packed]
     data = "\ufeffone\r\ntwo".encode()
     assert unpack(rewritten(tmp_path, f"a.txt{packed}", pack(data), Edits({0}, head))) == "\ufeffne\r\ntwo".encode()
-    gone = Edits({0}, lambda number, text: Edited(None, [[0, 8]]))
+    gone = Edits({0}, lambda number, text, earlier: Edited(None, [[0, 8]]))
     assert unpack(rewritten(tmp_path, f"a.txt{packed}", pack(data), gone)) == b""
 
 

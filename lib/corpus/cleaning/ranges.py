@@ -4,6 +4,8 @@ A window has `length` tokens and lies inside one document, and so does every ran
 the order of the corpus; those from `cleaned` on are another corpus, which is read and not changed.
 """
 
+import itertools
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -127,5 +129,44 @@ def whole_documents(cuts: Cuts, lengths: NDArray[np.int64], drop_above: float) -
 
 def kept(start: NDArray, stop: NDArray, size: int) -> list[tuple[int, int]]:
     """The ranges of [0, size) that cuts (n,), rising and apart, leave; none is empty."""
-    edges = [0, *np.column_stack([start, stop]).ravel().tolist(), size]
-    return [(low, high) for low, high in zip(edges[::2], edges[1::2]) if low < high]
+    return _between(list(zip(start.tolist(), stop.tolist())), 0, size)
+
+
+def recut(
+    earlier: Sequence[Sequence[int]], cuts: Sequence[Sequence[int]], size: int, joint: int
+) -> tuple[list[list[int]], list[tuple[int, int]]]:
+    """What a text has lost that is cut again, and what of it stays.
+
+    earlier: what went before, [start, stop) of the first text, rising and apart; cuts: what goes now, of the text that
+    was left, in which its pieces stand with `joint` bytes between them; size: bytes of that text. Returns all cuts as
+    ranges of the first text, and the pieces that stay as ranges of the text that was left, without joints.
+    """
+    edges = [0, *(edge for cut in earlier for edge in cut)]
+    lost, stays, at = [list(cut) for cut in earlier], [], 0
+    for low, high in itertools.zip_longest(edges[::2], edges[1::2]):
+        length = size - at if high is None else high - low  # nothing went behind the last piece
+        if length <= 0:
+            continue
+        inside = [(max(start, at), min(stop, at + length)) for start, stop in cuts]
+        inside = [(start, stop) for start, stop in inside if start < stop]
+        lost += [[start - at + low, stop - at + low] for start, stop in inside]
+        stays += _between(inside, at, at + length)
+        at += length + joint
+    return _united(lost), stays
+
+
+def _between(cuts: Sequence[tuple[int, int]], low: int, high: int) -> list[tuple[int, int]]:
+    """The ranges of [low, high) that rising cuts inside it leave."""
+    edges = [low, *(edge for cut in cuts for edge in cut), high]
+    return [(start, stop) for start, stop in zip(edges[::2], edges[1::2]) if start < stop]
+
+
+def _united(ranges: list[list[int]]) -> list[list[int]]:
+    """Ranges in their order, those that touch as one."""
+    found: list[list[int]] = []
+    for start, stop in sorted(ranges):
+        if found and start <= found[-1][1]:
+            found[-1][1] = max(found[-1][1], stop)
+        else:
+            found.append([start, stop])
+    return found

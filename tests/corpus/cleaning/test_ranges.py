@@ -1,5 +1,6 @@
 """What goes of a corpus: against loops over every window, and what must hold of any corpus."""
 
+import itertools
 from collections import defaultdict
 
 import numpy as np
@@ -185,3 +186,26 @@ def test_nothing_to_cut() -> None:
 def test_the_other_corpus_itself_loses_nothing(keep: str) -> None:
     found = ranges.of_groups(np.array([0, 1, 1]), np.array([5, 0, 9]), np.array([0, 3]), 4, keep, 1)
     assert (found.chunk.tolist(), found.start.tolist(), found.cause.tolist()) == ([0], [5], [AGAINST])
+
+
+@st.composite
+def cuts_of(draw, size: int) -> list[list[int]]:
+    """Rising ranges of [0, size), apart, none empty."""
+    edges = sorted(draw(st.sets(st.integers(0, size), max_size=8)))
+    return [list(pair) for pair in zip(edges[::2], edges[1::2])]
+
+
+@given(st.data(), st.integers(0, 20), st.integers(0, 3))
+def test_a_text_that_is_cut_again_has_lost_what_both_took(data, size: int, joint: int) -> None:
+    """Against a loop over characters: each keeps the number it had in the first text."""
+    first = data.draw(cuts_of(size))
+    pieces = [list(range(low, high)) for low, high in ranges.recut((), first, size, joint)[1]]
+    left = [number for piece in pieces for number in [*([None] * joint if piece != pieces[0] else []), *piece]]
+    second = data.draw(cuts_of(len(left)))
+    went = {n for low, high in first for n in range(low, high)}
+    went |= {left[n] for low, high in second for n in range(low, high)} - {None}
+    lost, stays = ranges.recut(first, second, len(left), joint)
+    assert {n for low, high in lost for n in range(low, high)} == went
+    assert all(one[1] < other[0] for one, other in itertools.pairwise(lost))
+    assert [n for low, high in stays for n in left[low:high]] == [n for n in range(size) if n not in went]
+    assert [left[low] for low, _ in stays] == [n for n in range(size) if n not in went and (n == 0 or n - 1 in went)]

@@ -349,7 +349,7 @@ def test_what_does_not_belong_together_is_refused(inputs, found, tiny_tokenizer:
 
 def test_windows_that_were_duplicates_before_are_counted(inputs, found, tmp_path) -> None:
     """The corpus against itself has all its groups; the cleaned one none of them."""
-    same = {"corpus": inputs["tokens"], "groups": inputs["groups"], "cleaned": inputs["tokens"][0]}
+    same = {"corpus": inputs["tokens"], "cleaned": inputs["tokens"][0]}
     made(windows_left, tmp_path / "same", {**same, "cleaned_groups": inputs["groups"]}, length=LENGTH)
     n_groups = len(hdf5.read(inputs["groups"] / places.GROUPS, "counts"))
     attributes = hdf5.attributes(tmp_path / "same" / places.LEFT)

@@ -28,6 +28,7 @@ def test_windows_are_of_the_tokens_of_each_text(tiny_tokenizer: Path, tmp_path: 
     (tmp_path / "b.jsonl").write_text("".join(json.dumps({"question": text}) + "\n" for text in TEXTS))
     given_ = {"corpus": tmp_path / "b.jsonl", "tokenizer": tiny_tokenizer}
     config = text_windows.Config(length=8, min_unique_tokens=5, text_key="question")
+    (tmp_path / "out").mkdir()
     text_windows.run(config, given_, tmp_path / "out")
     file = tmp_path / "out" / places.TARGETS
     tokenizer = loading.load_tokenizer(tiny_tokenizer)

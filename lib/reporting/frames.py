@@ -22,7 +22,7 @@ INTEGERS = (
     "other_n_parameters", "prompt_tokens", "repetitions", "n_prompts", "memorized", "other_memorized", "only_model",
     "only_other", "suffix_in_prompt", "memorized_in_prompt", "rank", "row", "document", "draw", "n_draws",
     "n_documents", "asked", "tokens", "gone_tokens", "gone_bytes", "cuts", "documents", "cut_documents",
-    "gone_documents", "windows", "groups_of_before", "max_exact", "nearest",
+    "gone_documents", "windows", "groups_of_before", "max_exact", "nearest", "round",
 )  # fmt: skip
 FLAGS = ("clamped", "extrapolated", "flat", "non_monotone", "at_chance", "flagged")
 # Eight digits hold every AUC of canaries, and hide the last digits, which differ between two builds of a library.

@@ -1,33 +1,41 @@
 """The dedup study in words: how much went and why, whether duplicates are left, how far given texts stood there."""
 
+from typing import Any
+
 import pandas as pd
 
 from lib.base.errors import counted
 from lib.reporting.cells import count, percent
-from lib.studies.dedup.tables import Removed, cause_of
 
 
-def in_words(removed: Removed, found: dict[str, pd.DataFrame], keep: str) -> list[str]:
+def in_words(found: dict[str, pd.DataFrame], keep: str) -> list[str]:
     """What went, by cause, what is left, and what was sought."""
-    sentences = [_total(removed), *_causes(removed)]
+    rounds = found["totals"].to_dict("records")
+    sentences = [_total(rounds[0]), *_causes(found["removed"]), *map(_again, rounds[1:])]
     sentences += [_left(found["left"].iloc[0], keep)] if "left" in found else []
     return sentences + ([_contamination(found["contamination"])] if "contamination" in found else [])
 
 
-def _total(removed: Removed) -> str:
-    found = removed.totals
-    share = percent(found["gone_tokens"] / found["tokens"]) if found["tokens"] else "0 %"
+def _total(row: dict[str, Any]) -> str:
+    share = percent(row["gone_share"]) if row["tokens"] else "0 %"
     return (
-        f"{share} of the tokens went ({found['gone_tokens']:,} of {found['tokens']:,}), from "
-        f"{found['cut_documents']:,} of {found['documents']:,} documents; {found['gone_documents']:,} went whole."
+        f"{share} of the tokens went ({row['gone_tokens']:,} of {row['tokens']:,}), from "
+        f"{row['cut_documents']:,} of {row['documents']:,} documents; {row['gone_documents']:,} went whole."
     )
 
 
-def _causes(removed: Removed) -> list[str]:
+def _causes(removed: pd.DataFrame) -> list[str]:
     """The tokens of each cause in a sentence."""
-    sums = pd.DataFrame(removed.sums).groupby("cause")["tokens"].sum()
-    parts = [f"{tokens:,} {cause_of(int(cause))}" for cause, tokens in sums.items()]
+    sums = removed[removed["round"] == 1].groupby("cause", sort=False)["gone_tokens"].sum()
+    parts = [f"{tokens:,} {cause}" for cause, tokens in sums.items()]
     return [f"Tokens that went, by cause: {'; '.join(parts)}."] if parts else []
+
+
+def _again(row: dict[str, Any]) -> str:
+    return (
+        f"A second round took {counted(row['gone_tokens'], 'token')} more, from windows that were completed where the "
+        "text was cut."
+    )
 
 
 def _left(row: pd.Series, keep: str) -> str:

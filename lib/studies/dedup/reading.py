@@ -16,15 +16,18 @@ SUMS = ("cause", "copies", "cuts", "tokens", "bytes")
 FOUND = ("target", "distance")
 
 
-def read(files: Mapping[str, Path]) -> tuple[Removed, dict[str, pd.DataFrame]]:
-    """What went, and all tables by name. files: node -> its result; `cleaned`, and what else there is."""
-    gone = removed(files["cleaned"])
-    found = {"totals": tables.totals_table(gone), "removed": tables.removed_table(gone)}
+ROUNDS = ("cleaned_once", "cleaned")
+
+
+def read(files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
+    """All tables by name. files: node -> its result; `cleaned_once`, and what else there is."""
+    rounds = [removed(files[node]) for node in ROUNDS if node in files]
+    found = {"totals": tables.totals_table(rounds), "removed": tables.removed_table(rounds)}
     if "left" in files:
         found["left"] = tables.left_table(left(files["left"]))
     if "windows" in files:
         found["contamination"] = tables.contamination_table(sought(files["windows"], files["near_duplicates"]))
-    return gone, found
+    return found
 
 
 def removed(cleaned: Path) -> Removed:

@@ -12,8 +12,7 @@ from lib.reporting import drawing, writer
 from lib.reporting.cells import TextTable, percent, short
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
-from lib.studies.dedup import findings, tables
-from lib.studies.dedup.tables import Removed
+from lib.studies.dedup import findings
 
 SHOWN_TEXTS = 20
 METHODS = {
@@ -27,34 +26,38 @@ METHODS = {
     "Cuts": "Cuts that touch are one; its cause is that of all its windows, its number of copies that of the window "
     "with the most. Tokens are cut as bytes of the text, at borders of characters: a character of which one token "
     "goes, goes whole. Between two pieces that stay stands `separator`.",
+    "Rounds": "What is left is tokenised again, and has other tokens where it was cut; a window that is completed "
+    "there and stands elsewhere goes in the second round, by the same rules.",
     "Copies' worth": "Each near-duplicate counts as ρ of its distance, as a share of the window: the published ρ of "
     "replaced tokens (GPT-Neo 1.3B, ratio attack, mean of 5 seeds), straight lines between the published levels, 1 for "
     "an exact copy, 0 where nothing is equal.",
 }
-FIGURE = "Tokens that went, by the number of equal windows in the corpus (of the window with the most in a cut)."
+FIGURE = "Tokens that went in the first round, by the number of equal windows (of the window with the most in a cut)."
 
 
-def write(
-    root: Path, name: str, found: dict[str, pd.DataFrame], removed: Removed, keep: str, description: Description
-) -> None:
+def write(root: Path, name: str, found: dict[str, pd.DataFrame], keep: str, description: Description) -> None:
     """Write the results of sweep `name` under `root`; found: the tables by name.
 
     The same arguments give the same bytes. Raises TesseraError when a file cannot be written.
     """
-    sentences, warnings = findings.in_words(removed, found, keep), findings.warnings(found, keep)
-    writer.write(root, name, Results(found, draw(removed), shown(found), sentences, warnings, METHODS), description)
+    sentences, warnings = findings.in_words(found, keep), findings.warnings(found, keep)
+    writer.write(
+        root, name, Results(found, draw(found["removed"]), shown(found), sentences, warnings, METHODS), description
+    )
 
 
-def draw(removed: Removed) -> list[Drawn]:
+def draw(removed: pd.DataFrame) -> list[Drawn]:
     """Tokens by number of copies, if any of a known number went."""
-    sums = pd.DataFrame(removed.sums)
-    by_copies = sums[sums["copies"] > 0].groupby("copies")["tokens"].sum()
+    known = removed[(removed["copies"] != "") & (removed["round"] == 1)]
+    by_copies = known.groupby("copies", sort=False)["gone_tokens"].sum()
     if by_copies.empty:
         return []
-    labels = [tables.copies_of(int(reached)) for reached in by_copies.index]
-    most = labels[int(np.argmax(by_copies))]
-    finding = f"Most of the tokens that went as duplicates, {by_copies.max():,}, stood there {most} times."
-    return [Drawn("removed", "What went", FIGURE, _figure(labels, by_copies.to_numpy(float)), finding)]
+    by_copies = by_copies.loc[sorted(by_copies.index, key=lambda words: (len(words), words))]
+    finding = (
+        f"Most of the tokens that went as duplicates, {by_copies.max():,}, stood there {by_copies.idxmax()} times."
+    )
+    figure = _figure(list(by_copies.index), by_copies.to_numpy(float))
+    return [Drawn("removed", "What went", FIGURE, figure, finding)]
 
 
 def _figure(labels: list[str], tokens: np.ndarray) -> Figure:
@@ -67,9 +70,16 @@ def _figure(labels: list[str], tokens: np.ndarray) -> Figure:
 
 def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
     """The closing table: what went, by cause and number of copies."""
-    header = ["cause", "copies", "cuts", "tokens", "of all"]
+    header = ["round", "cause", "copies", "cuts", "tokens", "of all"]
     rows = [
-        [row["cause"], row["copies"], f"{row['cuts']:,}", f"{row['gone_tokens']:,}", percent(row["gone_share"])]
+        [
+            str(row["round"]),
+            row["cause"],
+            row["copies"],
+            f"{row['cuts']:,}",
+            f"{row['gone_tokens']:,}",
+            percent(row["gone_share"]),
+        ]
         for _, row in found["removed"].iterrows()
     ]
     return header, rows
@@ -77,7 +87,9 @@ def summary(found: Mapping[str, pd.DataFrame]) -> TextTable:
 
 def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     """What the report shows of the tables."""
-    listed = [report_table("removed", "What went, by cause and number of copies:", summary(found), found["removed"])]
+    listed = [
+        report_table("removed", "What went, by round, cause and number of copies:", summary(found), found["removed"])
+    ]
     if "contamination" in found:
         caption = (
             f"Given texts, at most {SHOWN_TEXTS}, the most contaminated first; means over the windows of each. All:"

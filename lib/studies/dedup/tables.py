@@ -1,6 +1,6 @@
 """The tables of a cleaned corpus: what went, by cause; what is left; how far given texts stood in the corpus."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from lib.corpus.cleaning.ranges import CAUSES
 from lib.reporting.frames import frame
 from lib.statistics import exposure
 
-TOTALS_COLUMNS = ("tokens", "gone_tokens", "gone_share", "documents", "cut_documents", "gone_documents")
-REMOVED_COLUMNS = ("cause", "copies", "cuts", "gone_tokens", "gone_share", "gone_bytes")
+TOTALS_COLUMNS = ("round", "tokens", "gone_tokens", "gone_share", "documents", "cut_documents", "gone_documents")
+REMOVED_COLUMNS = ("round", "cause", "copies", "cuts", "gone_tokens", "gone_share", "gone_bytes")
 LEFT_COLUMNS = ("tokens", "groups", "windows", "groups_of_before")
 MEANS = ("covered", "exact", "near", "worth")
 CONTAMINATION_COLUMNS = ("text", "tokens", "windows", *MEANS, "max_exact", "max_worth", "nearest")
@@ -21,8 +21,8 @@ CONTAMINATION_COLUMNS = ("text", "tokens", "windows", *MEANS, "max_exact", "max_
 
 @dataclass(frozen=True)
 class Removed:
-    """What went. totals: `tokens`, `gone_tokens`, `documents`, `cut_documents`, `gone_documents`; the columns of the
-    sums (n,): cause (bits), copies (the power of ten that they reach), cuts, tokens, bytes."""
+    """What went in a round. totals: `tokens`, `gone_tokens`, `documents`, `cut_documents`, `gone_documents`; the
+    columns of the sums (n,): cause (bits), copies (the power of ten that they reach), cuts, tokens, bytes."""
 
     totals: Mapping[str, int]
     sums: Mapping[str, NDArray]
@@ -53,15 +53,20 @@ def copies_of(reached: int) -> str:
     return "" if not reached else f"{max(reached, 2):,} to {10 * reached - 1:,}"
 
 
-def totals_table(removed: Removed) -> pd.DataFrame:
-    """One row for all of the corpus, in TOTALS_COLUMNS."""
-    found = removed.totals
-    return frame([{**found, "gone_share": _share(found["gone_tokens"], found["tokens"])}], TOTALS_COLUMNS)
+def totals_table(rounds: Sequence[Removed]) -> pd.DataFrame:
+    """One row for each round, in TOTALS_COLUMNS; the corpus of the second is what the first has left."""
+    rows = (
+        {"round": number, **one.totals, "gone_share": _share(one.totals["gone_tokens"], one.totals["tokens"])}
+        for number, one in enumerate(rounds, start=1)
+    )
+    return frame(rows, TOTALS_COLUMNS)
 
 
-def removed_table(removed: Removed) -> pd.DataFrame:
-    """What went by cause and by the number of equal windows, in REMOVED_COLUMNS; gone_share: of all tokens."""
-    return frame(_removed_rows(removed), REMOVED_COLUMNS)
+def removed_table(rounds: Sequence[Removed]) -> pd.DataFrame:
+    """What went by round, cause and the number of equal windows, in REMOVED_COLUMNS; gone_share: of the tokens that the
+    round began with."""
+    rows = ({"round": number, **row} for number, one in enumerate(rounds, start=1) for row in _removed_rows(one))
+    return frame(rows, REMOVED_COLUMNS)
 
 
 def left_table(left: Mapping[str, int]) -> pd.DataFrame:

@@ -52,7 +52,7 @@ def test_the_sweep_cleans_a_corpus_of_ones_own(tmp_path: Path) -> None:
     assert report["warnings"] == ["Not sought, because no window of them is long and varied enough: 1 given text."]
     causes = {excerpt["title"] for excerpt in report["excerpts"]}
     assert {"Cut: exact duplicate", "Cut: in the other corpus", "Cut: near a given text"} <= causes
-    (task,) = (task for task in plan.tasks.values() if task.stage == "cleaned")
+    (task,) = (task for task in plan.tasks.values() if task.node == "cleaned")
     lines = (directory(root, task) / "files/a.jsonl").read_text().splitlines()
     left = [json.loads(line)["text"] for line in lines]
     assert sum(LICENCE[:-1] in text for text in left) == 1
@@ -67,9 +67,10 @@ def test_the_sweep_cleans_a_corpus_of_ones_own(tmp_path: Path) -> None:
 def test_a_blank_line_stands_at_joints_in_every_profile(profile: str) -> None:
     """No variable of a profile is taken for one of this sweep."""
     plan = expansion.expand(documents.read("dedup", profile, []), profile)
-    (cleaned,) = (task.config for task in plan.tasks.values() if task.stage == "cleaned")
-    assert cleaned == {"text_key": None, "cut_key": "cut", "separator": "\n\n"}
-    (cuts,) = (task for task in plan.tasks.values() if task.stage == "cuts")
+    by_node = {task.node: task for task in plan.tasks.values()}
+    for node in ("cleaned_once", "cleaned"):
+        assert (by_node[node].config["separator"], by_node[node].config["cut_key"]) == ("\n\n", "cut")
+    cuts = by_node["cuts"]
     assert cuts.config["keep"] == "one"
     assert ("near_duplicates" in cuts.inputs) == (profile != "paper")
     assert "against" not in cuts.inputs

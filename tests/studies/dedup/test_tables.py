@@ -52,23 +52,25 @@ def test_contamination_is_that_of_a_loop(found: Sought) -> None:
 
 
 def test_causes_and_copies_in_words() -> None:
-    table = tables.removed_table(REMOVED)
+    table = tables.removed_table([REMOVED])
     assert table["copies"].tolist() == ["2 to 9", "10 to 99", ""]
     assert table["cause"].tolist() == ["exact duplicate", "exact duplicate", "near a given text"]
     assert table["gone_share"].tolist() == [0.1, 0.04, 0.01]
     assert tables.cause_of(AGAINST | DOCUMENT) == "in the other corpus and document"
-    assert results.summary({"removed": table})[1][0] == ["exact duplicate", "2 to 9", "4", "100", "10 %"]
+    assert results.summary({"removed": table})[1][0] == ["1", "exact duplicate", "2 to 9", "4", "100", "10 %"]
     assert (
-        results.draw(REMOVED)[0].finding == "Most of the tokens that went as duplicates, 100, stood there 2 to 9 times."
+        results.draw(table)[0].finding == "Most of the tokens that went as duplicates, 100, stood there 2 to 9 times."
     )
 
 
 def test_sentences_say_how_much_went_and_what_is_left() -> None:
     left = {"tokens": 850, "groups": 3, "windows": 6, "groups_of_before": 0}
-    found = {"left": tables.left_table(left)}
-    total, causes, kept = findings.in_words(REMOVED, found, "one")
+    rounds = {"totals": tables.totals_table([REMOVED, REMOVED]), "removed": tables.removed_table([REMOVED, REMOVED])}
+    found = {**rounds, "left": tables.left_table(left)}
+    total, causes, again, kept = findings.in_words(found, "one")
     assert total == "15 % of the tokens went (150 of 1,000), from 7 of 20 documents; 1 went whole."
     assert causes == "Tokens that went, by cause: 140 exact duplicate; 10 near a given text."
+    assert again.startswith("A second round took 150 tokens more")
     assert "has 3 groups of equal windows; 0 of them" in kept
     assert findings.warnings(found, "one") == []
     wrong = {"left": tables.left_table({**left, "groups_of_before": 2})}
@@ -80,11 +82,12 @@ def test_sentences_say_how_much_went_and_what_is_left() -> None:
 
 def test_nothing_went() -> None:
     none = Removed(dict.fromkeys(REMOVED.totals, 0), {name: np.zeros(0, np.int64) for name in REMOVED.sums})
-    assert findings.in_words(none, {}, "one") == [
+    table = tables.removed_table([none])
+    assert findings.in_words({"totals": tables.totals_table([none]), "removed": table}, "one") == [
         "0 % of the tokens went (0 of 0), from 0 of 0 documents; 0 went whole."
     ]
-    assert results.draw(none) == []
-    assert len(tables.removed_table(none)) == 0
+    assert results.draw(table) == []
+    assert len(table) == 0
 
 
 def test_the_first_cut_of_each_cause_and_size_is_shown() -> None:

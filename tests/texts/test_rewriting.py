@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as arrow
@@ -18,10 +19,12 @@ from lib.texts import rewriting, text_files
 from lib.texts.rewriting import Edited, Edits
 
 PACKED = {
-    "": (bytes, bytes), ".gz": (gzip.compress, gzip.decompress), ".bz2": (bz2.compress, bz2.decompress),
+    "": (bytes, bytes),
+    ".gz": (gzip.compress, gzip.decompress),
+    ".bz2": (bz2.compress, bz2.decompress),
     ".xz": (lzma.compress, lzma.decompress),
     ".zst": (zstandard.compress, lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data)),
-}  # fmt: skip
+}
 LINES = [
     b'\xef\xbb\xbf{"id": 1, "text": "one two"}',
     b"",
@@ -51,15 +54,20 @@ def test_of_a_line_only_the_text_changes_and_one_field_comes(tmp_path: Path, pac
     pack, unpack = PACKED[packed]
     data = b"\n".join(LINES) + end
     found = unpack(rewritten(tmp_path, f"a.jsonl{packed}", pack(data), Edits({0, 1, 2, 3}, head)))
-    assert found == b"\n".join(
-        [
-            b'\xef\xbb\xbf{"id": 1, "text": "ne two", "cut": [[0, 1]]}',
-            b"",
-            b'{"text":"af\\u00e9 \\"x\\"","meta":{"text": "not this", "n": [1.50, 1e5]}, "cut": [[0, 1]]}\r',
-            b'  { "a" : null , "text" : "\xe4\xba\xac" , "cut": [[0, 3]]}  ',
-            LINES[5], LINES[6],
-        ]
-    ) + end  # fmt: skip
+    assert (
+        found
+        == b"\n".join(
+            [
+                b'\xef\xbb\xbf{"id": 1, "text": "ne two", "cut": [[0, 1]]}',
+                b"",
+                b'{"text":"af\\u00e9 \\"x\\"","meta":{"text": "not this", "n": [1.50, 1e5]}, "cut": [[0, 1]]}\r',
+                b'  { "a" : null , "text" : "\xe4\xba\xac" , "cut": [[0, 3]]}  ',
+                LINES[5],
+                LINES[6],
+            ]
+        )
+        + end
+    )
     assert rewriting.count(tmp_path / "in" / f"a.jsonl{packed}") == 6
     again = rewritten(tmp_path, f"a.jsonl{packed}", pack(data), Edits({0, 1, 2, 3}, head))
     assert unpack(again) == found
@@ -138,6 +146,28 @@ def test_a_field_of_that_name_is_an_error(tmp_path: Path) -> None:
     parquet.write_table(arrow.table({"text": ["x"], "cut": [1]}), tmp_path / "b.parquet")
     with pytest.raises(TesseraError, match=r"b.parquet: there is a column 'cut' already"):
         rewriting.rewrite(tmp_path / "b.parquet", tmp_path / "c.parquet", Edits({0}, head))
+
+
+def test_a_file_that_was_cut_before_has_one_field_for_both(tmp_path: Path) -> None:
+    seen = []
+
+    def one_more(number: int, text: str, earlier: Sequence) -> Edited:
+        seen.append((number, text, list(earlier)))
+        return Edited(text[1:], [[0, 1 + len(earlier)]])
+
+    data = b'{"text": "ne two", "cut": [[0, 1]], "id": 1}\n{"cut":[[2,3]], "text":"xy"}\n{"text": "new"}\n'
+    assert rewritten(tmp_path, "a.jsonl", data, Edits({0, 2}, one_more, again=True)) == (
+        b'{"text": "e two", "cut": [[0, 2]], "id": 1}\n{"cut":[[2,3]], "text":"xy"}\n{"text": "ew", "cut": [[0, 1]]}\n'
+    )
+    assert seen == [(0, "ne two", [[0, 1]]), (2, "new", [])]
+    cut = arrow.array([[[0, 1]], [[2, 3]], None], arrow.list_(arrow.list_(arrow.uint64())))
+    parquet.write_table(arrow.table({"text": ["ne two", "xy", "new"], "cut": cut}), tmp_path / "b.parquet")
+    rewriting.rewrite(tmp_path / "b.parquet", tmp_path / "c.parquet", Edits({0, 2}, one_more, again=True))
+    assert parquet.read_table(tmp_path / "c.parquet").to_pylist() == [
+        {"text": "e two", "cut": [[0, 2]]},
+        {"text": "xy", "cut": [[2, 3]]},
+        {"text": "ew", "cut": [[0, 1]]},
+    ]
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

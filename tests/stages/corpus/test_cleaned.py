@@ -59,9 +59,15 @@ def documents(file: int) -> list[str]:
     rng = np.random.default_rng(file)
     noise = [" ".join(rng.choice(WORDS, rng.integers(3, 9))) + f" {file}{number}🦊" for number in range(6)]
     return [
-        noise[0], f"{noise[1]} {LICENCE}", "", f"{noise[2]}\n{LICENCE}\n{noise[3]}", LICENCE, noise[4] * 3,
-        "東" * 20, noise[5],
-    ]  # fmt: skip
+        noise[0],
+        f"{noise[1]} {LICENCE}",
+        "",
+        f"{noise[2]}\n{LICENCE}\n{noise[3]}",
+        LICENCE,
+        noise[4] * 3,
+        "東" * 20,
+        noise[5],
+    ]
 
 
 def put(folder: Path, files: int = 4) -> Path:

@@ -13,10 +13,13 @@ from lib.studies.dedup.tables import Removed, Sought
 REMOVED = Removed(
     {"tokens": 1000, "gone_tokens": 150, "documents": 20, "cut_documents": 7, "gone_documents": 1},
     {
-        "cause": np.array([EXACT, EXACT, NEAR]), "copies": np.array([1, 10, 0]), "cuts": np.array([4, 2, 1]),
-        "tokens": np.array([100, 40, 10]), "bytes": np.array([400, 150, 44]),
+        "cause": np.array([EXACT, EXACT, NEAR]),
+        "copies": np.array([1, 10, 0]),
+        "cuts": np.array([4, 2, 1]),
+        "tokens": np.array([100, 40, 10]),
+        "bytes": np.array([400, 150, 44]),
     },
-)  # fmt: skip
+)
 LEVELS, RHO = np.array([0.1, 0.5]), np.array([0.8, 0.2])
 
 

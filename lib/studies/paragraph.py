@@ -114,7 +114,8 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
         "by {stride} tokens. One pass over a window gave the probability p_z of the continuation under sampling at "
         "temperature 1 from the {top_k} likeliest tokens.",
     ),
-    ("tokenize", {}, "The corpus was cut into chunks of token ids: {chunks} in all."),
+    ("tokenize", {"text_key": None}, "The corpus was cut into chunks of token ids: {chunks} in all."),
+    ("tokenize", {}, "What was left of it was tokenised again."),
     ("duplicate_groups", {}, "Groups of equal windows of {length} tokens were found in all chunks at once, by hashes."),
     ("exact_duplicates", {}, "Groups of equal windows of {length} tokens were found with a suffix array."),
     (
@@ -124,6 +125,15 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
         "drawn, and {n_random} windows at random.",
     ),
     ("near_duplicates", {}, "Near-duplicates are windows within a distance of {max_distance} of a target."),
+    (
+        "text_windows",
+        {},
+        "Given texts were sought as windows of {length} tokens, at least {min_unique_tokens} of them different.",
+    ),
+    ("cuts", {"keep": "one"}, "Of equal windows the first stays."),
+    ("cuts", {"keep": "none"}, "Of equal windows none stays."),
+    ("cuts", {"keep": "all"}, "Equal windows stay, if nothing else speaks against them."),
+    ("cleaned", {}, "What goes was cut out of the texts, at borders of characters."),
 )
 
 

@@ -1,4 +1,4 @@
-"""Decide which tokens of a corpus go: exact duplicates, windows near given texts, documents with too many of either.
+"""Decide which tokens of a corpus go: its duplicates, and windows near given texts.
 
     python -m jobs cuts --config FILE --out DIR
     mpirun -n 2 python -m mpi4py -m jobs cuts --config FILE --out DIR     # with two ranks

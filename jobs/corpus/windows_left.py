@@ -1,4 +1,4 @@
-"""Look whether a cleaned corpus still holds twice what stood several times in the corpus that it was made of.
+"""Look whether a cleaned corpus still holds twice what was a duplicate before.
 
     python -m jobs windows_left --config FILE --out DIR
     mpirun -n 2 python -m mpi4py -m jobs windows_left --config FILE --out DIR     # with two ranks

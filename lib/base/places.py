@@ -44,6 +44,7 @@ HUB = "hub.json"
 CORPUS = "corpus.h5"
 CHUNKS = "chunk-*.h5"
 SUFFIX_ARRAY = "suffix_array.h5"
+SEARCH_TABLE = "search_table.h5"
 GROUPS = "groups.h5"
 GROUP_SHARDS = "groups-*.h5"  # beside it, where the groups of a whole corpus are in shards
 QUERIES = "queries.h5"
@@ -54,6 +55,7 @@ DEDUPLICATION = "deduplication.h5"
 AUDITED = "audited.h5"
 WINDOWS = "windows.h5"
 AUDIT = "audit.h5"
+TRACES = "traces.h5"
 
 # Hidden: not results, and removed once the artifact is done.
 CHECKPOINTS = ".checkpoints"

@@ -19,6 +19,7 @@ from lib.corpus.trace.index import Index
 from lib.corpus.trace.runs import interval
 
 LEVENSHTEIN = "levenshtein"
+COLUMNS = ("target", "distance", "position")
 SEED = 4  # tokens of the shortest piece that is worth looking up
 SPARSE = 8  # tokens of the chunk for each place where a piece stands, at least; else the scan is as fast
 

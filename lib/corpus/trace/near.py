@@ -7,6 +7,7 @@ Where pieces occur so often that this would read more than the chunk has, the wh
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from lib.corpus.trace.index import Index
 from lib.corpus.trace.runs import interval
 
 LEVENSHTEIN = "levenshtein"
-COLUMNS = ("target", "distance", "position")
+TENTH = 10  # a window may differ in one of ten tokens, unless said otherwise
 SEED = 4  # tokens of the shortest piece that is worth looking up
 SPARSE = 8  # tokens of the chunk for each place where a piece stands, at least; else the scan is as fast
 
@@ -39,6 +40,47 @@ def windows(n_tokens: int, length: int) -> tuple[NDArray[np.int64], int]:
     if n_tokens <= length:
         return np.zeros(min(n_tokens, 1), np.int64), n_tokens
     return np.append(np.arange(0, n_tokens - length, length), n_tokens - length), length
+
+
+class Near(NamedTuple):
+    """Near-duplicates, sorted by query, start and position: int64 (n,) each.
+
+    query: its row; start, length: the window of it; position: of the first token in the chunk; distance: in tokens.
+    """
+
+    query: NDArray[np.int64]
+    start: NDArray[np.int64]
+    length: NDArray[np.int64]
+    position: NDArray[np.int64]
+    distance: NDArray[np.int64]
+
+
+def of_queries(
+    index: Index, tokens: np.ndarray, queries: Sequence[np.ndarray], window: int, max_edits: int | None
+) -> Near:
+    """The near-duplicates in a chunk of all windows of queries (ids, as the chunk has them), as `find` has them.
+
+    window: tokens of a window, at most; max_edits: the largest distance; None is a tenth of the window's length.
+    """
+    by_length: dict[int, list[tuple[int, int]]] = {}
+    for row, query in enumerate(queries):
+        starts, length = windows(len(query), window)
+        by_length.setdefault(length, []).extend((row, start) for start in starts.tolist())
+    by_length.pop(0, None)
+    found = [_of_length(index, tokens, queries, rows, length, max_edits) for length, rows in by_length.items()]
+    columns = np.concatenate([np.zeros((5, 0), np.int64), *found], axis=1)
+    return Near(*columns[:, np.lexsort((columns[3], columns[1], columns[0]))])
+
+
+def _of_length(
+    index: Index, tokens: np.ndarray, queries: Sequence[np.ndarray], rows: list[tuple[int, int]], length: int,
+    max_edits: int | None,
+) -> NDArray[np.int64]:  # fmt: skip
+    """The columns of Near, of the windows (query, start) of one length."""
+    targets = np.array([queries[row][start : start + length] for row, start in rows]).astype(tokens.dtype)
+    hits = find(index, tokens, targets, length // TENTH if max_edits is None else min(max_edits, length))
+    query, start = np.array(rows, np.int64)[hits.target].T.reshape(2, -1)
+    return np.array([query, start, np.full(len(hits), length), hits.position, hits.distance], np.int64)
 
 
 def find(index: Index, tokens: np.ndarray, targets: np.ndarray, max_distance: int) -> Hits:

@@ -7,6 +7,7 @@ are left out. It is what OLMoTrace shows (Liu et al. 2025, arXiv 2504.07096), an
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,8 @@ class Runs(NamedTuple):
     length: NDArray[np.int64]
 
 
-class Occurrences(NamedTuple):
+@dataclass(frozen=True)
+class Occurrences:
     """How often a run stands in a chunk, and the lowest positions, int64, of the first tokens.
 
     exact: whether `count` is exact. It is an upper bound where there are more than MOST_COUNTED: windows across the
@@ -75,7 +77,7 @@ def occurrences(index: Index, run: np.ndarray, most: int) -> Occurrences:
     """How often the tokens `run` (n,), n >= 1, stand inside one document of the chunk, and the `most` lowest places."""
     low, high = interval(index, run)
     exact, total = high - low <= MOST_COUNTED, 0
-    lowest = np.zeros(0, np.int64)
+    lowest: NDArray[np.int64] = np.zeros(0, np.int64)
     for start in range(low, high if exact else low + MOST_COUNTED, AT_ONCE):
         entries = index.positions[start : min(start + AT_ONCE, high)].astype(np.int64)
         entries = entries[inside_documents(entries, index.offsets, len(run))]
@@ -129,8 +131,8 @@ def _bound(words, last, n_tokens, per_word, asked, asked_last, n_asked, position
     (sign 1); they are at least one, and at most what the array is sorted by."""
     first = key(asked, asked_last, n_asked, per_word, start, 0, limit)
     beyond = first | (ONES >> _U64(64 // per_word * limit) if limit < per_word else _U64(0))
-    low = max(np.int64(np.searchsorted(keys, first)) - 1, 0) * STEP
-    high = min(np.int64(np.searchsorted(keys, beyond, side="right")) * STEP, len(positions))
+    before, until = np.searchsorted(keys, first), np.searchsorted(keys, beyond, side="right")
+    low, high = STEP * max(0, before - 1), min(STEP * until, len(positions))
     low_common = high_common = np.int64(0)  # tokens that the entries at both ends share with the query, at least
     while low < high:
         middle = (low + high) >> 1

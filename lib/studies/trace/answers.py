@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,6 @@ from lib.studies import texts
 from lib.studies.corpus.excerpts import Window
 from lib.studies.trace.indexed import Indexed
 from lib.tokens.tokenization import decode, encode
-
-TENTH = 10  # a window may differ in as many of its tokens by default: one of ten
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,8 @@ class Settings:
                 raise UsageError(f"{name} is {value}; it must be {least} to 65535")
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True)
+class Run:
     """A run of the text: where it begins, its tokens, how often it stands in the corpus (at most that often if not
     exact), and some places: index of the chunk, position."""
 
@@ -54,7 +52,8 @@ class Run(NamedTuple):
     places: list[tuple[int, int]]
 
 
-class Near(NamedTuple):
+@dataclass(frozen=True)
+class Near:
     """A window of the text, how many near-duplicates it has, exact copies included, and the nearest others: distance,
     index of the chunk, position."""
 
@@ -80,6 +79,11 @@ class Answer:
         return int(self.runs.length.max(initial=0))
 
 
+def of_text(corpus: Indexed, text: str, settings: Settings) -> list[Excerpt]:
+    """What is shown of a text. Raises UsageError for an empty one."""
+    return excerpts(corpus, ask(corpus, ids_of(corpus, text), settings), settings)
+
+
 def ids_of(corpus: Indexed, text: str) -> NDArray[np.int64]:
     """A text as ids of the corpus's tokenizer. Raises UsageError for an empty one."""
     found = np.array(encode(corpus.tokenizer, text), np.int64)
@@ -92,29 +96,35 @@ def ask(corpus: Indexed, ids: NDArray[np.int64], settings: Settings) -> Answer:
     """What the corpus has of a text, given as ids (n,)."""
     found = runs.of_query(corpus.indices, ids, min(settings.min_run, len(ids)))
     order = np.argsort(-found.length, kind="stable")[: settings.most_runs]
-    shown = [_counted(corpus, ids, int(found.start[row]), int(found.length[row]), settings) for row in order]
+    most = settings.most_places
+    shown = [count(corpus, ids, int(found.start[row]), int(found.length[row]), most) for row in order]
     return Answer(ids, found, shown, list(_near(corpus, ids, settings)))
 
 
-def _counted(corpus: Indexed, ids: NDArray[np.int64], start: int, length: int, settings: Settings) -> Run:
-    run, most = ids[start : start + length], settings.most_places
-    each = [runs.occurrences(index, run, most) for index in corpus.indices]
+def count(corpus: Indexed, ids: NDArray[np.int64], start: int, length: int, most: int) -> Run:
+    """A run of a text with its count over all chunks, and its first `most` places."""
+    each = [runs.occurrences(index, ids[start : start + length], most) for index in corpus.indices]
     places = [(chunk, int(position)) for chunk, one in enumerate(each) for position in one.positions]
     return Run(start, length, sum(one.count for one in each), all(one.exact for one in each), places[:most])
 
 
+def window_of(corpus: Indexed, chunk: int, position: int, length: int) -> Window:
+    """The tokens of a chunk from `position`, and where they stand."""
+    one = corpus.chunks[chunk]
+    document = int(np.searchsorted(one.offsets, position, side="right")) - 1
+    ids = one.tokens[position : position + length].tolist()
+    return Window(ids, one.path.stem, document, position - int(one.offsets[document]))
+
+
 def _near(corpus: Indexed, ids: NDArray[np.int64], settings: Settings) -> Iterator[Near]:
-    starts, length = near.windows(len(ids), settings.window)
-    edits = length // TENTH if settings.max_edits is None else min(settings.max_edits, length)
-    targets = np.array([ids[start : start + length] for start in starts])
-    rows: list[tuple[int, int, int, int]] = []
+    found: list[tuple[int, int, int, int]] = []
     for chunk, (one, index) in enumerate(zip(corpus.chunks, corpus.indices)):
-        hits = near.find(index, one.tokens, targets.astype(one.tokens.dtype), edits)
-        rows += ((t, d, chunk, p) for t, d, p in zip(*(getattr(hits, name).tolist() for name in near.COLUMNS)))
-    for number, start in enumerate(starts.tolist()):
-        here = sorted(row[1:] for row in rows if row[0] == number)
-        others = [row for row in here if row[0]]
-        yield Near(start, length, len(here), others[: settings.most_places])
+        hits = near.of_queries(index, one.tokens, [ids], settings.window, settings.max_edits)
+        found += ((start, distance, chunk, at) for _, start, _, at, distance in zip(*map(np.ndarray.tolist, hits)))
+    starts, length = near.windows(len(ids), settings.window)
+    for start in starts.tolist():
+        here = sorted(row[1:] for row in found if row[0] == start)
+        yield Near(start, length, len(here), [row for row in here if row[0]][: settings.most_places])
 
 
 def excerpts(corpus: Indexed, answer: Answer, settings: Settings) -> list[Excerpt]:
@@ -156,7 +166,7 @@ def _of_run(corpus: Indexed, answer: Answer, run: Run, around: int) -> Excerpt:
 
 def _placed(corpus: Indexed, chunk: int, position: int, length: int, around: int) -> Passage:
     """A run in the corpus, and what stands around it in its document."""
-    one, window = corpus.chunks[chunk], _window(corpus, chunk, position, length)
+    one, window = corpus.chunks[chunk], window_of(corpus, chunk, position, length)
     begin = position - window.position
     end = int(one.offsets[window.document + 1])
     low, high = max(begin, position - around), min(end, position + length + around)
@@ -170,17 +180,10 @@ def _of_window(corpus: Indexed, answer: Answer, found: Near) -> Excerpt:
     title = f"{counted(found.count, 'near-duplicate')} of tokens {found.start:,} to {found.start + found.length - 1:,}"
     rows = []
     for distance, chunk, position in found.nearest:
-        window = _window(corpus, chunk, position, found.length)
+        window = window_of(corpus, chunk, position, found.length)
         differing = texts.differences(_decode(corpus), target, window.ids)
         rows.append([passage(f"{counted(distance, 'edit')} away; {window.place}", differing)])
     return Excerpt(title, "Exact copies are counted, and not shown here.", rows)
-
-
-def _window(corpus: Indexed, chunk: int, position: int, length: int) -> Window:
-    one = corpus.chunks[chunk]
-    document = int(np.searchsorted(one.offsets, position, side="right")) - 1
-    ids = one.tokens[position : position + length].tolist()
-    return Window(ids, one.path.stem, document, position - int(one.offsets[document]))
 
 
 def _decode(corpus: Indexed) -> Callable:

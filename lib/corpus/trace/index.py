@@ -9,6 +9,7 @@ table.
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,12 +60,17 @@ def table(chunk: Chunk, array: SuffixArray, start: int = 0, stop: int | None = N
     return keys
 
 
-def write(path: Path, chunk: Chunk, array: SuffixArray, keys: NDArray[np.uint64]) -> None:
-    """Store a table as `keys`, for memory maps, with its checksum and what it belongs to."""
-    with hdf5.create(path) as file:
-        hdf5.write(file, "keys", keys, contiguous=True)
-        hdf5.write(file, "checksums", chunks.checksums(keys))
-        file.attrs.update(tokens_digest=chunks.digest(chunk), depth=array.depth, step=STEP)
+def reserve(file: h5py.File, entries: int) -> h5py.Dataset:
+    """The dataset `keys` of a table that is filled afterwards, for memory maps."""
+    keys = file.create_dataset("keys", (entries,), "<u8", track_times=False)
+    keys.attrs["rows"] = entries
+    return keys
+
+
+def describe(file: h5py.File, chunk: Chunk, array: SuffixArray, checksums: NDArray[np.uint64]) -> None:
+    """Write the checksums of the keys (of 2^20 each), and what the table belongs to."""
+    hdf5.write(file, "checksums", checksums)
+    file.attrs.update(tokens_digest=chunks.digest(chunk), depth=array.depth, step=STEP)
 
 
 def read(path: Path, chunk: Chunk, array: SuffixArray) -> NDArray[np.uint64]:

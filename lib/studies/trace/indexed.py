@@ -82,7 +82,7 @@ def _record(root: Path, asked: str) -> Mapping[str, Any]:
         raise UsageError(
             f"no finished run or sweep '{asked}' in {root}{suggestion(asked, (r['run'] for r in records))}"
         )
-    raise TesseraError(f"{root}: no run of {SWEEP} is finished; type `make sweep-{SWEEP} SET=indexed=20` (all chunks)")
+    raise TesseraError(f"{root}: no run of {SWEEP} is finished; type `make sweep-{SWEEP} SET=indexed=[0]` (its chunk 0)")
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -113,4 +113,4 @@ def _open(folders: Mapping[str, Path]) -> tuple[Chunk, Index]:
 
 def _command(plan: Plan) -> str:
     n_chunks = next(task.config["chunks"] for task in plan.tasks.values() if task.stage == TOKENS)
-    return runs.command(plan.name, plan.profile, {**plan.settings, "indexed": n_chunks})
+    return runs.command(plan.name, plan.profile, {**plan.settings, "indexed": list(range(n_chunks))})

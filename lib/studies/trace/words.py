@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from lib.base.errors import counted
 from lib.corpus.trace import runs
+from lib.corpus.trace.traces_file import EXTRACTABLE, extracted
 from lib.reporting import cells
 from lib.reporting.excerpts import AROUND, CHANGED, LACKING, SAME, SHARED, Excerpt, visible
 from lib.statistics import proportions
@@ -16,7 +17,6 @@ from lib.studies.trace.indexed import Indexed
 
 SPELLED = {SAME: "{}", AROUND: "{}", SHARED: "«{}»", CHANGED: "{{+{}+}}", LACKING: "[-{}-]"}
 LEGEND = "«found in the corpus»   [-only in your text-]   {+only in the corpus+}   ↵ line end"
-EXTRACTABLE = 50  # tokens of a run that counts as extracted (Nasr et al. 2023, arXiv 2311.17035)
 SHOWN = 20  # texts of a file
 HEADER = ("text", "tokens", "longest run", "times", "first in", "document", "token")
 
@@ -63,10 +63,7 @@ def _longest(corpus: Indexed, ids: NDArray[np.int64], found: runs.Runs) -> list[
 
 
 def extractable(longest: NDArray[np.int64]) -> str:
-    """The share of texts with a run of at least EXTRACTABLE tokens, in a sentence. longest: of each text, (n,)."""
+    """How many texts have a run that counts as extracted, and the interval of that share. longest: of each, (n,)."""
     n = int((longest >= EXTRACTABLE).sum())
     share = cells.percent_interval(n / len(longest), *map(float, proportions.wilson(n, len(longest))))
-    return (
-        f"{n:,} of {counted(len(longest), 'text')} have a run of at least {EXTRACTABLE} tokens that stands in the "
-        f"corpus: {share}, 95 % (Wilson); the longest run has {longest.max():,} tokens"
-    )
+    return f"{extracted(longest)}; share {share} (Wilson, 95 %)"

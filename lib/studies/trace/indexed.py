@@ -82,7 +82,9 @@ def _record(root: Path, asked: str) -> Mapping[str, Any]:
         raise UsageError(
             f"no finished run or sweep '{asked}' in {root}{suggestion(asked, (r['run'] for r in records))}"
         )
-    raise TesseraError(f"{root}: no run of {SWEEP} is finished; type `make sweep-{SWEEP} SET=indexed=[0]` (its chunk 0)")
+    raise TesseraError(
+        f"{root}: no run of {SWEEP} is finished; type `make sweep-{SWEEP} SET=indexed=[0]` (its chunk 0)"
+    )
 
 
 def _read(path: Path) -> Mapping[str, Any]:

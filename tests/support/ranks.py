@@ -50,6 +50,11 @@ class Threads:
     def __init__(self, rank: int, size: int, meet: threading.Barrier, shared: list) -> None:
         self.rank, self.size, self._meet, self._shared = rank, size, meet, shared
 
+    @classmethod
+    def alone(cls) -> "Threads":
+        """The only rank."""
+        return cls(0, 1, threading.Barrier(1), [])
+
     def barrier(self) -> None:
         """Wait for all ranks."""
         self._meet.wait(TIMEOUT_SECONDS)

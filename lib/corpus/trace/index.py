@@ -41,7 +41,9 @@ class Index(NamedTuple):
 def make(chunk: Chunk, array: SuffixArray, keys: NDArray[np.uint64] | None = None) -> Index:
     """The index of a chunk; the table is made if it is not given, by one read of text for each STEP entries."""
     keys = table(chunk, array) if keys is None else keys
-    return Index(as_text(chunk.tokens), _one_type(array.positions), array.depth, _one_type(keys), chunk.offsets)
+    return Index(
+        as_text(chunk.tokens), _one_type(array.positions), array.depth, _one_type(keys), _one_type(chunk.offsets)
+    )
 
 
 def table(chunk: Chunk, array: SuffixArray, start: int = 0, stop: int | None = None) -> NDArray[np.uint64]:

@@ -22,7 +22,10 @@ from lib.corpus.trace.runs import interval
 LEVENSHTEIN = "levenshtein"
 TENTH = 10  # a window may differ in one of ten tokens, unless said otherwise
 SEED = 4  # tokens of the shortest piece that is worth looking up
-SPARSE = 8  # tokens of the chunk for each place where a piece stands, at least; else the scan is as fast
+SPARSE = (
+    64  # tokens of the chunk for each place where a piece stands, at least; a place costs 100 ns, a scanned token 10
+)
+READ = 2  # tokens of the chunk for each that is read around these places, at least: gathered, it costs twice as much
 
 
 class Regions(NamedTuple):
@@ -111,8 +114,8 @@ def seeded(index: Index, targets: np.ndarray, max_distance: int) -> Regions | No
     position = np.concatenate([index.positions[low:high].astype(np.int64) for low, high, _ in found])
     begin = position - np.repeat([start for *_, start in found], [high - low for low, high, _ in found])
     regions = _around(begin, _documents(index.offsets, position), index.offsets, length, max_distance // 2)
-    read = (regions.last - regions.first + length).sum()
-    return regions if read < index.text.n_tokens else None
+    read = int((regions.last - regions.first + length).sum())
+    return regions if read * READ < index.text.n_tokens else None
 
 
 def _around(

@@ -41,6 +41,6 @@ def extracted(longest: NDArray[np.integer]) -> str:
     """How many texts have a run that counts as extracted, in a sentence. longest: tokens of each text's longest run."""
     n = int((longest >= EXTRACTABLE).sum())
     return (
-        f"{n:,} of {counted(len(longest), 'text')} have a run of at least {EXTRACTABLE} tokens that stands in the "
+        f"{n:,} of {len(longest):,} texts have a run of at least {EXTRACTABLE} tokens that stands in the "
         f"corpus; the longest run has {counted(int(longest.max(initial=0)), 'token')}"
     )

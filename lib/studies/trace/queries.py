@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.errors import TesseraError, UsageError
+from lib.base.errors import TesseraError, UsageError, let_refusals_through
 from lib.texts import text_files
 from lib.tokens.encoders import encode_large
 
@@ -40,6 +40,7 @@ def _written(file: Path, tokenizer: Any) -> list[NDArray[np.int64]]:
     try:
         model = Path(json.loads((file.parent / places.TASK).read_bytes())["inputs"]["model"])
     except (OSError, ValueError, KeyError, TypeError) as error:
+        let_refusals_through(error)
         raise TesseraError(
             f"{file.parent / places.TASK}: does not name the model that wrote {file.name}: {error}"
         ) from error

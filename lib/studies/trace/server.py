@@ -12,12 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, UsageError, cause
 from lib.reporting import page
 from lib.reporting.excerpts import Excerpt
 
 HOST = "127.0.0.1"
 NAMES = (HOST, "localhost")
+PORTS = 1 << 16
 TEMPLATE = "trace.html.j2"
 MOST = 20_000  # characters of a text
 MOST_BYTES = 12 * MOST + 100  # of a form: a character of four bytes has twelve when it is posted
@@ -35,16 +36,18 @@ class Server(ThreadingHTTPServer):
     """The server, which listens from the start; port 0 takes a free one.
 
     ask: the excerpts of a text; it may raise TesseraError, which the page shows. One text at a time is asked for.
-    searched: what is searched, in a sentence. Raises TesseraError for a port that is taken or none.
+    searched: what is searched, in a sentence. Raises TesseraError for a port that is taken, UsageError for none.
     """
 
     daemon_threads = True
 
     def __init__(self, ask: Ask, searched: str, port: int) -> None:
+        if not 0 <= port < PORTS:
+            raise UsageError(f"port is {port}; it must be 0 to {PORTS - 1}")
         try:
             super().__init__((HOST, port), _Handler)
-        except (OSError, OverflowError) as error:
-            raise TesseraError(f"{HOST}:{port}: cannot be listened on ({error}); name another with --port") from error
+        except OSError as error:
+            raise TesseraError(f"{HOST}:{port}: {cause(error)}; name another port with --port") from error
         self.searched, self._ask, self._lock = searched, ask, threading.Lock()
 
     @property

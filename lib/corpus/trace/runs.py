@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lib.base.errors import TesseraError
 from lib.corpus.exact.groups import inside_documents
 from lib.corpus.suffixes.sorting import as_text, key
 from lib.corpus.trace.index import STEP, Index
@@ -50,8 +51,9 @@ def longest(index: Index, query: np.ndarray, min_run: int) -> NDArray[np.int64]:
     """For each token of the query, how long a run begins there that stands inside one document of the chunk; 0 where it
     is shorter than `min_run`.
 
-    query: ids (n,), all below 2^16 if the chunk has 16 bits. Takes a binary search for each token; where all near the
-    best match lie across borders of documents, one step more for each of these.
+    query: ids (n,). Takes a binary search for each token; where all near the
+    best match lie across borders of documents, one step more for each of these. Raises TesseraError for an id that the
+    chunk cannot have.
     """
     found = np.zeros(len(query), np.int64)
     if len(query) >= min_run and len(index.positions):
@@ -97,8 +99,15 @@ def interval(index: Index, run: np.ndarray) -> tuple[int, int]:
 
 
 def _spelled(index: Index, query: np.ndarray) -> tuple:
-    """The query as the kernels read it, in tokens of the text's size."""
-    return tuple(as_text(np.ascontiguousarray(query, "<u2" if index.text.per_word == 4 else "<u4")))[:3]
+    """The query as the kernels read it, in tokens of the text's size. Raises TesseraError for an id beyond that."""
+    dtype = np.dtype("<u2" if index.text.per_word == 4 else "<u4")
+    beyond = np.flatnonzero((query < 0) | (query > np.iinfo(dtype).max))
+    if len(beyond):
+        raise TesseraError(
+            f"token {beyond[0]} of the text has the id {query[beyond[0]]}, but the corpus has {dtype} ids; encode the "
+            "text with the tokenizer of the corpus"
+        )
+    return tuple(as_text(np.ascontiguousarray(query, dtype)))[:3]
 
 
 @njit(cache=True, nogil=True)

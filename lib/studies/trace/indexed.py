@@ -27,12 +27,13 @@ CORPUS = "corpus"  # their input
 @dataclass(frozen=True)
 class Indexed:
     """An open corpus. run: its name; chunks and their indices; without: how many chunks of the run have no suffix array
-    and are not searched."""
+    and are not searched; command: what makes those."""
 
     run: str
     chunks: Sequence[Chunk]
     indices: Sequence[Index]
     without: int
+    command: str
     tokenizer: Any
 
     @property
@@ -42,46 +43,49 @@ class Indexed:
 
 
 def open_run(root: Path, asked: str = "") -> Indexed:
-    """The corpus of a run under the folder of outputs: the one that is asked for (a run, or a sweep, of which it is the
-    newest), else the newest of slimpajama.
+    """The corpus of a run under the folder of outputs: the one that is asked for (a run, or a sweep), else of
+    slimpajama. Of several runs it is the newest that has a suffix array.
 
     Raises TesseraError that says what to run, where no such run is finished, or none of its chunks has a suffix array.
     """
-    plan = _plan(root, asked)
-    found = list(_finished(root, plan))
-    if not found:
-        raise TesseraError(f"{plan.run}: no suffix array of its corpus is finished; type `{_command(plan)}`")
+    plan, found = _searchable(root, _records(root, asked))
     folders = {name: [one[name] for one in found if name in one] for name in (TOKENS, ARRAY, TABLE)}
     inputs.compare(inputs.identify(folders))
     opened_chunks, indices = zip(*map(_open, found))
-    digest = next(str(task.inputs["tokenizer"]) for task in plan.tasks.values() if task.stage == TOKENS)
-    without = sum(task.stage == TOKENS for task in plan.tasks.values()) - len(found)
-    return Indexed(plan.run, opened_chunks, indices, without, texts.tokenizer(root, plan, digest))
+    tokens = [task for task in plan.tasks.values() if task.stage == TOKENS]
+    tokenizer = texts.tokenizer(root, plan, str(tokens[0].inputs["tokenizer"]))
+    return Indexed(plan.run, opened_chunks, indices, len(tokens) - len(found), _command(plan), tokenizer)
 
 
-def _plan(root: Path, asked: str) -> Plan:
-    """The plan of the run, made again from what its record says."""
-    record = _record(root, asked)
+def _searchable(root: Path, records: Sequence[Mapping[str, Any]]) -> tuple[Plan, list[dict[str, Path]]]:
+    """The plan of the first run that has a suffix array, and of each of its chunks that has one the artifacts."""
+    for record in records:
+        plan = _plan(root, record)
+        if found := list(_finished(root, plan)):
+            return plan, found
+    plan = _plan(root, records[0])
+    raise TesseraError(f"{plan.run}: no suffix array of its corpus is finished; type `{_command(plan)}`")
+
+
+def _plan(root: Path, record: Mapping[str, Any]) -> Plan:
+    """The plan of a run, made again from what its record says."""
     document = documents.read(record["sweep"], record["profile"], list(record["settings"]))
-    pins = hub_lock.read(places.hub_lock(root))
-    plan = expansion.expand(document, record["profile"], pins, root=root)
+    plan = expansion.expand(document, record["profile"], hub_lock.read(places.hub_lock(root)), root=root)
     if TOKENS not in {task.stage for task in plan.tasks.values()}:
         raise UsageError(f"{plan.run}: this run has no corpus of tokens; name a run of {SWEEP}")
     return plan
 
 
-def _record(root: Path, asked: str) -> Mapping[str, Any]:
-    """run.json of the run that is asked for."""
+def _records(root: Path, asked: str) -> list[Mapping[str, Any]]:
+    """run.json of the runs that are asked for, the newest first."""
     records = [_read(path) for path in sorted(root.glob(str(places.run_record(Path(), "*"))))]
-    wanted = [
-        one for one in records if (asked or SWEEP).replace("-", "_") in (one["run"].replace("-", "_"), one["sweep"])
-    ]
-    if wanted:
-        return max(wanted, key=lambda one: (one.get("ended") or "", one["run"]))
+    wanted = (asked or SWEEP).replace("-", "_")
+    found = [one for one in records if wanted in (one["run"].replace("-", "_"), one["sweep"])]
+    if found:
+        return sorted(found, key=lambda one: (one["ended"] or "", one["run"]), reverse=True)
     if asked:
-        raise UsageError(
-            f"no finished run or sweep '{asked}' in {root}{suggestion(asked, (r['run'] for r in records))}"
-        )
+        known = suggestion(asked, {one[name] for one in records for name in ("run", "sweep")})
+        raise UsageError(f"no finished run or sweep '{asked}' in {root}{known}")
     raise TesseraError(
         f"{root}: no run of {SWEEP} is finished; type `make sweep-{SWEEP} SET=indexed=[0]` (its chunk 0)"
     )

@@ -23,7 +23,11 @@ HEADER = ("text", "tokens", "longest run", "times", "first in", "document", "tok
 
 def searched(corpus: Indexed) -> str:
     """What is searched, in a sentence."""
-    without = f"; {counted(corpus.without, 'chunk')} without suffix array left out" if corpus.without else ""
+    without = ""
+    if corpus.without:
+        without = (
+            f"; {counted(corpus.without, 'chunk')} without suffix array not searched (`{corpus.command}` makes them)"
+        )
     return f"{corpus.run}: {corpus.n_tokens:,} tokens in {counted(len(corpus.chunks), 'chunk')}{without}"
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.base.errors import TesseraError
 from lib.corpus.trace import runs
 from lib.corpus.trace.index import Index
 from tests.support.suffixes import indexed
@@ -100,6 +101,15 @@ def test_a_count_of_very_many_is_an_upper_bound_and_says_so(monkeypatch: pytest.
     several, few = (runs.occurrences(made, np.array(run), 3) for run in ([5, 5], [7, 8]))
     assert (several.count, several.exact) == (11, False)  # 10 inside documents, 1 across
     assert (few.count, few.exact) == (2, True)
+
+
+@pytest.mark.parametrize(("dtype", "wrong"), [(np.uint16, 1 << 16), (np.uint16, -1), (np.uint32, 1 << 32)])
+def test_an_id_that_the_corpus_cannot_have_is_named(dtype: type, wrong: int) -> None:
+    """It would wrap around to another id."""
+    made = indexed([[0, 1, 2]], dtype)
+    for search in (lambda query: runs.longest(made, query, 1), lambda query: runs.occurrences(made, query, 1)):
+        with pytest.raises(TesseraError, match=f"token 1 of the text has the id {wrong}, but the corpus has"):
+            search(np.array([1, wrong]))
 
 
 def test_an_array_that_is_damaged_gives_no_crash() -> None:

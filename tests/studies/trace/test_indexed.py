@@ -25,12 +25,19 @@ def folders(run: Run, stage: str) -> list[Path]:
 def test_the_newest_run_or_the_one_that_is_named(copied: Run, tiny_tokenizer: Path) -> None:
     for asked in ("", "slimpajama", copied.plan.run):
         assert indexed.open_run(copied.root, asked).run == copied.plan.run
+    bare = places.run_record(copied.root, "slimpajama--smoke")
+    bare.parent.mkdir()
+    record = {"run": "slimpajama--smoke", "sweep": "slimpajama", "profile": "smoke", "settings": ["seed=7"]}
+    bare.write_text(json.dumps({**record, "ended": "2026-01-09T00:00:00+00:00"}))
+    for folder in folders(copied, "suffix_array")[:1]:
+        shutil.rmtree(folder)
+    assert indexed.open_run(copied.root).without == 1
     newer = json.loads(places.run_record(copied.root, copied.plan.run).read_bytes())
     newer |= {"run": "slimpajama--newer", "ended": "2026-01-03T00:00:00+00:00"}
     places.run_record(copied.root, "slimpajama--newer").parent.mkdir()
     places.run_record(copied.root, "slimpajama--newer").write_text(json.dumps(newer))
-    assert indexed._record(copied.root, "")["run"] == "slimpajama--newer"
-    with pytest.raises(UsageError, match=r"no finished run or sweep 'slimpajam'.*did you mean 'slimpajama--"):
+    assert [one["run"] for one in indexed._records(copied.root, "")][1:] == ["slimpajama--newer", copied.plan.run]
+    with pytest.raises(UsageError, match=r"no finished run or sweep 'slimpajam'.*did you mean 'slimpajama'"):
         indexed.open_run(copied.root, "slimpajam")
 
 

@@ -1,4 +1,4 @@
-"""Trace texts: the longest runs of them that a corpus holds, how often, where, and what is nearly equal.
+"""Trace texts: their longest runs in a corpus, with counts and places, and what is nearly equal.
 
     python -m jobs trace --config FILE --out DIR
     mpirun -n 2 python -m mpi4py -m jobs trace --config FILE --out DIR     # with two ranks

@@ -1,10 +1,12 @@
 """The command line of trace: what it prints, and what it says of a wrong line."""
 
+import contextlib
 import json
-import shutil
+import os
 import signal
-import subprocess
-import sys
+import socket
+import threading
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -15,7 +17,6 @@ import pytest
 import launch
 from lib.artifacts import store
 from lib.base import hdf5, places
-from lib.base.places import ROOT
 from lib.tokens.tokenization import encode
 from tests.studies.trace.conftest import Run
 
@@ -67,14 +68,25 @@ def test_a_wrong_line_is_answered_with_what_to_give(finished: Run, capsys, words
     assert message in capsys.readouterr().err
 
 
-def test_the_page_is_served_until_it_is_interrupted(finished: Run, tmp_path: Path) -> None:
-    root = shutil.copytree(finished.root, tmp_path / "outputs")
-    line = [sys.executable, "launch.py", "trace", "--serve", "--port=0", "--min-run=3", f"--outputs={root}"]
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        url = next(said for said in process.stdout if "http://" in said).split()[1]
+def test_the_page_is_served_until_it_is_interrupted(finished: Run, capsys) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pages: list[str] = []
+
+    def visit() -> None:
         body = urllib.parse.urlencode({"text": "we saw a lazy dog"}).encode()
-        with urllib.request.urlopen(url, body, timeout=60) as answer:
-            assert "<h2>Found</h2>" in answer.read().decode()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 128 + signal.SIGINT
-        assert "Traceback" not in process.stderr.read()
+        for _ in range(600):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/", body, 60) as answer:
+                pages.append(answer.read().decode())
+                break
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    code = trace(finished, "--serve", f"--port={port}", "--min-run=3")
+    visitor.join()
+    assert code == 128 + signal.SIGINT
+    assert "<h2>Found</h2>" in pages[0]
+    assert f"open http://127.0.0.1:{port}/ in a browser" in capsys.readouterr().out

@@ -22,7 +22,7 @@ the first `most_places`;
 `near/`: `text`, `start`, `length`, `chunk`, `position`, `distance`: windows of the corpus within max_edits of a window
 of the text, exact copies included, none overlapping another of its window.
 Attributes: `n_tokens` of the corpus, `extractable` (texts with a run of at least 50 tokens), the keys of the
-configuration. Runs and windows lie inside single documents. Any number of ranks gives the same bytes.
+configuration that are not null. Runs and windows lie inside single documents. Any number of ranks gives the same bytes.
 """
 
 from collections.abc import Sequence

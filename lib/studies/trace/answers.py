@@ -73,11 +73,6 @@ class Answer:
     shown: Sequence[Run]
     near: Sequence[Near]
 
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest run; 0 without one."""
-        return int(self.runs.length.max(initial=0))
-
 
 def of_text(corpus: Indexed, text: str, settings: Settings) -> list[Excerpt]:
     """What is shown of a text. Raises UsageError for an empty one."""
@@ -133,7 +128,7 @@ def excerpts(corpus: Indexed, answer: Answer, settings: Settings) -> list[Excerp
     _check(corpus, answer, settings.around)
     text = passage("The text; runs that stand in the corpus are marked", _marked(corpus, answer))
     caption = f"{counted(len(answer.ids), 'token')}; {counted(len(answer.runs.start), 'run')}"
-    found = [Excerpt("The text", f"{caption} of at least {settings.min_run} tokens.", [[text]])]
+    found = [Excerpt("The text", f"{caption} of at least {min(settings.min_run, len(answer.ids))} tokens.", [[text]])]
     found += [_of_run(corpus, answer, run, settings.around) for run in answer.shown]
     return found + [_of_window(corpus, answer, one) for one in answer.near if one.nearest]
 

@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,48 +40,3 @@ def run_ranks(stage: str, config: Mapping[str, Any], out: Path, ranks: int = 1) 
         timeout=TIMEOUT_SECONDS,
         check=False,
     )
-
-
-class Threads:
-    """One of several ranks that are threads of this process: what stages use of an MPI communicator."""
-
-    def __init__(self, rank: int, size: int, meet: threading.Barrier, shared: list) -> None:
-        self.rank, self.size, self._meet, self._shared = rank, size, meet, shared
-
-    @classmethod
-    def alone(cls) -> "Threads":
-        """The only rank."""
-        return cls(0, 1, threading.Barrier(1), [])
-
-    def barrier(self) -> None:
-        """Wait for all ranks."""
-        self._meet.wait(TIMEOUT_SECONDS)
-
-    def bcast(self, value: Any) -> Any:
-        """The value of rank 0."""
-        if self.rank == 0:
-            self._shared[:] = [value]
-        self.barrier()
-        found = self._shared[0]
-        self.barrier()
-        return found
-
-
-_here = threading.local()
-
-
-def thread_world() -> Threads:
-    """The communicator of the thread that asks, in place of `mpi.world`."""
-    return _here.comm
-
-
-def as_threads(size: int, work: Callable[[], Any]) -> list[Any]:
-    """What `work` returns on each of `size` ranks that run at the same time in this process."""
-    meet, shared = threading.Barrier(size), []
-
-    def ranked(rank: int) -> Any:
-        _here.comm = Threads(rank, size, meet, shared)
-        return work()
-
-    with ThreadPoolExecutor(size) as pool:
-        return list(pool.map(ranked, range(size)))

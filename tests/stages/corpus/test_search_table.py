@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from jobs.corpus import search_table
-from lib.base import hdf5, places
+from lib.base import hdf5, mpi, places
 from lib.base.errors import TesseraError
 from lib.corpus import chunks
 from lib.corpus.suffixes import opened
 from lib.corpus.trace import by_ranks, index
 from tests.support.corpora import write_chunk, write_suffix_array
-from tests.support.ranks import as_threads, run_ranks, thread_world
+from tests.support.ranks import run_ranks
+from tests.support.threads import run
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +49,9 @@ def test_any_number_of_ranks_and_parts_gives_the_same_bytes(inputs, tmp_path, mo
 
     def work() -> None:
         one = chunks.open_chunk(chunk)
-        by_ranks.make_table(many, tmp_path / "blocks", one, opened.open_suffix_array(array, one), thread_world())
+        by_ranks.make_table(many, tmp_path / "blocks", one, opened.open_suffix_array(array, one), mpi.world())
 
-    as_threads(3, work)
+    run(work, 3)
     assert np.array_equal(hdf5.read(many, "keys"), hdf5.read(alone, "keys"))
     assert np.array_equal(hdf5.read(many, "checksums"), chunks.checksums(hdf5.read(many, "keys")))
 

@@ -10,12 +10,12 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from jobs.corpus import trace
-from lib.base import blocks, hdf5, mpi, places
+from lib.base import blocks, hdf5, places
 from lib.base.errors import TesseraError, UsageError
 from lib.models import loading
 from lib.tokens.encoders import Original
 from tests.support.corpora import write_chunk, write_suffix_array
-from tests.support.ranks import as_threads, thread_world
+from tests.support.threads import run
 
 MIN_RUN, WINDOW, EDITS = 3, 12, 2
 CORPUS = [
@@ -132,11 +132,9 @@ def test_it_finds_what_brute_force_finds(inputs, wanted, ids, tmp_path) -> None:
 
 def test_ranks_blocks_and_interruptions_give_the_same_bytes(inputs, tmp_path, monkeypatch) -> None:
     alone = traced(inputs, tmp_path / "alone").read_bytes()
-    monkeypatch.setattr(mpi, "world", thread_world)
     for size in (2, 3):
-        as_threads(size, lambda size=size: traced(inputs, tmp_path / str(size), block_texts=size))
+        run(lambda size=size: traced(inputs, tmp_path / str(size), block_texts=size), size)
         assert (tmp_path / str(size) / places.TRACES).read_bytes() == alone
-    monkeypatch.undo()
     write, done = blocks.write, []
 
     def dies_at_the_fifth(path, arrays):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from lib.studies.trace import indexed
 from lib.studies.trace.indexed import Indexed
 from lib.tokens.tokenization import encode
 from tests.support.corpora import write_chunk, write_suffix_array
-from tests.support.ranks import Threads
+from tests.support.threads import Comm
 
 SENTENCES = [
     ["the quick brown fox jumps over a lazy dog", "many small models remember <b>text</b> that was repeated inexactly"],
@@ -70,7 +71,7 @@ def _table(root: Path, plan: Plan, task: Task, place: Path, tokenizer: Path) -> 
     array = opened.open_suffix_array(_input(root, plan, task, "suffix_array") / places.SUFFIX_ARRAY, chunk)
     folder = place / places.BLOCKS
     folder.mkdir()
-    by_ranks.make_table(place / places.SEARCH_TABLE, folder, chunk, array, Threads.alone())
+    by_ranks.make_table(place / places.SEARCH_TABLE, folder, chunk, array, Comm(0, threading.Barrier(1), {}))
     shutil.rmtree(folder)
 
 

@@ -89,9 +89,7 @@ def test_a_damaged_outline_is_found_before_anything_is_searched(copied: Run) -> 
 
 
 def test_settings_of_the_run_are_those_of_its_record(tmp_path: Path, tiny_tokenizer: Path) -> None:
-    run = make(
-        tmp_path, tiny_tokenizer, ["indexed=[1]", "duplicates_of=[1]", "grouped=[1]"], "2026-01-01T00:00:00+00:00"
-    )
+    run = make(tmp_path, tiny_tokenizer, ["indexed=[1]"], "2026-01-01T00:00:00+00:00")
     found = indexed.open_run(run.root)
     assert [chunk.path.name for chunk in found.chunks] == ["chunk-01.h5"]
     assert found.without == 1

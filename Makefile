@@ -3,6 +3,7 @@
 ##  make audit MODEL= TEXTS= CONTROLS=     what a model remembers of your texts: sweep-audit in short (README.md)
 ##  make cancel-<name>     end its running and waiting tasks
 ##  make fetch-<name>      bring its models and data of the hub into the cache; sweep- does it, too
+##  make trace             where does a text stand in a corpus? TEXT="...", TEXTS=<file>, or SERVE=1 for a page
 ##  make demo              ρ from published AUCs, in seconds
 ##
 ##look
@@ -30,6 +31,7 @@
 ##  CLUSTER=<file in env/clusters>|local      where to run
 ##  OUTPUTS=<folder>                          where everything is written
 ##  YES=1                                     submit without asking
+##  TEXT="...", TEXTS=<file>, SERVE=1         what make trace looks for; CORPUS=<run>: where (the newest of slimpajama)
 ##  FLAGS="--partial"                         other flags of launch.py, as .venv/bin/python launch.py --help lists them
 ##  PYTHON=python3.11                         what .venv is made with
 ##  IMAGE=/project/tessera.sif                what make image writes
@@ -39,10 +41,10 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 OUTPUTS ?= outputs
-export PROFILE CLUSTER OUTPUTS SET YES KINDS IMAGE MODEL TEXTS CONTROLS  # recipes take values from the environment: any characters may be in them
+export PROFILE CLUSTER OUTPUTS SET YES KINDS IMAGE MODEL TEXTS CONTROLS TEXT CORPUS  # recipes take values from the environment: any characters may be in them
 
 # A misspelt variable would be ignored, and the default sweep would run.
-KNOWN := MODEL TEXTS CONTROLS PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON TORCH IMAGE N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE
+KNOWN := MODEL TEXTS CONTROLS PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON TORCH IMAGE N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE TEXT CORPUS SERVE
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 UNKNOWN := $(firstword $(filter-out $(KNOWN),$(GIVEN)))
 SUGGEST := from sys import argv; from lib.base.errors import suggestion; print(suggestion(argv[1].upper(), argv[2:]))
@@ -64,7 +66,7 @@ AUDITED = if [ -z "$$MODEL" ]; then model=; \
           else model="models=[package] package='$$MODEL'"; fi; \
           audited="$$model $${TEXTS:+texts='$$TEXTS'} $${CONTROLS:+controls='$$CONTROLS'} $$SET"
 
-.PHONY: help env audit image test bench campaign demo report sweeps doctor lint gpu-check slurm-up slurm-down $(VERBS)
+.PHONY: help env audit image test bench campaign demo trace report sweeps doctor lint gpu-check slurm-up slurm-down $(VERBS)
 help:
 	@sed -n 's/^##//p' Makefile
 	@echo; echo "sweeps, and how long they take on a laptop with two cores ('about' is estimated)"
@@ -111,6 +113,9 @@ sweeps: env
 report: env
 	@$(RUN) report --outputs "$$OUTPUTS" $(FLAGS)
 
+trace: env
+	@$(RUN) trace --outputs "$$OUTPUTS" $(if $(TEXT),--text="$$TEXT") $(if $(TEXTS),--texts="$$TEXTS") \
+	    $(if $(CORPUS),--corpus="$$CORPUS") $(if $(filter-out 0,$(SERVE)),--serve) $(FLAGS)
 demo: env
 	@$(RUN) demo --outputs "$$OUTPUTS"
 

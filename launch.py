@@ -1,4 +1,4 @@
-"""Tessera's command line: plan, fetch, submit, status, logs, collect, report, demo, cancel, doctor, sweeps, vars.
+"""Tessera's command line: plan, fetch, submit, status, logs, collect, report, demo, trace, cancel, doctor, sweeps.
 
 python launch.py submit near_dupls                      # the paper profile if sbatch is found, else laptop
 python launch.py plan near_dupls --profile paper --set seeds=[1,2] --scripts
@@ -139,6 +139,21 @@ def parser() -> argparse.ArgumentParser:
     report = verb("report", "write one report over all collected sweeps", outputs)
     help_run = "show this run of its sweep, such as near_dupls--smoke (default: the laptop's, else the newest)"
     report.add_argument("--run", action="append", default=[], metavar="NAME", dest="runs", help=help_run)
+    trace = verb(
+        "trace", "where a text stands in a corpus: longest runs, counts, near-duplicates", outputs, "--text='a b c'"
+    )
+    trace.add_argument("--text", metavar="TEXT", help="the text, such as 'It is a truth universally acknowledged'")
+    help_texts = "a file of texts, such as mine.jsonl, or generations of the prefix study: a table of longest runs"
+    trace.add_argument("--texts", type=Path, metavar="FILE", help=help_texts)
+    help_corpus = "a run or a sweep with a corpus, such as slimpajama--smoke (default: the newest run of slimpajama)"
+    trace.add_argument("--corpus", default="", metavar="RUN", help=help_corpus)
+    trace.add_argument("--min-run", type=int, default=10, metavar="TOKENS", help="of the shortest run (default: 10)")
+    help_edits = "how far a near-duplicate may be, such as 5 (default: a tenth of a window)"
+    trace.add_argument("--edits", type=int, metavar="TOKENS", help=help_edits)
+    help_window = "of a window of the text, whose near-duplicates are looked for (default: 100)"
+    trace.add_argument("--window", type=int, default=100, metavar="TOKENS", help=help_window)
+    trace.add_argument("--serve", action="store_true", help="serve a page with a search box to this machine alone")
+    trace.add_argument("--port", type=int, default=8321, metavar="NUMBER", help="of the page (default: 8321)")
     verb("demo", "rho of the four published models from their published AUCs, in seconds", outputs)
     verb("cancel", "end the running and waiting tasks", common, "near_dupls")
     verb("doctor", "check what a run needs, and print what to do", _common(sweep_required=False), "near_dupls")

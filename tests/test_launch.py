@@ -23,6 +23,7 @@ FLAGS = {
     "logs": {"--stage", "--lines"},
     "collect": {"--partial"},
     "report": {"--run"},
+    "trace": {"--text", "--texts", "--corpus", "--min-run", "--edits", "--window", "--serve", "--port"},
     "demo": set(),
     "cancel": set(),
     "doctor": set(),

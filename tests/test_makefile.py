@@ -44,6 +44,14 @@ def test_values_reach_the_launcher_whatever_is_in_them(checkout: Path) -> None:
     assert done.stdout.splitlines() == ["launch.py", "submit", "top_k", *flags]
 
 
+def test_a_text_reaches_trace_whatever_is_in_it(checkout: Path) -> None:
+    text = 'it\'s $$(date) "a" --b'
+    done = make(checkout, "trace", f"TEXT={text}", "CORPUS=slimpajama--smoke", "FLAGS=--edits=3")
+    flags = ["--outputs", "outputs", '--text=it\'s $(date) "a" --b', "--corpus=slimpajama--smoke", "--edits=3"]
+    assert done.stdout.splitlines() == ["launch.py", "trace", *flags]
+    assert make(checkout, "trace", "SERVE=1").stdout.splitlines()[2:] == ["--outputs", "outputs", "--serve"]
+
+
 @pytest.mark.parametrize(
     ("words", "right"),
     [(["sweep-near-dupls", "profile=smoke"], "PROFILE"), (["SETS=a=1 b=2"], "SET"), (["OUT=x", "YES=1"], "OUTPUTS")],

@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lib.artifacts.stage import studies
 from lib.base import yamls
 from lib.base.places import ROOT
 from lib.running import warm_process
+from tests.support.corpora import write_chunk, write_suffix_array
 
 PYTHON = ROOT / "lib" / "PYTHON.md"
 READMES = sorted(file for file in ROOT.glob("**/README.md") if not file.relative_to(ROOT).parts[0].startswith("."))
@@ -89,18 +91,23 @@ def test_the_examples_of_python_run_as_they_stand(tiny_causal_lm: Path, tmp_path
     for name in ("model", "reference"):
         (tmp_path / name).symlink_to(tiny_causal_lm)
     monkeypatch.chdir(tmp_path)
+    text = np.random.default_rng(0).integers(100, 50_000, 3000).tolist()
+    chunk = write_chunk(tmp_path / "outputs/hand/tokens/chunk-00.h5", [text])  # as the examples of jobs/README.md do
+    (tmp_path / "outputs/hand/suffixes").mkdir()
+    write_suffix_array(tmp_path / "outputs/hand/suffixes/suffix_array.h5", chunk)
     names: list[dict] = [{}]
     for language, text in blocks(PYTHON):
         if language == "python":
             names.append(dict(names[-1]))
             exec(compile(text, str(PYTHON), "exec"), names[-1])
-    of_tokens, of_texts, under_two, _, of_aucs, near, continued = names[1:]
+    of_tokens, of_texts, under_two, _, of_aucs, near, traced, continued = names[1:]
     assert of_tokens["roc"].auc(of_tokens["scores"]["loss"][:30], of_tokens["scores"]["loss"][30:]) > 0.8
     assert {"loss", "zlib", "lowercase", "min_k", "min_k_plus_plus"} <= set(of_texts["found"])
     assert [len(score) for score in of_texts["compared"].values()] == [2] * len(of_texts["found"])
     assert "ratio" in under_two["found"]
     assert of_aucs["found"].rho[1] == pytest.approx(0.50, abs=0.005)
     assert list(zip(*map(list, near["found"]))) == [(0, 0, 0, 0), (0, 1, 3, 2)]
+    assert list(zip(*traced["found"])) == [(0, 50), (51, 49)]
     assert len(continued["found"]) == 2
     assert "5.47" in capsys.readouterr().out
 

@@ -24,8 +24,8 @@ from lib.base.files import publish
 
 CHUNK_BYTES = 1 << 20  # parallel file systems and HDF5's chunk cache work well with 0.25 to 2 MiB
 SLICE_BYTES = 1 << 23  # read at a time if a dataset may be larger than memory
-BY_RANGE = {"tokens": "checksums", "positions": "checksums", "offsets": "offsets_checksums"}  # read with checksums of
-# their ranges, which stand in the other dataset (lib/corpus)
+# read with checksums of their ranges, which stand in the other dataset (lib/corpus)
+BY_RANGE = {"tokens": "checksums", "positions": "checksums", "keys": "checksums", "offsets": "offsets_checksums"}
 
 
 @contextmanager

@@ -44,6 +44,7 @@ HUB = "hub.json"
 CORPUS = "corpus.h5"
 CHUNKS = "chunk-*.h5"
 SUFFIX_ARRAY = "suffix_array.h5"
+SEARCH_TABLE = "search_table.h5"
 GROUPS = "groups.h5"
 GROUP_SHARDS = "groups-*.h5"  # beside it, where the groups of a whole corpus are in shards
 QUERIES = "queries.h5"
@@ -58,6 +59,7 @@ CUTS = "cuts-*.h5"  # one for each chunk of a corpus
 CLEANED = "cleaned.h5"
 LEFT = "left.h5"
 CLEANED_FILES = "files"  # the folder of a cleaned corpus, beside it
+TRACES = "traces.h5"
 
 # Hidden: not results, and removed once the artifact is done.
 CHECKPOINTS = ".checkpoints"

@@ -195,6 +195,13 @@ def demo(arguments: Namespace, console: Console) -> int:
     return 0
 
 
+def trace(arguments: Namespace, console: Console) -> int:
+    """Print where a text, or the texts of a file, stand in a corpus; or serve a page that does."""
+    from lib.studies.trace import asked
+
+    return asked.run(arguments, console)
+
+
 def cancel(arguments: Namespace, console: Console) -> int:
     """End the running and waiting tasks of a sweep."""
     sweep = load(arguments)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lib.base.progress import Advance, unheard
 from lib.generation.decode_loop import ENDED
 from lib.models.token_scores import TokenScores, score_tokens
-from lib.tokens.tokenization import decode_all, encode_all
+from lib.tokens.tokenization import decode_all, encode_all, same_ids, special_ids
 
 ScoredPart = Literal["all", "continuation"]
 
@@ -126,3 +126,16 @@ def _spread(rows: list[NDArray[np.float32]], places: Sequence[int], n: int) -> l
 
 def _without_end(ids: NDArray[np.int64], ends: Sequence[int]) -> NDArray[np.int64]:
     return ids[:-1] if len(ids) and ids[-1] in ends else ids
+
+
+def continuations_as(
+    prompts: NDArray[np.integer], continuations: NDArray[np.integer], own: Any, other: Any
+) -> list[NDArray[np.int64]]:
+    """Continuations as ids of the tokenizer `other`: their own where both mean the same, else their texts encoded anew.
+
+    prompts, continuations: as in `decoded`, ids of the tokenizer `own`; special ids at the end of a row are dropped.
+    """
+    given = decoded(prompts, continuations, sorted(special_ids(own)), own)
+    if same_ids(own, other):
+        return given.continuations
+    return [np.asarray(ids, np.int64) for ids in encode_all(other, given.continuation_texts)]

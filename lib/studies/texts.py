@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from rapidfuzz.distance import Levenshtein, Prefix
 
@@ -40,21 +41,26 @@ def shown(root: Path, plan: Plan, make: Callable[[], Iterable[Excerpt]]) -> list
 
 
 def decoder(root: Path, plan: Plan, digest: str) -> Decode:
-    """What turns ids of the tokenizer in the artifact of a task into text. torch is imported only for a tokenizer whose
-    class transformers has to look up.
+    """What turns ids of the tokenizer in the artifact of a task into text; as `tokenizer`."""
+    from lib.tokens.tokenization import decode
+
+    found = tokenizer(root, plan, digest)
+    return lambda ids: decode(found, ids)
+
+
+def tokenizer(root: Path, plan: Plan, digest: str) -> Any:
+    """The tokenizer in the artifact of a task. torch is imported only for one whose class transformers has to look up.
 
     Every file but weights is compared first; they may have been dropped. Raises Damaged naming one that differs,
     TesseraError for an artifact without a tokenizer.
     """
     from lib.models import loading
-    from lib.tokens.tokenization import decode
 
     place = directory(root, plan.tasks[digest])
     for name, entry in store.present(place, store.read_done(place)).items():
         if not name.endswith(places.WEIGHTS):
             store.compare(place / name, entry)
-    tokenizer = loading.load_tokenizer(place)
-    return lambda ids: decode(tokenizer, ids)
+    return loading.load_tokenizer(place)
 
 
 def pieces(decode: Decode, ids: Ids, ends: Sequence[int]) -> Iterator[str]:

@@ -5,6 +5,7 @@ They need Chromium and env/browser.txt. PAGES=<outputs folder> also looks at eve
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,9 @@ import pytest
 
 from lib.base import places
 from lib.reporting import cells, drawing, page, writer
+from lib.reporting.excerpts import AROUND, CHANGED, LACKING, SAME, SHARED, Excerpt, passage
 from lib.reporting.page import report_table
+from lib.studies.trace import server
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -201,4 +204,35 @@ def test_without_its_script_the_page_says_the_same(browser, report):
     assert shown.locator("[aria-label='Table rho'] th").nth(1).text_content() == "ρ"
     assert shown.locator(".values circle title").first.text_content().startswith("loss: tokens R 1")
     assert shown.locator(".card svg[role=img]").count() == 2
+    context.close()
+
+
+FOUND = [
+    Excerpt("The text", "12 tokens.", [[passage("The text", [("a <b>", SAME), ("run" * 90, SHARED)])]]),
+    Excerpt("2 near-duplicates", "", [[passage("1 edit away", [("old", LACKING), ("new", CHANGED), ("x", AROUND)])]]),
+]
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_the_page_of_trace_is_accessible_and_whole(browser, tmp_path, width, scheme):
+    for name, given in {"empty": {}, "found": {"text": "a", "excerpts": FOUND}, "error": {"error": "no text"}}.items():
+        (tmp_path / name).with_suffix(".html").write_bytes(server.render("a run: 12 tokens in 1 chunk", **given))
+        assert complaints(browser, tmp_path / f"{name}.html", width, scheme) == []
+
+
+def test_the_page_of_trace_searches_in_a_browser(browser):
+    context = browser.new_context(viewport={"width": 390, "height": 800})
+    shown, asked = context.new_page(), []
+    with server.Server(lambda text: asked.append(text) or FOUND, "a run", 0) as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        shown.goto(serving.url)
+        shown.get_by_label("A text").fill("\nsome\ntext")
+        shown.get_by_role("button", name="Search").click()
+        shown.get_by_role("heading", name="2 near-duplicates").wait_for()
+        assert (asked, shown.get_by_label("A text").input_value()) == (["\nsome\ntext"], "\nsome\ntext")
+        assert shown.locator("mark").nth(1).text_content() == "run" * 90
+        assert shown.evaluate(CUT_OFF) == []
+        serving.shutdown()
+        thread.join()
     context.close()

@@ -7,6 +7,7 @@ import numpy as np
 
 from lib.base import hdf5
 from lib.corpus import chunks
+from tests.support.suffixes import suffix_array
 
 
 def write_chunk(
@@ -15,6 +16,7 @@ def write_chunk(
     vocab_size: int = 1 << 16,
     dtype: str | None = None,
     checksums: bool = True,
+    tokenizer: str = "toy",
 ) -> Path:
     """Write these documents as `chunk-NN.h5`. Returns its path."""
     tokens = np.array([token for document in documents for token in document], dtype or chunks.token_dtype(vocab_size))
@@ -25,5 +27,17 @@ def write_chunk(
         hdf5.write(file, "offsets", np.concatenate([[0], np.cumsum(lengths)]).astype("<u8"))
         if checksums:
             hdf5.write(file, "checksums", chunks.checksums(tokens))
-        file.attrs.update(vocab_size=vocab_size, tokenizer="toy", n_documents=len(documents), n_tokens=len(tokens))
+        file.attrs.update(vocab_size=vocab_size, tokenizer=tokenizer, n_documents=len(documents), n_tokens=len(tokens))
+    return path
+
+
+def write_suffix_array(path: Path, chunk: Path, depth: int = 1024) -> Path:
+    """Write the suffix array of a chunk, as the stage does. Returns its path."""
+    tokens = hdf5.read(chunk, "tokens")
+    positions = suffix_array(tokens, depth)
+    with hdf5.create(path) as file:
+        hdf5.write(file, "positions", positions, contiguous=True)
+        hdf5.write(file, "checksums", chunks.checksums(positions))
+        digest = chunks.digest(chunks.open_chunk(chunk))
+        file.attrs.update(depth=depth, n_tokens=len(tokens), tokens_digest=digest)
     return path

@@ -67,7 +67,7 @@ def _groups(root: Path, plan: Plan, leaves: list[Leaf]) -> dict[str, Path]:
         if "duplicate_groups" in leaf.nodes and "chunk" in leaf.labels:
             found[WHOLE] = directory(root, plan.tasks[leaf.nodes["duplicate_groups"]]) / places.GROUPS
             store.verify_file(found[WHOLE])
-        elif "chunk" in leaf.labels:
+        elif "exact_duplicates" in leaf.nodes and "chunk" in leaf.labels:
             found[str(leaf.labels["chunk"])] = _verified(root, plan, leaf, "exact_duplicates")
     return found
 

@@ -1,4 +1,4 @@
-"""Find every group of two or more equal windows inside single documents, over all chunks of a corpus at once.
+"""Find every group of equal windows inside single documents of a whole corpus, by hashing.
 
     python -m jobs duplicate_groups --config FILE --out DIR
     mpirun -n 2 python -m mpi4py -m jobs duplicate_groups --config FILE --out DIR     # with two ranks

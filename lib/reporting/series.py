@@ -66,11 +66,14 @@ def name(axes: Axes, which: str) -> str:
 
 
 def spelled(axis: Axis, value: float) -> str:
-    """A value on an axis: the label of the nearest tick if ticks have labels of their own, else three digits."""
+    """A value on an axis: the label of its tick if ticks have labels of their own (of words the nearest), else three
+    digits."""
     formatter = axis.get_major_formatter()
     if _in_words(axis):
         ticks = axis.get_majorticklocs()
-        return formatter.format_ticks(ticks)[int(np.argmin(np.abs(ticks - value)))]
+        nearest = int(np.argmin(np.abs(ticks - value)))
+        label = formatter.format_ticks(ticks)[nearest]
+        return label if np.isclose(ticks[nearest], value) or not _is_number(label) else short(value)
     if isinstance(formatter, FuncFormatter):
         return formatter(value)
     return short(value)
@@ -80,6 +83,11 @@ def _in_words(axis: Axis) -> bool:
     """Whether the ticks of an axis, and their labels, were given one by one."""
     given = isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter)
     return given and isinstance(axis.get_major_locator(), FixedLocator)
+
+
+def _is_number(label: str) -> bool:
+    """Whether a label says a number, which is that of its own tick alone."""
+    return label.replace(",", "").replace(".", "", 1).isdecimal()
 
 
 def finding(figure: Figure) -> str:

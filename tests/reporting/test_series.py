@@ -78,6 +78,14 @@ def test_of_marks_beside_words_the_least_and_the_largest_are_named():
     assert series.finding(figure) == "Share: 0.1 (code, large) to 0.75 (prose, large)."
 
 
+def test_a_value_between_ticks_of_numbers_is_not_that_of_a_tick():
+    axes = Figure().subplots()
+    axes.set_xticks([10, 20, 1000], ["10", "20", "1,000"])
+    assert [series.spelled(axes.xaxis, value) for value in (10, 15, 25, 1000)] == ["10", "15", "25", "1,000"]
+    axes.set_xticks([0, 1], ["prose", "code"])
+    assert series.spelled(axes.xaxis, 0.2) == "prose"  # marks of one word stand beside one another
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(0.12345, "0.123"), (1234.0, "1,234"), (75.0, "75"), (1049.6, "1,050"), (1.5e-7, "1.5e-07")]
 )

@@ -215,7 +215,7 @@ def roc_figure(
 
     def panel(axes: Axes, model: str) -> None:
         axes.plot([floor, 1], [floor, 1], color=drawing.GREY, linewidth=0.7, linestyle=":")
-        _roc_lines(axes, [record for record in records if record.labels["model"] == model], variant, floor)
+        _roc_lines(axes, [record for record in records if record.labels["model"] == model], variant)
         axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.1))
 
     return drawing.panels(_models(record.labels["model"] for record in records), panel, "FPR", "TPR")
@@ -350,7 +350,7 @@ def _beside_published(
         )  # fmt: skip
 
 
-def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float) -> None:
+def _roc_lines(axes: Axes, records: Sequence[Record], variant: str) -> None:
     split = {name: split_score(name) for record in records for name in record.members}
     scores = {attack: name for name, (attack, its_variant) in split.items() if its_variant == variant}
     for attack in sorted(scores, key=attack_rank):
@@ -358,10 +358,7 @@ def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, floor: float
         rates = np.unique(np.concatenate([curve.fpr for curve in curves]))
         tpr = np.mean([[curve.tpr[curve.fpr <= rate].max() for rate in rates] for curve in curves], axis=0)
         colour, _, dash = style_of(attack)
-        axes.step(
-            np.maximum(rates, floor), np.maximum(tpr, floor), where="post", color=colour, linestyle=dash,
-            label=label_of(attack),
-        )  # fmt: skip
+        axes.step(rates, tpr, where="post", color=colour, linestyle=dash, label=label_of(attack))
 
 
 def _models(models: Iterable[str]) -> list[str]:

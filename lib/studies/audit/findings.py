@@ -66,8 +66,8 @@ def _compared(tables: Tables) -> Iterator[str]:
 def _membership(membership: pd.DataFrame) -> Iterator[str]:
     for row in membership.itertuples():
         yield (
-            f"{row.model}, {row.collection}: the score {row.attack} tells {row.n_members:,} labelled members from "
-            f"{row.n_non_members:,} others with an AUC of {number(row.auc)} (95 % interval {number(row.low)} to "
+            f"{row.model}, {row.collection}: the score {row.attack} tells {row.n_members:,.0f} labelled members from "
+            f"{row.n_non_members:,.0f} others with an AUC of {number(row.auc)} (95 % interval {number(row.low)} to "
             f"{number(row.high)}; 0.5 is guessing)."
         )
 

@@ -21,6 +21,8 @@ def read(path: Path, tokenizer: Any) -> list[NDArray[np.int64]]:
     Raises UsageError for a file without texts, TesseraError for one that cannot be read.
     """
     file = path / places.GENERATIONS if path.is_dir() else path
+    if path.is_dir() and not file.is_file():
+        raise UsageError(f"{path}: a folder without {places.GENERATIONS}; give a file of texts")
     found = _written(file, tokenizer) if file.name == places.GENERATIONS else _documents(file, tokenizer)
     if not found:
         raise UsageError(f"{path}: no text in it; give a file with at least one")

@@ -35,6 +35,8 @@ def test_a_text_and_a_file_of_texts(finished: Run, tmp_path: Path, capsys) -> No
     assert trace(finished, f"--texts={tmp_path / 'mine.txt'}", "--min-run=3") == 0
     said = capsys.readouterr().out
     assert "0 of 1 texts have a run of at least 50 tokens" in said
+    assert trace(finished, f"--texts={tmp_path}") == 2
+    assert f"{tmp_path}: a folder without generations.h5; give a file of texts" in capsys.readouterr().err
 
 
 def test_what_a_model_wrote(finished: Run, corpus, tiny_tokenizer: Path, tmp_path: Path, capsys) -> None:

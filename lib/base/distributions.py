@@ -25,5 +25,7 @@ def installed(name: str, pin: str = "") -> importlib.metadata.Distribution:
     try:
         return importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as error:
-        remedy = f"pip install {name}=={pin}" if pin else "look at its name, then install it (`make env`: the project's)"
+        remedy = (
+            f"pip install {name}=={pin}" if pin else "look at its name, then install it (`make env`: the project's)"
+        )
         raise TesseraError(f"the package '{name}' is not installed; {remedy}") from error

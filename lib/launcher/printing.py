@@ -165,7 +165,9 @@ def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Conso
         job = controller.job
         text = f"controller {controller.name}: {job.state.lower()} {job.remark()}".rstrip()
         text += reasons.in_words(job.reason) if job.state == "PENDING" else ""
-        console.print(text if controller.will_act() else f"[yellow]{text}; it will not act[/]", highlight=False)
+        tables = "; it may be making the tables" if job.state == "RUNNING" else ""
+        done = f"[yellow]{text}; it submits no more{tables}[/]"
+        console.print(text if controller.will_act() else done, highlight=False)
     for file, jobs in found.damaged.items():
         console.print(
             f"[yellow]{file}: damaged; its live jobs: {', '.join(sorted(jobs)) or 'none'}[/]", highlight=False

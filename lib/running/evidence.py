@@ -24,6 +24,7 @@ class Evidence:
     shared: whether its job runs other tasks as well, one after the other
     waited: seconds for which this command has been asking
     refusal: what sbatch said when it refused a job of the same submission; empty if it refused none
+    cancelled: whether the user has cancelled its submission
     """
 
     job: Job | None
@@ -35,6 +36,7 @@ class Evidence:
     shared: bool = False
     waited: float = 0.0
     refusal: str = ""
+    cancelled: bool = False
 
     def was_sent(self) -> bool:
         """Whether SLURM has taken it, or may have."""

@@ -204,7 +204,7 @@ def _evidence(
     numbers = {file: submissions.jobs(file, [array.name for array in submit.arrays]) for file, submit in result.sent}
     accounted = _accounted(result, numbers, queued)
     for file, submit in result.sent:
-        refusal = submissions.refused(file)
+        refusal, cancelled = submissions.refused(file), places.submit_cancelled(file).exists()
         age = abs(now - submissions.sent_at(file))  # a clock that was ahead leaves a time to come
         for array in submit.arrays:
             elements = array.elements()
@@ -225,6 +225,7 @@ def _evidence(
                         shared=shared,
                         waited=waited,
                         refusal=refusal,
+                        cancelled=cancelled,
                     ),
                 )
 
@@ -270,9 +271,11 @@ def _judge(
 
 def _note_ended(root: Path, task: Task, result: Survey, known: Evidence, verdict: str) -> None:
     """Set the state of a task whose submission is not live. Only a try that came to nothing is a failure: a job that
-    sbatch has refused is none, nor is a task that was done and whose files were lost since."""
+    sbatch has refused is none, nor is one that the user has cancelled, nor a task that was done and whose files were
+    lost since."""
     place = directory(root, task)
-    ended = WAITING if attempts.waits(place) else FAILED
+    stopped = known.cancelled and not any(map(attempts.reported_by_stage, attempts.read(place)[-1:]))
+    ended = WAITING if stopped or attempts.waits(place) else FAILED
     result.states[task.digest] = UNKNOWN if verdict == evidence.UNKNOWN else ended
     result.refused.pop(task.digest, None)
     if not known.was_sent():

@@ -14,7 +14,7 @@ from lib.base import places
 from lib.plans import finished
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import slurm, submissions, survey
+from lib.running import ending, slurm, submissions, survey
 from lib.running.slurm import Job
 from lib.running.submissions import Array, Submit
 
@@ -223,3 +223,21 @@ def test_the_other_runs_of_a_sweep_are_found_and_no_other_sweep_s(tmp_path: Path
         places.submits(tmp_path, run).mkdir(parents=True)
     assert submissions.other_runs(tmp_path, "toy--paper") == ["toy", "toy--smoke--seeds-2-0123abcd"]
     assert submissions.other_runs(tmp_path, "demo") == []
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_what_the_user_has_cancelled_did_not_fail_unless_its_stage_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reported: bool
+) -> None:
+    array = Array(places.job("1", 0), [TASK.digest], TASK.resources)
+    submit = Submit("1", time.time(), CAMPAIGN, str(tmp_path), "", [], [array], {TASK.digest: TASK})
+    file = submissions.write(tmp_path, ONE.run, submit)
+    submissions.record_jobs(file, {array.name: "17"})
+    assert ending.jobs_unasked(tmp_path, ONE) == ["17"]  # SLURM is not asked: it may live
+    place = finished.directory(tmp_path, TASK)
+    record = attempts.begin(place, None, CAMPAIGN, "1")
+    attempts.close(place, record["number"], "ended by SIGTERM", reported_by_stage=reported)
+    assert ending.jobs_unasked(tmp_path, ONE) == []
+    assert surveyed(monkeypatch, tmp_path).states == {TASK.digest: survey.FAILED}
+    submissions.record_cancelled(tmp_path, ONE.run)
+    assert surveyed(monkeypatch, tmp_path).states == {TASK.digest: survey.FAILED if reported else survey.WAITING}

@@ -53,6 +53,7 @@ KNOWN = {  # the first pattern that a whole code fits
     "PartitionTimeLimit": Reason(
         "will not start: more time is asked for than the partition allows", "set max_hours in the cluster file"
     ),
+    "PartitionConfig": Reason("will not start: the partition has no node as large as what is asked for", TOO_MUCH),
     "PartitionNodeLimit": Reason("more nodes are asked for than the partition has", TOO_MUCH),
     "Partition(Down|Inactive)": Reason("the partition is closed", "wait, or name another one in the cluster file"),
     "(NodeDown|FrontEndDown|JobLaunchFailure|SystemFailure|NonZeroExitCode|TimeLimit|InactiveLimit)": Reason(

@@ -22,7 +22,8 @@ def in_words(tables: Tables) -> list[str]:
 
 def warnings(found: Sequence[Audited], tables: Tables) -> list[str]:
     """What makes a number weaker than it looks."""
-    return [*_short(found), *_without_controls(tables), *_told_apart(tables["bag_of_words"]), *_few(tables["controls"])]
+    of_controls = [*_without_controls(tables), *_shared(found)]
+    return [*_short(found), *of_controls, *_told_apart(tables["bag_of_words"]), *_few(tables["controls"])]
 
 
 def _extracted(tables: Tables) -> Iterator[str]:
@@ -93,6 +94,18 @@ def _without_controls(tables: Tables) -> Iterator[str]:
             "There are no control texts. Nothing here tells text that the model remembers from text that is easy to "
             "guess, such as a list, a formula or a common phrase."
         )
+
+
+def _shared(found: Sequence[Audited]) -> Iterator[str]:
+    """Texts that stand among the control texts as well, and so are compared with themselves."""
+    controls = {text.strip() for one in found if one.collection == CONTROLS for text in one.texts.text} - {""}
+    for one in found:
+        same = sum(text.strip() in controls for text in one.texts.text)
+        if same and one.collection != CONTROLS and one.model == found[0].model:
+            yield (
+                f"{one.collection}: {same} of {counted(len(one.texts.text), 'text')} are control texts as well, so they "
+                "are compared with themselves; leave them out of one of the two."
+            )
 
 
 def _told_apart(bag: pd.DataFrame) -> Iterator[str]:

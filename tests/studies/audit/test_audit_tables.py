@@ -122,6 +122,8 @@ def test_sentences_and_warnings(found, made) -> None:
     assert any("p can be no smaller than 0.029" in one for one in findings.warnings(few, tables.make(few)))  # 1 in 35
     alone = tables.make(found[:1])
     assert any("There are no control texts" in one for one in findings.warnings(found[:1], alone))
+    assert any("mine: 7 of 8 texts are control texts as well" in one for one in warned)  # all but the cut one
+    assert not any("as well" in one for one in findings.warnings(found[:1], alone))
 
 
 def test_labels_give_an_auc(found) -> None:

@@ -103,7 +103,7 @@ def _shared(found: Sequence[Audited]) -> Iterator[str]:
         same = sum(text.strip() in controls for text in one.texts.text)
         if same and one.collection != CONTROLS and one.model == found[0].model:
             yield (
-                f"{one.collection}: {same} of {counted(len(one.texts.text), 'text')} are control texts as well, so they "
+                f"{one.collection}: {same} of {counted(len(one.texts.text), 'text')} are control texts as well, and so "
                 "are compared with themselves; leave them out of one of the two."
             )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.corpus.chunks import Chunk
 from lib.reporting.excerpts import SAME, Passage, passage
 from lib.studies import texts
 from lib.studies.texts import Decode, Ids
@@ -25,6 +26,13 @@ class Window:
     def place(self) -> str:
         """Where it stands, in words."""
         return f"{self.chunk}, document {self.document:,}, token {self.position:,}"
+
+
+def window_at(chunk: Chunk, position: int, length: int) -> Window:
+    """The `length` tokens of a chunk from `position`, and where they stand. They were compared before."""
+    document = int(np.searchsorted(chunk.offsets, position, side="right")) - 1
+    ids = chunk.tokens[position : position + length].tolist()
+    return Window(ids, chunk.path.stem, document, position - int(chunk.offsets[document]))
 
 
 def chosen(target: NDArray, distance: NDArray, bucket: NDArray) -> dict[int, NDArray[np.int64]]:

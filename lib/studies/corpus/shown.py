@@ -51,11 +51,8 @@ def _windows(folders: Sequence[Path], chunk: NDArray, position: NDArray, length:
     for index in np.unique(chunk).tolist():
         opened = chunk_of(folders[index])
         rows = np.flatnonzero(chunk == index)
-        here = np.zeros(len(rows), np.int64)
-        chunks.check_windows([opened], here, position[rows], length)
-        for row, ids in zip(rows.tolist(), chunks.windows([opened], here, position[rows], length)):
-            document = int(np.searchsorted(opened.offsets, position[row], side="right")) - 1
-            found[row] = Window(ids.tolist(), opened.path.stem, document, int(position[row] - opened.offsets[document]))
+        chunks.check_windows([opened], np.zeros(len(rows), np.int64), position[rows], length)
+        found |= {row: excerpts.window_at(opened, int(position[row]), length) for row in rows.tolist()}
     return [found[row] for row in range(len(chunk))]
 
 

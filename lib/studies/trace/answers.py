@@ -11,7 +11,7 @@ from lib.corpus import chunks
 from lib.corpus.trace import near, runs
 from lib.reporting.excerpts import AROUND, SAME, SHARED, Excerpt, Passage, Segment, passage
 from lib.studies import texts
-from lib.studies.corpus.excerpts import Window
+from lib.studies.corpus.excerpts import Window, window_at
 from lib.studies.trace.indexed import Indexed
 from lib.tokens.tokenization import decode, encode
 
@@ -105,10 +105,7 @@ def count(corpus: Indexed, ids: NDArray[np.int64], start: int, length: int, most
 
 def window_of(corpus: Indexed, chunk: int, position: int, length: int) -> Window:
     """The tokens of a chunk from `position`, and where they stand."""
-    one = corpus.chunks[chunk]
-    document = int(np.searchsorted(one.offsets, position, side="right")) - 1
-    ids = one.tokens[position : position + length].tolist()
-    return Window(ids, one.path.stem, document, position - int(one.offsets[document]))
+    return window_at(corpus.chunks[chunk], position, length)
 
 
 def _near(corpus: Indexed, ids: NDArray[np.int64], settings: Settings) -> Iterator[Near]:

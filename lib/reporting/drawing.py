@@ -56,9 +56,12 @@ def save(figure: Figure, folder: Path, name: str) -> str:
 
 
 def settled(figure: Figure) -> Figure:
-    """The figure with a fixed layout. Solving it again for every file would take most of the time."""
+    """The figure with a fixed layout. Solving it again for every file would take most of the time.
+
+    Without an engine; "none" would leave one that does nothing, for which savefig draws everything twice.
+    """
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
     return figure
 
 

@@ -147,7 +147,8 @@ def _run(line: str, folder: Path) -> str:
     """One command line: a stage in a fork of the warm process, anything else as a shell runs it."""
     if match := STAGE.match(line):
         log = folder / "log"
-        code = warm_process.run(match[1], shlex.split(match[2]), log)
+        with open(log, "ab") as output:
+            code = warm_process.run(match[1], shlex.split(match[2]), output)
         assert code == 0, f"{line}\n{log.read_text()[-2000:]}"
         return line
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -202,12 +202,12 @@ def _close_interrupted(directory: Path, number: int, asked: Interrupted) -> None
 
 def _start(submit: Submit, task: Task, line: list[str], log: Path) -> int:
     """The exit code of the stage, in a fork of the warm process if there is one that suits, else in a process."""
-    if warm_process.suits(task.stage, task.resources):
-        try:
-            return warm_process.run(task.stage, line[line.index("--config") :], log)
-        except OSError as error:
-            print(f"the warm process does not answer ({error}); starting the stage in a new process", file=sys.stderr)
     with open(log, "ab") as output:
+        if warm_process.suits(task.stage, task.resources):
+            try:
+                return warm_process.run(task.stage, line[line.index("--config") :], output)
+            except OSError as error:
+                print(f"the warm process does not answer ({error}); starting a new process", file=sys.stderr)
         variables = environment.of_stage(submit, task.resources)
         return processes.run(line, variables, stdout=output, stderr=output, cwd=submit.snapshot)
 

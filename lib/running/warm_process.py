@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from lib.artifacts.command import main
 from lib.artifacts.stage import load
@@ -86,16 +87,18 @@ def imports_torch(stage: str) -> bool:
     return load(stage).imports_torch
 
 
-def run(stage: str, argv: Sequence[str], log: Path) -> int:
-    """Run a stage in a fork of the warm process and append its output to `log`. Returns the exit code.
+def run(stage: str, argv: Sequence[str], log: BinaryIO) -> int:
+    """Run a stage in a fork of the warm process. Its output goes to the open file `log`. Returns the exit code.
 
     For a fork that was killed it returns -SIGKILL. Raises OSError if no warm process answers.
     """
-    request = {"stage": stage, "argv": list(argv), "log": str(log), "runner": processes.identity()}
+    request = {"stage": stage, "argv": list(argv), "runner": processes.identity()}
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(START_SECONDS)
         channel.connect(os.environ[VARIABLE])
         channel.settimeout(None)
+        # With the open log: a fork that had to open it could not say that a full disk forbids it.
+        socket.send_fds(channel, [b"\n"], [log.fileno()])
         channel.sendall(json.dumps(request).encode() + b"\n")
         try:
             answer = channel.makefile().readline()
@@ -144,12 +147,12 @@ def _import() -> None:
 
 def _work(channel: socket.socket) -> None:
     """Run one stage in this fork. Its output goes to its log, its exit code to its runner."""
+    _, (log,), _, _ = socket.recv_fds(channel, 1, 1)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
     request = json.loads(channel.makefile().readline(LIMIT_BYTES))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ[processes.RUNNER] = request["runner"]
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
     threading.Thread(target=_end_with_runner, args=(channel,), daemon=True).start()
     _refuse_gpu(channel)
     code = 1

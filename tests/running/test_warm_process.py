@@ -34,11 +34,16 @@ def config(path: Path, **values) -> Path:
     return path
 
 
+def in_fork(stage: str, argv: list[str], log: Path) -> int:
+    with open(log, "ab") as output:
+        return warm_process.run(stage, argv, output)
+
+
 @pytest.fixture(scope="module")
 def text(server, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("text")
     file = config(folder / "text.yaml", packages=["rich"], n_books=2, book_characters=2000)
-    assert warm_process.run("text", ["--config", str(file), "--out", str(folder / "fork")], folder / "log") == 0
+    assert in_fork("text", ["--config", str(file), "--out", str(folder / "fork")], folder / "log") == 0
     return folder / "fork"
 
 
@@ -51,19 +56,26 @@ def test_a_fork_writes_what_a_process_of_its_own_writes(text, tmp_path) -> None:
 
 def test_exit_code_and_message_come_back(server, tmp_path) -> None:
     file = config(tmp_path / "c.yaml", pakages=["rich"], n_books=2)
-    code = warm_process.run("text", ["--config", str(file), "--out", str(tmp_path / "out")], tmp_path / "log")
+    code = in_fork("text", ["--config", str(file), "--out", str(tmp_path / "out")], tmp_path / "log")
     assert code == 2
     assert "unknown key 'pakages'; did you mean 'packages'" in (tmp_path / "log").read_text()
+
+
+def test_a_fork_opens_no_log_so_that_its_disk_cannot_end_it_without_a_word(text, tmp_path) -> None:
+    """On a full or failing disk a log can be written while it is open, but not be opened again."""
+    log = tmp_path / "log"
+    with open(log, "ab") as output:
+        log.unlink()
+        assert warm_process.run("text", ["--config", str(tmp_path / "none.yaml"), "--out", "x"], output) == 2
+        assert "none.yaml" in Path(f"/proc/self/fd/{output.fileno()}").read_text()
+    assert not log.exists()
 
 
 def test_a_fork_dies_with_its_runner(text, tmp_path) -> None:
     file = config(tmp_path / "c.yaml", objective="causal", vocab_size=300, steps=100_000, inputs={"text": str(text)})
     argv = ["--config", str(file), "--out", str(tmp_path / "out")]
     log = str(tmp_path / "log")
-    code = (
-        "from lib.running import warm_process; from pathlib import Path; "
-        f"warm_process.run('pretrain', {argv!r}, Path({log!r}))"
-    )
+    code = f"from lib.running import warm_process; warm_process.run('pretrain', {argv!r}, open({log!r}, 'ab'))"
     runner = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     pid = _wait(lambda: next((record["pid"] for record in attempts.read(tmp_path / "out") if "pid" in record), None))
     runner.send_signal(signal.SIGKILL)
@@ -81,7 +93,7 @@ def test_a_server_that_cannot_start_is_not_waited_for(tmp_path) -> None:
 def test_without_a_server_it_is_an_error(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv(warm_process.VARIABLE, str(tmp_path / "nobody.sock"))
     with pytest.raises(OSError):
-        warm_process.run("text", [], tmp_path / "log")
+        in_fork("text", [], tmp_path / "log")
 
 
 def test_a_stage_is_forked_if_it_imports_torch_and_asks_for_what_the_warm_process_has(monkeypatch) -> None:
@@ -111,7 +123,7 @@ def test_a_fork_that_inherited_a_gpu_refuses_and_its_runner_starts_a_process(mon
             os._exit(9)  # it has not refused
         monkeypatch.setenv(warm_process.VARIABLE, address)
         with pytest.raises(OSError, match="cannot use the GPU"):
-            warm_process.run("membership", [], tmp_path / "log")
+            in_fork("membership", [], tmp_path / "log")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 

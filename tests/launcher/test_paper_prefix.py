@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Path):
-    """One folder of outputs and one hub for the three sweeps, which share models."""
+    """One folder of outputs and one hub."""
     with hub_server.serving() as server:
         yield PaperPrefix(tmp_path_factory.mktemp("paper"), server, tiny_tokenizer)
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Path):
-    """One folder of outputs and one hub for the three sweeps; the partition `urgent` stands for that with a network."""
+    """One folder of outputs and one hub; the partition `urgent` stands for that with a network."""
     folder = tmp_path_factory.mktemp("paper")
     text = (CLUSTERS / "local-slurm.yaml").read_text()
     (folder / "dtn.yaml").write_text(f"{text}network_partition: urgent\n")

@@ -1,4 +1,4 @@
-"""The three prefix sweeps of the paper profile, shrunk by settings, against a hub on loopback."""
+"""Prefix sweeps of the paper profile, shrunk by settings, against a hub on loopback."""
 
 import os
 import subprocess
@@ -13,9 +13,10 @@ from lib.plans import documents, expansion
 from tests.support import tiny_hub
 from tests.support.hub_server import HubServer
 
-SWEEPS = ("prefix_sizes", "prefix_lengths", "prefix_subsets")
+# prefix_lengths and prefix_draws have the nodes of prefix_sizes, and some of its models.
+SWEEPS = ("prefix_sizes", "prefix_subsets")
 OWN = {
-    "prefix_lengths": ["prompt_lengths=[4,12]"],
+    "prefix_sizes": ["prompt_lengths=[4,12]"],
     "prefix_subsets": ["prompt_lengths=[8]", "subsets=[Github,WMT-2021]"],
 }
 SMALL = ["n_prompts=4", "max_prompt_tokens=12", "suffix_tokens=4", "continuation_tokens=6", "parts=1", "enough=1"]
@@ -66,7 +67,7 @@ class PaperPrefix:
 
 def settings(sweep: str) -> list[str]:
     """What makes a sweep of the paper profile small enough for two cores: one model of each family, few prompts."""
-    small = [f"models=[{','.join(models(sweep))}]", *SMALL, "prompt_lengths=[8]", *OWN.get(sweep, [])]
+    small = [f"models=[{','.join(models(sweep))}]", *SMALL, *OWN[sweep]]
     every = documents.read(sweep, "paper", [])["nodes"]
     nodes = [node for node, entry in every.items() if node.startswith(NODES) and "resources" in entry]
     resources = [f"nodes.{node}.resources={{cpus: 1, memory_gb: 1}}" for node in nodes]

@@ -202,23 +202,13 @@ def trace(arguments: Namespace, console: Console) -> int:
     return asked.run(arguments, console)
 
 
-def _with_jobs_unasked(sweep: Sweep, console: Console) -> int:
-    """0, or 1 with a line if the run has jobs of SLURM, which this command does not ask."""
-    if jobs := ending.jobs_unasked(sweep.root, sweep.plan):
-        console.print(
-            f"[yellow]this run has sent jobs to SLURM that may live: {', '.join(jobs)}; cancel where sbatch works, "
-            "without CLUSTER=local[/]", highlight=False,
-        )  # fmt: skip
-    return 1 if jobs else 0
-
-
 def cancel(arguments: Namespace, console: Console) -> int:
     """End the running and waiting tasks of a sweep."""
     sweep = load(arguments)
     printing.print_other_runs(sweep.root, sweep.plan, console)
     if sweep.site is None:
         console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
-        return _with_jobs_unasked(sweep, console)
+        return int(printing.print_unasked(survey.without_slurm(sweep.root, sweep.plan), console))
     if ending.is_held_here(sweep.root, sweep.plan.run):
         console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
     console.print(printing.cancelled(ending.cancel_jobs(sweep.root, sweep.plan.run)), highlight=False)

@@ -13,11 +13,11 @@ from lib.costs import devices
 from lib.costs.devices import Device
 from lib.plans import costing, documents, expansion, finished, runs
 from lib.plans.plan import Plan
-from lib.running import batch, slurm, submissions, survey
+from lib.running import batch, slurm, survey
 from lib.running import site as clusters
 from lib.running.controllers import MAX_FAILURES_FLAG
 from lib.running.site import Cluster
-from lib.running.survey import DONE, UNKNOWN, Survey
+from lib.running.survey import Survey
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,16 @@ class Sweep:
         return finished.done(self.root, self.plan)
 
     def survey(self) -> Survey:
-        """The state of every task. If SLURM cannot be asked, submitted tasks are unknown, and `trouble` says why."""
+        """The state of every task. Where SLURM is not asked, submitted tasks whose end nothing tells are unknown; if
+        it does not answer, `trouble` says why."""
         if self.site is None:
-            return survey.local(self.root, self.plan)
+            return survey.without_slurm(self.root, self.plan)
         try:
             return survey.cluster(self.root, self.plan, self.site.silence_seconds)
         except slurm.SchedulerUnavailable as error:
-            found = survey.local(self.root, self.plan)
-            for digest in self._submitted():
-                if found.states.get(digest, DONE) != DONE:
-                    found.states[digest] = UNKNOWN
+            found = survey.without_slurm(self.root, self.plan, self.site.silence_seconds)
             found.trouble = f"{error}: queued and running tasks cannot be distinguished from failed ones"
             return found
-
-    def _submitted(self) -> set[str]:
-        every = submissions.all_of(self.root, damaged=[])
-        return {digest for _, submit in every for array in submit.arrays for digest in array.digests}
 
 
 def load(arguments: Namespace) -> Sweep:

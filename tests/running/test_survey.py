@@ -14,7 +14,7 @@ from lib.base import places
 from lib.plans import finished
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import ending, slurm, submissions, survey
+from lib.running import slurm, submissions, survey
 from lib.running.slurm import Job
 from lib.running.submissions import Array, Submit
 
@@ -233,11 +233,40 @@ def test_what_the_user_has_cancelled_did_not_fail_unless_its_stage_had(
     submit = Submit("1", time.time(), CAMPAIGN, str(tmp_path), "", [], [array], {TASK.digest: TASK})
     file = submissions.write(tmp_path, ONE.run, submit)
     submissions.record_jobs(file, {array.name: "17"})
-    assert ending.jobs_unasked(tmp_path, ONE) == ["17"]  # SLURM is not asked: it may live
+    assert survey.without_slurm(tmp_path, ONE).unasked == {"17"}
     place = finished.directory(tmp_path, TASK)
     record = attempts.begin(place, None, CAMPAIGN, "1")
     attempts.close(place, record["number"], "ended by SIGTERM", reported_by_stage=reported)
-    assert ending.jobs_unasked(tmp_path, ONE) == []
+    assert survey.without_slurm(tmp_path, ONE).unasked == set()
     assert surveyed(monkeypatch, tmp_path).states == {TASK.digest: survey.FAILED}
     submissions.record_cancelled(tmp_path, ONE.run)
     assert surveyed(monkeypatch, tmp_path).states == {TASK.digest: survey.FAILED if reported else survey.WAITING}
+
+
+def test_without_slurm_only_what_the_files_tell_is_known(tmp_path: Path) -> None:
+    """A job that was sent may live, until its end is recorded, a later command has tried, or the user has cancelled."""
+
+    def state() -> tuple[str, set[str]]:
+        found = survey.without_slurm(tmp_path, ONE)
+        return found.states[TASK.digest], found.unasked
+
+    assert state() == (survey.WAITING, set())
+    submitted(tmp_path, submissions.REFUSED, "Invalid account")
+    assert state() == (survey.WAITING, set())
+    submissions.record_jobs(places.submit_file(tmp_path, ONE.run, "1"), {places.job("1", 0): submissions.SENDING})
+    assert state() == (survey.UNKNOWN, {submissions.SENDING})
+    place = finished.directory(tmp_path, TASK)
+    earlier = attempts.begin(place, None, CAMPAIGN, "0")
+    attempts.begin(place, None, CAMPAIGN, "1")
+    attempts.close(place, earlier["number"], "killed")
+    assert state() == (survey.UNKNOWN, {submissions.SENDING})
+    (place / places.ALIVE).touch()
+    assert state() == (survey.RUNNING, {submissions.SENDING})
+    os.utime(place / places.ALIVE, (1, 1))
+    assert state() == (survey.UNKNOWN, {submissions.SENDING})
+    later = attempts.begin(place, None, CAMPAIGN, "2")  # of a run on this machine
+    attempts.close(place, later["number"], "no such luck")
+    assert state() == (survey.FAILED, set())
+    places.attempt(place, later["number"], "json").unlink()
+    submissions.record_cancelled(tmp_path, ONE.run)
+    assert state() == (survey.WAITING, set())

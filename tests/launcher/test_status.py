@@ -86,5 +86,8 @@ def test_jobs_that_slurm_is_not_asked_for_are_named_to_users_and_programs(tmp_pa
     assert not printing.print_unasked(found, console)
     found.unasked |= {"10", "9", submissions.SENDING}
     printing.print_status(PLAN, None, found, console)
-    assert "SLURM, which was not asked, may still have jobs 9, 10, one whose number is not known; where" in console.file.getvalue()
+    assert (
+        "SLURM, which was not asked, may still have jobs 9, 10, one whose number is not known; where"
+        in console.file.getvalue()
+    )
     assert printing.status_data(tmp_path, PLAN, found, {})["unasked"] == ["10", "9", "sending"]

@@ -66,7 +66,9 @@ def test_small_gpu_tasks_share_a_job_and_each_keeps_its_own_record(toy: Toy, sit
     toys.edit(count, toys.RUN, toys.RUN + HINDERED.replace("GO", str(toy.root / "go")))
     toys.edit(toy.root / "lib/base/gpus.py", 'int(os.environ.get(ASKED, "0"))', "0")  # there is none
     toys.edit(toy.root / "lib/running/warm_process.py", "    _import()\n", "")
-    toy.submit()
+    assert "YES=1" in toy.launch("submit").stderr  # there is no terminal to ask
+    assert not site.jobs()
+    toy.submit("--yes")
     third = "store/count/n3-*/attempts/0001.json"
     wait_for(lambda: any(toy.outputs.glob(third)), third)
     (job,) = site.arrays()

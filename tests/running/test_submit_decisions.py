@@ -4,10 +4,11 @@ import json
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from lib.artifacts import attempts
+from lib.artifacts import attempts, heartbeat
 from lib.base import lease, places
 from lib.base.errors import TesseraError
 from lib.plans import finished
@@ -247,3 +248,19 @@ def test_a_controller_that_slurm_holds_is_released_whatever_command_it_is_of(
     submit.run(submit.Request(site.root, [*COMMAND, "--set=x=1"], "c"), plan(), CLUSTER, lambda _: None)
     assert released == ["99"]
     assert "99" not in site.cancelled
+
+
+def test_a_command_that_waits_says_why_once_and_then_how_long_it_still_asks(site: Site, monkeypatch, capsys) -> None:
+    """Whether sbatch was heard before Ctrl-C is not known for some time. The clock is the test's, by its sleeps."""
+    live(site, plan())
+    site.jobs.clear()
+    now, slept = time.time(), [0.0]
+    clock = SimpleNamespace(sleep=slept.append, monotonic=lambda: sum(slept), time=time.time)
+    monkeypatch.setattr(submit, "time", clock)
+    monkeypatch.setattr(heartbeat, "clock", lambda root: now + sum(slept))
+    run(site, plan(), replace(CLUSTER, poll_seconds=7.0, silence_seconds=100.0))
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first.startswith("4 submitted tasks are not done and not in SLURM's queue")
+    assert first.endswith("; trying again for up to 1 min 40 s")
+    assert others == ["still waiting; 1 min 5 s left", "still waiting; 30 s left"]
+    assert site.sent

@@ -51,7 +51,7 @@ def of_sweep(plan: Plan | None, site: Cluster) -> Iterator[Finding]:
 
 def _accounting(site: Cluster) -> Finding:
     try:
-        slurm.history([], [places.job("doctor", 0)])
+        slurm.history([], [places.job("doctor", "doctor", 0)])
         return Finding("ok", "sacct answers")
     except TesseraError as error:
         remedy = (

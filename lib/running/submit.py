@@ -322,7 +322,7 @@ def _failed_by_themselves(request: Request, plan: Plan, found: Survey) -> set[st
 def _composed(request: Request, plan: Plan, cluster: Cluster, jobs: list[list[Task]], code: Path) -> Submit:
     """A submission of these jobs and a controller, with an id of its own. jobs: the tasks of each one."""
     identity = submissions.new_id()
-    chunks = list(arrays(identity, cluster, jobs))
+    chunks = list(arrays(plan.run, identity, cluster, jobs))
     return Submit(
         id=identity,
         created=time.time(),
@@ -332,7 +332,7 @@ def _composed(request: Request, plan: Plan, cluster: Cluster, jobs: list[list[Ta
         command=request.command,
         arrays=chunks,
         tasks=plan.tasks,
-        controller=places.job(identity, "controller"),
+        controller=places.job(plan.run, identity, "controller"),
         commit=code_version.commit(),
     )
 
@@ -387,13 +387,13 @@ def _waiting_for(request: Request, ready: list[Task], found: Survey, limit: str)
     return message
 
 
-def arrays(identity: str, cluster: Cluster, jobs: list[list[Task]]) -> Iterator[Array]:
+def arrays(run: str, identity: str, cluster: Cluster, jobs: list[list[Task]]) -> Iterator[Array]:
     """The jobs in arrays of equal resources, in pieces of MaxArraySize. jobs: the tasks of each one."""
     size = slurm.max_array_size(cluster) if jobs else 1
     number = 0
     for resources, several in by_resources(jobs).items():
         for start in range(0, len(several), size):
-            yield _array(places.job(identity, number), several[start : start + size], resources)
+            yield _array(places.job(run, identity, number), several[start : start + size], resources)
             number += 1
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from lib.artifacts import hub_lock
 from lib.base import places
+from lib.base.errors import UsageError
 from lib.costs import devices
 from lib.costs.devices import Device
 from lib.plans import costing, documents, expansion, finished, runs
 from lib.plans.plan import Plan
+from lib.plans.resources import Excess
 from lib.running import batch, slurm, survey
 from lib.running import site as clusters
 from lib.running.controllers import MAX_FAILURES_FLAG
@@ -64,11 +66,15 @@ def load(arguments: Namespace) -> Sweep:
 
 
 def _check_room(plan: Plan, site: Cluster, device: Device) -> None:
-    """Raise UsageError for a task that needs more than a node, or the GPU that the cluster file names, has."""
+    """Raise UsageError with a line for all that nodes of the plan need and the cluster, or its GPU, does not have."""
+    most: dict[tuple[str, str], Excess] = {}
     for digest, task in plan.tasks.items():
-        clusters.check_task(task, site)
-        if site.gpu:
-            costing.check_gpu(plan.costs[digest], device, f"node {task.node}")
+        gpu = costing.gpu_excesses(plan.costs[digest], device, f"node {task.node}") if site.gpu else ()
+        for one in (*clusters.excesses_of(task, site), *gpu):
+            key = (one.who, one.key)
+            most[key] = max(most.get(key, one), one, key=lambda excess: excess.asked)
+    if most:
+        raise UsageError("\n".join(one.text for one in most.values()))
 
 
 def submit_command(arguments: Namespace, profile: str) -> list[str]:

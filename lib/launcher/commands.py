@@ -18,7 +18,7 @@ from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, shown_command, submit_command
 from lib.plans import finished, runs
-from lib.running import controllers, drops, ending, gpus, local, login_node, snapshot, submissions, survey
+from lib.running import container, controllers, drops, ending, gpus, local, login_node, snapshot, submissions, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
 from lib.running.site import Cluster
@@ -100,6 +100,8 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
         if sweep.site is None and (asking := [task for task in sweep.plan.tasks.values() if task.resources.gpus]):
             done = sweep.done()
             gpus.check(task for task in asking if task.digest not in done)
+        if sweep.site:
+            _check_image(sweep.site)
         if sweep.site and not arguments.yes:
             confirm.ask(sweep, console)
         sweep = sweep if arguments.no_fetch else _fetch(arguments, sweep, console)
@@ -112,6 +114,15 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
         printing.print_foreseen(sweep.plan, console)
     hub_needs.check(sweep.plan, done, fetch_command(arguments, sweep))
     return sweep
+
+
+def _check_image(site: Cluster) -> None:
+    """Raise TesseraError if the image that tasks run in is not there: each of them would fail."""
+    if site.container and (missing := container.missing(site.container)):
+        raise TesseraError(
+            f"{missing}; nothing was submitted. Make it (make image IMAGE={site.container.image}), or correct "
+            f"`container` in {clusters.where(site)}"
+        )
 
 
 def _mend(damaged: Damaged) -> None:

@@ -442,7 +442,8 @@ def _send(file: Path, submit: Submit, cluster: Cluster, found: Survey) -> tuple[
             break
         except (batch.Refused, batch.Unanswered) as error:
             if isinstance(error, batch.Refused):
-                error = batch.Refused(f"{error}; {refusals.remedy(str(error), cluster)}")
+                remedy = f"{refusals.remedy(str(error), cluster)}; `make doctor` tries them all"
+                error = batch.Refused(f"{error}; {remedy}")
                 submissions.record_jobs(file, {**jobs, array.name: REFUSED})
                 submissions.record_refused(file, str(error))
             _send_controller(file, submit, cluster, {*jobs.values(), *found.jobs})

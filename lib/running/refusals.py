@@ -22,7 +22,7 @@ KEYS = {  # the first pattern that is found in a message
         "`cpus_per_node`, `gpus_per_node`, `memory_gb_per_node`, `gres`, `constraint`"
     ),
     "licen[sc]e": "`licenses` under `sbatch` and `gpu_sbatch`",
-    "option|argument": "`sbatch`, `gpu_sbatch`",
+    "option|argument|invalid --": "`sbatch`, `gpu_sbatch`",
 }
 
 

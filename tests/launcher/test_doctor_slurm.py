@@ -110,7 +110,7 @@ def tried(monkeypatch, site: Cluster, refused: str, answer: str, one: Plan | Non
 
 
 RESERVED, EXCLUDED = {"sbatch": {"reservation": "spring"}}, {"gpu_sbatch": {"exclude": "n7"}}
-MAIL, NO_MAIL = {"sbatch": {"mail_type": "SOME"}}, "Invalid --mail-type specification; unrecognized option"
+MAIL, NO_MAIL = {"sbatch": {"mail_type": "SOME"}}, "Invalid --mail-type specification"
 GRES, NO_GRES = {"gres": "gpu:b7:{gpus}"}, "Invalid generic resource (gres) specification"
 
 

@@ -30,7 +30,7 @@
 ##  SET="seeds=[1,2] corpus='/data/my books'" variables of the sweep; quotes around a value with blanks
 ##  CLUSTER=<file in env/clusters>|local      where to run
 ##  OUTPUTS=<folder>                          where everything is written
-##  YES=1                                     submit without asking
+##  YES=1                                     submit without asking; needed for GPUs where there is no terminal
 ##  TEXT="...", TEXTS=<file>, SERVE=1         what make trace looks for; CORPUS=<run>: where (the newest of slimpajama)
 ##  FLAGS="--partial"                         other flags of launch.py, as .venv/bin/python launch.py --help lists them
 ##  PYTHON=python3.11                         what .venv is made with

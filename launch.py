@@ -117,7 +117,8 @@ def parser() -> argparse.ArgumentParser:
 
     verb("fetch", "download the sweep's hub models and data into the cache", common, "near_dupls --profile=paper")
     submit = verb("submit", "run, or submit, what is not done", common, "near_dupls --set='seeds=[1,2]'")
-    submit.add_argument("--yes", action="store_true", help="submit to a cluster without asking")
+    help_yes = "submit to a cluster without asking; needed for GPUs where there is no terminal"
+    submit.add_argument("--yes", action="store_true", help=help_yes)
     submit.add_argument("--no-fetch", action="store_true", help="do not download hub models and data first")
     submit.add_argument("--force", action="store_true", help="treat submitted tasks whose state is unknown as lost")
     help_max = "stop when a task has failed this often with the same error, such as 5 (default: 1, on a cluster 3)"

@@ -57,7 +57,7 @@ def test_every_cluster_file_is_read_and_has_room(file: Path) -> None:
     site = running_site.read(file)
     profile = "paper" if site.gpus_per_node else "smoke"
     for task in expanded("near_dupls", profile).tasks.values():
-        running_site.check_task(task, site)
+        assert not [*running_site.excesses_of(task, site)]
 
 
 def test_the_paper_profile_is_the_published_study() -> None:
@@ -299,8 +299,8 @@ def test_every_sweep_of_the_paper_profile_says_what_it_costs(name: str, tmp_path
         if task.resources.gpus:
             assert plan.costs[digest].computed, (task.node, plan.costs[digest].unknown)
             assert 0.01 < task.resources.expected_hours < task.resources.hours / 2
-        costing.check_gpu(plan.costs[digest], device, task.node)
-        running_site.check_task(task, site)
+        assert not [*costing.gpu_excesses(plan.costs[digest], device, task.node)]
+        assert not [*running_site.excesses_of(task, site)]
         if task.stage == "finetune":  # one for each GPU of a node
             assert site.gpus_per_node * task.resources.memory_gb <= site.memory_gb_per_node
             assert site.gpus_per_node * task.resources.cpus <= site.cpus_per_node

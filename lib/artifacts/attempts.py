@@ -128,10 +128,10 @@ def counts(record: dict[str, Any]) -> bool:
     return record["outcome"] not in (DONE, INTERRUPTED)
 
 
-def ended(directory: Path, submit: str) -> bool:
-    """Whether an attempt of that submission has ended, in whatever way."""
-    records = read(directory)
-    return any(record.get("submit") == submit and record["outcome"] != RUNNING for record in records)
+def ended(directory: Path, submit: str, or_later: bool = False) -> bool:
+    """Whether an attempt of that submission, or of a later one, has ended, in whatever way. Ids sort by time."""
+    closed = [record.get("submit") or "" for record in read(directory) if record["outcome"] != RUNNING]
+    return any(one == submit or (or_later and one > submit) for one in closed)
 
 
 def reported_by_stage(record: dict[str, Any]) -> bool:

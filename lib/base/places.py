@@ -193,14 +193,17 @@ def runner_log(submit_file: Path, digest: str) -> Path:
     return submit_file.with_suffix("") / f"{digest}.log"
 
 
-def job(submit_id: str, array: int | str) -> str:
-    """A job name that no other submission uses."""
-    return f"tessera-{submit_id}-{array}"
+def job(run: str, submit_id: str, array: int | str) -> str:
+    """A job name that no other submission uses. squeue shows its beginning: the run."""
+    return f"{run}.{submit_id}.{array}"
 
 
 def submit_of_job(name: str) -> str | None:
-    """The id of the submission that a job's name belongs to; None for the job of another program."""
-    found = re.fullmatch(r"tessera-(.+)-(\d+|controller)", name)
+    """The id of the submission that a job's name belongs to; None for the job of another program.
+
+    Jobs of earlier versions are called `tessera-<id>-<array>`.
+    """
+    found = re.fullmatch(r"(?:tessera-|.+\.)([^.]+)[-.](\d+|controller)", name)
     return found.group(1) if found else None
 
 

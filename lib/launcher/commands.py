@@ -18,7 +18,7 @@ from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, shown_command, submit_command
 from lib.plans import finished, runs
-from lib.running import controllers, drops, ending, gpus, local, login_node, snapshot, submissions, survey
+from lib.running import container, controllers, drops, ending, gpus, local, login_node, snapshot, submissions, survey
 from lib.running import site as clusters
 from lib.running import submit as submission
 from lib.running.site import Cluster
@@ -100,6 +100,8 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
         if sweep.site is None and (asking := [task for task in sweep.plan.tasks.values() if task.resources.gpus]):
             done = sweep.done()
             gpus.check(task for task in asking if task.digest not in done)
+        if sweep.site:
+            _check_image(sweep.site)
         if sweep.site and not arguments.yes:
             confirm.ask(sweep, console)
         sweep = sweep if arguments.no_fetch else _fetch(arguments, sweep, console)
@@ -112,6 +114,15 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
         printing.print_foreseen(sweep.plan, console)
     hub_needs.check(sweep.plan, done, fetch_command(arguments, sweep))
     return sweep
+
+
+def _check_image(site: Cluster) -> None:
+    """Raise TesseraError if the image that tasks run in is not there: each of them would fail."""
+    if site.container and (missing := container.missing(site.container)):
+        raise TesseraError(
+            f"{missing}; nothing was submitted. Make it (make image IMAGE={site.container.image}), or correct "
+            f"`container` in {clusters.where(site)}"
+        )
 
 
 def _mend(damaged: Damaged) -> None:
@@ -202,23 +213,13 @@ def trace(arguments: Namespace, console: Console) -> int:
     return asked.run(arguments, console)
 
 
-def _with_jobs_unasked(sweep: Sweep, console: Console) -> int:
-    """0, or 1 with a line if the run has jobs of SLURM, which this command does not ask."""
-    if jobs := ending.jobs_unasked(sweep.root, sweep.plan):
-        console.print(
-            f"[yellow]this run has sent jobs to SLURM that may live: {', '.join(jobs)}; cancel where sbatch works, "
-            "without CLUSTER=local[/]", highlight=False,
-        )  # fmt: skip
-    return 1 if jobs else 0
-
-
 def cancel(arguments: Namespace, console: Console) -> int:
     """End the running and waiting tasks of a sweep."""
     sweep = load(arguments)
     printing.print_other_runs(sweep.root, sweep.plan, console)
     if sweep.site is None:
         console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
-        return _with_jobs_unasked(sweep, console)
+        return int(printing.print_unasked(survey.without_slurm(sweep.root, sweep.plan), console))
     if ending.is_held_here(sweep.root, sweep.plan.run):
         console.print(ending.cancel(sweep.root, sweep.plan.run), highlight=False)
     console.print(printing.cancelled(ending.cancel_jobs(sweep.root, sweep.plan.run)), highlight=False)

@@ -9,7 +9,6 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from lib.base import gpus as seen_by_torch
@@ -146,8 +145,8 @@ def container(site: Cluster | None) -> Iterator[Finding]:
     if shutil.which(image.program) is None:
         remedy = "load its module, also in `setup` of the cluster file, or ask the site's support"
         yield Finding("fail", f"container: {image.program} is not found", remedy)
-    elif not Path(image.image).exists():
-        yield Finding("fail", f"container: there is no {image.image}", f"make image IMAGE={image.image}")
+    elif missing := images.missing(image):
+        yield Finding("fail", missing, f"make image IMAGE={image.image}")
     else:
         yield _pinned(image)
 

@@ -1,16 +1,20 @@
 """What `doctor` says of SLURM: its commands, what the cluster file names, and the lines at the head of every job."""
 
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from lib.base import places
 from lib.base.errors import TesseraError
 from lib.launcher.finding import Finding
 from lib.plans.plan import Plan
-from lib.running import batch, environment, slurm
+from lib.plans.resources import Resources
+from lib.running import batch, environment, refusals, slurm, submit
 from lib.running import site as clusters
 from lib.running.site import Cluster
 
+CONTROLLER = "a controller"
 SETUP_SECONDS = 120.0  # loading modules from a shared file system may take a while
 
 
@@ -47,11 +51,12 @@ def of_sweep(plan: Plan | None, site: Cluster) -> Iterator[Finding]:
     yield from _partitions(plan, site)
     yield from _associations(plan, site)
     yield from _setup(site)
+    yield from _tried(plan, site)
 
 
 def _accounting(site: Cluster) -> Finding:
     try:
-        slurm.history([], [places.job("doctor", 0)])
+        slurm.history([], [places.job("doctor", "doctor", 0)])
         return Finding("ok", "sacct answers")
     except TesseraError as error:
         remedy = (
@@ -128,3 +133,51 @@ def _in_a_shell(lines: list[str]) -> tuple[int, list[str]]:
     """Exit code and errors of shell lines."""
     answer = environment.answer(["bash", "-c", "\n".join(lines)], SETUP_SECONDS)
     return answer.returncode, [line for line in answer.stderr.splitlines() if line.strip()]
+
+
+def _tried(plan: Plan | None, site: Cluster) -> Iterator[Finding]:
+    """Whether sbatch takes a job of each kind, with all options of the cluster file. It submits none."""
+    if not shutil.which("sbatch"):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, resources in {**_largest(plan, site), CONTROLLER: submit.controller_resources(site)}.items():
+            yield _one_tried(kind, resources, site, Path(folder))
+
+
+def _one_tried(kind: str, resources: Resources, site: Cluster, folder: Path) -> Finding:
+    asked = batch.parameters(site, resources, "doctor", str(places.ROOT), 1, ["1"] if kind == CONTROLLER else ())
+    asked.pop("dependency", None)  # on a job that is not there
+    try:
+        said = batch.tried(folder / "doctor.sh", kind, batch.of_command(["true"], folder, asked))
+    except batch.Refused as error:
+        level = "warn" if isinstance(error, batch.LimitReached) else "fail"
+        return Finding(level, str(error), refusals.remedy(str(error), site))
+    except batch.Unanswered as error:
+        return Finding("warn", str(error), "type the command again when SLURM answers")
+    return Finding("ok", f"sbatch would take {kind}: {said}")
+
+
+def _largest(plan: Plan | None, site: Cluster) -> dict[str, Resources]:
+    """Kind of task -> what the largest of the plan's tasks asks for; without a plan, what a small one would."""
+    if plan is None:
+        hours = min(1.0, site.max_hours or 1.0)
+        has_gpus = site.gpus_per_node or site.gpu_partition or site.gres
+        asked: Iterable[Resources] = [Resources(hours=hours), Resources(hours=hours, ranks=2, mpi=True)]
+        asked = [*asked, *([Resources(hours=hours, gpus=1)] if has_gpus else [])]
+    else:
+        asked = [task.resources for task in plan.tasks.values() if not clusters.on_login_node(task.resources, site)]
+    found: dict[str, Resources] = {}
+    for one in asked:
+        kind = _kind(one)
+        found[kind] = max(found.get(kind, one), one, key=_size)
+    return found
+
+
+def _kind(asked: Resources) -> str:
+    if asked.network:
+        return "a task with a network"
+    return "a task with a GPU" if asked.gpus else "an MPI task" if asked.mpi else "a task"
+
+
+def _size(asked: Resources) -> tuple[float, ...]:
+    return asked.gpus, asked.cores, asked.memory_gb or 0.0, asked.hours

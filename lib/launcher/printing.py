@@ -174,6 +174,18 @@ def print_status(plan: Plan, site: Cluster | None, found: Survey, console: Conso
         )
     if found.trouble:
         console.print(f"[yellow]{escape(found.trouble)}[/]", highlight=False)
+    print_unasked(found, console)
+
+
+def print_unasked(found: Survey, console: Console) -> bool:
+    """Print which jobs of the tasks may live in a SLURM that is not asked. Returns whether there are any."""
+    if found.unasked:
+        console.print(
+            f"[yellow]SLURM, which was not asked, may still have {_named(found.unasked)}; where sbatch works, and "
+            "without CLUSTER=local, `status` asks for them and `cancel` ends them[/]",
+            highlight=False,
+        )
+    return bool(found.unasked)
 
 
 def status_data(root: Path, plan: Plan, found: Survey, retried: Mapping[str, str]) -> dict[str, Any]:
@@ -196,6 +208,7 @@ def status_data(root: Path, plan: Plan, found: Survey, retried: Mapping[str, str
         "waiting": dict(Counter(job.reason for job in found.pending.values())),
         "refused": dict(Counter(found.refused.values())),
         "remarks": dict(Counter(found.remarks.values())),
+        "unasked": sorted(found.unasked),
         "trouble": found.trouble,
     }
 
@@ -251,8 +264,13 @@ def left_queued(jobs: Sequence[str], end: str) -> str:
     """What an interrupted submission leaves behind. jobs: their ids, as far as they are known; end: the shell line."""
     if not jobs:
         return "nothing was submitted by this command"
-    named = ", ".join("one whose number is not known" if job == submissions.SENDING else job for job in jobs)
-    return f"job{'s' if len(jobs) > 1 else ''} {named} and, if it was sent, a controller stay queued; {end} ends them"
+    return f"{_named(jobs)} and, if it was sent, a controller stay queued; {end} ends them"
+
+
+def _named(jobs: Collection[str]) -> str:
+    """`jobs 7, 8`; of one that sbatch was called for and did not answer, the number is not known."""
+    numbers = ["one whose number is not known" if job == submissions.SENDING else job for job in sorted(jobs, key=len)]
+    return f"job{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
 
 
 def cancelled(jobs: Collection[str]) -> str:

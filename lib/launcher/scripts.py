@@ -51,9 +51,9 @@ def _scripts(plan: Plan, cluster: Cluster, root: Path, tasks: list[Task], size: 
         several, count = [task for job in jobs for task in job], min(len(jobs), size)
         bundled = f", in {len(jobs)} job{'s' * (len(jobs) > 1)}" if len(jobs) < len(several) else ""
         heading = f"{_described(several)}, at most {count} in an array{bundled}"
-        yield heading, script(places.job(IDENTITY, number), resources, count)
+        yield heading, script(places.job(plan.run, IDENTITY, number), resources, count)
     if tasks:
-        controller = places.job(IDENTITY, "controller")
+        controller = places.job(plan.run, IDENTITY, "controller")
         yield (
             "the controller after each wave of arrays",
             script(controller, submit.controller_resources(cluster), 1, [AFTER]),

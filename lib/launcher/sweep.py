@@ -9,15 +9,17 @@ from pathlib import Path
 
 from lib.artifacts import hub_lock
 from lib.base import places
+from lib.base.errors import UsageError
 from lib.costs import devices
 from lib.costs.devices import Device
 from lib.plans import costing, documents, expansion, finished, runs
 from lib.plans.plan import Plan
-from lib.running import batch, slurm, submissions, survey
+from lib.plans.resources import Excess
+from lib.running import batch, slurm, survey
 from lib.running import site as clusters
 from lib.running.controllers import MAX_FAILURES_FLAG
 from lib.running.site import Cluster
-from lib.running.survey import DONE, UNKNOWN, Survey
+from lib.running.survey import Survey
 
 
 @dataclass(frozen=True)
@@ -37,22 +39,16 @@ class Sweep:
         return finished.done(self.root, self.plan)
 
     def survey(self) -> Survey:
-        """The state of every task. If SLURM cannot be asked, submitted tasks are unknown, and `trouble` says why."""
+        """The state of every task. Where SLURM is not asked, submitted tasks whose end nothing tells are unknown; if
+        it does not answer, `trouble` says why."""
         if self.site is None:
-            return survey.local(self.root, self.plan)
+            return survey.without_slurm(self.root, self.plan)
         try:
             return survey.cluster(self.root, self.plan, self.site.silence_seconds)
         except slurm.SchedulerUnavailable as error:
-            found = survey.local(self.root, self.plan)
-            for digest in self._submitted():
-                if found.states.get(digest, DONE) != DONE:
-                    found.states[digest] = UNKNOWN
+            found = survey.without_slurm(self.root, self.plan, self.site.silence_seconds)
             found.trouble = f"{error}: queued and running tasks cannot be distinguished from failed ones"
             return found
-
-    def _submitted(self) -> set[str]:
-        every = submissions.all_of(self.root, damaged=[])
-        return {digest for _, submit in every for array in submit.arrays for digest in array.digests}
 
 
 def load(arguments: Namespace) -> Sweep:
@@ -70,11 +66,15 @@ def load(arguments: Namespace) -> Sweep:
 
 
 def _check_room(plan: Plan, site: Cluster, device: Device) -> None:
-    """Raise UsageError for a task that needs more than a node, or the GPU that the cluster file names, has."""
+    """Raise UsageError with a line for all that nodes of the plan need and the cluster, or its GPU, does not have."""
+    most: dict[tuple[str, str], Excess] = {}
     for digest, task in plan.tasks.items():
-        clusters.check_task(task, site)
-        if site.gpu:
-            costing.check_gpu(plan.costs[digest], device, f"node {task.node}")
+        gpu = costing.gpu_excesses(plan.costs[digest], device, f"node {task.node}") if site.gpu else ()
+        for one in (*clusters.excesses_of(task, site), *gpu):
+            key = (one.who, one.key)
+            most[key] = max(most.get(key, one), one, key=lambda excess: excess.asked)
+    if most:
+        raise UsageError("\n".join(one.text for one in most.values()))
 
 
 def submit_command(arguments: Namespace, profile: str) -> list[str]:

@@ -5,19 +5,18 @@ neither covers keeps the `expected_hours` of its node.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.artifacts.stage import Stage
 from lib.base import config
-from lib.base.errors import UsageError
 from lib.costs import devices
 from lib.costs.devices import Device
 from lib.costs.facts import Facts, Given, UnknownFact
 from lib.costs.work import Work
 from lib.plans import rates
-from lib.plans.resources import Resources
+from lib.plans.resources import Excess, Resources
 
 RAM_SAFETY = 1.5  # memory that is asked for, divided by what is computed
 
@@ -84,11 +83,12 @@ def _cost(work: Work, facts: Facts, asked: Resources) -> Cost:
     return Cost(facts, gpu, *disk, computed=asked.gpus > 0)
 
 
-def check_gpu(cost: Cost, device: Device, where: str) -> None:
-    """Raise UsageError for a task that needs more memory than the GPU has."""
+def gpu_excesses(cost: Cost, device: Device, who: str) -> Iterator[Excess]:
+    """The GPU memory that a task needs, if that is more than the GPU has."""
     if cost.gpu_gb * 1e9 > device.memory:
-        raise UsageError(
-            f"{where}: needs {cost.gpu_gb:.0f} GB of GPU memory (computed), but {device.name} has "
+        text = (
+            f"{who}: needs {cost.gpu_gb:.0f} GB of GPU memory (computed), but {device.name} has "
             f"{device.memory / 1e9:.0f} GB; lower micro_batch or batch_size, turn gradient_checkpointing on, or name "
             "another `gpu` in the cluster file"
         )
+        yield Excess(who, "gpu_gb", cost.gpu_gb, text)

@@ -1,6 +1,7 @@
 """What one task needs of a machine."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,12 @@ class Resources:
     def threads(self) -> int:
         """How many threads each of its processes has: those of torchrun share the cores."""
         return self.cpus if self.mpi else max(1, self.cpus // self.processes)
+
+
+class Excess(NamedTuple):
+    """More than there is: who asks for how much of what, and a sentence that says so and what to do."""
+
+    who: str
+    key: str
+    asked: float
+    text: str

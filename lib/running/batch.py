@@ -18,6 +18,7 @@ from lib.running.site import Cluster
 PAUSES = (2.0, 5.0, 10.0)  # seconds before sbatch is tried again
 LIMIT = re.compile(r"max\w*submit\w*|job submit limit|submission limit", re.IGNORECASE)
 UNHEARD = re.compile(r"timed out|unable to contact|connect|temporar", re.IGNORECASE)
+PREFIX = re.compile(r"^(sbatch: )?(error: )?((Batch job submission failed|allocation failure): )?")  # of its lines
 SBATCH_SECONDS = 300.0  # sbatch itself gives up sooner, unless its process hangs
 # Lines for submitit's own runner: a signal before the time limit, which would end the ranks of srun, and its mark.
 SETUP_MARK = "setup: "  # begins what is said of a line of set-up that fails
@@ -65,27 +66,47 @@ def send(written: Path, name: str, text: str, pauses: Sequence[float] = PAUSES) 
     raise AssertionError("unreachable")
 
 
+def tried(written: Path, name: str, text: str) -> str:
+    """What sbatch says of a script that it takes and does not submit: when and where the job would start.
+
+    Raises as `send`, but does not try again.
+    """
+    files.write_bytes(written, text.encode())
+    answer = _answer(name, "--test-only", str(written))
+    if answer.returncode == 0:
+        return _said(f"{answer.stderr}\n{answer.stdout}")
+    raise _failure(name, answer)
+
+
 def _sbatch(written: Path, name: str) -> str:
+    answer = _answer(name, str(written))
+    found = re.search(r"Submitted batch job (\d+)", answer.stdout)
+    if answer.returncode == 0 and found:
+        return found.group(1)
+    raise _failure(name, answer)
+
+
+def _answer(name: str, *words: str) -> subprocess.CompletedProcess[str]:
     try:
-        answer = environment.answer(["sbatch", str(written)], SBATCH_SECONDS)
+        return environment.answer(["sbatch", *words], SBATCH_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise Unanswered(f"sbatch {name}: no answer in {SBATCH_SECONDS:g} s") from error
     except OSError as error:
         raise Refused(f"sbatch {name}: cannot be started: {error}") from error
-    found = re.search(r"Submitted batch job (\d+)", answer.stdout)
-    if answer.returncode == 0 and found:
-        return found.group(1)
-    said = _said(answer.stderr + "\n" + answer.stdout)
+
+
+def _failure(name: str, answer: subprocess.CompletedProcess[str]) -> TesseraError:
+    """The error that an answer without a job is. What was killed, or says nothing, may have been heard."""
+    said = _said(f"{answer.stderr}\n{answer.stdout}")
     if answer.returncode > 0 and said:
         kind = _kind(said)
-        raise kind(f"sbatch {'refused ' if issubclass(kind, Refused) else ''}{name}: {said}")
-    # one that was killed, or says nothing, may have been heard
-    raise Unanswered(f"sbatch {name}: {said or f'ended with {answer.returncode}, silent'}")
+        return kind(f"sbatch {'refused ' if issubclass(kind, Refused) else ''}{name}: {said}")
+    return Unanswered(f"sbatch {name}: {said or f'ended with {answer.returncode}, silent'}")
 
 
 def _said(text: str) -> str:
     """What sbatch has said, every line once, without what each of them begins with."""
-    lines = (re.sub(r"^(sbatch: )?(error: )?(Batch job submission failed: )?", "", line) for line in text.splitlines())
+    lines = (re.sub(PREFIX, "", line) for line in text.splitlines())
     return "; ".join(dict.fromkeys(" ".join(line.split()) for line in lines if line.strip()))
 
 

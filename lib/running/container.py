@@ -52,6 +52,11 @@ class Container:
         return json.dumps(asdict(self))
 
 
+def missing(container: Container) -> str:
+    """In words: that there is no image; empty if there is one."""
+    return "" if Path(container.image).exists() else f"container: there is no {container.image}"
+
+
 def of_job() -> Container | None:
     """The container of the job that this process belongs to, if there is one."""
     if not (text := os.environ.get(VARIABLE)):

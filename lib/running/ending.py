@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lib.artifacts import attempts
 from lib.base import interrupts, lease, places, processes
 from lib.base.errors import TesseraError
-from lib.plans import finished
-from lib.plans.plan import Plan
 from lib.running import slurm, submissions
 
 CANCEL_SECONDS = 30.0  # for a launcher to end its runners
@@ -72,24 +69,6 @@ def cancel_jobs(root: Path, sweep: str) -> set[str]:
 def _jobs(root: Path, sweep: str) -> set[str]:
     queued = slurm.queue()
     return slurm.jobs_of(queued, {file.stem for file in submissions.files(root, sweep)})  # a damaged file has its name
-
-
-def jobs_unasked(root: Path, plan: Plan) -> list[str]:
-    """The SLURM jobs of a run that may live, where SLURM cannot be asked: those that were sent and not cancelled, and
-    whose tasks are not done and have no attempt that has ended."""
-    left = plan.tasks.keys() - finished.done(root, plan)
-    found = []
-    for file, submit in submissions.all_of(root, plan.run, damaged=[]):
-        numbers = submissions.jobs(file, [array.name for array in submit.arrays])
-        for array in submit.arrays if submissions.stands(file, submit) else ():
-            open_ones = [one for one in array.digests if one in left and not _has_ended(root, plan, one, submit.id)]
-            if open_ones and submissions.is_sent(numbers.get(array.name)):
-                found.append(numbers[array.name])
-    return found
-
-
-def _has_ended(root: Path, plan: Plan, digest: str, submit: str) -> bool:
-    return attempts.ended(finished.directory(root, plan.tasks[digest]), submit)
 
 
 def held_elsewhere(root: Path, sweep: str) -> str:

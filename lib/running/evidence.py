@@ -25,6 +25,7 @@ class Evidence:
     waited: seconds for which this command has been asking
     refusal: what sbatch said when it refused a job of the same submission; empty if it refused none
     cancelled: whether the user has cancelled its submission
+    asked: whether SLURM was asked
     """
 
     job: Job | None
@@ -37,6 +38,7 @@ class Evidence:
     waited: float = 0.0
     refusal: str = ""
     cancelled: bool = False
+    asked: bool = True
 
     def was_sent(self) -> bool:
         """Whether SLURM has taken it, or may have."""
@@ -57,12 +59,14 @@ def judge(known: Evidence, silence_seconds: float) -> str:
     Without accounting, or where it lags behind or lists a lost job as running, a task that SLURM's queue does not have
     has ended when `silence_seconds` have passed since it was sent and since its last sign of life.
     A job that completed, but whose files are not seen, gets as long: directory listings of a shared file system may be
-    old.
+    old. Where SLURM is not asked, nothing but its own record and the user's `cancel` says that a task has ended.
     """
     if known.job:
         return LIVE
     if not known.was_sent() or known.ended:
         return FINISHED
+    if not known.asked:
+        return FINISHED if known.cancelled else UNKNOWN
     if known.accounted == "COMPLETED":
         return FINISHED if known.waited >= silence_seconds else UNKNOWN
     heard = min(known.age, known.silence)

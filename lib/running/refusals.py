@@ -22,7 +22,7 @@ KEYS = {  # the first pattern that is found in a message
         "`cpus_per_node`, `gpus_per_node`, `memory_gb_per_node`, `gres`, `constraint`"
     ),
     "licen[sc]e": "`licenses` under `sbatch` and `gpu_sbatch`",
-    "option|argument": "`sbatch`, `gpu_sbatch`",
+    "option|argument|invalid --": "`sbatch`, `gpu_sbatch`",
 }
 
 
@@ -31,7 +31,7 @@ def remedy(said: str, cluster: Cluster) -> str:
     found = (keys for pattern, keys in KEYS.items() if re.search(pattern, said, re.IGNORECASE))
     keys = next(found, "the keys that go to sbatch")
     known = _partitions() if keys in (ACCOUNT, PARTITIONS) else ""
-    return f"check {keys} in {site.where(cluster)}{known}; `make doctor` checks them all"
+    return f"check {keys} in {site.where(cluster)}{known}"
 
 
 def _partitions() -> str:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from lib.base import config, places, yamls
 from lib.base.config import at_least
 from lib.base.errors import UsageError, suggestion
 from lib.plans.plan import Task
-from lib.plans.resources import Resources
+from lib.plans.resources import Excess, Resources
 from lib.running import environment, sbatch_options
 from lib.running.container import Container
 
@@ -132,30 +133,31 @@ def _check_gres(gres: str, file: Path) -> None:
         raise UsageError(f"{file}: gres: {gres!r} must have {{gpus}}, and no other braces") from error
 
 
-def check_task(task: Task, cluster: Cluster) -> None:
-    """`check` of a task. Raises UsageError naming node, stage, what is asked for, and what to do."""
+def excesses_of(task: Task, cluster: Cluster) -> Iterator[Excess]:
+    """`excesses` of a task; they name its node and stage."""
     node = f"node {task.node}" + (f" (stage {task.stage})" if task.stage != task.node else "")
-    check(task.resources, cluster, node, f"SET=nodes.{task.node}.resources")
+    return excesses(task.resources, cluster, node, f"SET=nodes.{task.node}.resources")
 
 
-def check(resources: Resources, cluster: Cluster, who: str, keys: str = "resources") -> None:
-    """Raise UsageError if somebody asks for more than a node of the cluster has, or for more time than allowed.
+def excesses(resources: Resources, cluster: Cluster, who: str, keys: str = "resources") -> Iterator[Excess]:
+    """What somebody asks for that is more than a node of the cluster has, or more time than allowed, and what to do.
 
-    So does one that needs the network, if the cluster file names no place where there is one, or one too small for it.
+    For what needs the network this is the login node's room, if the cluster file names no partition with a network.
     who: who asks; keys: where that is written.
     """
-    if resources.network and not cluster.network_partition:
-        _check_login_node(resources, cluster, who)
+    if on_login_node(resources, cluster):
+        yield from _excesses_of_login_node(resources, cluster, who)
         return
     for key, name in LIMITS.items():
         asked, limit = getattr(resources, key), getattr(cluster, name)
         if key == "memory_gb" and asked is not None:
             asked *= ranks_per_node(resources, cluster)[1]
         if limit is not None and asked is not None and asked > limit:
-            raise UsageError(
+            text = (
                 f"{who}: resources: {key} {asked:g} is more than cluster '{cluster.name}' has ({name} {limit:g}); ask "
                 f"for less ({keys}.{key}=...), or correct {name} in {where(cluster)}"
             )
+            yield Excess(who, key, asked, text)
 
 
 def on_login_node(resources: Resources, cluster: Cluster) -> bool:
@@ -163,21 +165,24 @@ def on_login_node(resources: Resources, cluster: Cluster) -> bool:
     return resources.network and not cluster.network_partition
 
 
-def _check_login_node(resources: Resources, cluster: Cluster, where: str) -> None:
+def _excesses_of_login_node(resources: Resources, cluster: Cluster, who: str) -> Iterator[Excess]:
     room = cluster.login_node
     if room is None:
-        raise UsageError(
-            f"{where}: the task needs the network, and cluster '{cluster.name}' does not say where there is one; set "
+        text = (
+            f"{who}: the task needs the network, and cluster '{cluster.name}' does not say where there is one; set "
             "network_partition (nodes that reach it) or login_node: {cpus: 2, memory_gb: 8} in the cluster file"
         )
+        yield Excess(who, "network", 1, text)
+        return
     asked = {"cpus": resources.cores, "memory_gb": resources.memory_gb or 0.0, "gpus": resources.gpus}
     for key, limit in {"cpus": room.cpus, "memory_gb": room.memory_gb, "gpus": 0}.items():
         if asked[key] > limit:
-            raise UsageError(
-                f"{where}: the task needs the network, so it runs on the login node; its {key} {asked[key]} is more "
+            text = (
+                f"{who}: the task needs the network, so it runs on the login node; its {key} {asked[key]} is more "
                 f"than login_node of cluster '{cluster.name}' allows ({limit}); lower its resources, or set "
                 "network_partition"
             )
+            yield Excess(who, key, asked[key], text)
 
 
 def ranks_per_node(resources: Resources, cluster: Cluster) -> tuple[int, int]:

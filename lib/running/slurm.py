@@ -36,7 +36,9 @@ WINDOW_SECONDS = 7 * 24 * 3600.0  # how far back a job is looked for whose id is
 
 # Why a waiting job will not start by itself, as squeue says it, with or without blanks.
 STUCK = re.compile(
-    r"held|never\s*satisfied|badconstraints|invalid(account|qos)|partition(time|node)limit|perjob", re.IGNORECASE
+    r"held|jobhold|never\s*satisfied|badconstraints|invalid(account|qos)|notallowed|qosmin|per(job|node)|maxmemperlimit|"
+    r"partition(timelimit|nodelimit|config)|reservation(deleted|invalid)|deadline|burstbufferoperation",
+    re.IGNORECASE,
 )
 RELEASED = re.compile(r"launch failed|requeued held", re.IGNORECASE)  # held by SLURM after a failure of the node
 DATE = re.compile(r"\d{4}-\d\d-\d\dT")  # a time as squeue gives it; N/A where it knows none

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.artifacts import code_version
-from lib.base import files, lease, places
+from lib.base import files, lease, places, progress
 from lib.base.errors import TesseraError
 from lib.plans import disk
 from lib.plans.plan import Plan, Task
@@ -32,6 +32,7 @@ CONTROLLER = Resources(cpus=1, memory_gb=4, hours=1)
 CONTROLLER_SHARE = 0.8  # of its time, after which a controller goes back into the queue
 RESTARTS = 3  # of a controller, after errors of the system
 LOCK_WAIT_SECONDS = 60.0  # of a user's command, for another one or a controller that submits the sweep
+SAY_SECONDS = 30.0  # between two lines of a command that waits for the same thing
 CHAIN = 3  # jobs that a chain of controllers takes at least: a task, the controller that submits it, and the next one
 
 
@@ -144,6 +145,7 @@ def _wave(request: Request, plan: Plan, cluster: Cluster, stays: str, ends: floa
     """
     start = time.monotonic()
     patience = ends - start if request.controller else cluster.silence_seconds
+    said = _Obstacle()
     while True:
         waited = time.monotonic() - start
         try:
@@ -153,8 +155,27 @@ def _wave(request: Request, plan: Plan, cluster: Cluster, stays: str, ends: floa
         except (_NotKnown, slurm.SchedulerUnavailable, batch.Unanswered) as error:
             if waited > patience or not (request.controller or isinstance(error, _NotKnown)):
                 raise
-            print(f"{error}; trying again for up to {patience - waited:.0f} s", file=sys.stderr, flush=True)
+            said.say(error.what if isinstance(error, _NotKnown) else str(error), patience - waited)
         time.sleep(min(cluster.poll_seconds, max(0.1, patience - waited)))
+
+
+class _Obstacle:
+    """Says what keeps a command from going on: the whole of it once, then now and then how long it still asks."""
+
+    def __init__(self) -> None:
+        self.text, self.moment = "", 0.0
+
+    def say(self, text: str, left: float) -> None:
+        """text: the obstacle; left: seconds for which the command asks."""
+        now = time.monotonic()
+        if text != self.text:
+            line = f"{text}; trying again for up to {progress.spelled(left)}"
+        elif now - self.moment >= SAY_SECONDS:
+            line = f"still waiting; {progress.spelled(left)} left"
+        else:
+            return
+        self.text, self.moment = text, now
+        print(line, file=sys.stderr, flush=True)
 
 
 def _submit(request: Request, plan: Plan, cluster: Cluster, found: Survey, stays: str) -> Outcome:
@@ -179,7 +200,11 @@ def _submit(request: Request, plan: Plan, cluster: Cluster, found: Survey, stays
 
 
 class _NotKnown(TesseraError):
-    """Something is not known yet; asking again may help."""
+    """Something is not known yet; asking again may help. what: without the remedy."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; nothing was submitted. {remedy}")
+        self.what = what
 
 
 def _known(request: Request, plan: Plan, found: Survey) -> Survey:
@@ -188,12 +213,14 @@ def _known(request: Request, plan: Plan, found: Survey) -> Survey:
         if jobs and not request.force:
             raise _NotKnown(
                 f"{file}: the submit file is damaged, and its jobs {', '.join(sorted(jobs))} are live; which tasks "
-                "they run is not known. Wait for their end, or end them (`cancel`)"
+                "they run is not known",
+                "Wait for their end, or end them (`cancel`)",
             )
         print(f"{file}: damaged; kept as {files.set_aside(file).name}", file=sys.stderr)
     unknown = found.having(UNKNOWN)
     if unknown and not request.force:
-        raise _NotKnown(_unknown_message(plan, unknown))
+        remedy = "Run the command again in some minutes, or with --force if you know that these tasks are lost"
+        raise _NotKnown(_unknown_message(plan, unknown), remedy)
     found.states.update(dict.fromkeys(unknown, FAILED))
     _release(found.stuck)
     return found
@@ -231,8 +258,7 @@ def _unknown_message(plan: Plan, unknown: list[str]) -> str:
     first = plan.tasks[unknown[0]]
     return (
         f"{len(unknown)} submitted tasks are not done and not in SLURM's queue, and it is not known whether they have "
-        f"ended (first: {first.stage} {first.label} {first.digest}); nothing was submitted. "
-        "Run the command again in some minutes, or with --force if you know that these tasks are lost"
+        f"ended (first: {first.stage} {first.label} {first.digest})"
     )
 
 
@@ -296,7 +322,7 @@ def _failed_by_themselves(request: Request, plan: Plan, found: Survey) -> set[st
 def _composed(request: Request, plan: Plan, cluster: Cluster, jobs: list[list[Task]], code: Path) -> Submit:
     """A submission of these jobs and a controller, with an id of its own. jobs: the tasks of each one."""
     identity = submissions.new_id()
-    chunks = list(arrays(identity, cluster, jobs))
+    chunks = list(arrays(plan.run, identity, cluster, jobs))
     return Submit(
         id=identity,
         created=time.time(),
@@ -306,7 +332,7 @@ def _composed(request: Request, plan: Plan, cluster: Cluster, jobs: list[list[Ta
         command=request.command,
         arrays=chunks,
         tasks=plan.tasks,
-        controller=places.job(identity, "controller"),
+        controller=places.job(plan.run, identity, "controller"),
         commit=code_version.commit(),
     )
 
@@ -361,13 +387,13 @@ def _waiting_for(request: Request, ready: list[Task], found: Survey, limit: str)
     return message
 
 
-def arrays(identity: str, cluster: Cluster, jobs: list[list[Task]]) -> Iterator[Array]:
+def arrays(run: str, identity: str, cluster: Cluster, jobs: list[list[Task]]) -> Iterator[Array]:
     """The jobs in arrays of equal resources, in pieces of MaxArraySize. jobs: the tasks of each one."""
     size = slurm.max_array_size(cluster) if jobs else 1
     number = 0
     for resources, several in by_resources(jobs).items():
         for start in range(0, len(several), size):
-            yield _array(places.job(identity, number), several[start : start + size], resources)
+            yield _array(places.job(run, identity, number), several[start : start + size], resources)
             number += 1
 
 
@@ -416,7 +442,8 @@ def _send(file: Path, submit: Submit, cluster: Cluster, found: Survey) -> tuple[
             break
         except (batch.Refused, batch.Unanswered) as error:
             if isinstance(error, batch.Refused):
-                error = batch.Refused(f"{error}; {refusals.remedy(str(error), cluster)}")
+                remedy = f"{refusals.remedy(str(error), cluster)}; `make doctor` tries them all"
+                error = batch.Refused(f"{error}; {remedy}")
                 submissions.record_jobs(file, {**jobs, array.name: REFUSED})
                 submissions.record_refused(file, str(error))
             _send_controller(file, submit, cluster, {*jobs.values(), *found.jobs})

@@ -14,6 +14,7 @@ from lib.plans.plan import Plan, Task
 from lib.running import evidence, slurm, submissions
 from lib.running.controllers import Controller
 from lib.running.evidence import Evidence
+from lib.running.site import Cluster
 from lib.running.slurm import Element, Job
 from lib.running.submissions import Submit
 
@@ -34,6 +35,7 @@ class Survey:
     sent: submissions of whatever sweep with tasks of the plan that are not done, the last one last; without `tasks`
     refused: digest -> what sbatch said, of tasks that were to be submitted and were not taken
     damaged: submit files that cannot be understood, and the ids of their live jobs
+    unasked: ids of the jobs of unknown tasks, or SENDING, where SLURM is not asked
     trouble: why SLURM, or its accounting, could not be asked
     """
 
@@ -47,6 +49,7 @@ class Survey:
     refused: dict[str, str] = field(default_factory=dict)
     damaged: dict[Path, set[str]] = field(default_factory=dict)
     queued: int = 0  # all jobs of the user; asked only if max_submit_jobs is set
+    unasked: set[str] = field(default_factory=set)
     trouble: str = ""
 
     def having(self, *states: str) -> list[str]:
@@ -59,7 +62,7 @@ class Survey:
 
 
 def local(root: Path, plan: Plan) -> Survey:
-    """The states by the files on this machine, without asking SLURM."""
+    """The states by the files on this machine alone."""
     finished = done(root, plan)
     states = {}
     for digest, task in plan.tasks.items():
@@ -73,9 +76,21 @@ def cluster(root: Path, plan: Plan, silence_seconds: float, waited: float = 0.0)
     Submissions of all sweeps count, since sweeps share tasks. silence_seconds: of the cluster file; waited: seconds for
     which the command has been asking. Raises slurm.SchedulerUnavailable if the queue cannot be asked.
     """
+    return _of_submissions(root, plan, slurm.queue(), silence_seconds, waited)
+
+
+def without_slurm(root: Path, plan: Plan, silence_seconds: float = Cluster.silence_seconds) -> Survey:
+    """The states where SLURM is not asked: a task that was submitted, and whose end nothing tells, is unknown."""
+    return _of_submissions(root, plan, None, silence_seconds)
+
+
+def _of_submissions(
+    root: Path, plan: Plan, queue: dict[Element, Job] | None, silence_seconds: float, waited: float = 0.0
+) -> Survey:
+    """The states by the files and by what was submitted. queue: what squeue says; None if it is not asked."""
     result = local(root, plan)
     damaged: list[Path] = []
-    queued = slurm.queue()
+    queued = queue or {}
     for file, submit in submissions.all_of(root, damaged=damaged):
         job = queued.get((submit.controller, 0)) if submit.controller else None
         if job and file == places.submit_file(root, plan.run, submit.id):
@@ -84,9 +99,9 @@ def cluster(root: Path, plan: Plan, silence_seconds: float, waited: float = 0.0)
         if _concerns(submit, result.states):
             result.sent.append((file, replace(submit, tasks={})))  # of a large plan they take much memory
     result.sent.sort(key=lambda pair: submissions.sent_at(pair[0]))  # files come sweep by sweep
-    result.damaged = {file: slurm.jobs_of(queued, {file.stem}) for file in damaged}
+    result.damaged = {file: slurm.jobs_of(queued, {file.stem}) for file in damaged if queue is not None}
     result.jobs |= set().union(*result.damaged.values())
-    _judge(root, plan, result, _evidence(root, plan, result, queued, waited), silence_seconds)
+    _judge(root, plan, result, _evidence(root, plan, result, queue, waited), silence_seconds)
     _mark_newly_done(root, plan, result)
     return result
 
@@ -197,12 +212,13 @@ def _concerns(submit: Submit, states: dict[str, str]) -> bool:
 
 
 def _evidence(
-    root: Path, plan: Plan, result: Survey, queued: dict[Element, Job], waited: float
+    root: Path, plan: Plan, result: Survey, queue: dict[Element, Job] | None, waited: float
 ) -> Iterator[tuple[str, Evidence]]:
     """Digest and evidence of every element whose task is not done, oldest first."""
     now = heartbeat.clock(root) if result.sent else 0.0
     numbers = {file: submissions.jobs(file, [array.name for array in submit.arrays]) for file, submit in result.sent}
-    accounted = _accounted(result, numbers, queued)
+    asked, queued = queue is not None, queue or {}
+    accounted = _accounted(result, numbers, queued) if asked else {}
     for file, submit in result.sent:
         refusal, cancelled = submissions.refused(file), places.submit_cancelled(file).exists()
         age = abs(now - submissions.sent_at(file))  # a clock that was ahead leaves a time to come
@@ -221,11 +237,12 @@ def _evidence(
                         sent=numbers[file].get(array.name),
                         age=age,
                         silence=heartbeat.silence(place / places.ALIVE, now),
-                        ended=(shared or element not in queued) and attempts.ended(place, submit.id),
+                        ended=(shared or element not in queued) and attempts.ended(place, submit.id, not asked),
                         shared=shared,
                         waited=waited,
                         refusal=refusal,
                         cancelled=cancelled,
+                        asked=asked,
                     ),
                 )
 
@@ -263,10 +280,11 @@ def _judge(
             _note_live(result, digest, known.job, known)
         elif digest not in live:
             _note_ended(root, plan.tasks[digest], result, known, verdict)
-    for digest in result.having(WAITING, FAILED):
-        if digest not in submitted and _runs_without_job(root, plan.tasks[digest], silence_seconds):
+    for digest in result.having(WAITING, FAILED, UNKNOWN):
+        alone = digest not in submitted
+        if (alone or result.unasked) and _runs_without_job(root, plan.tasks[digest], silence_seconds):
             result.states[digest] = RUNNING
-            result.remarks[digest] = "runs outside SLURM"
+            result.remarks[digest] = "runs outside SLURM" if alone else "shows signs of life"
 
 
 def _note_ended(root: Path, task: Task, result: Survey, known: Evidence, verdict: str) -> None:
@@ -278,6 +296,8 @@ def _note_ended(root: Path, task: Task, result: Survey, known: Evidence, verdict
     ended = WAITING if stopped or attempts.waits(place) else FAILED
     result.states[task.digest] = UNKNOWN if verdict == evidence.UNKNOWN else ended
     result.refused.pop(task.digest, None)
+    if verdict == evidence.UNKNOWN and known.sent and not known.asked:
+        result.unasked.add(known.sent)
     if not known.was_sent():
         result.states[task.digest] = _local_state(place)
         result.refused |= {task.digest: known.refusal} if known.refusal else {}

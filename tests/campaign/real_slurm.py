@@ -57,7 +57,7 @@ class RealScene(SlurmScene):
 
     def controls(self, job: int) -> bool:
         """Whether a job is a controller."""
-        return any(int(number) == job and name.endswith("-controller") for number, _, name in self._queue())
+        return any(int(number) == job and name.endswith(".controller") for number, _, name in self._queue())
 
     def command_of(self, name: str) -> Path:
         """The real SLURM command."""
@@ -114,7 +114,7 @@ class RealScene(SlurmScene):
             ask("scancel", job)
 
     def _queue(self) -> list[list[str]]:
-        ids = tuple(f"tessera-{file.stem}-" for file in submissions.files(self.outputs))
+        ids = tuple(f"{file.parent.parent.name}.{file.stem}." for file in submissions.files(self.outputs))
         rows = [line.split("|") for line in ask("squeue", "-h", "--array", "-o", "%F|%K|%j")]
         return [row for row in rows if row[2].startswith(ids)]
 

@@ -161,7 +161,7 @@ class SlurmScene(Scene):
 
     def controls(self, job: int) -> bool:
         """Whether a job is a controller."""
-        return any(one["id"] == job and one["job-name"].endswith("-controller") for one in self.jobs())
+        return any(one["id"] == job and one["job-name"].endswith(".controller") for one in self.jobs())
 
     def lose_jobs(self) -> None:
         """What waited or ran is lost with its node, as SLURM reports it after a restart."""

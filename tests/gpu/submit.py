@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def submitted(cluster: Cluster, out: Path, flags: Sequence[str]) -> str:
     """Submit the check; in words which job it is, and where its result will be. Raises TesseraError."""
-    site.check(NEEDS, cluster, "the GPU check")
+    if excesses := list(site.excesses(NEEDS, cluster, "the GPU check")):
+        raise UsageError("\n".join(one.text for one in excesses))
     name = f"gpu-check-{submissions.new_id()}"
     job = batch.send(out / f"{name}.sh", name, script(cluster, out, name, flags))
     return f"job {job} submitted; its result will be {out / 'gpu.json'}, its log {out / f'{job}_0_log.out'}"

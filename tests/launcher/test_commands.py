@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lib.base.errors import TesseraError
 from lib.base.interrupts import Interrupted
 from lib.costs import devices
-from lib.launcher import commands
+from lib.launcher import commands, confirm
 from lib.launcher.sweep import Sweep
 from lib.plans.plan import Plan
 from lib.running import submissions
+from lib.running.container import Container
 from lib.running.site import Cluster
 from lib.running.submissions import Submit
 from tests.support import toys
@@ -77,3 +79,26 @@ def test_ctrl_c_says_what_was_submitted(tmp_path: Path, monkeypatch, capsys, job
     words = capsys.readouterr().err
     assert words.startswith(said)
     assert ("make cancel-s PROFILE=laptop OUTPUTS=" in words) == bool(jobs)
+
+
+@pytest.mark.parametrize(("controller", "there"), [(None, False), (None, True), ("c", False)])
+def test_an_image_that_is_not_there_ends_the_command_before_it_asks(tmp_path, monkeypatch, controller, there) -> None:
+    """A controller runs on a node, and does not look."""
+    image, asked = tmp_path / "tessera.sif", []
+    site = Cluster("c", container=Container(str(image)), file="/home/me/c.yaml")
+    sweep = Sweep(Plan("s", "laptop", "", "s", {}, []), site, tmp_path, devices.find(None, ""))
+    monkeypatch.setattr(commands, "load", lambda arguments: sweep)
+    monkeypatch.setattr(confirm, "ask", lambda *given: asked.append("asked"))
+    arguments = Namespace(
+        controller=controller, yes=False, no_fetch=True, cluster=None, outputs=tmp_path, settings=[], sweep="s"
+    )
+    if there:
+        image.touch()
+    if there or controller:
+        commands._prepared(arguments, Console(quiet=True))
+    else:
+        with pytest.raises(
+            TesseraError, match=r"no .*tessera\.sif; nothing was submitted.* `container` in /home/me/c.yaml"
+        ):
+            commands._prepared(arguments, Console(quiet=True))
+    assert asked == (["asked"] if there else [])

@@ -59,11 +59,24 @@ def test_the_question_says_the_cost_and_only_yes_goes_on(sweep: Sweep, monkeypat
             asked(sweep, answer, monkeypatch)
 
 
-def test_without_a_terminal_it_goes_on_and_says_so(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    printed = asked(sweep, None, monkeypatch)[1]
-    assert "7.0 GPU hours" in printed
-    assert printed.endswith("Submitting without a question, because there is no terminal\n")
-    assert printed.count("\n") == 1
+@pytest.mark.parametrize(
+    ("resources", "small"),
+    [
+        (Resources(cpus=4, expected_hours=2.5), True),
+        (Resources(cpus=4, expected_hours=2.6), False),
+        (Resources(ranks=160, mpi=True, expected_hours=0.1), False),
+        (Resources(gpus=1), False),  # even one whose hours are not known
+    ],
+)
+def test_without_a_terminal_only_little_is_submitted_without_yes(sweep, monkeypatch, resources, small) -> None:
+    plan = replace(sweep.plan, tasks={"aaa": replace(TASKS["aaa"], resources=resources)})
+    if small:
+        printed = asked(replace(sweep, plan=plan), None, monkeypatch)[1]
+        assert printed.endswith("Submitting without a question: no terminal is there, and little is asked for\n")
+        assert printed.count("\n") == 1
+    else:
+        with pytest.raises(TesseraError, match=r"1 new tasks of books: .*\. Nothing was submitted.*YES=1, or --yes"):
+            asked(replace(sweep, plan=plan), None, monkeypatch)
 
 
 def test_what_a_cluster_was_given_before_is_not_asked_about_again(sweep: Sweep, monkeypatch) -> None:

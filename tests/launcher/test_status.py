@@ -79,3 +79,15 @@ def test_jobs_are_named_in_the_singular_and_the_plural() -> None:
     assert printing.left_queued(["8", submissions.SENDING], "make cancel-s") == (
         "jobs 8, one whose number is not known and, if it was sent, a controller stay queued; make cancel-s ends them"
     )
+
+
+def test_jobs_that_slurm_is_not_asked_for_are_named_to_users_and_programs(tmp_path: Path) -> None:
+    console, found = Console(file=io.StringIO(), width=300), survey_of(tmp_path)
+    assert not printing.print_unasked(found, console)
+    found.unasked |= {"10", "9", submissions.SENDING}
+    printing.print_status(PLAN, None, found, console)
+    assert (
+        "SLURM, which was not asked, may still have jobs 9, 10, one whose number is not known; where"
+        in console.file.getvalue()
+    )
+    assert printing.status_data(tmp_path, PLAN, found, {})["unasked"] == ["10", "9", "sending"]

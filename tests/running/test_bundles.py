@@ -54,7 +54,7 @@ def test_two_neighbours_of_one_kind_are_apart_only_if_they_do_not_fit(tasks, siz
         if job[0].resources.expected_hours:
             last[kind] = job
     found = {}
-    for array in submit.arrays("id", Cluster("c", max_array_size=size), jobs):
+    for array in submit.arrays("run", "id", Cluster("c", max_array_size=size), jobs):
         assert len(array.elements()) <= size
         assert list(array.placed()) == [(one, n) for n, job in enumerate(array.elements()) for one in job]
         found |= {job[0]: job for job in array.elements()}

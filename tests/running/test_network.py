@@ -65,8 +65,8 @@ def test_they_go_to_the_partition_with_a_network_and_the_others_do_not(toy: Toy)
     toy.submit()
     assert toy.finish() == expected(1, 2, 3)
     wait_for(lambda: not live(toy), "the end of the controller")
-    arrays = [job["partition"] for job in jobs(toy) if not job["job-name"].endswith("-controller")]
-    controllers = {job["partition"] for job in jobs(toy) if job["job-name"].endswith("-controller")}
+    arrays = [job["partition"] for job in jobs(toy) if not job["job-name"].endswith(".controller")]
+    controllers = {job["partition"] for job in jobs(toy) if job["job-name"].endswith(".controller")}
     assert arrays == ["cpu", "dtn"]
     assert controllers == {"cpu"}
 
@@ -145,9 +145,9 @@ def test_a_failure_on_the_login_node_submits_nothing(toy: Toy) -> None:
 )
 def test_a_task_too_large_for_the_login_node_is_refused(asked: dict, message: str) -> None:
     resources = Resources(**asked, network=True)
-    with pytest.raises(UsageError, match=message):
-        sites.check(resources, Cluster("c", login_node=LoginNode(2, 8.0)), "node x")
-    sites.check(resources, Cluster("c", network_partition="dtn", login_node=LoginNode(2, 8.0)), "node x")
+    (found,) = sites.excesses(resources, Cluster("c", login_node=LoginNode(2, 8.0)), "node x")
+    assert message in found.text
+    assert not [*sites.excesses(resources, Cluster("c", network_partition="dtn", login_node=LoginNode(2, 8.0)), "x")]
 
 
 def test_the_login_node_is_read_from_the_cluster_file(tmp_path: Path) -> None:

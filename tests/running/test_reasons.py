@@ -1,32 +1,62 @@
-"""Why jobs wait. The codes are those of `man squeue` (SLURM 22.05) and of clusters' own documentation."""
+"""Why jobs wait. The codes are those of SLURM's job_reason_codes.html and job_state_reason.c, and of `man squeue`."""
+
+import re
 
 import pytest
 
 from lib.running import reasons, slurm
 from lib.running.slurm import Job
 
+AMOUNTS = ["BB", "Billing", "Cpu", "CPU", "Energy", "GRES", "License", "Mem", "Memory", "Node", "Unknown"]
+FAMILIES = {  # words of the meaning -> the codes that it fits; {} is an amount
+    "with all its users": """
+        AssocGrp{} AssocGrp{}Limit AssocGrp{}RunMinutes AssocGrp{}RunMinutesLimit AssocGrpJobsLimit AssocGrpWallLimit
+        QOSGrp{} QOSGrp{}Limit QOSGrp{}RunMinutes QOSGrp{}RunMinutesLimit QOSGrpJobsLimit QOSGrpSubmitJobsLimit""",
+    "used up": """
+        AssocGrp{}Minutes AssocGrp{}MinutesLimit AssociationTimeLimit
+        QOSGrp{}Minutes QOSGrp{}MinutesLimit QOSTimeLimit""",
+    "in one": """
+        AssocMax{}PerJob AssocMax{}PerJobLimit AssocMax{}PerNode AssocMax{}MinutesPerJob AssocMax{}MinutesPerJobLimit
+        QOSMax{}PerJob QOSMax{}PerJobLimit QOSMax{}PerNode QOSMax{}MinutesPerJob QOSMax{}MinutesPerJobLimit
+        AssocMaxWallDurationPerJobLimit QOSMaxWallDurationPerJobLimit""",
+    "until your other jobs end": """
+        QOSMax{}PerUser QOSMax{}PerUserLimit QOSMaxJobsPerUserLimit QOSMaxSubmitJobPerUserLimit Max{}RunMinsPerUser
+        AssocMaxJobsLimit AssocMaxSubmitJobLimit AssociationJobLimit AssociationResourceLimit QOSJobLimit
+        QOSResourceLimit""",
+    "other jobs of it end": "Max{}PerAccount Max{}RunMinsPerAccount MaxJobsPerAccount MaxSubmitJobsPerAccount",
+    "less than the QOS demands": "QOSMin{} QOSMinCpuNotSatisfied",
+    "fair share": "QOSUsageThreshold",
+}
 MANUAL = """
-AssocGrpCpuLimit AssociationJobLimit AssocMaxJobsLimit AssociationResourceLimit AssociationTimeLimit BadConstraints
-BeginTime Cleaning Dependency DependencyNeverSatisfied FrontEndDown InactiveLimit InvalidAccount InvalidQOS
-JobHeldAdmin JobHeldUser JobLaunchFailure Licenses NodeDown NonZeroExitCode PartitionDown PartitionInactive
-PartitionNodeLimit PartitionTimeLimit Priority Prolog QOSGrpGRES QOSJobLimit QOSMaxGRESPerUser QOSResourceLimit
-QOSTimeLimit QOSUsageThreshold ReqNodeNotAvail Reservation Resources SystemFailure TimeLimit WaitingForScheduling
+AccountingPolicy AccountNotAllowed BadConstraints BeginTime BurstBufferOperation BurstBufferResources
+BurstBufferStageIn Cleaning Constraints DeadLine Dependency DependencyNeverSatisfied FedJobLock FrontEndDown
+InactiveLimit InvalidAccount InvalidQOS JobArrayTaskLimit JobHeldAdmin JobHeldUser JobHoldMaxRequeue JobLaunchFailure
+Licenses MaxMemPerLimit MaxPoweredUpNodes MpiPortsBusy NodeDown NonZeroExitCode OutOfMemory PartitionConfig
+PartitionDown PartitionInactive PartitionNodeLimit PartitionTimeLimit Priority Prolog QOSNotAllowed RaisedSignal
+ReqNodeNotAvail Reservation ReservationDeleted ReservationInvalid Resources SchedDefer SystemFailure TimeLimit
+WaitingForScheduling
 """
 
 
-@pytest.mark.parametrize("code", ["", "None", "launch failed requeued held", *MANUAL.split()])
-def test_every_code_of_the_manual_is_explained(code: str) -> None:
-    assert reasons.explained(code) is not None
+def codes(text: str) -> list[str]:
+    """The codes in a text, one with {} for every amount."""
+    return list(dict.fromkeys(word.format(amount) for word in text.split() for amount in AMOUNTS))
 
 
-@pytest.mark.parametrize(
-    "code",
-    ["BadConstraints", "InvalidQOS", "PartitionTimeLimit", "QOSMaxWallDurationPerJobLimit", "AssocMaxCpuPerJobLimit"],
-)
-def test_what_will_never_start_is_called_so_and_counted_so(code: str) -> None:
-    assert "will not start" in reasons.explained(code).meaning
-    assert reasons.explained(code).remedy
-    assert Job("7", "PENDING", code).is_stuck()
+ALL = ["", "None", "launch failed requeued held", *codes(" ".join([MANUAL, *FAMILIES.values()]))]
+
+
+def test_every_code_of_the_manual_is_explained() -> None:
+    assert [code for code in ALL if reasons.explained(code) is None] == []
+    wrong = [code for words, text in FAMILIES.items() for code in codes(text) if words not in reasons.in_words(code)]
+    assert wrong == []
+
+
+def test_what_will_never_start_is_called_so_has_a_remedy_and_counts_as_stuck() -> None:
+    called = {code for code in ALL if re.match("will n(ot|ever) start|held", reasons.explained(code).meaning)}
+    assert called == {code for code in ALL if Job("7", "PENDING", code).is_stuck()}
+    assert [code for code in called if not reasons.explained(code).remedy] == []
+    assert called >= {"BadConstraints", "InvalidQOS", "PartitionTimeLimit", "AccountNotAllowed", "JobHoldMaxRequeue"}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +81,7 @@ def test_the_words_fit_one_job_and_several() -> None:
         "1 task waits (BeginTime): SLURM lets some time pass before it starts a job again; SLURM expects it to start "
         "at 2026-12-02T00:00:00"
     )
-    for code in MANUAL.split():
+    for code in ALL:
         assert not {"they", "them", "their", "it", "its"} & {*reasons.explained(code).meaning.split()[:3]}, code
 
 

@@ -46,9 +46,8 @@ def test_a_task_that_asks_for_too_much_names_node_stage_key_and_file(tmp_path: P
     file = tmp_path / "mine.yaml"
     file.write_text("max_hours: 0.5\n")
     task = Task("0123456789ab", "count", 1, "", "text", {}, {}, Resources(hours=1.0))
-    with pytest.raises(UsageError) as raised:
-        site.check_task(task, site.read(file))
-    assert str(raised.value) == (
+    (excess,) = site.excesses_of(task, site.read(file))
+    assert excess.text == (
         "node text (stage count): resources: hours 1 is more than cluster 'mine' has (max_hours 0.5); ask for less "
         f"(SET=nodes.text.resources.hours=...), or correct max_hours in {file}"
     )

@@ -2,9 +2,11 @@ import subprocess
 
 import pytest
 
+from lib.base import places
 from lib.plans.resources import Resources
-from lib.running import batch, slurm
+from lib.running import batch, slurm, submissions
 from lib.running.site import Cluster
+from lib.running.slurm import Job
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_more_jobs_than_a_command_line_has_room_for_are_asked_for_in_parts(monke
 
     real = subprocess.run
     monkeypatch.setattr(slurm.subprocess, "run", answer)
-    ids, names = [str(10**7 + job) for job in range(15000)], [f"tessera-{'x' * 30}-{job}" for job in range(5000)]
+    ids, names = [str(10**7 + job) for job in range(15000)], [f"run.{'x' * 30}.{job}" for job in range(5000)]
     assert slurm.history(ids, names) == {}
     words = [word.partition("=") for command in asked for word in command]
     assert [job for key, _, word in words if key == "--jobs" for job in word.split(",")] == ids
@@ -128,3 +130,16 @@ def test_an_sbatch_that_was_killed_or_says_nothing_has_not_refused(tmp_path, mon
     with pytest.raises(kind) as raised:
         batch._sbatch(tmp_path / "script", "name")
     assert type(raised.value) is kind
+
+
+ID = submissions.new_id()
+
+
+@pytest.mark.parametrize("run", ["near_dupls", "near_dupls--laptop--rates-0.5-1a2b3c4d", "tessera-study"])
+@pytest.mark.parametrize("array", [0, 12, "controller"])
+def test_squeue_shows_the_run_first_and_the_jobs_of_a_submission_are_found(run: str, array: int | str) -> None:
+    name, of_earlier_versions = places.job(run, ID, array), f"tessera-{ID}-{array}"
+    assert name.startswith(f"{run}.")
+    others = [f"tessera-{submissions.new_id()}-0", places.job(run, submissions.new_id(), 0), "my.script", "bash"]
+    queued = {(one, 0): Job(str(number), "PENDING") for number, one in enumerate([name, of_earlier_versions, *others])}
+    assert slurm.jobs_of(queued, {ID}) == {"0", "1"}

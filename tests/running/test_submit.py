@@ -66,7 +66,9 @@ def test_small_gpu_tasks_share_a_job_and_each_keeps_its_own_record(toy: Toy, sit
     toys.edit(count, toys.RUN, toys.RUN + HINDERED.replace("GO", str(toy.root / "go")))
     toys.edit(toy.root / "lib/base/gpus.py", 'int(os.environ.get(ASKED, "0"))', "0")  # there is none
     toys.edit(toy.root / "lib/running/warm_process.py", "    _import()\n", "")
-    toy.submit()
+    assert "YES=1" in toy.launch("submit").stderr  # there is no terminal to ask
+    assert not site.jobs()
+    toy.submit("--yes")
     third = "store/count/n3-*/attempts/0001.json"
     wait_for(lambda: any(toy.outputs.glob(third)), third)
     (job,) = site.arrays()
@@ -138,7 +140,7 @@ def test_a_refused_submission_says_why_and_can_be_repeated(toy: Toy, site: FakeS
     assert not site.jobs()
     for command in ("status", "logs"):
         said = toy.launch(command)
-        assert said.stdout.count("3 tasks not submitted: sbatch refused tessera-") == 1
+        assert said.stdout.count("3 tasks not submitted: sbatch refused toy.") == 1
         assert "failed" not in said.stdout.partition("not submitted")[2]
         assert said.returncode == (command == "status")
     site.mend()
@@ -275,10 +277,10 @@ def test_another_commands_controller_does_not_stand_in_for_ones_own(toy: Toy, si
     site.hold()
     toy.submit("--set=numbers=[1]")
     toy.submit("--set=numbers=[1,2]")
-    controllers = [job for job in site.jobs() if job["job-name"].endswith("-controller")]
+    controllers = [job for job in site.jobs() if job["job-name"].endswith(".controller")]
     assert len(controllers) == 2
     toy.submit("--set=numbers=[1,2]")
-    assert len([job for job in site.jobs() if job["job-name"].endswith("-controller")]) == 2
+    assert len([job for job in site.jobs() if job["job-name"].endswith(".controller")]) == 2
     site.release()
     wait_for(lambda: not site.live(), "the end of all jobs")
     assert len(toy.attempts("total")) == 2
@@ -368,7 +370,7 @@ def test_code_edited_before_the_command_is_typed_again(toy: Toy, site: FakeSite)
     total = toy.root / "jobs" / "toy" / "total.py"
     toys.edit(total, ".sum()", ".sum() + 1")
     toys.edit(total, "VERSION = 1", "VERSION = 2")
-    assert "cancelled tessera-" in toy.submit("--set=numbers=[1]").stderr
+    assert "cancelled toy" in toy.submit("--set=numbers=[1]").stderr
     assert len(site.arrays()) == 1
     site.release()
     assert toy.finish() == {1: expected(1)[1] + 1}

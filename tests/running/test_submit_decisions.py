@@ -4,10 +4,11 @@ import json
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from lib.artifacts import attempts
+from lib.artifacts import attempts, heartbeat
 from lib.base import lease, places
 from lib.base.errors import TesseraError
 from lib.plans import finished
@@ -48,7 +49,7 @@ class Site:
 
     def add_controller(self, campaign: str, tasks: dict[str, Task], code: str, state: str = "PENDING") -> str:
         """Somebody's controller of the same command, in the queue."""
-        name = places.job(campaign, "controller")
+        name = places.job("toy", campaign, "controller")
         made = Submit(campaign, time.time(), campaign, str(self.root), code, COMMAND, [], tasks, name)
         submissions.write(self.root, "toy", made)
         self.jobs[name, 0] = Job("99", state)
@@ -105,7 +106,7 @@ def test_what_is_live_gets_a_controller_although_an_array_was_refused(site, erro
     site.refusals = [*[None] * position, error]
     with pytest.raises(type(error)):
         run(site, plan(6))
-    assert [name.rpartition("-")[2] for name in site.sent] == [*"0"[:position], "controller"]
+    assert [name.rpartition(".")[2] for name in site.sent] == [*"0"[:position], "controller"]
 
 
 def test_a_refusal_without_live_jobs_sends_no_controller(site: Site) -> None:
@@ -120,14 +121,14 @@ def test_the_controller_of_a_later_command_goes_on(site: Site, state: str) -> No
     """An old controller that SLURM has put back into the queue meets one with other code: it ends, and cancels none."""
     site.add_controller("3", plan().tasks, "other code", state)
     with pytest.raises(TesseraError, match="of a later command goes on"):
-        run(site, plan(), controller=places.job("1", "controller"))
+        run(site, plan(), controller=places.job("toy", "1", "controller"))
     assert not site.cancelled
     assert not site.sent
 
 
 def test_a_user_and_a_controller_of_a_later_command_cancel_an_earlier_one(site: Site) -> None:
     site.add_controller("1", plan().tasks, "other code")
-    run(site, plan(), controller=places.job("2", "controller"))
+    run(site, plan(), controller=places.job("toy", "2", "controller"))
     assert site.cancelled == ["99"]
     assert site.sent[-1].endswith("controller")
 
@@ -145,10 +146,10 @@ def test_a_controller_whose_time_ends_goes_back_into_the_queue_whatever_it_waits
     cluster = Cluster("c", max_array_size=100, poll_seconds=0.01, silence_seconds=1e6)
     if obstacle == "lock":
         with lease.hold(places.lock(site.root, "toy")), pytest.raises(KeyboardInterrupt):
-            run(site, plan(), cluster, controller=places.job("1", "controller"))
+            run(site, plan(), cluster, controller=places.job("toy", "1", "controller"))
     else:
         with pytest.raises(KeyboardInterrupt):
-            run(site, plan(), cluster, controller=places.job("1", "controller"))
+            run(site, plan(), cluster, controller=places.job("toy", "1", "controller"))
     assert site.requeued == ["7"]
     assert not site.sent
 
@@ -172,7 +173,7 @@ def test_cancel_ends_what_a_controller_submits_meanwhile(site: Site, monkeypatch
     def cancel(ids: set[str]) -> None:
         if not site.cancelled:
             submissions.write(site.root, "toy", Submit("later", time.time(), "2", "", "", COMMAND, [], {}))
-            site.take(Path(), places.job("later", 0), 2, {})
+            site.take(Path(), places.job("toy", "later", 0), 2, {})
         site.cancelled.extend(ids)
 
     monkeypatch.setattr(slurm, "cancel", cancel)
@@ -199,7 +200,7 @@ def test_a_controller_tries_again_after_an_error_of_the_disk(
     monkeypatch.setenv("SLURM_JOB_ID", "99")
     monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
     plan = Plan("toy", "laptop", "", "t", {}, [])
-    name = places.job("20260101-000000-aaaaaa", "controller")
+    name = places.job("toy", "20260101-000000-aaaaaa", "controller")
     with pytest.raises(KeyboardInterrupt if again else OSError):
         submit.run(submit.Request(site.root, COMMAND, "c", name), plan, CLUSTER, lambda _: None)
     assert site.requeued == (["99"] if again else [])
@@ -247,3 +248,19 @@ def test_a_controller_that_slurm_holds_is_released_whatever_command_it_is_of(
     submit.run(submit.Request(site.root, [*COMMAND, "--set=x=1"], "c"), plan(), CLUSTER, lambda _: None)
     assert released == ["99"]
     assert "99" not in site.cancelled
+
+
+def test_a_command_that_waits_says_why_once_and_then_how_long_it_still_asks(site: Site, monkeypatch, capsys) -> None:
+    """Whether sbatch was heard before Ctrl-C is not known for some time. The clock is the test's, by its sleeps."""
+    live(site, plan())
+    site.jobs.clear()
+    now, slept = time.time(), [0.0]
+    clock = SimpleNamespace(sleep=slept.append, monotonic=lambda: sum(slept), time=time.time)
+    monkeypatch.setattr(submit, "time", clock)
+    monkeypatch.setattr(heartbeat, "clock", lambda root: now + sum(slept))
+    run(site, plan(), replace(CLUSTER, poll_seconds=7.0, silence_seconds=100.0))
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first.startswith("4 submitted tasks are not done and not in SLURM's queue")
+    assert first.endswith("; trying again for up to 1 min 40 s")
+    assert others == ["still waiting; 1 min 5 s left", "still waiting; 30 s left"]
+    assert site.sent

@@ -14,7 +14,7 @@ from lib.base import places
 from lib.plans import finished
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
-from lib.running import ending, slurm, submissions, survey
+from lib.running import slurm, submissions, survey
 from lib.running.slurm import Job
 from lib.running.submissions import Array, Submit
 
@@ -151,13 +151,13 @@ def test_the_last_submission_says_whether_a_task_has_ended_whatever_sweep_sent_i
     """One sweep's job failed an hour ago; whether SLURM has taken the one that the other sent just now is not known."""
     other = {"toy": "twin", "twin": "toy"}[sweep]
     for name, seconds, answer in ((sweep, 3600, "17"), (other, 0, submissions.SENDING)):
-        array = Array(places.job(name, 0), [TASK.digest], TASK.resources)
+        array = Array(places.job(name, name, 0), [TASK.digest], TASK.resources)
         submit = Submit(name, time.time() - seconds, CAMPAIGN, str(tmp_path), "", [], [array], {TASK.digest: TASK})
         file = submissions.write(tmp_path, name, submit)
         submissions.record_jobs(file, {array.name: answer})
         os.utime(places.submit_jobs(file), (time.time() - seconds,) * 2)
     monkeypatch.setattr(slurm, "queue", dict)
-    monkeypatch.setattr(slurm, "history", lambda *asked: {(places.job(sweep, 0), 0): "FAILED"})
+    monkeypatch.setattr(slurm, "history", lambda *asked: {(places.job(sweep, sweep, 0), 0): "FAILED"})
     plan = Plan("toy", "laptop", "", "toy", {TASK.digest: TASK}, [])
     found = survey.cluster(tmp_path, plan, silence_seconds=180.0)
     assert found.states == {TASK.digest: survey.UNKNOWN}
@@ -169,14 +169,19 @@ ONE = Plan("toy", "laptop", "", "toy", {TASK.digest: TASK}, [])
 
 def surveyed(monkeypatch: pytest.MonkeyPatch, root: Path, **queued: Job) -> survey.Survey:
     """What is found with these jobs in the queue (array or controller -> job); all others completed."""
-    monkeypatch.setattr(slurm, "queue", lambda: {(places.job("1", name), 0): job for name, job in queued.items()})
-    monkeypatch.setattr(slurm, "history", lambda *asked: {(places.job("1", 0), 0): "FAILED"})
+    monkeypatch.setattr(
+        slurm, "queue", lambda: {(places.job("toy", "1", name), 0): job for name, job in queued.items()}
+    )
+    monkeypatch.setattr(slurm, "history", lambda *asked: {(places.job("toy", "1", 0), 0): "FAILED"})
     return survey.cluster(root, ONE, silence_seconds=180.0)
 
 
 def submitted(root: Path, answer: str, refusal: str = "", command: tuple[str, ...] = ("submit", "toy")) -> None:
     """Submission 1, of which sbatch has said `answer`."""
-    array, controller = Array(places.job("1", 0), [TASK.digest], TASK.resources), places.job("1", "controller")
+    array, controller = (
+        Array(places.job("toy", "1", 0), [TASK.digest], TASK.resources),
+        places.job("toy", "1", "controller"),
+    )
     tasks = {TASK.digest: TASK}
     submit = Submit("1", time.time(), CAMPAIGN, str(root), "", list(command), [array], tasks, controller)
     file = submissions.write(root, ONE.run, submit)
@@ -229,15 +234,46 @@ def test_the_other_runs_of_a_sweep_are_found_and_no_other_sweep_s(tmp_path: Path
 def test_what_the_user_has_cancelled_did_not_fail_unless_its_stage_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reported: bool
 ) -> None:
-    array = Array(places.job("1", 0), [TASK.digest], TASK.resources)
+    array = Array(places.job("toy", "1", 0), [TASK.digest], TASK.resources)
     submit = Submit("1", time.time(), CAMPAIGN, str(tmp_path), "", [], [array], {TASK.digest: TASK})
     file = submissions.write(tmp_path, ONE.run, submit)
     submissions.record_jobs(file, {array.name: "17"})
-    assert ending.jobs_unasked(tmp_path, ONE) == ["17"]  # SLURM is not asked: it may live
+    assert survey.without_slurm(tmp_path, ONE).unasked == {"17"}
     place = finished.directory(tmp_path, TASK)
     record = attempts.begin(place, None, CAMPAIGN, "1")
     attempts.close(place, record["number"], "ended by SIGTERM", reported_by_stage=reported)
-    assert ending.jobs_unasked(tmp_path, ONE) == []
+    assert survey.without_slurm(tmp_path, ONE).unasked == set()
     assert surveyed(monkeypatch, tmp_path).states == {TASK.digest: survey.FAILED}
     submissions.record_cancelled(tmp_path, ONE.run)
     assert surveyed(monkeypatch, tmp_path).states == {TASK.digest: survey.FAILED if reported else survey.WAITING}
+
+
+def test_without_slurm_only_what_the_files_tell_is_known(tmp_path: Path) -> None:
+    """A job that was sent may live, until its end is recorded, a later command has tried, or the user has cancelled."""
+
+    def state() -> tuple[str, set[str]]:
+        found = survey.without_slurm(tmp_path, ONE)
+        return found.states[TASK.digest], found.unasked
+
+    assert state() == (survey.WAITING, set())
+    submitted(tmp_path, submissions.REFUSED, "Invalid account")
+    assert state() == (survey.WAITING, set())
+    submissions.record_jobs(
+        places.submit_file(tmp_path, ONE.run, "1"), {places.job("toy", "1", 0): submissions.SENDING}
+    )
+    assert state() == (survey.UNKNOWN, {submissions.SENDING})
+    place = finished.directory(tmp_path, TASK)
+    earlier = attempts.begin(place, None, CAMPAIGN, "0")
+    attempts.begin(place, None, CAMPAIGN, "1")
+    attempts.close(place, earlier["number"], "killed")
+    assert state() == (survey.UNKNOWN, {submissions.SENDING})
+    (place / places.ALIVE).touch()
+    assert state() == (survey.RUNNING, {submissions.SENDING})
+    os.utime(place / places.ALIVE, (1, 1))
+    assert state() == (survey.UNKNOWN, {submissions.SENDING})
+    later = attempts.begin(place, None, CAMPAIGN, "2")  # of a run on this machine
+    attempts.close(place, later["number"], "no such luck")
+    assert state() == (survey.FAILED, set())
+    places.attempt(place, later["number"], "json").unlink()
+    submissions.record_cancelled(tmp_path, ONE.run)
+    assert state() == (survey.WAITING, set())

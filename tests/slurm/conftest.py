@@ -21,7 +21,7 @@ class Cluster:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
 
-    def queue(self, prefix: str = "tessera-") -> list[dict[str, str]]:
+    def queue(self, prefix: str = "toy") -> list[dict[str, str]]:
         """Waiting and running elements: array, name, state, node."""
         lines = self.ask("squeue", "--noheader", "--array", "--format=%F|%i|%j|%T|%N")
         rows = [dict(zip(("array", "job", "name", "state", "node"), line.split("|"))) for line in lines]

@@ -54,7 +54,7 @@ class Smoke:
 
     def jobs(self) -> tuple[str, ...]:
         """The beginnings of the names of the sweep's jobs."""
-        return tuple(f"tessera-{submit['id']}-" for submit in self.submits())
+        return tuple(f"{self.run}.{submit['id']}." for submit in self.submits())
 
     def elements(self) -> dict[tuple[str, int], str]:
         """(array name, index) -> digest."""

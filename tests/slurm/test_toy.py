@@ -71,12 +71,12 @@ def _running_elsewhere(cluster, name: str) -> bool:
 
 def _submits(toy: Toy) -> tuple[str, ...]:
     files = toy.folder.glob("submits/*.json")
-    return tuple(f"tessera-{file.stem}-" for file in files if not file.name.endswith(".jobs.json"))
+    return tuple(f"{toy.folder.name}.{file.stem}." for file in files if not file.name.endswith(".jobs.json"))
 
 
 def test_a_held_job_is_shown(toy: Toy, drained) -> None:
     toy.submit("--set=numbers=[1]")
-    (job,) = {row["array"] for row in drained.queue() if not row["name"].endswith("-controller")}
+    (job,) = {row["array"] for row in drained.queue() if not row["name"].endswith(".controller")}
     drained.ask("scontrol", "hold", job)
     assert "JobHeld" in toy.launch("status", "--set=numbers=[1]").stdout
     drained.ask("scontrol", "release", job)

@@ -41,7 +41,7 @@ class FakeSite:
         return sorted((json.loads(file.read_text()) for file in files), key=lambda job: job["id"])
 
     def arrays(self) -> list[dict]:
-        return [job for job in self.jobs() if not job["job-name"].endswith("-controller")]
+        return [job for job in self.jobs() if not job["job-name"].endswith(".controller")]
 
     def runs(self, job: int, element: str) -> int:
         file = self.root / "jobs" / str(job) / f"{element}.runs"

@@ -66,6 +66,18 @@ def with_error(mean: float, error: float) -> str:
     return count(mean) if pd.isna(error) else f"{count(mean)} ± {count(error)}"
 
 
+def without_empty(table: TextTable) -> TextTable:
+    """The table without the columns in which no row has a cell. Without rows it stays as it is."""
+    header, rows = table
+    kept = [column for column, cells in enumerate(zip(*rows)) if any(cells)] or range(len(header))
+    return [header[column] for column in kept], [[row[column] for column in kept] for row in rows]
+
+
+def mean_over_seeds(seeds: int) -> str:
+    """What a shown value is of: `mean over 3 seeds`, or `one seed`, which is no mean."""
+    return f"mean over {seeds} seeds" if seeds > 1 else "one seed"
+
+
 def mark(cell: str, flagged: bool) -> str:
     """The cell of a value, with MARK if it is flagged."""
     return cell + MARK if cell and flagged else cell

@@ -30,6 +30,7 @@ STUDIES = Path(__file__).parent
 
 
 SMOKE = "This is a run of profile smoke. It shows that everything works; its numbers mean nothing."
+CAVEAT = "No result (profile smoke)."  # before every caption of such a run
 
 
 class NothingFinishedError(TesseraError):
@@ -100,7 +101,7 @@ def description(
     run = identity.record(plan, records)
     return Description(
         title=plan.title,
-        summary=[SMOKE] if plan.profile == "smoke" else [],
+        summary=[SMOKE] if plan.profile == runs.SMOKE else [],
         settings=settings(plan),
         paragraph=paragraph.write(plan),
         run=run_map.make(plan, records),
@@ -111,6 +112,7 @@ def description(
         identity=identity.shown(run),
         stamp=identity.stamp(run),
         record=run,
+        caveat=CAVEAT if plan.profile == runs.SMOKE else "",
     )
 
 

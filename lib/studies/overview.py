@@ -30,9 +30,9 @@ SETTING = list(published.BESIDE_COLUMNS[:4])
 PUBLISHED_COLUMNS = published.BESIDE_COLUMNS[4:]
 CAPTION = (
     "ρ of every setting over all sweeps: ratio attack (where a sweep has no ratio, the first attack of the list), "
-    "corrected scores, mean over the seeds, with its 95 % interval over canaries. † is no result: its run is of profile "
-    "smoke, or see the warnings of its sweep. s: standard deviation over seeds (ddof 0). Published: mean and s of 5 seeds by the paper estimator; compare them "
-    "with ours by the same estimator."
+    "corrected scores, mean over as many seeds as stand there, with its 95 % interval over canaries. † is no result: "
+    "its run is of profile smoke, or see the warnings of its sweep. s: standard deviation over seeds (ddof 0). "
+    "Published: mean and s of 5 seeds by the paper estimator; compare them with ours by the same estimator."
 )
 HEADER = [
     "kind", "setting", "level", "model", "sweep", "profile", "seeds", "ρ isotonic", "s", "ρ paper", "published",
@@ -110,8 +110,8 @@ def _compared(root: Path, run: Collected) -> bool:
 
 
 def shown(long: pd.DataFrame) -> TextTable:
-    """What is shown of the long table: a row for each setting, from the first sweep that has it. Values of profile smoke
-    are marked. Columns of HEADER that would be empty are left out."""
+    """What is shown of the long table: a row for each setting, from the first sweep that has it. Values of profile
+    smoke are marked. Columns of HEADER that would be empty are left out."""
     means = long[long["seed"].isna()]
     sweeps = [_main_attack(rows) for _, rows in means.groupby("sweep", sort=False)]
     rows = pd.concat(sweeps) if sweeps else means

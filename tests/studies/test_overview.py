@@ -115,7 +115,9 @@ def test_values_of_profile_smoke_are_no_results(root, tmp_path):
     assert "The numbers of near_dupls mean nothing" in said
     assert "counterpart" not in said
     numbers = [cell for row in rows if row[profile] == "smoke" for cell in row if is_marked(cell)]
-    assert not any(cell in (tmp_path / "report" / f"rho.{kind}").read_text() for cell in numbers for kind in ("md", "tex"))
+    assert not any(
+        cell in (tmp_path / "report" / f"rho.{kind}").read_text() for cell in numbers for kind in ("md", "tex")
+    )
     assert all(cell in (tmp_path / "report" / "rho_all.md").read_text() for cell in numbers)
 
 

@@ -65,7 +65,7 @@ class Config:
     cut_key: the new field or column that says what went
     separator: what stands between two pieces of a document
     again: whether the corpus is itself a result of this stage, with the same keys: what went before and what goes now
-        are then listed together, as bytes of the first text (of JSON lines and Parquet)
+        are then listed together, as bytes of the first text (of JSON lines, CSV and Parquet)
     """
 
     text_key: str | None = None

@@ -38,7 +38,7 @@ class Config:
     revision: the commit of `repo`; a branch means what the cache holds of it
     pattern: one glob or a list of globs that choose files, relative to the folder or data set; empty takes every file
         that can be read; of a data set only these are fetched
-    text_key: the field that holds the text, in JSON lines and Parquet files
+    text_key: the field that holds the text, in JSON lines, CSV and Parquet files
     fingerprint: 16 hex digits of the names, sizes and times of local files; a sweep fills it in when it plans, so that
         new files are a new task (not those that were listed before, up to 10 GB, if only their times are new); leave it
         out by hand

@@ -59,7 +59,7 @@ class Config:
     split: source hub: the split of the data set
     data_files: source hub: patterns of the files to fetch and read; empty takes those whose path has the split's name
     text_column: source hub: the column of the text; `a.b` is `b` inside `a`. Source files: the field of the text in
-        JSON lines and Parquet; `text` takes the `text_key` that the corpus was listed with
+        JSON lines, CSV and Parquet; `text` takes the `text_key` that the corpus was listed with
     subset_column: source hub: the column that names the subset, such as `meta.name`; "" gives all documents the name
         in `subset`
     text_part: source text: which texts of the artifact

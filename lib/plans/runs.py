@@ -12,6 +12,7 @@ from typing import Any
 from lib.base import config, places, yamls
 
 DEFAULT = "laptop"  # the profile whose run without settings has the short name
+SMOKE = "smoke"  # the profile whose numbers mean nothing
 SEPARATOR = "--"  # between the parts of a run's name
 READABLE = 40  # characters of the settings in a name
 VERBS = {"sweep": "submit", "tables": "collect"}  # what `make` calls a command -> what the launcher does

@@ -4,6 +4,7 @@ A value that must not be read as a result has MARK behind it: reports show it in
 """
 
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -64,6 +65,23 @@ def percent_interval(share: float | None, low: float, high: float) -> str:
 def with_error(mean: float, error: float) -> str:
     """A mean count with its standard error, where it is known: `115 ± 50.2`."""
     return count(mean) if pd.isna(error) else f"{count(mean)} ± {count(error)}"
+
+
+def without_empty(table: TextTable) -> TextTable:
+    """The table without the columns in which no row has a cell. Without rows it stays as it is."""
+    header, rows = table
+    kept = [column for column, cells in enumerate(zip(*rows)) if any(cells)] or range(len(header))
+    return [header[column] for column in kept], [[row[column] for column in kept] for row in rows]
+
+
+def listed(texts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
+
+
+def mean_over_seeds(seeds: int) -> str:
+    """What a shown value is of: `mean over 3 seeds`, or `one seed`, which is no mean."""
+    return f"mean over {seeds} seeds" if seeds > 1 else "one seed"
 
 
 def mark(cell: str, flagged: bool) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class Description:
     settings: exact settings that results depend on, shown with the methods. excerpts: texts that results rest on.
     warnings: of the caller, such as missing tasks. paragraph: the methods in prose. run: the map of the run. cites: the
     study, for the BibTeX. identity, stamp: see page.Report. record: the content of run.json, which says that a run has
-    results; without it there is no such file.
+    results; without it there is no such file. caveat: what the caption of every figure and table begins with.
     """
 
     title: str
@@ -38,6 +38,7 @@ class Description:
     identity: Mapping[str, str] = field(default_factory=dict)
     stamp: Sequence[str] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
+    caveat: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,12 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
     for table_name, table in results.tables.items():
         write_table(places.tables(root, name) / table_name, table)
     folder = places.figures(root, name)
-    figures = [_figure(folder, drawn) for drawn in results.figures]
+    figures = [_figure(folder, drawn, description.caveat) for drawn in results.figures]
     report = page.Report(
         title=description.title,
         summary=[*description.summary, *results.findings],
         figures=figures,
-        tables=results.shown,
+        tables=[replace(one, caption=_caption(description.caveat, one.caption)) for one in results.shown],
         excerpts=description.excerpts,
         warnings=[*description.warnings, *results.warnings],
         methods={**results.methods, **description.settings},
@@ -100,9 +101,14 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
         files.write_bytes(places.run_record(root, name), f"{text}\n".encode())
 
 
-def _figure(folder: Path, drawn: Drawn) -> ReportFigure:
+def _figure(folder: Path, drawn: Drawn, caveat: str) -> ReportFigure:
     svg = drawing.save(drawn.figure, folder, drawn.name)
-    return ReportFigure(drawn.title, drawn.caption, svg, drawn.finding or series.finding(drawn.figure))
+    caption = _caption(caveat, drawn.caption)
+    return ReportFigure(drawn.title, caption, svg, drawn.finding or series.finding(drawn.figure))
+
+
+def _caption(caveat: str, caption: str) -> str:
+    return f"{caveat} {caption}".strip()
 
 
 def _attacks(results: Results) -> set[str]:

@@ -6,7 +6,7 @@ artifacts give the same bytes, wherever they were made.
 """
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ STUDIES = Path(__file__).parent
 
 
 SMOKE = "This is a run of profile smoke. It shows that everything works; its numbers mean nothing."
+CAVEAT = "No result (profile smoke)."  # before every caption of such a run
 
 
 class NothingFinishedError(TesseraError):
@@ -91,8 +92,13 @@ def description(
     missing: list[Leaf],
     warnings: Iterable[str] = (),
     excerpts: "Sequence[Excerpt]" = (),
+    done: Mapping[str, str] | None = None,
 ) -> "Description":
-    """What every report says beside its numbers: the run, exact settings, where numbers come from, what is missing."""
+    """What every report says beside its numbers: the run, exact settings, where numbers come from, what is missing.
+
+    done: see `paragraph.write`.
+    """
+    leaves = list(leaves)
     from lib.reporting.writer import Description
     from lib.studies import run_map
 
@@ -100,9 +106,9 @@ def description(
     run = identity.record(plan, records)
     return Description(
         title=plan.title,
-        summary=[SMOKE] if plan.profile == "smoke" else [],
+        summary=[SMOKE] if plan.profile == runs.SMOKE else [],
         settings=settings(plan),
-        paragraph=paragraph.write(plan),
+        paragraph=paragraph.write(plan, leaves, done),
         run=run_map.make(plan, records),
         cites=(plan.tables,),
         provenance=provenance(leaves, records),
@@ -111,6 +117,7 @@ def description(
         identity=identity.shown(run),
         stamp=identity.stamp(run),
         record=run,
+        caveat=CAVEAT if plan.profile == runs.SMOKE else "",
     )
 
 

@@ -12,6 +12,7 @@ from lib.base.errors import TesseraError, UsageError, counted, suggestion
 from lib.plans import documents, runs
 from lib.reporting.page import ReportTable, report_table
 
+SMOKE = "runs of profile smoke show that everything works, and no more"
 UNKNOWN = "unknown"  # profile and settings of a run that was collected before these were recorded
 CAPTION = "Every collected run: a sweep, a profile and the settings that differ from it. All rows:"
 HEADER = ["sweep", "run", "profile", "settings", "last task ended (UTC)", "in this report"]
@@ -31,6 +32,11 @@ class Collected:
     def is_known(self) -> bool:
         """Whether it is recorded what the run is."""
         return self.profile != UNKNOWN
+
+    @property
+    def is_result(self) -> bool:
+        """Whether its numbers mean something."""
+        return self.profile != runs.SMOKE
 
     def cells(self) -> list[str]:
         """What the table of runs says of it."""
@@ -54,7 +60,7 @@ def _read(root: Path, name: str) -> Collected:
 
 
 def chosen(found: Sequence[Collected], asked: Sequence[str]) -> list[Collected]:
-    """One run of each sweep: that which is asked for, else the default one, else the newest.
+    """One run of each sweep: that which is asked for, else the default one, else the newest, of `smoke` last.
 
     Raises UsageError if a run that is asked for is not there, or two of one sweep are.
     """
@@ -70,8 +76,8 @@ def chosen(found: Sequence[Collected], asked: Sequence[str]) -> list[Collected]:
     return [run for run in found if run in by_sweep.values()]
 
 
-def _rank(run: Collected) -> tuple[bool, bool, str, str]:
-    return run.is_known, run.name == run.sweep, run.ended, run.name
+def _rank(run: Collected) -> tuple[bool, bool, bool, str, str]:
+    return run.is_known, run.is_result, run.name == run.sweep, run.ended, run.name
 
 
 def table(found: Sequence[Collected], shown: Sequence[Collected]) -> ReportTable:
@@ -91,6 +97,8 @@ def warnings(root: Path, found: Sequence[Collected], shown: Sequence[Collected])
         texts.append(f'This report leaves out {others} of the table Runs. To show one: make report FLAGS="--run NAME".')
     if unknown:
         texts.append(f"Profile and settings are unknown of {', '.join(unknown)}: collect them again (make tables-...).")
+    if trials := [run.name for run in shown if not run.is_result]:
+        texts.append(f"The numbers of {', '.join(trials)} mean nothing: {SMOKE}.")
     if len(profiles) > 1:
         texts.append(f"The runs are of different profiles ({', '.join(profiles)}). Do not compare their values.")
     return [*texts, *_not_collected(root, {run.name for run in found})]

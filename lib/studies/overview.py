@@ -6,7 +6,7 @@ duplicates of a sweep were made like the published ones.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +14,12 @@ import pandas as pd
 
 from lib.base import files, places
 from lib.base.errors import TesseraError
+from lib.plans import runs
 from lib.reporting import frames, page, paper_tables
-from lib.reporting.cells import TextTable, interval, mark, number
+from lib.reporting.cells import TextTable, estimate, mark, number, without_empty
 from lib.reporting.page import Report, ReportTable, report_table
 from lib.studies import collected
+from lib.studies.collected import Collected
 from lib.studies.mosaic import demo, published, rho_table, words
 from lib.studies.mosaic.words import CORRECTED, PAPER
 
@@ -28,13 +30,13 @@ SETTING = list(published.BESIDE_COLUMNS[:4])
 PUBLISHED_COLUMNS = published.BESIDE_COLUMNS[4:]
 CAPTION = (
     "ρ of every setting over all sweeps: ratio attack (where a sweep has no ratio, the first attack of the list), "
-    "corrected scores, mean over seeds. Interval: 95 % over canaries. † is no result (see the warnings of its sweep). "
-    "s: standard deviation over seeds (ddof 0). Published: mean and s of 5 seeds by the paper estimator; compare them "
-    "with ours by the same estimator."
+    "corrected scores, mean over as many seeds as stand there, with its 95 % interval over canaries. † is no result: "
+    "its run is of profile smoke, or see the warnings of its sweep. s: standard deviation over seeds (ddof 0). "
+    "Published: mean and s of 5 seeds by the paper estimator; compare them with ours by the same estimator."
 )
 HEADER = [
-    "kind", "setting", "level", "model", "sweep", "seeds", "ρ isotonic", "interval", "s", "ρ paper",
-    "published", "published s", "published of",
+    "kind", "setting", "level", "model", "sweep", "profile", "seeds", "ρ isotonic", "s", "ρ paper", "published",
+    "published s", "published of",
 ]  # fmt: skip
 
 
@@ -64,7 +66,7 @@ def write(root: Path, asked: Sequence[str] = ()) -> Path:
     found = {run.name: page.read(places.report_data(root, run.name)) for run in chosen}
     if not found:
         raise TesseraError(f"{root}: no sweep is collected; run one (`make sweep-<name>`) or `make tables-<name>`")
-    long = rho_over_all(root, found)
+    long = rho_over_all(root, chosen)
     folder = places.overview(root)
     if len(long):
         files.write_bytes(folder / "rho.csv", frames.to_csv(long).encode())
@@ -76,37 +78,40 @@ def write(root: Path, asked: Sequence[str] = ()) -> Path:
     return folder / "report.html"
 
 
-def rho_over_all(root: Path, names: Iterable[str]) -> pd.DataFrame:
-    """The rho tables of the runs that have one, below each other, those with published figures first.
+def rho_over_all(root: Path, shown: Sequence[Collected]) -> pd.DataFrame:
+    """The rho tables of the runs that have one, below each other, those with published figures first, those of profile
+    smoke last.
 
-    Columns: `sweep`, rho_table.COLUMNS and PUBLISHED_COLUMNS, which only means of the ratio attack by the paper
-    estimator have. Without any such table it has no rows.
+    Columns: `sweep`, `profile`, rho_table.COLUMNS and PUBLISHED_COLUMNS, which only means of the ratio attack by the
+    paper estimator have, and no run of profile smoke. Without any such table it has no rows.
     """
-    having = [name for name in names if (places.tables(root, name) / "rho.csv").is_file()]
-    having.sort(key=lambda name: not _compared(root, name))
-    parts = [_rho_of(root, name) for name in having]
-    columns = ["sweep", *rho_table.COLUMNS, *PUBLISHED_COLUMNS]
+    having = [run for run in shown if (places.tables(root, run.name) / "rho.csv").is_file()]
+    having.sort(key=lambda run: (not run.is_result, not _compared(root, run)))
+    parts = [_rho_of(root, run) for run in having]
+    columns = ["sweep", "profile", *rho_table.COLUMNS, *PUBLISHED_COLUMNS]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def _rho_of(root: Path, name: str) -> pd.DataFrame:
-    rho = frames.read_csv(places.tables(root, name) / "rho.csv")
-    rho.insert(0, "sweep", name)
-    if not _compared(root, name):
+def _rho_of(root: Path, run: Collected) -> pd.DataFrame:
+    rho = frames.read_csv(places.tables(root, run.name) / "rho.csv")
+    rho.insert(0, "sweep", run.name)
+    rho.insert(1, "profile", run.profile)
+    if not _compared(root, run):
         return rho.assign(published_source="", published_mean=float("nan"), published_std=float("nan"))
-    file = places.tables(root, name) / places.PUBLISHED_CURVES
+    file = places.tables(root, run.name) / places.PUBLISHED_CURVES
     theirs = pd.read_csv(file, keep_default_na=False, na_values={"published_std": ""})
     return published.join(rho, theirs)
 
 
-def _compared(root: Path, name: str) -> bool:
-    """Whether a run has published values to be compared with; the demo is made of them."""
-    return name != demo.NAME and (places.tables(root, name) / places.PUBLISHED_CURVES).is_file()
+def _compared(root: Path, run: Collected) -> bool:
+    """Whether a run is compared with published values: it has some, is not made of them, and means something."""
+    has_some = (places.tables(root, run.name) / places.PUBLISHED_CURVES).is_file()
+    return has_some and run.name != demo.NAME and run.is_result
 
 
 def shown(long: pd.DataFrame) -> TextTable:
-    """What is shown of the long table: a row for each setting, from the first sweep that has it. Columns of HEADER that
-    would be empty are left out."""
+    """What is shown of the long table: a row for each setting, from the first sweep that has it. Values of profile
+    smoke are marked. Columns of HEADER that would be empty are left out."""
     means = long[long["seed"].isna()]
     sweeps = [_main_attack(rows) for _, rows in means.groupby("sweep", sort=False)]
     rows = pd.concat(sweeps) if sweeps else means
@@ -114,8 +119,7 @@ def shown(long: pd.DataFrame) -> TextTable:
     order = {setting: i for i, setting in enumerate(words.ordered_settings(rows["setting"]))}
     found = sorted(settings, key=lambda item: (item[0][0], order[item[0][1]], *item[0][2:]))
     lines = [_cells(rows[rows["sweep"] == rows["sweep"].iloc[0]].set_index("estimator")) for _, rows in found]
-    kept = [column for column, cells in enumerate(zip(*lines)) if any(cells)]
-    return [HEADER[column] for column in kept], [[line[column] for column in kept] for line in lines]
+    return without_empty((HEADER, lines))
 
 
 def _main_attack(rows: pd.DataFrame) -> pd.DataFrame:
@@ -128,12 +132,12 @@ def _main_attack(rows: pd.DataFrame) -> pd.DataFrame:
 def _cells(estimates: pd.DataFrame) -> list[str]:
     """The cells of one setting. estimates: one row per estimator."""
     isotonic, paper = estimates.loc["isotonic"], estimates.loc[PAPER]
-    marked = rho_table.flagged(estimates)
-    several = isotonic["n_seeds"] > 1
+    marked = rho_table.flagged(estimates) | (isotonic["profile"] == runs.SMOKE)
+    spread = number(isotonic["rho_std"]) if isotonic["n_seeds"] > 1 else ""
     return [
-        str(isotonic["kind"]), str(isotonic["setting"]), f"{isotonic['level']:g}", str(isotonic["model"]),
-        str(isotonic["sweep"]), str(isotonic["n_seeds"]), mark(number(isotonic["rho"]), marked["isotonic"]),
-        interval(isotonic["rho_low"], isotonic["rho_high"]), number(isotonic["rho_std"]) if several else "",
+        str(isotonic["kind"]), str(isotonic["setting"]), f"{isotonic['level']:g}",
+        *map(str, isotonic[["model", "sweep", "profile", "n_seeds"]]),
+        estimate(*isotonic[["rho", "rho_low", "rho_high"]], marked["isotonic"]), mark(spread, marked["isotonic"]),
         mark(number(paper["rho"]), marked[PAPER]), *map(number, (paper["published_mean"], paper["published_std"])),
         published.model_of(str(paper["published_source"]), str(isotonic["model"])),
     ]  # fmt: skip
@@ -161,6 +165,7 @@ def _common(found: Mapping[str, Report]) -> dict[str, str]:
 def _summary(found: Mapping[str, Report], long: pd.DataFrame) -> list[str]:
     sweeps = "1 sweep is" if len(found) == 1 else f"{len(found)} sweeps are"
     texts = [f"{sweeps} collected: {', '.join(found)}."]
+    long = long[long["profile"] != runs.SMOKE]
     means = long[long["seed"].isna() & (long["estimator"] == PAPER)].drop_duplicates([*SETTING, "attack", "variant"])
     if len(means):
         settings = len(means.drop_duplicates(SETTING))

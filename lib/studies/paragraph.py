@@ -1,13 +1,17 @@
-"""The methods of a sweep as one paragraph of prose, made from its settings: to copy into a paper and go on from there.
+"""The methods of a sweep as one paragraph of prose: to copy into a paper and go on from there.
 
-A stage gives a sentence if the plan has it, and if its result is read as the sentence says. Settings that no sentence
-names are in the report's list of settings.
+A stage gives a sentence if a finished result rests on it, and if its result is read as the sentence says. Numbers are
+settings where a stage does what they say or fails. Where it may give less than was asked for, they are what it gave,
+which the study knows (`done`). Settings that no sentence names are in the report's list of settings.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from lib.plans.plan import Plan, Task
+from lib.base.errors import counted
+from lib.plans.plan import Leaf, Plan, Task
+from lib.reporting.cells import listed
 
 FEW = 8  # values of a setting that are spelled one by one
 
@@ -116,15 +120,18 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
     ),
     ("tokenize", {"text_key": None}, "The corpus was cut into chunks of token ids: {chunks} in all."),
     ("tokenize", {}, "What was left of it was tokenised again."),
-    ("duplicate_groups", {}, "Groups of equal windows of {length} tokens were found in all chunks at once, by hashes."),
+    ("duplicate_groups", {}, "Groups of equal windows of {length} tokens were found by hashes, in {scanned} together."),
     ("exact_duplicates", {}, "Groups of equal windows of {length} tokens were found with a suffix array."),
     (
         "targets",
         {},
-        "From groups with about {buckets} copies (tolerance {tolerance}) {n_per_bucket} targets each were "
-        "drawn, and {n_random} windows at random.",
+        "From groups with about {buckets} copies (tolerance {tolerance}) {targets} were drawn.",
     ),
-    ("near_duplicates", {}, "Near-duplicates are windows within a distance of {max_distance} of a target."),
+    (
+        "near_duplicates",
+        {},
+        "Near-duplicates are windows of {scanned} within a distance of {max_distance} of a target.",
+    ),
     (
         "text_windows",
         {},
@@ -137,11 +144,15 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
 )
 
 
-def write(plan: Plan) -> str:
-    """The paragraph of a plan; empty where no stage has a sentence."""
+def write(plan: Plan, leaves: Iterable[Leaf], done: Mapping[str, str] | None = None) -> str:
+    """The paragraph of the finished leaves of a plan; empty where no stage has a sentence.
+
+    done: key in braces -> what was done, in words, where that may be less than the settings ask for.
+    """
     from lib.studies.mosaic import words  # loads every kind of duplicate, which planning does not
 
-    texts = [sentence.format_map(_Values(tasks)) for tasks, sentence in _given(plan)]
+    plan = _below(plan, list(leaves))
+    texts = [sentence.format_map(_Values(tasks, done or {})) for tasks, sentence in _given(plan)]
     texts += _replacing(plan)
     levels: dict[str, set[Any]] = {}
     for leaf in plan.leaves:
@@ -150,7 +161,16 @@ def write(plan: Plan) -> str:
     made = [f"{words.kind_name(kind)}, {words.level_name(kind)} = {_spelled(found)}" for kind, found in levels.items()]
     texts += [f"The settings compared: {'; '.join(made)}."] if made else []
     seeds = {leaf.labels["seed"] for leaf in plan.leaves if "seed" in leaf.labels}
-    return " ".join([*texts, *([f"Seeds: {_spelled(seeds)}."] if seeds else [])])
+    return " ".join([*texts, *([f"{'Seeds' if len(seeds) > 1 else 'Seed'}: {_spelled(seeds)}."] if seeds else [])])
+
+
+def _below(plan: Plan, leaves: list[Leaf]) -> Plan:
+    """The plan of some leaves alone, with all that they rest on."""
+    needed = {digest for leaf in leaves for digest in leaf.nodes.values()}
+    for task in reversed(plan.tasks.values()):  # inputs stand before their users
+        needed |= set(task.needs()) if task.digest in needed else set()
+    tasks = {digest: task for digest, task in plan.tasks.items() if digest in needed}
+    return replace(plan, tasks=tasks, leaves=leaves)
 
 
 def _given(plan: Plan) -> Iterator[tuple[list[Task], str]]:
@@ -180,17 +200,31 @@ def _fits(task: Task, wanted: Mapping[str, Any], readers: set[str]) -> bool:
     return keys.items() <= task.config.items() and (READ_AS not in wanted or not readers.isdisjoint(wanted[READ_AS]))
 
 
-def _number(config: Mapping[str, Any]) -> str:
+def _number(task: Task) -> str:
     """How many prompts were asked for, in words."""
-    if config["n_prompts"]:
-        return f"{config['n_prompts']:,}{' of each subset' if config['per_subset'] else ''}"
+    asked = task.config["n_prompts"]
+    return f"{asked:,}{' of each subset' if task.config['per_subset'] else ''}" if asked else a_document(task.config)
+
+
+def a_document(config: Mapping[str, Any]) -> str:
+    """How many prompts a document gives, where all are taken that there are."""
     most = config["per_document"]
     return f"{'one' if most == 1 else f'up to {most}'} of every document that is long enough"
 
 
-def _how(config: Mapping[str, Any]) -> str:
+def _targets(task: Task) -> str:
+    """How many targets were asked for, in words."""
+    return f"{task.config['n_per_bucket']} targets each, and {task.config['n_random']} windows at random,"
+
+
+def _scanned(task: Task) -> str:
+    """The chunks that a task reads, in words."""
+    return counted(len(task.inputs["corpus"]), "chunk")
+
+
+def _how(task: Task) -> str:
     """A decoding in words."""
-    decoding = config["decoding"]
+    decoding = task.config["decoding"]
     if decoding["kind"] == "greedy":
         return "greedy decoding"
     return (
@@ -198,11 +232,11 @@ def _how(config: Mapping[str, Any]) -> str:
     )
 
 
-def _attacks(config: Mapping[str, Any]) -> str:
-    """The attacks that the stage membership computes."""
+def _attacks(task: Task) -> str:
+    """The attacks that the stage membership computes where there is evidence for all."""
     from lib.attacks import scores
 
-    names = [name for name in scores.NAMES if name != "recall" or config["recall_shots"]]
+    names = [name for name in scores.NAMES if name != "recall" or task.config["recall_shots"]]
     return ", ".join(scores.load(name).LABEL for name in names)
 
 
@@ -238,17 +272,24 @@ def _language_model(plan: Plan, task: Task) -> str:
     return next((str(config.get("repo") or config.get("file") or "trained by us") for config in configs), "")
 
 
-IN_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"number": _number, "how": _how, "attacks": _attacks}
+IN_WORDS: Mapping[str, Callable[[Task], str]] = {
+    "number": _number,
+    "targets": _targets,
+    "scanned": _scanned,
+    "how": _how,
+    "attacks": _attacks,
+}
 
 
 class _Values(dict):
-    """key -> the values of that setting over some tasks, in words."""
+    """key -> what was done, or the values of that setting over some tasks, in words."""
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
+    def __init__(self, tasks: Sequence[Task], done: Mapping[str, str]) -> None:
+        super().__init__(done)
         self.tasks = tasks
 
     def __missing__(self, key: str) -> str:
-        found = [IN_WORDS[key](task.config) if key in IN_WORDS else task.config[key] for task in self.tasks]
+        found = [IN_WORDS[key](task) if key in IN_WORDS else task.config[key] for task in self.tasks]
         flat = [one for value in found for one in (value if isinstance(value, list | tuple) else [value])]
         return _spelled([one for one in flat if one is not None])
 
@@ -262,4 +303,4 @@ def _spelled(values: Any) -> str:
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in found]
     if len(texts) > FEW and not isinstance(found[0], str):
         return f"{texts[0]} to {texts[-1]} ({len(texts)} values)"
-    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
+    return listed(texts)

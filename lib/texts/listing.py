@@ -55,8 +55,8 @@ def list_files(path: Path, patterns: Sequence[str] = (), text_key: str = "text")
     """
     there = found(Path(os.path.abspath(path.expanduser())), patterns)  # links stay: blobs have no endings
     if not there.files:
-        known = ", ".join(sorted(text_files.READERS))
-        what = f"nothing matches {', '.join(patterns)}" if patterns else f"none of {known}"
+        kinds = f"none of {text_files.KINDS}; {' and '.join(walk.ASKED_FOR)} are read where a pattern names them"
+        what = f"nothing matches {', '.join(patterns)}" if patterns else kinds
         beside = f", but {spelled(_most_common(there.left_out))}" if there.left_out else ""
         raise TesseraError(f"{path}: no corpus files found ({what}{beside}); check path and pattern")
     return _ordered(there, text_key)

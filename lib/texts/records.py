@@ -1,6 +1,5 @@
 """Texts with what is said of them, from files of records: JSON lines, CSV, Parquet; and text files, a record each."""
 
-import csv
 import json
 import os
 from collections import Counter
@@ -15,8 +14,7 @@ from lib.texts import listing, text_files, walk
 from lib.texts.compression import UNPACKED, lines
 from lib.texts.listing import Listing
 
-CSV = ".csv"  # has no place in a corpus, which is read by its texts alone
-KINDS = "give JSON lines (.jsonl, .json), .csv, .parquet or .txt, as a file, a folder or a glob"
+KINDS = f"give {text_files.KINDS}; as a file, a folder or a glob"
 
 
 @dataclass(frozen=True)
@@ -45,31 +43,22 @@ class Record:
 
 def list_files(path: Path, pattern: str = "") -> Listing:
     """The files of records that a file, a folder or a glob stands for, in natural order: those that a corpus may have
-    (see lib.texts.listing), and CSV. Raises TesseraError where there are none, or one is of an unknown kind.
+    (see lib.texts.listing), and every CSV. Raises TesseraError where there are none, or one is of an unknown kind.
 
     pattern: a glob of paths below a folder; "" takes all that is read.
     """
     path = Path(os.path.abspath(path.expanduser()))
     there = listing.found(path, [pattern] if pattern else [])
     if path.is_dir() and not pattern:
-        tables = listing.found(path, [f"**/*{CSV}"]).files
-        there = walk.Found({**there.files, **tables}, there.left_out - Counter({CSV: len(tables)}))
+        tables = listing.found(path, [f"**/*{text_files.CSV}"]).files
+        there = walk.Found({**there.files, **tables}, there.left_out - Counter({text_files.CSV: len(tables)}))
     if not there.files:
         raise TesseraError(f"{path}: no texts found; {KINDS}")
     ordered = sorted(there.files, key=lambda file: text_files.natural(str(file)))
     for file in ordered:
-        ending(file)
+        text_files.suffix(file)
     sizes, times = (tuple(getattr(there.files[file], name) for file in ordered) for name in ("st_size", "st_mtime_ns"))
     return Listing(tuple(ordered), sizes, times, left_out=tuple(sorted(there.left_out.items())))
-
-
-def ending(path: Path) -> str:
-    """The ending that says how a file is read. Raises TesseraError for one that is not known."""
-    if path.name.lower().endswith(CSV):
-        return CSV
-    if text_files.ending(path.name) is None:
-        raise TesseraError(f"{path}: unknown kind of file; {KINDS}")
-    return text_files.suffix(path)
 
 
 def read(path: Path, columns: Columns) -> Iterator[Record]:
@@ -79,9 +68,10 @@ def read(path: Path, columns: Columns) -> Iterator[Record]:
     a corpus is refused for as well (see lib.texts.text_files).
     """
     try:
-        for where, fields in READERS[ending(path)](path, columns):
+        ending = text_files.suffix(path)
+        for where, fields in READERS[ending](path, columns):
             record = _record(where, fields, columns)
-            yield replace(record, name=path.name) if ending(path).startswith(text_files.WHOLE) else record
+            yield replace(record, name=path.name) if ending.startswith(text_files.WHOLE) else record
     except OSError as error:
         raise TesseraError(text_files.unreadable(path, error)) from error
 
@@ -128,17 +118,10 @@ def _json_lines(blocks: Callable) -> Reader:
 
 
 def _csv(path: Path, columns: Columns) -> Rows:
-    csv.field_size_limit(text_files.LONGEST)
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, strict=True)
-            for row in rows:
-                where = f"{path}: line {rows.line_num}"
-                if None in row or None in row.values():
-                    raise TesseraError(f"{where}: not as many values as the first line has names; repair it")
-                yield where, row
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise TesseraError(f"{path}: not a CSV file in UTF-8 ({error}); convert it") from error
+    for where, row in text_files.table(path):
+        if text_files.is_uneven(row):
+            raise TesseraError(f"{where}: {text_files.UNEVEN}; repair it")
+        yield where, row
 
 
 def _parquet(path: Path, columns: Columns) -> Rows:
@@ -170,7 +153,7 @@ READERS: dict[str, Reader] = {
     **{kind + packed: _json_lines(blocks) for kind in text_files.LINES for packed, blocks in UNPACKED.items()},
     **{text_files.WHOLE + packed: _whole for packed in UNPACKED},
     text_files.PARQUET: _parquet,
-    CSV: _csv,
+    text_files.CSV: _csv,
 }
 
 

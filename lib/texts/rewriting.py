@@ -1,12 +1,14 @@
 """Writes a file of documents again with parts of some documents cut out, in its own format and compression.
 
 JSON lines: every byte of a line but the value of the text and a new field `cut_key` stays; a line without cuts stays
-whole. Parquet: all columns stay, and there is one more. Text files: what is left of their document. A document of which
-nothing is left goes with its line or row; a text file is then empty. A file without any cut is copied.
+whole. Parquet and CSV: all columns stay, and there is one more (of CSV as JSON; its quotes are written anew). Text
+files: what is left of their document. A document of which nothing is left goes with its line or row; a text file is
+then empty. A file without any cut is copied.
 """
 
 import bz2
 import contextlib
+import csv
 import gzip
 import json
 import lzma
@@ -20,7 +22,7 @@ from typing import Any
 from lib.base.errors import TesseraError
 from lib.texts import text_files
 from lib.texts.compression import UNPACKED, lines
-from lib.texts.text_files import BOM, LONGEST, PARQUET, WHOLE
+from lib.texts.text_files import BOM, CSV, LONGEST, PARQUET, WHOLE
 
 BLANKS = " \t\n\r"
 LEVEL = 3  # of Zstandard
@@ -56,6 +58,8 @@ def count(path: Path) -> int:
         return 1
     if kind == PARQUET:
         return sum(map(len, _tables(path, columns=[])))
+    if kind == CSV:
+        return sum(1 for _ in _csv_rows(path))
     return sum(line is None or bool(line.strip()) for line in lines(_blocks(path, packed), LONGEST))
 
 
@@ -66,6 +70,8 @@ def rewrite(source: Path, target: Path, edits: Edits) -> None:
         shutil.copyfile(source, target)
     elif kind == PARQUET:
         _rewrite_parquet(source, target, edits)
+    elif kind == CSV:
+        _rewrite_csv(source, target, edits)
     else:
         blocks = _blocks(source, packed)
         parts = _whole(blocks, edits) if kind == WHOLE else _lines(lines(blocks, LONGEST), source, edits)
@@ -172,6 +178,35 @@ def _behind_blanks(record: str, at: int) -> int:
     while record[at] in BLANKS:
         at += 1
     return at
+
+
+def _rewrite_csv(source: Path, target: Path, edits: Edits) -> None:
+    """Row by row, in UTF-8 without a byte order mark, lines ending in LF. Rows of another length stay as they are."""
+    with open(target, "w", newline="", encoding="utf-8") as file:
+        out, head = csv.writer(file, lineterminator="\n"), None
+        for document, row in enumerate(_csv_rows(source)):
+            if head is None:
+                head = _head(source, list(filter(None, row)), edits)
+                out.writerow(head)
+            if document in edits.touched:
+                edited = edits.edit(document, row[edits.text_key], json.loads(row.get(edits.cut_key) or "[]"))
+                row = {**row, edits.text_key: edited.text, edits.cut_key: json.dumps(edited.cuts)}
+            if text_files.is_uneven(row) and document not in edits.touched:
+                out.writerow([*(row[name] for name in row if name and row[name] is not None), *row.get(None, ())])
+            elif row[edits.text_key] is not None:
+                out.writerow([row.get(name, "") for name in head])
+
+
+def _csv_rows(source: Path) -> Iterator[Any]:
+    with _reading(source):
+        yield from (row for _, row in text_files.table(source))
+
+
+def _head(source: Path, there: list[str], edits: Edits) -> list[str]:
+    """The columns of a table that is written again."""
+    if edits.cut_key in there and not edits.again:
+        raise TesseraError(f"{source}: there is a column '{edits.cut_key}' already; set cut_key to another name")
+    return list(dict.fromkeys([*there, edits.cut_key]))
 
 
 def _rewrite_parquet(source: Path, target: Path, edits: Edits) -> None:

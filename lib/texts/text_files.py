@@ -1,12 +1,13 @@
-"""Reads documents from the file formats of data sets: JSON lines and plain text (compressed or not), Parquet.
+"""Reads documents from the file formats of data sets: JSON lines and plain text (compressed or not), CSV, Parquet.
 
 Everything is streamed: memory holds one document, or one batch of Parquet rows, at a time.
 """
 
+import csv
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,13 @@ BOM = b"\xef\xbb\xbf"
 LINES = (".jsonl", ".ndjson", ".jsonlines", ".json")  # a document a line
 WHOLE = ".txt"  # one document
 PARQUET = ".parquet"
+CSV = ".csv"  # a document a row; the first line names the columns
+KINDS = (
+    "JSON lines (.jsonl, .ndjson, .jsonlines, .json), CSV (.csv), Parquet (.parquet) or texts (.txt); JSON lines and "
+    "texts may be packed (.gz, .zst, .bz2, .xz)"
+)
 
+UNEVEN = "not as many values as the first line has names"
 SET_KEY = "set text_key (in the stage prompts: text_column)"
 
 Items = Iterator[str | Bad]
@@ -35,7 +42,7 @@ def suffix(path: Path) -> str:
     """The ending that says how `path` is read, as `.jsonl.zst`. Raises TesseraError for one that is not known."""
     found = ending(path.name)
     if found is None:
-        raise TesseraError(f"{path}: unknown kind of file; use one of {', '.join(sorted(READERS))}")
+        raise TesseraError(f"{path}: unknown kind of file; give {KINDS}")
     return found
 
 
@@ -46,7 +53,7 @@ def ending(name: str) -> str | None:
 
 def is_packed(path: Path) -> bool:
     """Whether a file is compressed, by its ending. Parquet compresses its columns itself."""
-    return suffix(path) not in (*LINES, WHOLE)
+    return suffix(path) not in (*LINES, WHOLE, CSV)
 
 
 def can_be_cut(path: Path) -> bool:
@@ -57,12 +64,12 @@ def can_be_cut(path: Path) -> bool:
 def documents(
     path: Path, text_key: str = "text", skipped: Skipped | None = None, part: Range | None = None
 ) -> Iterator[str]:
-    """The documents of one file, in its order; of JSON lines and Parquet the strings under `text_key`.
+    """The documents of one file, in its order; of JSON lines, CSV and Parquet the strings under `text_key`.
 
     part: (start, stop) of a file that can be cut: the lines or row groups that begin at the bytes start .. stop - 1.
     A bad one (a line from 1, a Parquet row from 0) is counted in `skipped` and empty, or without it an error: no such
-    string, no JSON object, not UTF-8, more than LONGEST bytes. Raises TesseraError that names the file, and where it is
-    truncated or damaged, or why it cannot be read.
+    string, no JSON object, not as many values as columns, not UTF-8, more than LONGEST bytes. Raises TesseraError that
+    names the file, and where it is truncated or damaged, or why it cannot be read.
     """
     try:
         items = READERS[suffix(path)](path, text_key) if part is None else _of_part(path, text_key, part)
@@ -205,6 +212,31 @@ def _too_long(where: str) -> Bad:
     return Bad(where, "too long", f"a document of more than {LONGEST:,} bytes; cut it into several")
 
 
+def table(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The rows of a CSV file: where it is (file and line), and its values by column; None where a row has too few, and
+    under None those of which it has too many. Raises TesseraError naming a file that is no CSV in UTF-8."""
+    csv.field_size_limit(LONGEST)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file, strict=True)
+            for row in rows:
+                yield f"{path}: line {rows.line_num}", row
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise TesseraError(f"{path}: not a CSV file in UTF-8 ({error}); convert it") from error
+
+
+def _csv(path: Path, text_key: str) -> Items:
+    for where, row in table(path):
+        if text_key not in row:
+            raise TesseraError(_no_column(path, text_key, [name for name in row if name]))
+        yield Bad(where, "not even", UNEVEN) if is_uneven(row) else checked(row[text_key], text_key, where)
+
+
+def is_uneven(row: Mapping[str, Any]) -> bool:
+    """Whether a row of `table` has more or fewer values than there are columns."""
+    return None in row or None in row.values()
+
+
 def _parquet(path: Path, text_key: str, part: Range | None = None) -> Items:
     import pyarrow as arrow
     from pyarrow import parquet
@@ -246,11 +278,16 @@ def _of_arrow(value: Any, text_key: str, where: str) -> str | Bad:
 
 def _check_column(schema: Any, text_key: str, path: Path) -> None:
     if text_key not in schema.names:
-        raise TesseraError(f"{path}: no column '{text_key}' (has: {', '.join(schema.names)}); {SET_KEY}")
+        raise TesseraError(_no_column(path, text_key, schema.names))
+
+
+def _no_column(path: Path, text_key: str, there: Iterable[str]) -> str:
+    return f"{path}: no column '{text_key}' (has: {', '.join(there)}); {SET_KEY}"
 
 
 READERS: dict[str, Callable[[Path, str], Items]] = {
     **{kind + packed: _lines_of(blocks) for kind in LINES for packed, blocks in UNPACKED.items()},
     **{WHOLE + packed: _whole_of(blocks) for packed, blocks in UNPACKED.items()},
     PARQUET: _parquet,
+    CSV: _csv,
 }

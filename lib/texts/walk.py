@@ -19,7 +19,7 @@ from lib.texts import text_files
 
 # What is left out is counted by the ending of its name, or as one of these.
 HIDDEN, RECORDS, FOLDERS, BARE = "hidden", "records of a run", "folders", "no ending"
-ASKED_FOR = (".json",)  # data sets carry such files about themselves: they are read only where a pattern names them
+ASKED_FOR = (".json", ".csv")  # data sets carry such files about themselves: they are read only where they are named
 UNPACKERS = (".lz4", ".br", ".7z", ".zip", ".lzma", ".lzo", ".sz", ".snappy", ".z")  # behind an ending that is read
 Parts = tuple[str, ...]  # a path below the folder
 Identity = tuple[int, int]  # of a folder: device and inode

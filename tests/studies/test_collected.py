@@ -45,12 +45,18 @@ def root(tmp_path: Path) -> Path:
 def test_of_each_sweep_the_default_run_is_shown_else_the_newest_and_an_unknown_one_last(root: Path) -> None:
     found = collected.find(root)
     assert len(found) == 7
-    assert names(collected.chosen(found, [])) == ["a", "b--smoke--seeds-2-0123abcd", "c--smoke", "d"]
+    assert names(collected.chosen(found, [])) == ["a", "b--paper", "c--smoke", "d"]
+
+
+def test_a_run_of_profile_smoke_gives_way_to_every_other_one(tmp_path: Path) -> None:
+    write(tmp_path, "a--paper", "2026-01-01")
+    write(tmp_path, "a--smoke", "2026-02-01")
+    assert names(collected.chosen(collected.find(tmp_path), [])) == ["a--paper"]
 
 
 def test_a_run_that_is_asked_for_is_shown(root: Path) -> None:
     found = collected.find(root)
-    assert names(collected.chosen(found, ["a--paper", "c"])) == ["a--paper", "b--smoke--seeds-2-0123abcd", "c", "d"]
+    assert names(collected.chosen(found, ["a--paper", "c"])) == ["a--paper", "b--paper", "c", "d"]
     with pytest.raises(UsageError, match=r"--run a--papr: no such run is collected; did you mean 'a--paper'"):
         collected.chosen(found, ["a--papr"])
     with pytest.raises(UsageError, match=r"a and a--paper are of one sweep|a--paper and a are of one sweep"):
@@ -66,17 +72,18 @@ def test_the_table_lists_every_run_and_the_warnings_say_what_is_not_comparable(r
     assert {row[1]: (row[2], row[-1]) for row in rows} == {
         "a": ("laptop", "yes"),
         "a--paper": ("paper", ""),
-        "b--paper": ("paper", ""),
-        "b--smoke--seeds-2-0123abcd": ("smoke", "yes"),
+        "b--paper": ("paper", "yes"),
+        "b--smoke--seeds-2-0123abcd": ("smoke", ""),
         "c": ("unknown", ""),
         "c--smoke": ("smoke", "yes"),
         "d": ("unknown", "yes"),
     }
     texts = collected.warnings(root, found, shown)
     assert texts[0].startswith("This report leaves out 3 runs of the table Runs.")
-    assert [text.split(" ")[0] for text in texts[1:]] == ["Profile", "The", "e--smoke"]
-    assert "(laptop, smoke)" in texts[2]
-    assert "make status-e PROFILE=smoke" in texts[3]
+    assert [text.split(" ")[0] for text in texts[1:]] == ["Profile", "The", "The", "e--smoke"]
+    assert "The numbers of c--smoke mean nothing" in texts[2]
+    assert "(laptop, paper, smoke)" in texts[3]
+    assert "make status-e PROFILE=smoke" in texts[4]
 
 
 def test_parts_of_a_sweep_of_sweeps_are_looked_for_in_its_profile(tmp_path: Path) -> None:

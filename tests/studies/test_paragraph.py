@@ -9,7 +9,8 @@ from lib.studies import paragraph
 
 
 def text_of(name, profile, *changed):
-    return paragraph.write(expansion.expand(documents.read(name, profile, list(changed)), profile))
+    plan = expansion.expand(documents.read(name, profile, list(changed)), profile)
+    return paragraph.write(plan, plan.leaves)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_another_setting_is_another_number():
     text = text_of("near_dupls", "laptop", "canaries=7", "replaced=[1,2,3,4,5,6,7,8,9,10]", "seeds=[4]")
     assert "7 of 100 tokens" in text
     assert "R = 1 to 10 (10 values)" in text
-    assert text.endswith("Seeds: 4.")
+    assert text.endswith("Seed: 4.")
 
 
 def test_it_says_nothing_was_planted_or_trained_where_that_is_so(tmp_path):
@@ -71,3 +72,23 @@ def test_it_says_nothing_was_planted_or_trained_where_that_is_so(tmp_path):
     assert "We trained" not in text
     for part in (str(tmp_path), "up to 3 of every document", "against a small causal language model", "not attacked"):
         assert part in text, part
+
+
+def test_it_speaks_of_what_is_finished_alone():
+    """Not of the settings that a partial collection lacks, nor of the stages that only they need."""
+    plan = expansion.expand(documents.read("near_dupls", "laptop", []), "laptop")
+    done = [leaf for leaf in plan.leaves if leaf.labels["seed"] == 2 and leaf.labels["kind"] == "exact"][:2]
+    text = paragraph.write(plan, done)
+    assert text.endswith("The settings compared: exact copies, exact copies ν = 1 and 3. Seed: 2.")
+    assert "1 and 3 times in all" in text
+    assert "altered copies" not in text
+    assert "replaced token" not in text
+
+
+def test_it_says_what_was_done_where_that_is_less_than_was_asked_for():
+    plan = expansion.expand(documents.read("slimpajama", "laptop", ["scanned=[0]"]), "laptop")
+    done = {"targets": "25 (10 copies) and 3 (100 copies) targets"}
+    text = paragraph.write(plan, plan.leaves, done)
+    assert "25 (10 copies) and 3 (100 copies) targets were drawn." in text
+    assert "25 targets each" not in text
+    assert "found by hashes, in 1 chunk together" in text  # not in the 20 that the corpus was cut into

@@ -45,11 +45,15 @@ def test_patterns_files_and_globs(tmp_path: Path) -> None:
 
 def test_nothing_there_and_unknown_kinds(tmp_path: Path) -> None:
     touch(tmp_path, "a.csv")
-    with pytest.raises(TesseraError, match=r"no corpus files found \(none of \.json.*, but left out: 1 \.csv\)"):
+    with pytest.raises(
+        TesseraError,
+        match=r"\.csv are read where a pattern names them, but left out: 1 \.csv\)",
+    ):
         listing.list_files(tmp_path)
     with pytest.raises(TesseraError, match=r"nothing matches x/\*\.jsonl"):
         listing.list_files(tmp_path, ("x/*.jsonl",))
-    with pytest.raises(TesseraError, match=r"a\.csv: unknown kind of file"):
+    touch(tmp_path, "a.tsv")
+    with pytest.raises(TesseraError, match=r"a\.tsv: unknown kind of file"):
         listing.list_files(tmp_path, ("*",))
     with pytest.raises(TesseraError, match="gone: no such file or folder"):
         listing.list_files(tmp_path / "gone")

@@ -1,7 +1,9 @@
 """Files written again with parts cut out: every other byte stays, in every format and compression."""
 
 import bz2
+import csv
 import gzip
+import io
 import json
 import lzma
 from collections.abc import Sequence
@@ -138,6 +140,23 @@ def test_parquet_keeps_its_columns_row_groups_and_codec(tmp_path: Path, kind: ar
     assert found.schema.metadata[b"who"] == b"me"
     assert metadata.num_row_groups == 3
     assert metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_csv_keeps_its_columns_and_the_rows_that_are_not_cut(tmp_path: Path) -> None:
+    data = b'\xef\xbb\xbfid,text,z\r\n0,"one, two",\r\n1,"a\nb",x\r\n2\r\n3,gone,\r\n4,stays,\r\n'
+    found = rewritten(tmp_path, "a.csv", data, Edits({0, 1, 3}, head))
+    assert rewriting.count(tmp_path / "in/a.csv") == 5
+    rows = list(csv.reader(io.StringIO(found.decode(), newline="")))
+    assert rows == [
+        ["id", "text", "z", "cut"], ["0", "ne, two", "", "[[0, 1]]"], ["1", "\nb", "x", "[[0, 1]]"], ["2"],
+        ["4", "stays", "", ""],
+    ]  # fmt: skip
+    again = rewritten(
+        tmp_path, "a.csv", found, Edits({1}, lambda number, text, earlier: Edited("b", [*earlier, [1, 2]]), again=True)
+    )
+    assert b'1,b,x,"[[0, 1], [1, 2]]"\n' in again
+    with pytest.raises(TesseraError, match=r"a.csv: there is a column 'cut' already"):
+        rewritten(tmp_path, "a.csv", found, Edits({1}, head))
 
 
 def test_a_field_of_that_name_is_an_error(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas
 import pyarrow
 import pytest
 import zstandard
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from lib.base.errors import TesseraError
-from lib.texts import compression, text_files
+from lib.texts import bad_documents, compression, text_files
 from lib.texts.text_files import documents
 
 TEXTS = ["one", "", "two\nlines\r\n", "naïve 東京 \U0001f600", "<|endoftext|>", " \t", "x" * 300_000, "last"]
@@ -50,7 +51,7 @@ def test_json_lines_of_every_kind(tmp_path: Path, ending: str, ascii_only: bool)
 
 
 def test_every_ending_is_tested() -> None:
-    assert set(KEEP) | {f".txt{packed}" for packed in PACK} | {".parquet"} == set(text_files.READERS)
+    assert set(KEEP) | {f".txt{packed}" for packed in PACK} | {".parquet", ".csv"} == set(text_files.READERS)
 
 
 @given(st.lists(any_text, max_size=8), st.integers(1, 40))
@@ -176,7 +177,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path, ending: str) -> None:
         (FileNotFoundError(2, "gone"), "no such file"),
     ],
 )
-@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz", ".jsonl.bz2", ".jsonl.zst", ".txt", ".parquet"])
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz", ".jsonl.bz2", ".jsonl.zst", ".txt", ".parquet", ".csv"])
 def test_the_systems_errors_keep_their_names(
     tmp_path: Path, monkeypatch, ending: str, error: OSError, word: str
 ) -> None:
@@ -229,8 +230,30 @@ def test_plain_text_is_one_document(tmp_path: Path) -> None:
 def test_a_missing_file_and_an_unknown_kind(tmp_path: Path) -> None:
     with pytest.raises(TesseraError, match=r"gone\.jsonl: no such file"):
         list(documents(tmp_path / "gone.jsonl"))
-    with pytest.raises(TesseraError, match=r"a\.csv: unknown kind of file; use one of \.json, "):
-        list(documents(tmp_path / "a.csv"))
+    with pytest.raises(TesseraError, match=r"a\.tsv: unknown kind of file; give JSON lines \(\.jsonl, "):
+        list(documents(tmp_path / "a.tsv"))
+
+
+@given(st.lists(st.tuples(any_text, any_text).filter(lambda row: not set("\r\0") & set("".join(row)))))
+def test_csv_as_pandas_writes_it(tmp_path_factory, rows: list[tuple[str, str]]) -> None:
+    path = tmp_path_factory.mktemp("csv") / "a.CSV"
+    pandas.DataFrame(rows, columns=["text", "other"]).to_csv(path, index=False)
+    assert list(documents(path)) == [text for text, _ in rows]
+    assert list(documents(path, "other")) == [other for _, other in rows]
+
+
+def test_bad_csv_is_named_or_skipped(tmp_path: Path) -> None:
+    path = put(tmp_path, ".csv", b'\xef\xbb\xbfid,text\n1,"two\nlines"\n\n2\n3,x,y\n4,\n')
+    with pytest.raises(TesseraError, match=r"a\.csv: line 5: not as many values as the first line has names; repair"):
+        list(documents(path))
+    skipped = bad_documents.Skipped(2)
+    assert list(documents(path, skipped=skipped)) == ["two\nlines", "", "", ""]
+    assert skipped.reasons == {"not even": 2}
+    with pytest.raises(TesseraError, match=r"no column 'body' \(has: id, text\); set text_key"):
+        list(documents(path, "body"))
+    with pytest.raises(TesseraError, match=r"a\.csv: not a CSV file in UTF-8"):
+        list(documents(put(tmp_path, ".csv", b"text\n\xff\n")))
+    assert list(documents(put(tmp_path, ".csv", b""))) == []
 
 
 def test_natural_order() -> None:

@@ -6,7 +6,17 @@ from pathlib import Path
 import pandas as pd
 
 from lib.reporting import page, writer
-from lib.reporting.cells import TextTable, estimate, interval, mark, number, p_value, short
+from lib.reporting.cells import (
+    TextTable,
+    estimate,
+    interval,
+    mark,
+    mean_over_seeds,
+    number,
+    p_value,
+    short,
+    without_empty,
+)
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.architectures import figures, findings, tables
@@ -19,6 +29,7 @@ from lib.studies.mosaic.results import NO_RESULT, PAIRED
 from lib.studies.mosaic.words import CORRECTED, label_of, main_attack, setting_name, symbol_of
 
 ESTIMATOR = "isotonic"
+DIFFERENCE = ["difference", "interval", "p", "p by Holm", "over seeds"]
 METHODS = {
     "Models compared": "All models have the same tokenizer, canaries, duplicates, books and order of sequences. Each "
     "is read off its own exact curve, and draws of canaries are shared, so that a difference has the interval "
@@ -74,13 +85,14 @@ def make(measured: Sequence[Measurement], planned: rho_table.LargestCopies, trai
 
 def draw(shown: Tables, models: Sequence[str]) -> list[Drawn]:
     """The figures with their titles and captions."""
-    attack = f"{label_of(_attack(shown))} attack"
+    attack, over = f"{label_of(_attack(shown))} attack", _over_seeds(shown)
+    single = "; small marks are single seeds" if shown["auc"]["seed"].nunique() > 1 else ""
     rho = (
-        f"ρ of each model by perturbation: {attack}, {ESTIMATOR} estimator. Mean over seeds with its 95 % interval "
-        "over canaries; small marks are single seeds."
+        f"ρ of each model by perturbation: {attack}, {ESTIMATOR} estimator, {over}, with 95 % intervals over "
+        f"canaries{single}."
     )
     exposure = (
-        f"Left: AUC against exact copies, {attack}; small marks are single seeds. Right: the AUC after the most copies "
+        f"Left: AUC against exact copies, {attack}, {over}{single}. Right: the AUC after the most copies "
         "against the learning rate; the dotted line is that of the first model, a star the rate that the rule gives."
     )
     drawn = []
@@ -106,7 +118,7 @@ def summary(found: Tables, models: Iterable[str]) -> TextTable:
 def tables_shown(shown: Tables, found: Tables, models: Sequence[str], equal: Equal) -> Iterable[ReportTable]:
     """What the report shows of the tables."""
     attack = equal_scores.caption(_attack(found), CORRECTED, equal)
-    scores = f"{ESTIMATOR} estimator, mean over seeds, 95 % intervals over canaries. {attack} {NO_RESULT}"
+    scores = f"{ESTIMATOR} estimator, {_over_seeds(found)}, 95 % intervals over canaries. {attack} {NO_RESULT}"
     yield report_table("rho", f"ρ of each model, {scores} All rows:", summary(found, models), found["rho"])
     caption = f"Differences of ρ on the same canaries (this model minus the other), {scores} {PAIRED} All rows:"
     yield report_table("families", caption, _families(_means(shown["families"])), found["families"])
@@ -114,6 +126,10 @@ def tables_shown(shown: Tables, found: Tables, models: Sequence[str], equal: Equ
     yield report_table("exposure", caption, _exposure(shown["exposure"]), found["exposure"])
     caption = "AUC after the most exact copies by learning rate, and the rate that the rule gives. All rows:"
     yield report_table("rates", caption, _rates(shown["rates"]), found["rates"])
+
+
+def _over_seeds(found: Tables) -> str:
+    return mean_over_seeds(found["auc"]["seed"].nunique())
 
 
 def _attack(found: Tables) -> str:
@@ -137,19 +153,8 @@ def _place(kind: str, setting: str, level: float) -> str:
 
 
 def _families(rows: pd.DataFrame) -> TextTable:
-    header = [
-        "perturbation",
-        "model",
-        "other",
-        "ρ",
-        "ρ of the other",
-        "difference",
-        "interval",
-        "p",
-        "p by Holm",
-        "over seeds",
-    ]
-    return header, [
+    header = ["perturbation", "model", "other", "ρ", "ρ of the other", *DIFFERENCE]
+    cells = [
         [
             _place(row.kind, row.setting, row.level), row.model, row.other_model,
             *map(number, (row.rho, row.other_rho)), mark(number(row.difference), row.flagged),
@@ -158,10 +163,13 @@ def _families(rows: pd.DataFrame) -> TextTable:
         ]
         for row in rows.itertuples()
     ]  # fmt: skip
+    return without_empty((header, cells))
 
 
 def _exposure(rows: pd.DataFrame) -> TextTable:
+    """A row for each seed, and one for the mean where there are several."""
     header = ["model", "other", "seed", "rate", "AUC", "AUC of the other", "difference", "interval"]
+    rows = rows if rows["seed"].nunique() > 1 else rows[rows["seed"].notna()]
     return header, [
         [
             row.model, row.other_model, "mean" if pd.isna(row.seed) else str(row.seed), short(row.learning_rate),

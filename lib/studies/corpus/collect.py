@@ -8,8 +8,8 @@ from rich.console import Console
 from lib.artifacts import store
 from lib.base import hdf5, places
 from lib.base.errors import TesseraError
-from lib.plans import runs
-from lib.plans.finished import directory, done
+from lib.plans import finished, runs
+from lib.plans.finished import directory
 from lib.plans.plan import Leaf, Plan
 from lib.studies import collect, texts
 
@@ -26,10 +26,9 @@ READ = ("targets", "near_duplicates", "deduplication", "exact_duplicates", "dupl
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report, and print the mean number of near-duplicates by bucket and distance."""
-    from lib.studies.corpus import reading, results, shown
+    from lib.studies.corpus import findings, reading, results, shown
 
-    finished = done(root, plan)
-    leaves, missing = collect.split(plan, finished, READ)
+    leaves, missing = collect.split(plan, finished.done(root, plan), READ)
     scan = next((leaf for leaf in leaves if "deduplication" in leaf.nodes), None)
     if scan is None:
         command = runs.command(plan.name, plan.profile, plan.settings)
@@ -45,7 +44,8 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     _compare_counts(root, plan, leaves, data.count)
     task = plan.tasks[scan.nodes["near_duplicates"]]
     excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, task, targets, near))
-    description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
+    done = {"targets": findings.drawn(data)}
+    description = collect.description(root, plan, leaves, missing, excerpts=excerpts, done=done)
     found = results.write(root, plan.run, data, description)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "mean near-duplicates of a target by distance", *results.summary(found))

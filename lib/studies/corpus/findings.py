@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from lib.reporting.cells import count, percent, percent_interval
+from lib.base.errors import counted
+from lib.reporting.cells import count, listed, percent, percent_interval
 from lib.studies.corpus.tables import HAMMING, LEVENSHTEIN, SHORTEST_NGRAM, WHOLE, SlimpajamaData
 
 NGRAM = 50  # of the deduplication that sentences are about, but at most half a target: every shift shares fewer
@@ -21,6 +22,14 @@ def warnings(data: SlimpajamaData) -> list[str]:
     if data.scanned_fraction < 1:
         found.append(f"Only {percent(data.scanned_fraction)} of the corpus was scanned for near-duplicates.")
     return found
+
+
+def drawn(data: SlimpajamaData) -> str:
+    """How many targets there are, in words: `25 (10 copies) and 3 (100 copies) targets, and 25 windows at random,`."""
+    counts = {bucket: int((data.bucket == bucket).sum()) for bucket in data.buckets}
+    filled = [f"{n} ({bucket:,} copies)" for bucket, n in counts.items() if bucket]
+    at_random = counted(counts.get(0, 0), "window")
+    return f"{listed(filled) or 'no'} targets, and {at_random} at random,"
 
 
 def _bucket(data: SlimpajamaData, tables: dict[str, pd.DataFrame], bucket: int) -> str:

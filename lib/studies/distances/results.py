@@ -7,7 +7,7 @@ import pandas as pd
 
 from lib.base import places
 from lib.reporting import page, writer
-from lib.reporting.cells import TextTable, interval, mark, number, short
+from lib.reporting.cells import TextTable, interval, mark, mean_over_seeds, number, short
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.distances import figures, findings, tables
@@ -25,10 +25,10 @@ METHODS = {
     "(unrestricted), Indel (both lengths minus twice the longest common subsequence), token overlap (tokens of the "
     "longer sequence without a counterpart), and 1 minus the Jaccard coefficient of the sets of tokens or n-grams. "
     "Means are over all variations of all canaries. n-grams of shorter sequences are undefined and left out.",
-    "Rank correlation": "Spearman's, between ρ (mean over seeds) and the mean distance, over perturbations (a kind at "
-    "a level and a setting). The interval is a 95 % percentile bootstrap over perturbations. All distances that are "
-    "defined for all perturbations share their draws. Duplicates scattered over a document have no distance "
-    "to their canary and are left out.",
+    "Rank correlation": "Spearman's, between ρ (the mean, where there are several seeds) and the mean distance, over "
+    "perturbations (a kind at a level and a setting). The interval is a 95 % percentile bootstrap over perturbations. "
+    "All distances that are defined for all perturbations share their draws. Duplicates scattered over a document have "
+    "no distance to their canary and are left out.",
 }
 
 
@@ -56,8 +56,8 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     """One figure for each model, with its title and caption."""
     distances, predictors, attack = found["distances"], found["predictors"], _main_attack(found)
     caption = (
-        f"ρ ({ESTIMATOR} estimator, {label_of(attack)} attack, mean over seeds) of every perturbation against each "
-        "mean distance to the canary."
+        f"ρ ({ESTIMATOR} estimator, {label_of(attack)} attack, {_over_seeds(found)}) of every perturbation against "
+        "each mean distance to the canary."
     )
     rows = distances[distances["seed"].isna() & (distances["attack"] == attack)]
     return [
@@ -90,8 +90,8 @@ def shown(found: Mapping[str, pd.DataFrame], equal: Equal) -> list[ReportTable]:
         f"{attack} All rows:"
     )
     distances = (
-        f"ρ ({ESTIMATOR} estimator) and the mean distances of every perturbation, means over seeds; beside ρ by the "
-        f"paper estimator the published one where there is one. {attack} {NO_RESULT} All rows:"
+        f"ρ ({ESTIMATOR} estimator) and the mean distances of every perturbation, {_over_seeds(found)}; beside ρ by "
+        f"the paper estimator the published one where there is one. {attack} {NO_RESULT} All rows:"
     )
     return [
         report_table("predictors", predictors, summary(found), found["predictors"]),
@@ -122,6 +122,10 @@ def _chosen(table: pd.DataFrame, found: Mapping[str, pd.DataFrame], estimator: s
     """The rows of the main attack, corrected, by one estimator."""
     columns = ["attack", "variant", "estimator"]
     return table[(table[columns] == [_main_attack(found), CORRECTED, estimator]).all(axis=1)]
+
+
+def _over_seeds(found: Mapping[str, pd.DataFrame]) -> str:
+    return mean_over_seeds(found["rho"]["seed"].nunique())
 
 
 def _main_attack(found: Mapping[str, pd.DataFrame]) -> str:

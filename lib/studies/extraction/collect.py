@@ -15,7 +15,6 @@ from lib.studies.mosaic import collect as mosaic_collect
 if TYPE_CHECKING:
     from lib.studies.extraction.tables import Extracted
 
-TITLE = "extraction of members, means over seeds, 95 % intervals over canaries"
 READ = ("extraction", "inject")
 
 
@@ -28,7 +27,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
     found = results.write(root, plan.run, list(read_records(root, plan, leaves)), description)
     collect.write_missing(root, plan, missing)
-    collect.print_table(console, TITLE, *results.summary(found, results.CLOSING))
+    collect.print_table(console, results.closing(found), *results.summary(found, results.CLOSING))
 
 
 def read_records(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Extracted"]:

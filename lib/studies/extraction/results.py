@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from lib.reporting import writer
-from lib.reporting.cells import TextTable, estimate, number
-from lib.reporting.page import ReportTable, report_table
+from lib.reporting.cells import TextTable, estimate, mean_over_seeds, number
+from lib.reporting.page import ReportTable, opened, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.extraction import figures, findings, published
 from lib.studies.extraction.tables import EXTRACTABLE, LIKELY, MEASURES, Extracted, make
@@ -21,16 +21,16 @@ METHODS = {
     "smoothed, so that it is 0 for most canaries.",
     "(n, p)-discoverable": "extractable n is the share of canaries whose suffix is among n samples from the model's "
     f"own distribution with a probability of at least {LIKELY:g}: ln(1 - p) / ln(1 - p_z) <= n.",
-    "Intervals": "95 % over canaries, of the mean over seeds: Wilson's of the canaries of all seeds for shares (exact, "
-    "extractable), bootstrap within each seed for means (all others). seeds_low and seeds_high are the 95 % t interval "
-    "over seeds. Members and non-members are the same canaries in every setting.",
+    "Intervals": "95 % over canaries, of the mean where there are several seeds: Wilson's of the canaries of all seeds "
+    "for shares (exact, extractable), bootstrap within each seed for means (all others). seeds_low and seeds_high are "
+    "the 95 % t interval over seeds. Members and non-members are the same canaries in every setting.",
 }
 CLOSING = ("edit_similarity", "word_bleu", "exact")  # as many as have room in a terminal
 HEADINGS = {"edit_similarity": "edit sim.", "word_bleu": "word BLEU"}
 CAPTION = (
-    "Means over seeds; bars are 95 % intervals over canaries. Dotted: the edit similarity of "
-    "non-members, which were never injected. Grey: the published edit similarity (squares) and word BLEU (diamonds) of "
-    "one seed, where prompts, suffixes and duplicates are the published ones."
+    "Bars are 95 % intervals over canaries. Dotted: the edit similarity of non-members, which were never injected. "
+    "Grey: the published edit similarity (squares) and word BLEU (diamonds) of one seed, where prompts, suffixes and "
+    "duplicates are the published ones."
 )
 
 
@@ -54,7 +54,7 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
         Drawn(
             f"extraction_{kind}",
             f"Extraction against {words.level_name(kind)}",
-            CAPTION,
+            f"{opened(mean_over_seeds(extraction['seed'].nunique()))}. {CAPTION}",
             figures.extraction_figure(extraction, kind),
         )
         for kind in sorted(set(extraction["kind"]))
@@ -76,6 +76,11 @@ def summary(found: Mapping[str, pd.DataFrame], measures: Sequence[str] = MEASURE
     return header, [[*key[:3], f"{key[3]:g}", *row] for key, row in zip(cells.index, cells.to_numpy())]
 
 
+def closing(found: Mapping[str, pd.DataFrame]) -> str:
+    """What the values of `summary` are of."""
+    return f"Members, {mean_over_seeds(found['extraction']['seed'].nunique())}, 95 % intervals over canaries"
+
+
 def _heading(measure: str) -> str:
     return f"in {EXTRACTABLE[measure]:,}" if measure in EXTRACTABLE else HEADINGS.get(measure, measure)
 
@@ -83,8 +88,8 @@ def _heading(measure: str) -> str:
 def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     """What the report shows of the table, and the published one."""
     caption = (
-        "Members, means over seeds with 95 % intervals over canaries: Wilson's for exact and in n, bootstrap for the "
-        "others. in n: extractable within n samples. All rows:"
+        f"{closing(found)}: Wilson's for exact and in n, bootstrap for the others. in n: extractable within n samples. "
+        "All rows:"
     )
     theirs = published.table()
     rows = [list(map(str, row)) for row in theirs.itertuples(index=False)]

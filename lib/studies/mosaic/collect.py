@@ -30,7 +30,8 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     leaves, missing = collect.split(plan, finished, READ)
     records = list(read_records(root, plan, leaves))
     excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, leaves))
-    common = collect.description(root, plan, leaves, missing, _without_curve(plan, leaves, finished), excerpts)
+    uncurved = _without_curve(plan, leaves, finished)
+    common = collect.description(root, plan, leaves, missing, uncurved, excerpts, computed(records))
     rho, auc = published_curves(plan, leaves), published_aucs(plan, leaves)
     description = results.MosaicDescription(**vars(common), published=rho, published_auc=auc)
     measured = measurements.measure([*records, *_baselines(root, plan, leaves)], BOOTSTRAP_SEED)
@@ -38,6 +39,14 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     found = results.write(root, plan.run, measured, description, records, training, planned_curves(plan))
     collect.write_missing(root, plan, missing)
     _print_summary(found["rho"], console)
+
+
+def computed(records: "Iterable[Record]") -> dict[str, str]:
+    """The attacks that were computed, for the paragraph of methods: of some there may be no evidence."""
+    from lib.studies.mosaic import words
+
+    names = {words.split_score(name)[0] for record in records for name in record.members}
+    return {"attacks": ", ".join(words.label_of(name) for name in sorted(names, key=words.attack_rank))}
 
 
 def planned_curves(plan: Plan) -> dict[tuple[str, str], int]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lib.base import places
 from lib.reporting import frames, page, series, writer
-from lib.reporting.cells import TextTable, is_marked
+from lib.reporting.cells import TextTable, is_marked, mean_over_seeds
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.mosaic import (
@@ -233,7 +233,8 @@ def _attacks(rho: pd.DataFrame, kind: str, description: MosaicDescription, attac
 
 def _roc(records: Sequence[Record], description: MosaicDescription) -> Drawn:
     level = figures.roc_level(records)
-    caption = "Mean TPR over seeds at each FPR, on log axes. The dotted line is chance."
+    over = mean_over_seeds(len({record.labels["seed"] for record in records}))
+    caption = f"TPR at each FPR, {over}, on log axes. The dotted line is chance."
     figure = figures.roc_figure(records, EXACT, level, description.variant)
     return Drawn("roc", f"ROC after {level} exact copies", caption, figure, series.reading(figure, x=0.1))
 
@@ -275,8 +276,7 @@ def shown(found: Tables, description: MosaicDescription, equal: Equal, draws: in
 
 def _over_seeds(table: pd.DataFrame, draws: int) -> str:
     """The end of a caption: what a value is of, and what its interval is over, if it has one."""
-    seeds = table["seed"].nunique()
-    mean = f"mean over {seeds} seeds." if seeds > 1 else "one seed."
+    mean = f"{mean_over_seeds(table['seed'].nunique())}."
     return f"{mean} Intervals are 95 % over canaries (percentile bootstrap, {draws:,} draws)." if draws else mean
 
 

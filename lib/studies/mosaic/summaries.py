@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib.reporting.cells import TextTable, estimate, interval, mark, number, p_value
+from lib.reporting.cells import TextTable, estimate, interval, mark, number, p_value, without_empty
 from lib.studies.mosaic import equal_scores
 from lib.studies.mosaic.equal_scores import Equal
 from lib.studies.mosaic.rho_table import flagged
@@ -56,20 +56,23 @@ def auc_summary(
 
 
 def differences_summary(differences: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> TextTable:
-    """Means over seeds, one row for each pair of settings, of one attack by one estimator."""
+    """Means over seeds, one row for each pair of settings, of one attack by one estimator; no column that is empty."""
     rows = differences[differences["seed"].isna() & (differences["attack"] == attack)]
     rows = rows[(rows["variant"] == variant) & (rows["estimator"] == estimator)]
     header = ["model", "this", "other", "ρ", "ρ of the other", "difference", "interval", "p", "p by Holm", "over seeds"]
-    return header, [_difference(row) for row in rows.itertuples()]
+    return without_empty((header, [_difference(row) for row in rows.itertuples()]))
 
 
 def changes_summary(changes: pd.DataFrame, attack: str, estimator: str, variant: str = CORRECTED) -> TextTable:
-    """Means over seeds of one attack: the AUC after the most exact copies, then rho by level, of each setting."""
+    """Means over seeds of one attack: the AUC after the most exact copies, then rho by level, of each setting.
+
+    No column is empty."""
     rows = changes[changes["seed"].isna() & (changes["attack"] == attack) & (changes["variant"] == variant)]
     top = rows.groupby(["model", "setting"])["level"].transform("max").where(rows["quantity"] == "auc")
     rows = rows[(rows["estimator"] == estimator) | (rows["level"] == top)]
     header = ["model", "setting", "what", "value", "default", "difference", "interval", "p", "over seeds"]
-    return header, [_change(row) for row in rows.sort_values(["model", "setting", "quantity", "level"]).itertuples()]
+    rows = rows.sort_values(["model", "setting", "quantity", "level"])
+    return without_empty((header, [_change(row) for row in rows.itertuples()]))
 
 
 def delong_summary(delong: pd.DataFrame, variant: str = CORRECTED, equal: Equal = NONE_EQUAL) -> TextTable:

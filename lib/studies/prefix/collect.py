@@ -10,7 +10,8 @@ from lib.artifacts import store
 from lib.base import places
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan, Task
-from lib.studies import collect, texts
+from lib.reporting.cells import listed
+from lib.studies import collect, paragraph, texts
 
 if TYPE_CHECKING:
     from lib.studies.prefix.tables import Attack
@@ -25,11 +26,24 @@ def run(root: Path, plan: Plan, console: Console) -> None:
 
     leaves, missing = collect.split(plan, whole(plan, done(root, plan)), READ)
     left_out = texts.shown(root, plan, list)  # what is shown is chosen while each model's texts are at hand
-    description = collect.description(root, plan, leaves, missing, excerpts=left_out)
+    description = collect.description(root, plan, leaves, missing, excerpts=left_out, done=_drawn(root, plan, leaves))
     attacks = read_attacks(root, plan, leaves)
     found = results.write(root, plan.run, attacks, description, plan.show_texts)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "share of suffixes repeated whole, by prompt length", *results.summary(found))
+
+
+def _drawn(root: Path, plan: Plan, leaves: list[Leaf]) -> dict[str, str]:
+    """How many prompts there are, in words; what was asked for where a run was fetched without them."""
+    found = {str(plan.tasks[leaf.digest].inputs["prompts"]) for leaf in leaves}
+    tasks = [task for digest, task in plan.tasks.items() if digest in found]
+    files = [directory(root, task) / places.PROMPTS for task in tasks]
+    if not all(file.is_file() for file in files):
+        return {}
+    counts = [len(collect.verified_columns(file, "document")["document"]) for file in files]
+    numbers = listed([f"{n:,}" for n in dict.fromkeys(counts)])
+    every = {paragraph.a_document(task.config) for task in tasks if not task.config["n_prompts"]}
+    return {"number": ", ".join([numbers, *sorted(every)])}
 
 
 def whole(plan: Plan, finished: set[str]) -> set[str]:

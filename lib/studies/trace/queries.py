@@ -15,8 +15,8 @@ from lib.tokens.encoders import encode_large
 
 
 def read(path: Path, tokenizer: Any) -> list[NDArray[np.int64]]:
-    """Texts as ids of the corpus's tokenizer: the documents of a file (`text` of JSON lines or Parquet, or one text),
-    or the continuations in a generations.h5 or its artifact.
+    """Texts as ids of the corpus's tokenizer: the documents of a file (`text` of JSON lines, CSV or Parquet, or one
+    text), or the continuations in a generations.h5 or its artifact.
 
     Raises UsageError for a file without texts, TesseraError for one that cannot be read.
     """

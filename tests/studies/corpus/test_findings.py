@@ -41,3 +41,8 @@ def test_groups_of_the_whole_corpus_are_said_to_be_that() -> None:
     words = findings.in_words(given, tables.make(given))[-1]
     assert words.startswith("The groups of exact duplicates are of all chunks that were scanned. They")
     assert tables.exact_table(given.histograms)["chunk"].tolist() == ["all"]
+
+
+def test_targets_are_counted_as_they_were_drawn() -> None:
+    assert findings.drawn(data()) == "2 (100 copies) and 1 (1,000 copies) targets, and 1 window at random,"
+    assert findings.drawn(data(bucket=np.array([0, 0, 0, 0]))) == "no targets, and 4 windows at random,"

@@ -29,6 +29,17 @@ CHANGES = {  # row of the table of settings -> the setting in the table `changes
     "candidates of a replacement": "candidates with the original",
 }  # fmt: skip
 CELLS = (("exact", 10), ("replace", 10), ("replace", 50))  # kind and level of its columns
+ABLATED = {  # row of the table of ablations -> model and setting
+    "nothing": ("gpt_neox_1M", ""),
+    "half the learning rate": ("gpt_neox_1M", "learning_rate=0.0004"),
+    "twice the learning rate": ("gpt_neox_1M", "learning_rate=0.0016"),
+    "a third of the parameters": ("gpt_neox_0.4M", ""),
+    "temperature of canaries 0.7": ("gpt_neox_1M", "temperature=0.7"),
+    "25 canaries, not 50": ("gpt_neox_1M", "canaries=25"),
+    "canaries of 50 tokens, not 100": ("gpt_neox_1M", "length=50"),
+    "the same positions in all variations": ("gpt_neox_1M", "positions=same"),
+    "positions spread evenly": ("gpt_neox_1M", "positions=spread"),
+}
 FAMILIES = {
     **{f"R = {level}": ("replace", level, "") for level in (5, 25, 50)},
     **{f"insertion, X = 1, n = {n}": ("insert", n, "inserted_tokens=1") for n in (2, 5, 20)},
@@ -121,6 +132,16 @@ def deviations() -> Iterator[Quoted]:
             yield cell, values if "[" in cell else values[:1]
 
 
+def ablations() -> Iterator[Quoted]:
+    auc, rho, rows = kept("ablations", "auc"), kept("ablations", "rho"), table(SWEEPS, "| changed | AUC")
+    for label, (model, setting) in ABLATED.items():
+        where = {"model": model, "setting": setting}
+        exact = {**where, "setting": "" if setting.startswith("positions") else setting}  # their exact curve is the same
+        yield rows[label][0], [one(auc, "auc", **exact)]
+        for cell, level in zip(rows[label][1:], (5, 25), strict=True):
+            yield cell, [one(rho, name, level=level, **where) for name in ("rho", "rho_low", "rho_high")]
+
+
 def insertions() -> Iterator[Quoted]:
     frame = kept("insertions", "rho").query("estimator == 'paper'")
     rows = table(SWEEPS, "| insertion of X tokens")
@@ -193,8 +214,8 @@ def distances() -> Iterator[Quoted]:
 @pytest.mark.parametrize(
     "quoted",
     [
-        first_page, near_dupls, four_models, deviations, insertions, shuffles, top_k, architectures, extraction,
-        distances,
+        first_page, near_dupls, four_models, deviations, ablations, insertions, shuffles, top_k, architectures,
+        extraction, distances,
     ],
 )  # fmt: skip
 def test_tables_quote_the_files_they_come_from(quoted) -> None:

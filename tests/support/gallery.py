@@ -41,6 +41,11 @@ KEPT = (
         "deviations", "changes", f"{RATIO} and seed == 1 and level in (10, 50) and estimator != 'paper'",
         ("kind", "level", "setting", "quantity", "value", "default", "difference", "low", "high"),
     ),
+    Kept("ablations", "auc", f"{RATIO} and kind == 'exact' and level == 10", ("model", "setting", "auc")),
+    Kept(
+        "ablations", "rho", f"{RATIO} and seed == 1 and kind == 'replace' and estimator == 'isotonic'",
+        ("model", "level", "setting", "rho", "rho_low", "rho_high"),
+    ),
     Kept(
         "architectures", "families", f"{RATIO} and {MEANS} and estimator != 'paper'",
         ("model", "other_model", "kind", "level", "setting", "rho", "other_rho", "difference", "low", "high"),

@@ -11,9 +11,10 @@ REMEDY = "log in on the page of each, accept, and export HF_TOKEN=<a token of th
 
 def gated(plan: Plan, done: Collection[str]) -> list[str]:
     """The repositories of gated models that tasks which are not done name, in the plan's order."""
-    known = catalogue.gated_models()
-    named = (task.config.get("repo") for digest, task in plan.tasks.items() if digest not in done)
-    return list(dict.fromkeys(repo for repo in named if repo in known))
+    todo = (task.config.get("repo") for digest, task in plan.tasks.items() if digest not in done)
+    named = [repo for repo in dict.fromkeys(todo) if repo]
+    known = catalogue.gated_models() if named else set()
+    return [repo for repo in named if repo in known]
 
 
 def lines(plan: Plan, done: Collection[str]) -> list[str]:

@@ -1,7 +1,5 @@
 """Which models of a plan are gated, and what is said of them."""
 
-import pytest
-
 from lib.launcher import licences
 from lib.plans import catalogue, documents, expansion
 from lib.plans.plan import Plan
@@ -19,14 +17,14 @@ def test_every_model_of_a_family_that_the_hub_gates_is_marked() -> None:
     assert found == {model["repo"] for model in models if "repo" in model and model["repo"].split("/")[0] in owners}
 
 
-@pytest.mark.parametrize("token", ["", "hf_x"])
-def test_a_plan_names_its_gated_models_until_their_tasks_are_done(monkeypatch, token: str) -> None:
-    monkeypatch.setenv("HF_TOKEN", token)
-    plan = expanded("near_dupls", "models=[gptneo1B,gemma2B]")
+def test_a_plan_names_its_gated_models_until_their_tasks_are_done(monkeypatch) -> None:
+    plan = expanded("near_dupls", "models=[gptneo1B,gemma2B]", "seeds=1", "copies=[1,10]", "replaced=5")
     assert licences.gated(plan, ()) == ["meta-llama/Llama-2-7b-hf", "google/gemma-2b"]
-    (line,) = licences.lines(plan, ())
+    for token, state in (("", "is not"), ("hf_x", "is")):
+        monkeypatch.setenv("HF_TOKEN", token)
+        (line,) = licences.lines(plan, ())
+        assert f"HF_TOKEN=<a token of that account> (it {state} set here)" in line
     assert "https://huggingface.co/meta-llama/Llama-2-7b-hf, https://huggingface.co/google/gemma-2b: log in" in line
-    assert f"HF_TOKEN=<a token of that account> (it {'is' if token else 'is not'} set here)" in line
     left = {digest for digest, task in plan.tasks.items() if task.config.get("repo") != "google/gemma-2b"}
     assert licences.gated(plan, left) == ["google/gemma-2b"]
     assert licences.lines(plan, plan.tasks) == []

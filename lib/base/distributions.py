@@ -1,5 +1,6 @@
 """Installed distributions, at the versions that a configuration pins."""
 
+import difflib
 import importlib.metadata
 from collections.abc import Iterable
 
@@ -28,4 +29,11 @@ def installed(name: str, pin: str = "") -> importlib.metadata.Distribution:
         remedy = (
             f"pip install {name}=={pin}" if pin else "look at its name, then install it (`make env`: the project's)"
         )
-        raise TesseraError(f"the package '{name}' is not installed; {remedy}") from error
+        raise TesseraError(f"the package '{name}' is not installed{_nearest(name)}; {remedy}") from error
+
+
+def _nearest(name: str) -> str:
+    """`; did you mean 'x'?`, if an installed distribution has a similar name."""
+    others = {one.metadata["Name"] or "" for one in importlib.metadata.distributions()}
+    near = difflib.get_close_matches(name, others, n=1, cutoff=0.8)
+    return f"; did you mean '{near[0]}'?" if near else ""

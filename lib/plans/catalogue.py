@@ -1,4 +1,4 @@
-"""What sweeps there are, and the variables of each: meaning, and value in every profile."""
+"""What sweeps there are, the variables of each (meaning, and value in every profile), and which models are gated."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +35,12 @@ def sweeps() -> list[Entry]:
         Entry(name, document.get("question") or document.get("title", ""), document.get("laptop", NOT_TIMED))
         for name, document in found
     ]
+
+
+def gated_models() -> set[str]:
+    """The repositories whose licence has to be accepted on the hub, by sweeps/common/models.yaml."""
+    listed = yamls.read(documents.FOLDER / "common" / "models.yaml")["vars"]["hub_models"]
+    return {model["repo"] for model in listed.values() if model.get("gated")}
 
 
 def variables(name: str) -> list[Variable]:

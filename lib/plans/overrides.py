@@ -8,7 +8,7 @@ import yaml
 
 from lib.base import yamls
 from lib.base.errors import UsageError, suggestion
-from lib.plans.variables import ANY, star_of
+from lib.plans.variables import ANY, REFERENCE, star_of
 
 SECTIONS = ("vars", "nodes")
 OPEN_MAPPINGS = ("config", "resources", "inputs")  # of a node: the stage knows which keys these may have
@@ -46,7 +46,10 @@ def _try_to_apply(document: dict[str, Any], setting: str) -> UsageError | None:
 
 
 def apply(document: dict[str, Any], setting: str) -> None:
-    """Apply `key=value`. The key is a variable's name, or a dotted path such as nodes.target.config.steps."""
+    """Apply `key=value`. The key is a variable's name, or a dotted path such as nodes.target.config.steps.
+
+    Where a list stands, a single value is the list of it, so that both ways of typing it are one run.
+    """
     where = f"--set {setting}"
     path, separator, text = setting.partition("=")
     if not separator:
@@ -57,9 +60,24 @@ def apply(document: dict[str, Any], setting: str) -> None:
     if used and name not in (*SECTIONS, *used):  # a variable that a profile has for other sweeps
         raise UsageError(f"{where}: this sweep does not use '{name}'{suggestion(name, used)}")
     try:
-        mapping[key] = yamls.parse(text)
+        value = yamls.parse(text)
     except yaml.YAMLError as error:
         raise UsageError(f"{where}: the value is not valid YAML: {yamls.in_a_line(error)}") from error
+    mapping[key] = [value] if _is_single(value) and _is_list(mapping.get(key), document) else value
+
+
+def _is_single(value: Any) -> bool:
+    """Whether a value is a text, which refers to no variable, or a number."""
+    return isinstance(value, (str, int, float)) and not (isinstance(value, str) and REFERENCE.search(value))
+
+
+def _is_list(value: Any, document: Mapping[str, Any]) -> bool:
+    """Whether a value, or that of the variable which it refers to, is a list."""
+    seen: set[str] = set()
+    while isinstance(value, str) and (found := REFERENCE.fullmatch(value)) and found[1] not in seen:
+        seen.add(found[1])
+        value = (document.get("vars") or {}).get(found[1])
+    return isinstance(value, list)
 
 
 def _find(document: dict[str, Any], path: str, where: str) -> tuple[dict[str, Any], str]:

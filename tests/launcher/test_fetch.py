@@ -78,7 +78,7 @@ def test_a_cluster_with_a_partition_for_the_network_is_told_to_fetch_there(run, 
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     file = tmp_path / "dtn.yaml"
     file.write_text("network_partition: dtn\n")
-    for flags in (["fetch"], ["submit", "--no-fetch"]):
+    for flags in (["fetch"], ["submit", "--no-fetch", "--yes"]):
         code, error = run(*flags, cluster=str(file))
         assert code == 1
         assert "srun --partition=dtn --cpus-per-task=2 " in error

@@ -55,3 +55,17 @@ def test_a_value_that_is_no_yaml_is_said_in_one_line():
         overrides.apply({"vars": {"seeds": [1]}}, "seeds=[1,2")
     assert "--set seeds=[1,2: the value is not valid YAML: " in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("typed", "value"), [("2", [2]), ("a b", ["a b"]), ("0.5", [0.5]), ("true", [True])])
+@pytest.mark.parametrize("key", ["seeds", "others", "again", "nodes.n.config.files"])
+def test_where_a_list_stands_a_single_value_is_the_list_of_it(key: str, typed: str, value: list) -> None:
+    variables = {"seeds": [1], "others": "${seeds}", "again": "${others}", "size": 3, "circle": "${circle}"}
+    document = {"vars": variables, "nodes": {"n": {"config": {"files": []}}}}
+    mapping = document["nodes"]["n"]["config"] if key.startswith("nodes") else variables
+    for text, found in (("'a b'" if " " in typed else typed, value), ("[7]", [7]), ("${size}", "${size}")):
+        overrides.apply(document, f"{key}={text}")
+        assert mapping[key.rpartition(".")[2]] == found
+    for other in ("size=4", "circle=4", f"{key}=null"):
+        overrides.apply(document, other)
+    assert (variables["size"], variables["circle"], mapping[key.rpartition(".")[2]]) == (4, 4, None)

@@ -53,7 +53,8 @@ def test_a_variable_that_nothing_in_the_plan_uses_is_refused() -> None:
 
 # profile, and ways to type the same settings
 SAME = [
-    ("laptop", ["seeds=[2]"], ["vars.seeds=[ 2 ]"], ["seeds=[5]", "keep_weights=false", "seeds=[2]"]),
+    ("laptop", ["seeds=[2]"], ["vars.seeds=[ 2 ]"], ["seeds=2"], ["seeds=[5]", "keep_weights=false", "seeds=[2]"]),
+    ("laptop", ["replaced=[5]"], ["replaced=5"]),
     ("smoke", ["learning_rates.gpt_neox_tiny=1e-3"], ["learning_rates={gpt_neox_tiny: 0.001}"]),
     ("smoke", ["nodes.finetuned.config.weight_decay=0.3"], ["nodes.finetuned.config.weight_decay=3e-1"]),
     ("smoke", ["nodes.non_members.config={role: non_member, n: 9}"]),

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from lib.attacks import scores
 from lib.base.errors import TesseraError, suggestion
@@ -21,8 +22,9 @@ def compute(tokens: pd.DataFrame, texts: pd.DataFrame | None = None) -> pd.DataF
     any more of OF_TOKENS, which mean what they mean in `lib.attacks.scores` (natural logarithms).
     texts: a row for each text, its index the values of `text`, with any of OF_TEXTS.
     The rows of the result are in the order of `texts`, or in that of the first tokens. Raises TesseraError naming
-    column, row or text for columns that are missing or unknown, values that are missing, logarithms of probabilities
-    above 1 (losses, perhaps, which have the other sign), and texts that only one of the two tables has.
+    column, row or text for columns that are missing or unknown, values that are missing, no numbers or not finite,
+    texts that are no strings, logarithms of probabilities above 1 (losses, perhaps, which have the other sign), and
+    texts that only one of the two tables has.
     """
     _check(tokens, ("text", *OF_TOKENS), ("text", "log_probs"), "tokens")
     rows = tokens.groupby("text", sort=False).agg(list)
@@ -39,6 +41,8 @@ def _evidence(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _check(table: pd.DataFrame, known: tuple[str, ...], needed: tuple[str, ...], name: str) -> None:
+    if not isinstance(table, pd.DataFrame):
+        raise TesseraError(f"`{name}` must be a DataFrame of pandas, found {type(table).__name__}")
     for column in needed:
         if column not in table.columns:
             raise TesseraError(f"`{name}` has no column '{column}'")
@@ -47,11 +51,31 @@ def _check(table: pd.DataFrame, known: tuple[str, ...], needed: tuple[str, ...],
             raise TesseraError(f"`{name}`: '{column}' is no evidence of its rows{suggestion(column, known)}")
         if table[column].isna().any():
             raise TesseraError(f"`{name}`: '{column}' has no value in row {table[column].isna().idxmax()}")
+        _check_values(table[column], f"`{name}`: '{column}'")
         if column in LOG_PROBABILITIES and (above := table[column] > ROUNDING).any():
             raise TesseraError(
                 f"`{name}`: '{column}' is {table[column][above].iloc[0]:g} in row {above.idxmax()}; the logarithm of a "
                 "probability is at most 0 (a loss has the other sign)"
             )
+
+
+def _check_values(column: pd.Series, name: str) -> None:
+    """Raise TesseraError for the first value that is not what the column holds: strings, or finite numbers."""
+    if column.name == "text":
+        return
+    if column.name == "texts":
+        right, what = column.map(lambda value: isinstance(value, str)), "a string"
+    elif is_numeric_dtype(column) and column.name == "sigma":
+        right, what = np.isfinite(column) & (column >= 0), "a finite number, at least 0"
+    else:
+        right, what = np.isfinite(column) if is_numeric_dtype(column) else column.map(_is_finite), "a finite number"
+    if not right.all():
+        row = right.idxmin()
+        raise TesseraError(f"{name} is {column[~right].tolist()[0]!r} in row {row}; it must be {what}")
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and np.isfinite(value)
 
 
 def _check_same(with_tokens: pd.Index, given: pd.Index) -> None:

@@ -1,6 +1,6 @@
 """The evidence of texts that are at hand, under models that are loaded: membership scores without a sweep."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +23,9 @@ def evidence(
     (float32) of every text, and the texts.
 
     Texts may have any lengths, and no score depends on the others. bos_policy: see `lib.tokens.tokenization.bos_id`.
-    Raises ValueError for one string in place of a list, and naming the row for what is no string, a text without a
-    scored token, or one longer than the model has learned positions for. A model without such a table (GPT-NeoX, Llama,
-    Mamba) reads longer texts than it was trained for; the log says so.
+    Raises ValueError for what is no list of texts (one string, a table) or is empty, and naming the row for what is no
+    string, a text without a scored token, or one longer than the model has learned positions for. A model without such
+    a table (GPT-NeoX, Llama, Mamba) reads longer texts than it was trained for; the log says so.
     """
     _check(texts)
     first = likelihoods.opening(tokenizer, policy=bos_policy)
@@ -61,6 +61,10 @@ def under_reference(
 def _check(texts: Sequence[str]) -> None:
     if isinstance(texts, str):
         raise ValueError("texts is one string; put it in a list: [text]")
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # going through one gives its keys
+        raise ValueError(f"texts is a {type(texts).__name__}; give the list of its texts, such as list(table['text'])")
+    if not len(texts):
+        raise ValueError("texts is empty; give at least one")
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"row {row}: a text must be a string, found {text!r}")

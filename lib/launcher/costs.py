@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from lib.artifacts import weights
 from lib.costs import devices
 from lib.costs.devices import Device
+from lib.launcher import amounts
 from lib.launcher.sweep import Sweep
 from lib.plans import disk, finished
 from lib.plans.plan import Plan, Task
@@ -30,7 +31,7 @@ def show(sweep: Sweep, done: set[str], console: Console) -> None:
 
 def table(plan: Plan, todo: Iterable[str], device: Device) -> Table:
     """Hours and memory of the tasks on GPUs, by node."""
-    names = ("tasks", "hours a task", "GPU hours", "GPU memory, GB", "memory, GB")
+    names = ("tasks", "time a task", "GPU time", "GPU memory, GB", "memory, GB")
     columns = [Column(name, justify="right") for name in names]
     about = f"computed from tokens, batch, precision and model size, not measured; {devices.assumptions(device)}"
     shown = Table(Column("node", no_wrap=True), *columns, title=about)
@@ -42,7 +43,7 @@ def table(plan: Plan, todo: Iterable[str], device: Device) -> Table:
         asked = [task.resources for task in tasks]
         each = _span([one.expected_hours for one in asked])
         gpu, memory = max(plan.costs[task.digest].gpu_gb for task in tasks), max(one.memory_gb or 0 for one in asked)
-        shown.add_row(node, str(len(tasks)), each, f"{hours(tasks).gpus:.1f}", f"{gpu:.0f}", f"{memory:.0f}")
+        shown.add_row(node, str(len(tasks)), each, amounts.duration(hours(tasks).gpus), f"{gpu:.0f}", f"{memory:.0f}")
     return shown
 
 
@@ -64,13 +65,8 @@ def hours(tasks: Iterable[Task]) -> Hours:
     )
 
 
-def spelled(hours: float) -> str:
-    """Hours with two decimals, or where that would hide them with two digits: `1.25`, `0.0042`."""
-    return f"{hours:.2f}" if hours >= 0.1 or not hours else f"{hours:.2g}"
-
-
 def _span(values: list[float]) -> str:
-    low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+    low, high = amounts.duration(min(values)), amounts.duration(max(values))
     return low if low == high else f"{low} to {high}"
 
 
@@ -99,9 +95,9 @@ def disk_lines(sweep: Sweep, todo: list[str]) -> list[str]:
     need, left = room(sweep, todo)
     parts = {"results": need.results, "weights that stay": need.kept, "weights until they are dropped": need.dropped}
     parts["checkpoints and blocks of running tasks"] = need.scratch
-    shown = ", ".join(f"{name} {size:.1f}" for name, size in parts.items() if size >= 0.05)
+    shown = ", ".join(f"{name} {amounts.size(gb)}" for name, gb in parts.items() if gb >= 0.05)
     return [
-        f"{amounts(need)}{f' ({shown})' if shown else ''}; {left.gb:.0f} GB {left.where}",
+        f"{disk_needed(need)}{f' ({shown})' if shown else ''}; {left.gb:.0f} GB {left.where}",
         *(f"[yellow]{line}[/]" for line in shortage(sweep, need, left)),
     ]
 
@@ -112,23 +108,20 @@ def disk_here(sweep: Sweep, done: set[str]) -> list[str]:
     return [] if sweep.site or not todo else disk_lines(sweep, todo)
 
 
-def amounts(need: disk.Disk) -> str:
+def disk_needed(need: disk.Disk) -> str:
     """What `plan` and `doctor` say of a sweep's disk: what is computed, and room for the rest."""
-    computed = f"{need.peak:.1f} GB at the peak, {need.least:.1f} GB at least, {need.end:.1f} GB at the end"
+    peak, least, end = map(amounts.size, (need.peak, need.least, need.end))
+    computed = f"{peak} at the peak, {least} at least, {end} at the end"
     return f"disk: {computed}, and up to {MARGIN_GB:.0f} GB for scores, logs, snapshots and reports"
 
 
 def shortage(sweep: Sweep, need: disk.Disk, left: Left) -> list[str]:
     """What too little disk means; empty if it is enough."""
     if need.least > left.gb:
-        return [f"the disk is too small: {_size(need.least)} are needed at least; {remedy(sweep.plan, need)}"]
+        return [f"the disk is too small: {amounts.size(need.least)} are needed at least; {remedy(sweep.plan, need)}"]
     if need.peak > left.gb:
         return [f"tasks that write weights start as the disk has room; {remedy(sweep.plan, need)}"]
     return []
-
-
-def _size(gb: float) -> str:
-    return f"{gb:.1f} GB" if gb >= 0.1 else f"{max(1, 1000 * gb):.0f} MB"
 
 
 def remedy(plan: Plan, need: disk.Disk) -> str:

@@ -54,7 +54,7 @@ def _cost(plan: Plan, todo: Collection[str]) -> Finding:
 def disk(plan: Plan, need: Disk, left: Left) -> Finding:
     """Whether results, weights and checkpoints have room."""
     peak, least = need.peak + MARGIN_GB, need.least + MARGIN_GB
-    what = costs.amounts(need)
+    what = costs.disk_needed(need)
     level = "ok" if peak <= left.gb else "warn" if least <= left.gb else "fail"
     return Finding(level, f"{what}; {left.gb:.0f} GB {left.where}", costs.remedy(plan, need))
 

@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from lib.artifacts import attempts
 from lib.base.errors import UsageError
 from lib.base.files import last_line
-from lib.launcher import costs, foreseen
+from lib.launcher import amounts, costs, foreseen
 from lib.plans import finished, rates
 from lib.plans.plan import Plan, Task
 from lib.running import local, reasons, submissions, submit, survey
@@ -56,15 +56,15 @@ def headline(plan: Plan, site: Cluster | None) -> str:
 
 
 def plan_table(plan: Plan, finished_tasks: set[str]) -> Table:
-    """Tasks, done and to do, and the expected hours of those to do, by stage."""
-    table = Table(_name("stage"), *_right("tasks", "done", "to do", "expected hours", "GPU hours"))
+    """Tasks, done and to do, and the expected time of those to do, added up, by stage; none where none is stated."""
+    table = Table(_name("stage"), *_right("tasks", "done", "to do", "expected time", "GPU time"))
     stages: dict[str, list[Task]] = {}
     for task in plan.tasks.values():
         stages.setdefault(task.stage, []).append(task)
     for stage, tasks in {**stages, "all": list(plan.tasks.values())}.items():
         todo = [task for task in tasks if task.digest not in finished_tasks]
         counts, hours = (len(tasks), len(tasks) - len(todo), len(todo)), costs.hours(todo)
-        table.add_row(stage, *map(str, counts), costs.spelled(hours.tasks), f"{hours.gpus:.1f}")
+        table.add_row(stage, *map(str, counts), *map(amounts.duration, (hours.tasks, hours.gpus)))
     return table
 
 
@@ -80,14 +80,14 @@ def parts_table(plan: Plan) -> Table:
 
 def rates_table(plan: Plan) -> Table:
     """Hours and memory of the passes over a corpus, computed from measured rates."""
-    columns = _right("tasks", "billion tokens a task", "ranks a task", "core ns/token", "hours a task", "GB a rank")
+    columns = _right("tasks", "tokens a task", "ranks a task", "core ns/token", "time a task", "GB a rank")
     table = Table(_name("stage"), *columns, title=f"computed from rates measured on {rates.MEASURED_ON}")
     rows = Counter((task.stage, task.resources) for task in plan.tasks.values() if task.stage in rates.RATES)
     for (stage, asked), tasks in rows.items():
         if asked.tokens:
             rate, hours, memory = rates.RATES[stage].core_ns, asked.expected_hours, asked.memory_gb
-            numbers = (f"{asked.tokens / 1e9:.3g}", str(asked.ranks), f"{rate:g}", f"{hours:.2g}", f"{memory:.1f}")
-            table.add_row(stage, str(tasks), *numbers)
+            tokens, time_ = amounts.count(asked.tokens), amounts.duration(hours)
+            table.add_row(stage, str(tasks), tokens, str(asked.ranks), f"{rate:g}", time_, f"{memory:.1f}")
     return table
 
 

@@ -16,6 +16,7 @@ IdMatrix = NDArray[np.integer]
 
 def columns(continuations: IdMatrix, prompts: IdMatrix, suffixes: IdMatrix) -> dict[str, NDArray]:
     """Everything below, of each row, and `exact`: whether the whole suffix is repeated (bool)."""
+    continuations, prompts, suffixes = map(np.asarray, (continuations, prompts, suffixes))
     matched = matched_tokens(continuations, suffixes)
     return {
         "exact": matched == suffixes.shape[1],

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.base.config import at_least
 from lib.base.seeds import generator
 
 PRIORITY_BLOCK = 4096  # documents whose priorities are drawn at once
@@ -107,8 +108,12 @@ def beginnings(
     """The beginnings of texts as prompts, where none are to be drawn from inside them.
 
     rows: the ids of each text. Returns prompts (n, n_prompt), suffixes (n, n_suffix), and (n,) which rows they are of;
-    shorter ones are left out. Raises ValueError if all are.
+    shorter ones are left out. Raises ValueError if all are, for counts below 1, and for a row that is a string.
     """
+    at_least(1, n_prompt=n_prompt, n_suffix=n_suffix)
+    for number, row in enumerate(rows):
+        if isinstance(row, str):
+            raise ValueError(f"row {number} is a string; give its ids (lib.tokens.tokenization.encode_all)")
     length = n_prompt + n_suffix
     kept = [number for number, row in enumerate(rows) if len(row) >= length]
     if not kept:

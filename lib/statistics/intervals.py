@@ -8,7 +8,9 @@ CONFIDENCE = 0.95
 
 
 def interval(samples: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The percentile interval of bootstrap samples (draws,): (low, high)."""
+    """The percentile interval of bootstrap samples (draws,): (low, high). Raises ValueError without any."""
+    if not np.size(samples):
+        raise ValueError("there are no samples; an interval needs at least one")
     tail = (1 - confidence) / 2
     low, high = np.quantile(np.asarray(samples, dtype=np.float64), [tail, 1 - tail])
     return float(low), float(high)

@@ -167,6 +167,9 @@ def _checked(copies: ArrayLike, curve: ArrayLike, auc: ArrayLike) -> tuple[np.nd
         raise ValueError(f"the exact curve has {curve.shape[-1:]} values for {len(copies)} copy counts")
     if not (np.isfinite(curve).all() and np.isfinite(auc).all()):
         raise ValueError("the AUCs of the exact curve and of the fuzzy duplicates must be finite")
-    auc, _ = np.broadcast_arrays(auc, curve[..., 0])
+    try:
+        auc, _ = np.broadcast_arrays(auc, curve[..., 0])
+    except ValueError as error:
+        raise ValueError(f"AUCs of shape {auc.shape} do not fit exact curves of shape {curve.shape}") from error
     curve = np.broadcast_to(curve, (*auc.shape, len(copies)))
     return copies, np.round(curve, DECIMALS), np.round(auc, DECIMALS)

@@ -28,8 +28,10 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def encode_all(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    """`encode` for many texts at once."""
-    if not texts:
+    """`encode` for many texts at once. Raises ValueError for one string in place of a list."""
+    if isinstance(texts, str):
+        raise ValueError("texts is one string; put it in a list: [text]")
+    if not len(texts):
         return []
     if tokenizer.is_fast:
         return tokenizer(list(texts), **PLAIN)["input_ids"]

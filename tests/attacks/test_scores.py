@@ -300,9 +300,10 @@ def test_the_example_of_the_readme_is_an_attack_with_a_look_of_its_own(monkeypat
     (text,) = [block for block in blocks if block.startswith("# lib/attacks/median_loss.py\n")]
     example = ModuleType("lib.attacks.median_loss")
     exec(text, example.__dict__)
-    looks = [scores.load(name) for name in scores.NAMES]
+    others = [name for name in scores.NAMES if name != "median_loss"]  # a reader may have added it
+    looks = [scores.load(name) for name in others]
     monkeypatch.setitem(sys.modules, example.__name__, example)
-    monkeypatch.setattr(scores, "NAMES", (*scores.NAMES, "median_loss"))
+    monkeypatch.setattr(scores, "NAMES", (*others, "median_loss"))
     rows = [np.array([-3.0, -1.0, -2.0]), np.array([-1.0, -4.0])]
     np.testing.assert_array_equal(scores.compute({"log_probs": rows})["median_loss"], [-2, -2.5])
     assert example.LABEL not in [look.LABEL for look in looks]

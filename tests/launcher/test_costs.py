@@ -79,8 +79,3 @@ def test_a_gpu_task_without_computed_hours_is_named_with_the_fact(tmp_path: Path
 def test_a_full_file_system_is_a_shortage_of_a_sweep_that_writes(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=0))
     assert "the disk is too small" in "".join(costs.disk_lines(sweep(tmp_path), ["aaa"]))
-
-
-@pytest.mark.parametrize(("hours", "text"), [(0, "0.00"), (12.345, "12.35"), (0.25, "0.25"), (0.00123, "0.0012")])
-def test_no_hours_are_hidden_by_rounding(hours: float, text: str) -> None:
-    assert costs.spelled(hours) == text

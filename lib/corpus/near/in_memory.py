@@ -4,7 +4,7 @@ A token is whatever the texts are cut into: an id, a word, a character.
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,13 @@ def find(
 
     texts, targets: tokens; all targets have one length, which is that of a window, and a window lies inside one text.
     Of windows that overlap, the nearest is kept, then the first. Raises TesseraError for no targets, targets of
-    several lengths, or an unknown metric.
+    several lengths, texts that are cut otherwise than targets, a distance that is no whole number, or an unknown
+    metric.
     """
+    texts, targets = list(texts), list(targets)
+    _check_cut(texts, targets)
+    if max_distance != int(max_distance):
+        raise TesseraError(f"max_distance is {max_distance}; it must be a whole number of edits")
     if metric not in scan.METRICS:
         raise TesseraError(f"metric is '{metric}'; known: {', '.join(scan.METRICS)}")
     numbers: dict[Hashable, int] = {}
@@ -49,6 +54,20 @@ def find(
     hits = scan.keep(hits, lambda positions, distances: choose(positions, distances, prepared.length))
     text = np.searchsorted(offsets, hits.position, side="right") - 1
     return Found(hits.target.astype(np.int64), text, hits.position - offsets[text], hits.distance)
+
+
+def _check_cut(texts: Sequence[Any], targets: Sequence[Any]) -> None:
+    """Raise TesseraError for what is no text, and where strings, whose tokens are characters, meet lists of tokens."""
+    for name, rows in (("text", texts), ("target", targets)):
+        for row, one in enumerate(rows):
+            if not isinstance(one, Sequence | np.ndarray):
+                raise TesseraError(f"{name} {row} is {one!r}; it must be a list of tokens")
+    strings = {isinstance(one, str) for one in (*texts, *targets)}
+    if len(strings) > 1:
+        raise TesseraError(
+            "some texts or targets are strings (whose tokens are characters), others lists of tokens; cut all alike, "
+            "such as [text.split() for text in texts], and put one target in a list: [target]"
+        )
 
 
 def _windows(targets: Sequence[Sequence[Hashable]], numbers: dict[Hashable, int]) -> NDArray[np.uint32]:

@@ -1,7 +1,8 @@
-"""The worked example of lib/README.md: another kind of fuzzy duplicate, one file, one list and one sweep.
+"""The worked examples of lib/README.md: another kind of fuzzy duplicate (a file, a list, a sweep), another attack.
 
-The example is read off the README, written into a copy of the project, and run there by its commands. Everything else
-follows: injection, the exact curve that other sweeps have made, names in figures.
+The examples are read off the README, typed into a copy of the project, and run there by its commands. Everything else
+follows: injection, the exact curve that other sweeps have made, names in figures. The tests of the project itself hold
+there as well.
 """
 
 import json
@@ -17,9 +18,15 @@ import pytest
 from lib.base import hdf5
 from lib.base.places import ROOT
 from lib.models import loading
+from lib.plans import documents, expansion
 from lib.tokens.tokenization import decode, encode
 
 FILES = ("lib/perturbations/drop.py", "lib/perturbations/kinds.py", "sweeps/drops.yaml")
+ATTACK = "lib/attacks/median_loss.py"
+OF_ALL = (  # tests that go through all attacks and all kinds
+    "tests/attacks/test_scores.py", "tests/reporting/test_citations.py", "tests/studies/mosaic/test_words.py",
+)  # fmt: skip
+MADE = ("duplicates_replace", "injected", "finetuned")  # nodes whose results do not depend on attacks
 TEXTS = ("the quick brown fox jumps over a lazy dog", "others forget what they have read once in a book")
 PLANS = """
 import json
@@ -40,19 +47,29 @@ print([symbol_of("drop"), kind_name("drop"), duplicate_of("drop")])
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with the example in it."""
+    """A copy of the project with both examples in it."""
     copy = tmp_path_factory.mktemp("project")
-    for part in ("jobs", "lib", "sweeps", "env"):
+    for part in ("jobs", "lib", "sweeps", "env", "tests"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "launch.py", copy)
+    for file in ("launch.py", "CITATION.cff", ".pytest.ini", ".ruff.toml"):
+        shutil.copy(ROOT / file, copy)
     drop, names, sweep = (_example(name) for name in FILES)
     (copy / FILES[0]).write_text(drop)
-    kinds = copy / FILES[1]
-    text, count = re.subn(r"^NAMES = .*\n", names, kinds.read_text(), flags=re.MULTILINE)
-    assert count == 1
-    kinds.write_text(text)
+    _type(copy / FILES[1], r"^NAMES = .*\n", names)
     (copy / FILES[2]).write_text(sweep)
+    (copy / ATTACK).write_text(_example(ATTACK))
+    _type(copy / "lib/attacks/scores.py", r"(^NAMES = \((\n    .*)*)", r'\1\n    "median_loss",')
+    _type(
+        copy / "sweeps/published/references.bib", r"(@software\{tessera,(\n  .*)*keywords = \{\w+)", r"\1, median_loss"
+    )
+    _type(copy / "jobs/mosaic/membership.py", r"^VERSION = \d+", "VERSION = 99")
     return copy
+
+
+def _type(file: Path, what: str, instead: str) -> None:
+    text, count = re.subn(what, instead, file.read_text(), flags=re.MULTILINE)
+    assert count == 1, file
+    file.write_text(text)
 
 
 def _example(name: str) -> str:
@@ -64,7 +81,7 @@ def _example(name: str) -> str:
 
 def _run(project: Path, *arguments: str) -> str:
     done = subprocess.run([sys.executable, *arguments], cwd=project, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
@@ -72,21 +89,38 @@ def _digests(plan: str, kind: str, leaves: dict) -> set[str]:
     return {digest for labels, digest, _ in leaves[plan] if labels["kind"] == kind}
 
 
-def test_the_sweep_expands_and_shares_the_exact_curve(project: Path) -> None:
-    found = json.loads(_run(project, "-c", PLANS))
-    leaves, tasks = found["leaves"], found["tasks"]
+@pytest.fixture(scope="module")
+def planned(project: Path) -> dict:
+    return json.loads(_run(project, "-c", PLANS))
+
+
+def test_the_sweep_expands_and_shares_the_exact_curve(planned: dict) -> None:
+    leaves, tasks = planned["leaves"], planned["tasks"]
     assert _digests("drops", "exact", leaves) == _digests("near_dupls", "exact", leaves) != set()
     drops = [nodes["duplicates_drop"] for labels, _, nodes in leaves["drops"] if labels["kind"] == "drop"]
     assert [tasks[digest][1]["dropped_tokens"] for digest in drops] == [1, 5]
     assert [tasks[digest][0] for digest in drops] == ["kdrop-l1-s1", "kdrop-l5-s1"]
 
 
-def test_duplicates_that_were_made_before_stay_valid(project: Path) -> None:
-    here = json.loads(
-        _run(ROOT, "-c", PLANS.replace(', "drops")', ",)").replace('plans["drops"]', 'plans["near_dupls"]'))
-    )
-    there = json.loads(_run(project, "-c", PLANS))
-    assert here["leaves"]["near_dupls"] == there["leaves"]["near_dupls"]
+def test_duplicates_that_were_made_before_stay_valid(planned: dict) -> None:
+    here = expansion.expand(documents.read("near_dupls", "smoke", []), "smoke")
+    there = [[nodes[name] for name in MADE if name in nodes] for _, _, nodes in planned["leaves"]["near_dupls"]]
+    assert [[leaf.nodes[name] for name in MADE if name in leaf.nodes] for leaf in here.leaves] == there
+    assert sum(map(len, there)) > len(there)  # the scores alone are made again, since the attack raised their version
+
+
+def test_a_level_beyond_the_length_is_found_when_a_sweep_is_planned(project: Path) -> None:
+    command = ("launch.py", "plan", "drops", "--profile=smoke", "--cluster=local", "--set=length=5")
+    done = subprocess.run([sys.executable, *command], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "dropped_tokens is 5; it must be below the 5 tokens of a canary" in done.stdout + done.stderr
+
+
+def test_the_tests_that_go_through_all_attacks_and_kinds_hold_with_both(project: Path) -> None:
+    assert "100%" in _run(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", *OF_ALL)
+    typed = [*FILES[:2], ATTACK, "lib/attacks/scores.py", "jobs/mosaic/membership.py"]
+    _run(project, "-m", "ruff", "check", *typed)
+    _run(project, "-m", "ruff", "format", "--check", *typed)
 
 
 def test_it_runs_and_what_it_made_is_injected(project: Path, tiny_tokenizer: Path, tmp_path: Path) -> None:

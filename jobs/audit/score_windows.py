@@ -12,7 +12,8 @@ FILE holds:
 A window is a prompt and the suffix after it. It is read once, and only its suffix is scored: nothing is generated.
 Result windows.h5, one row a window of this part: `text` (its row in audited.h5), `start` (of the prompt, in tokens),
 and for every token of its suffix, n x S: `log_probs` (ln p of the true token), `top` (of the likeliest), `rank` (how
-many tokens are likelier), `top_k_mass` (ln of the probability of the `top_k` likeliest together), float32 and uint32.
+many tokens are likelier), `top_k_mass` (ln of the probability of the `top_k` likeliest together), float32 and uint32;
+where asked for, `likeliest` (the id of the likeliest token, uint32), which the report shows beside the text.
 p_z, greedy matches and scores of membership follow from them. A killed task continues at its first missing block.
 """
 
@@ -27,7 +28,7 @@ from lib.audit import texts_file, windows
 from lib.audit.texts_file import AuditedTexts
 from lib.audit.windows import Cut
 from lib.base import blocks, hdf5, places
-from lib.base.config import at_least, execution
+from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError
 from lib.base.progress import Advance, Meter
 from lib.costs import language_models as costs
@@ -39,7 +40,8 @@ INPUTS = ("model", "texts")
 SLUG = ("prompt_tokens", "suffix_tokens", "stride", "part", "parts")
 IMPORTS_TORCH = True
 COLUMNS = {"log_probs": "<f4", "top": "<f4", "rank": "<u4", "top_k_mass": "<f4"}
-BYTES_A_TOKEN = 16  # in the result: the four columns
+LIKELIEST = {"likeliest": "<u4"}
+BYTES = 4  # in the result: of a token, in each column
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Config:
     dtype: the type in which the model computes
     part: which part of the windows this task does, counted from 0
     parts: how many parts the windows are cut into
+    likeliest: whether the ids of the likeliest tokens are stored as well
     batch_size: windows in one forward pass
     block_windows: windows that are stored at once; a killed task continues with the missing blocks
     device: where the model runs: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
@@ -68,6 +71,7 @@ class Config:
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     part: int = 0
     parts: int = 1
+    likeliest: bool = added(False)
     batch_size: int = execution(16)
     block_windows: int = execution(256)
     device: str = execution("auto")
@@ -78,6 +82,11 @@ class Config:
         if not 0 <= self.part < self.parts:
             raise ValueError(f"part is {self.part}; it must be 0 to {self.parts - 1} (parts - 1)")
         _ = self.cut  # refuses lengths below 1
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What is stored of a token of a suffix, and its type."""
+        return {**COLUMNS, **LIKELIEST} if self.likeliest else COLUMNS
 
     @property
     def cut(self) -> Cut:
@@ -99,7 +108,7 @@ def work(config: Config, given: Given) -> Work:
         gpu=costs.reading_memory(model, config.batch_size, length, precision),
         spread=costs.weights(model, precision),
         loaded=costs.weights(model, precision),
-        results=BYTES_A_TOKEN * _windows(config, given) * config.suffix_tokens,
+        results=BYTES * len(config.columns) * _windows(config, given) * config.suffix_tokens,
     )
 
 
@@ -157,7 +166,7 @@ class _Scorer:
         self.model = loading.load_causal_lm(directory, config.dtype, loading.device(config.device))
 
     def scores(self, text: np.ndarray, start: np.ndarray, advance: Advance) -> dict[str, np.ndarray]:
-        """COLUMNS of some windows, each (windows, S)."""
+        """The columns of some windows, each (windows, S)."""
         from lib.models.token_scores import score_tokens
 
         places_ = list(zip(text.tolist(), start.tolist()))
@@ -170,7 +179,7 @@ class _Scorer:
             )
         except ValueError as error:
             raise TesseraError(f"{self.file}: windows from token {start[0]} of text {text[0]}: {error}") from error
-        return {name: np.stack(getattr(found, name)).astype(dtype) for name, dtype in COLUMNS.items()}
+        return {name: np.stack(getattr(found, name)).astype(dtype) for name, dtype in self.config.columns.items()}
 
 
 def _assemble(config: Config, folder: Path, names: list[str], text: np.ndarray, start: np.ndarray, path: Path) -> None:

@@ -16,7 +16,7 @@ from lib.base import hdf5
 
 P, S, STRIDE, K = 6, 4, 3, 390
 INTERRUPTED = 130
-CUT = {"prompt_tokens": P, "suffix_tokens": S, "stride": STRIDE, "top_k": K}
+CUT = {"prompt_tokens": P, "suffix_tokens": S, "stride": STRIDE, "top_k": K, "likeliest": True}
 ROWS = [
     {"text": "the quick brown fox jumps over a lazy dog while", "label": "member", "author": "a"},
     {"text": "small models remember text", "label": "non-member", "author": "b"},
@@ -85,6 +85,7 @@ def test_every_window_equals_one_pass_alone_in_double_precision(windows, audited
         np.testing.assert_allclose(found["log_probs"][row], true, atol=1e-5)
         np.testing.assert_allclose(found["top"][row], log_p.max(1), atol=1e-5)
         np.testing.assert_array_equal(found["rank"][row], (log_p > true[:, None]).sum(1))
+        np.testing.assert_array_equal(found["likeliest"][row], log_p.argmax(1))
         mass = np.log(np.exp(np.sort(log_p)[:, -K:]).sum(1))
         np.testing.assert_allclose(found["top_k_mass"][row], mass, atol=1e-5)
 

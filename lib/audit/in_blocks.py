@@ -1,4 +1,4 @@
-"""Rows that a model computes one after another, stored block by block: a killed task goes on at its first missing one."""
+"""Rows that a model computes, stored block by block: a killed task goes on at its first missing one."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -17,9 +17,8 @@ def chosen(ids: NDArray[np.integer], cut: Cut, most: int, seed: int) -> NDArray[
     (`key`): neither other texts nor the number of parts changes it.
     """
     taken: list[int] = []
-    for start in sorted(
-        windows.starts(len(ids), cut).tolist(), key=lambda at: (key(ids[at : at + cut.length], seed), at)
-    ):
+    starts = windows.starts(len(ids), cut).tolist()
+    for start in sorted(starts, key=lambda at: (key(ids[at : at + cut.length], seed), at)):
         if len(taken) < most and all(abs(start - other) >= cut.suffix_tokens for other in taken):
             taken.append(start)
     return np.array(sorted(taken), dtype=np.int64)

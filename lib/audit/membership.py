@@ -10,7 +10,7 @@ from lib.audit import summary, texts_file, windows
 from lib.audit.summary import Scored
 from lib.audit.texts_file import AuditedTexts
 
-ATTACKS = ("loss", "min_k", "min_k_plus_plus", "zlib")  # that windows alone give evidence for
+ATTACKS = ("loss", "min_k", "min_k_plus_plus", "zlib_bits")  # that windows alone give evidence for
 ROWS = ("log_probs", "mu", "sigma")
 
 
@@ -20,17 +20,17 @@ def of_texts(
     """The score of each text by each of the attacks, (texts,), higher = member, NaN for one without windows; `ratio` as
     well if there is a reference.
 
-    Tokens count once for every suffix that they are in, but for `zlib`, which needs each token of the text once.
+    Tokens count once for every suffix that they are in, but for `zlib_bits`, which needs each token of the text once.
     reference: the mean log-probability of a token of all suffixes under a reference model, in its own tokens, (texts,).
     """
     there = np.unique(scored.text)
     evidence = {name: summary.rows_by_text(rows, scored.text, len(texts.text)) for name, rows in _rows(scored).items()}
     given: dict = {name: [rows[number] for number in there] for name, rows in evidence.items()}
     found = scores.compute(given if reference is None else {**given, "reference_means": reference[there]})
-    if "zlib" in attacks:
+    if "zlib_bits" in attacks:
         once = [_once(scored, number) for number in there]
         examined = [_examined(scored, texts, number) for number in there]
-        found["zlib"] = scores.compute({"log_probs": once, "texts": examined})["zlib"]
+        found["zlib_bits"] = scores.compute({"log_probs": once, "texts": examined})["zlib_bits"]
     wanted = [*attacks, *(["ratio"] if reference is not None else [])]
     return {name: _spread(found[name], there, len(texts.text)) for name in wanted}
 

@@ -1,5 +1,6 @@
 """An audit as its stages left it on disk, read into arrays."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,23 @@ from lib.base import hdf5
 CONTROLS = "controls"  # the collection that the others are compared with
 WINDOWS = ("text", "start", "log_p", "log_p_own", "matched")
 TEXTS = ("tokens", "windows", "examined", "covered", "span_begin", "span_end")
-SCORES = "texts/scores/"
+SCORES, GAP, FUZZY = "texts/scores/", "texts/gap", "fuzzy/"
+MARGINS = ("margin", "gap")  # under the model; less that under the reference
+
+
+@dataclass(frozen=True)
+class Fuzzy:
+    """Windows of a collection against their fuzzy duplicates.
+
+    text, start: (windows,), text rising; margins: measure -> by how much each is likelier than each of its duplicates,
+    nats, (windows, numbers of replaced tokens, variations): `margin` under the model, and with a reference model `gap`,
+    less the same under the reference; replaced: the numbers.
+    """
+
+    text: np.ndarray
+    start: np.ndarray
+    margins: dict[str, np.ndarray]
+    replaced: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -22,7 +39,8 @@ class Audited:
     """One collection of texts under one model.
 
     windows: column -> (windows,); of_texts: column -> (texts,) or (texts, thresholds); scores: attack -> (texts,); see
-    jobs/audit/audit.py. thresholds: of p_z, rising.
+    jobs/audit/audit.py. thresholds: of p_z, rising. gap: the log-probability of a byte less that under the reference
+    model, (texts,), if there is one.
     """
 
     model: str
@@ -34,6 +52,8 @@ class Audited:
     thresholds: tuple[float, ...]
     cut: Cut
     top_k: int
+    gap: np.ndarray | None = None
+    fuzzy: Fuzzy | None = None
 
     @property
     def there(self) -> np.ndarray:
@@ -78,4 +98,12 @@ def read(model: str, collection: str, audit: Path, texts: Path) -> Audited:
         thresholds=tuple(np.asarray(about["thresholds"]).tolist()),
         cut=Cut(*(int(about[name]) for name in ("prompt_tokens", "suffix_tokens", "stride"))),
         top_k=int(about["top_k"]),
+        gap=hdf5.read(audit, GAP) if GAP in there else None,
+        fuzzy=_fuzzy(audit, there, about) if f"{FUZZY}text" in there else None,
     )
+
+
+def _fuzzy(audit: Path, there: Collection[str], about: Mapping[str, Any]) -> Fuzzy:
+    margins = {name: hdf5.read(audit, FUZZY + name) for name in MARGINS if FUZZY + name in there}
+    place = (hdf5.read(audit, f"{FUZZY}{name}") for name in ("text", "start"))
+    return Fuzzy(*place, margins, tuple(np.asarray(about["replaced_tokens"]).tolist()))

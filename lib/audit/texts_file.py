@@ -71,3 +71,13 @@ def passage(texts: AuditedTexts, number: int, begin: int, end: int) -> str:
         return ""
     of = texts.characters[number]
     return texts.text[number][of[begin, 0] : of[end - 1, 1]]
+
+
+def between(texts: AuditedTexts, number: int, begin: int, end: int) -> str:
+    """The characters from the beginning of token `begin` to that of token `end`, or to the end of the text: stretches
+    that follow each other join to the text."""
+    if begin >= end:
+        return ""
+    of, text = texts.characters[number], texts.text[number]
+    stop = of[end, 0] if end < len(of) else len(text)
+    return text[of[begin, 0] : stop]

@@ -9,13 +9,13 @@ from rich.console import Console
 from lib.artifacts import store
 from lib.base import places
 from lib.plans.finished import directory, done
-from lib.plans.plan import Leaf, Plan
+from lib.plans.plan import Leaf, Plan, Task
 from lib.studies import collect, texts
 
 if TYPE_CHECKING:
     from lib.studies.audit.reading import Audited
 
-READ = ("audit", "audit_texts")
+READ = ("audit", "audit_texts", "score_windows")
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
@@ -36,8 +36,15 @@ def read_audits(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Aud
 
     for leaf in leaves:
         task = plan.tasks[leaf.digest]
-        folders = [directory(root, plan.tasks[digest]) for digest in (leaf.digest, str(task.inputs["texts"]))]
-        for folder in folders:
+        audit, texts, *scored = (directory(root, plan.tasks[one]) for one in (leaf.digest, *_read_from(task)))
+        for folder in (audit, texts, *scored):
             store.verify(folder)
         model, collection = (str(leaf.labels[name]) for name in ("model", "collection"))
-        yield reading.read(model, collection, folders[0] / places.AUDIT, folders[1] / places.AUDITED)
+        windows = [folder / places.WINDOWS for folder in scored]
+        yield reading.read(model, collection, audit / places.AUDIT, texts / places.AUDITED, windows)
+
+
+def _read_from(task: Task) -> list[str]:
+    """The digests of the texts, and of all parts of their windows."""
+    texts, windows = task.inputs["texts"], task.inputs["windows"]
+    return [str(texts), *([windows] if isinstance(windows, str) else windows)]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from lib.audit import texts_file
 from lib.reporting.excerpts import AROUND, CUT, EXTRACTED, Excerpt, Passage, Segment, passage
 from lib.studies.audit.reading import CONTROLS, Audited
 from lib.studies.audit.tables import covered
@@ -49,16 +50,7 @@ def segments(one: Audited, number: int, first: int, spans: np.ndarray) -> Iterat
     """The text from token `first` on, in pieces; those of the spans are marked."""
     at, last = first, len(one.texts.ids[number])
     for begin, end in [(max(first, begin), end) for begin, end in spans.tolist() if end > first]:
-        yield _between(one, number, at, begin), AROUND
-        yield _between(one, number, begin, end), EXTRACTED
+        yield texts_file.between(one.texts, number, at, begin), AROUND
+        yield texts_file.between(one.texts, number, begin, end), EXTRACTED
         at = end
-    yield _between(one, number, at, last), AROUND
-
-
-def _between(one: Audited, number: int, begin: int, end: int) -> str:
-    """The characters from the beginning of one token to that of another, so that pieces join to the text."""
-    if begin >= end:
-        return ""
-    of, text = one.texts.characters[number], one.texts.text[number]
-    stop = of[end, 0] if end < len(of) else len(text)
-    return text[of[begin, 0] : stop]
+    yield texts_file.between(one.texts, number, at, last), AROUND

@@ -10,7 +10,7 @@ from lib.reporting import writer
 from lib.reporting.cells import TextTable, interval, number, p_value, percent, percent_interval, short
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
-from lib.studies.audit import excerpts, figures, findings, tables
+from lib.studies.audit import excerpts, figures, findings, heat, tables
 from lib.studies.audit.reading import Audited
 
 MOST_TEXTS = 200  # of the table of texts in the report
@@ -45,7 +45,8 @@ def write(
     made = tables.make(found, show_texts)
     results = Results(made, draw(made), shown(made), findings.in_words(made), findings.warnings(found, made), METHODS)
     texts = [*description.excerpts, *(excerpts.make(found) if show_texts else [])]
-    writer.write(root, name, results, replace(description, excerpts=texts))
+    maps = list(heat.make(found)) if show_texts else []
+    writer.write(root, name, results, replace(description, excerpts=texts, heat_maps=maps))
     return made
 
 

@@ -20,14 +20,24 @@ READ = ("audit", "audit_texts", "score_windows")
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figure and report of every finished leaf, and print what is extracted of each collection."""
-    from lib.studies.audit import results
+    from lib.studies.audit import excerpts, results
 
     leaves, missing = collect.split(plan, done(root, plan), READ)
-    left_out = texts.shown(root, plan, list)
-    description = collect.description(root, plan, leaves, missing, excerpts=left_out)
-    found = results.write(root, plan.run, list(read_audits(root, plan, leaves)), description, plan.show_texts)
+    found = list(read_audits(root, plan, leaves))
+    shown = texts.shown(root, plan, lambda: excerpts.make(found, decoders(root, plan, leaves)))
+    description = collect.description(root, plan, leaves, missing, excerpts=shown)
+    made = results.write(root, plan.run, found, description, plan.show_texts)
     collect.write_missing(root, plan, missing)
-    collect.print_table(console, "what is extracted, by threshold of p_z", *results.summary(found))
+    collect.print_table(console, "what is extracted, by threshold of p_z", *results.summary(made))
+
+
+def decoders(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[str, texts.Decode]:
+    """What turns ids into text, by model."""
+    tokenizers = {}
+    for leaf in leaves:
+        read = plan.tasks[str(plan.tasks[leaf.digest].inputs["texts"])]
+        tokenizers[str(leaf.labels["model"])] = str(read.inputs["tokenizer"])
+    return {model: texts.decoder(root, plan, digest) for model, digest in tokenizers.items()}
 
 
 def read_audits(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Audited"]:

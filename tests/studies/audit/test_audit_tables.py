@@ -7,8 +7,7 @@ from lib.audit import windows
 from lib.audit.texts_file import MEMBER, NON_MEMBER, UNKNOWN, AuditedTexts
 from lib.audit.windows import Cut
 from lib.base.seeds import generator
-from lib.reporting.excerpts import EXTRACTED
-from lib.studies.audit import excerpts, findings, results, tables
+from lib.studies.audit import findings, results, tables
 from lib.studies.audit.reading import Audited
 
 CUT = Cut(prompt_tokens=2, suffix_tokens=2, stride=1)
@@ -137,15 +136,6 @@ def test_labels_give_an_auc(found) -> None:
     assert 0 <= rows.loc["min_k", "delong_p"] <= 1
     assert rows.loc["loss", "tpr_at_fpr_0.1"] == pytest.approx(2 / 3)
     assert len(tables.make(found)["membership"]) == 0
-
-
-def test_excerpts_mark_what_is_extracted_and_join_to_the_text(found) -> None:
-    one = found[0]
-    segments = list(excerpts.segments(one, 0, 0, one.spans(0)))
-    assert "".join(text for text, _ in segments) == one.texts.text[0]
-    assert [text for text, mark in segments if mark == EXTRACTED] == ["w2 w3 w4 ", "w7 w8 "]
-    (shown,) = excerpts.make(found)  # nothing of the controls is extracted
-    assert [row[0].label.partition(":")[0] for row in shown.rows] == ["t0", "t3"]
 
 
 def test_texts_can_be_left_out(found) -> None:

@@ -12,13 +12,14 @@ reference_windows, of these).
 
 Result audit.h5. One row a window in the group `windows`: `text`, `start`, `log_p` (ln p_z of top-k sampling at
 temperature 1, -inf where it cannot draw the suffix), `log_p_own` (of the model's own distribution), `matched` (tokens
-that greedy decoding repeats). One row a text in the group `texts`: `tokens`, `windows`; `examined` (tokens in a
-suffix); for each of `thresholds` of p_z `covered` (tokens in suffixes of windows that reach it), `span_begin`,
-`span_end` (the longest run of such tokens); `scores/<attack>`, membership by the tokens of all suffixes, higher =
-member, NaN without windows; with a reference `gap`, the log-probability of a byte of the suffixes, less that under the
-reference. One row a window with fuzzy duplicates in the group `fuzzy`: `text`, `start`; `margin` (windows, numbers of
-replaced tokens, variations), ln p of the window less that of each duplicate; with a reference `gap`, the margin less
-the reference's. Attribute `replaced_tokens`: the numbers.
+that greedy decoding repeats); with a reference `bytes` of the suffix, and `reference_log_p` and `reference_bytes` (of
+its tokens that the reference has, 0 for none). One row a text in the group `texts`: `tokens`, `windows`; `examined`
+(tokens in a suffix); for each of `thresholds` of p_z `covered` (tokens in suffixes of windows that reach it),
+`span_begin`, `span_end` (the longest run of such tokens); `scores/<attack>`, membership by the tokens of all suffixes,
+higher = member, NaN without windows; with a reference `gap`, the log-probability of a byte of the suffixes, less that
+under the reference. One row a window with fuzzy duplicates in the group `fuzzy`: `text`, `start`; `margin` (windows,
+numbers of replaced tokens, variations), ln p of the window less that of each duplicate; with a reference `gap`, the
+margin less the reference's. Attribute `replaced_tokens`: the numbers.
 """
 
 from collections.abc import Collection, Sequence
@@ -93,7 +94,8 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     easy = _reference(inputs, scored, texts, of_windows["log_p_own"])
     with hdf5.create(out / places.AUDIT) as file:
         file.attrs.update({**about, "thresholds": np.array(config.thresholds)})
-        _write(file.create_group("windows"), {"text": scored.text, "start": scored.start, **of_windows})
+        beside = easy.windows if easy else {}
+        _write(file.create_group("windows"), {"text": scored.text, "start": scored.start, **of_windows, **beside})
         gap = {"gap": easy.gap} if easy else {}
         _write(file.create_group("texts"), {"tokens": texts.lengths(), "windows": counts, **of_texts, **gap})
         found = membership.of_texts(scored, texts, config.attacks, easy.means if easy else None)
@@ -129,13 +131,15 @@ def _parts(
 
 @dataclass(frozen=True)
 class _Easy:
-    """How likely the texts are to a reference model, each (texts,), NaN for a text that it has no token of.
+    """How likely the texts are to a reference model.
 
-    means: ln p of a token of its own; gap: ln p of a byte under the examined model, less that under the reference.
+    means: ln p of a token of its own; gap: ln p of a byte under the examined model, less that under the reference; both
+    (texts,), NaN for a text that it has no token of; windows: the columns of windows that both are of.
     """
 
     means: np.ndarray
     gap: np.ndarray
+    windows: dict[str, np.ndarray]
 
 
 def _reference(inputs: dict[str, Any], scored: Scored, texts: AuditedTexts, log_p: np.ndarray) -> _Easy | None:
@@ -147,7 +151,7 @@ def _reference(inputs: dict[str, Any], scored: Scored, texts: AuditedTexts, log_
     if not (np.array_equal(other["text"], scored.text) and np.array_equal(other["start"], scored.start)):
         raise TesseraError(f"{files[0]}: not the windows of {inputs['windows'][0]}; score the same texts, cut alike")
     where = zip(scored.text.tolist(), scored.start.tolist())
-    size = np.array([respelled.suffix_bytes(texts, *place, scored.cut) for place in where], dtype=np.float64)
+    size = np.array([respelled.suffix_bytes(texts, *place, scored.cut) for place in where], dtype=np.uint32)
     there = other["tokens"] > 0
 
     def total(values: np.ndarray) -> np.ndarray:
@@ -155,7 +159,8 @@ def _reference(inputs: dict[str, Any], scored: Scored, texts: AuditedTexts, log_
 
     with np.errstate(invalid="ignore"):  # 0 / 0 where a text has no window
         gap = total(log_p) / total(size) - total(other["log_p"]) / total(other["bytes"])
-        return _Easy(total(other["log_p"]) / total(other["tokens"]), gap)
+        means = total(other["log_p"]) / total(other["tokens"])
+    return _Easy(means, gap, {"bytes": size, "reference_log_p": other["log_p"], "reference_bytes": other["bytes"]})
 
 
 def _fuzzy(inputs: dict[str, Any], made: fuzzy.Made, about: dict[str, Any]) -> dict[str, np.ndarray]:

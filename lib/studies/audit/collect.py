@@ -26,7 +26,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     found = list(read_audits(root, plan, leaves))
     shown = texts.shown(root, plan, lambda: excerpts.make(found, decoders(root, plan, leaves)))
     description = collect.description(root, plan, leaves, missing, excerpts=shown)
-    made = results.write(root, plan.run, found, description, plan.show_texts)
+    made = results.write(root, plan.run, found, description, plan.show_texts, most_texts(plan))
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "what is extracted, by threshold of p_z", *results.summary(made))
 
@@ -38,6 +38,11 @@ def decoders(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[str, texts.
         read = plan.tasks[str(plan.tasks[leaf.digest].inputs["texts"])]
         tokenizers[str(leaf.labels["model"])] = str(read.inputs["tokenizer"])
     return {model: texts.decoder(root, plan, digest) for model, digest in tokenizers.items()}
+
+
+def most_texts(plan: Plan) -> int:
+    """How many texts of a collection were read at most; 0 for all."""
+    return max((int(task.config["most"]) for task in plan.tasks.values() if task.stage == "audit_texts"), default=0)
 
 
 def read_audits(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Audited"]:

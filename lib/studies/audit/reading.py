@@ -14,6 +14,7 @@ from lib.base import hdf5
 
 CONTROLS = "controls"  # the collection that the others are compared with
 WINDOWS = ("text", "start", "log_p", "log_p_own", "matched")
+OF_REFERENCE = ("bytes", "reference_log_p", "reference_bytes")  # columns of windows, with a reference model
 TEXTS = ("tokens", "windows", "examined", "covered", "span_begin", "span_end")
 SCORES, GAP, FUZZY = "texts/scores/", "texts/gap", "fuzzy/"
 MARGINS = ("margin", "gap")  # under the model; less that under the reference
@@ -106,7 +107,9 @@ def read(model: str, collection: str, audit: Path, texts: Path, scored: Sequence
         model=model,
         collection=collection,
         texts=given,
-        windows={name: hdf5.read(audit, f"windows/{name}") for name in WINDOWS},
+        windows={
+            name: hdf5.read(audit, f"windows/{name}") for name in (*WINDOWS, *(OF_REFERENCE if GAP in there else ()))
+        },
         of_texts={name: hdf5.read(audit, f"texts/{name}") for name in TEXTS},
         scores={name: hdf5.read(audit, f"{SCORES}{name}") for name in names},
         thresholds=tuple(np.asarray(about["thresholds"]).tolist()),

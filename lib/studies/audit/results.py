@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -29,21 +30,47 @@ METHODS = {
     "Control texts": "Text may be likely because it is easy. Texts of the same kind that the model cannot have read "
     "show how easy. p is of the permutation test over documents (a group, or a text without one), one-sided: windows "
     "of one text are not independent. Intervals are of the bootstrap over documents, those of shares of windows "
-    "Wilson's with the document as the unit. The bag of words is a logistic regression on the tokens that occur, "
+    "Wilson's with the document as the unit; where no window is extracted, the upper end is 1 - 0.05^(1/n) for n "
+    "documents, about 3/n, since nothing is known of how the windows of one document go together. An upper end is "
+    "never above that of a lower threshold. The bag of words is a logistic regression on the tokens that occur, "
     "cross-validated.",
+    "Documents": "Each document is compared with the control texts: by permutation of its texts and these, or, where "
+    "it has one text or the control texts have groups, by its place among the control documents. p is one-sided, and "
+    "corrected over the documents of a collection by Holm's method.",
+    "Reference model": "It reads the text of the same windows in its own tokens; a token across the end of the prompt "
+    "is prompt. Tokenizers differ, so log-probabilities are compared per byte of UTF-8. The interval of a text is of "
+    "the bootstrap over runs of windows that do not overlap with the next run.",
+    "Fuzzy duplicates": "Some windows of each text, chosen by a hash of their tokens, are scored again with R tokens "
+    "of the suffix replaced. AUC is the share of these duplicates that are less likely than the window, its interval "
+    "of the bootstrap over documents. The rank is that of the window among itself and its duplicates for one R, 1 = "
+    "likeliest, ties against it. The null hypothesis of p is that each place is as likely, for every window apart "
+    "(exact law of the sum of ranks). Text as it stands is more natural than its duplicates, so a small p alone shows "
+    "no memory: the reference's own preference is therefore taken off (log-probability of the suffix less the "
+    "reference's, the same difference for the duplicate), and p against the control texts is by permutation of "
+    "documents. p by Holm is corrected over the measures and R of a collection, or over its texts.",
     "Membership": "loss is the mean log-probability of a token of all suffixes of a text, min_k that of the least "
-    "likely 20 %. Where texts are labelled, AUC is the chance that a member scores above another text; DeLong's p "
-    "compares a score with the loss.",
+    "likely 20 %, min_k_plus_plus the same of standardised log-probabilities, zlib_bits the bits that the model needs "
+    "for a bit that zlib needs, ratio the loss less the reference's, per token of each. Where texts are labelled, AUC "
+    "is the chance that a member scores above another text; p is of the Mann-Whitney test, one-sided, DeLong's p "
+    "compares a score with the loss, and both are corrected for the number of scores by Holm's method. With fewer "
+    "than 100 others, TPR at FPR 0.01 is the rate without any false positive.",
 }
 
 
 def write(
-    root: Path, name: str, found: Sequence[Audited], description: Description, show_texts: bool = True
+    root: Path,
+    name: str,
+    found: Sequence[Audited],
+    description: Description,
+    show_texts: bool = True,
+    most_texts: int = 0,
 ) -> dict[str, pd.DataFrame]:
     """Write the results of sweep `name` under `root`; returns its tables by name. The same arguments give the same
-    bytes. show_texts: whether texts stand in the report and in the table `texts`."""
+    bytes. show_texts: whether texts stand in the report and in the table `texts`; most_texts: how many of a collection
+    were read at most, 0 for all."""
     made = tables.make(found, show_texts)
-    results = Results(made, draw(made), shown(made), findings.in_words(made), findings.warnings(found, made), METHODS)
+    warned = findings.warnings(found, made, most_texts)
+    results = Results(made, draw(made), shown(made), findings.in_words(made), warned, METHODS)
     maps = list(heat.make(found)) if show_texts else []
     writer.write(root, name, results, replace(description, heat_maps=maps))
     return made
@@ -86,6 +113,10 @@ def shown(made: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     if len(made["controls"]):
         caption = "Texts against control texts, by permutation of documents. All rows:"
         listed.append(report_table("controls", caption, _controls(made["controls"]), made["controls"]))
+    if len(made["documents"]):
+        caption = "Each document against control texts, the smallest p first. All rows:"
+        listed.append(report_table("documents", caption, _documents(made["documents"][:MOST_TEXTS]), made["documents"]))
+    listed += _fuzzy(made)
     if len(made["bag_of_words"]):
         caption = "What a bag of words tells of texts and control texts, without any model (AUC). All rows:"
         listed.append(report_table("bag_of_words", caption, _bag(made["bag_of_words"]), made["bag_of_words"]))
@@ -137,6 +168,70 @@ def _controls(table: pd.DataFrame) -> TextTable:
     ]
 
 
+def _documents(table: pd.DataFrame) -> TextTable:
+    header = ["model", "texts", "statistic", "document", "its texts", "mean", "controls' mean", "p", "p by Holm"]
+    return header, [
+        [
+            row.model,
+            row.collection,
+            row.statistic,
+            row.name,
+            f"{row.texts:,.0f}",
+            number(row.value),
+            number(row.control),
+            p_value(row.p_value),
+            p_value(row.p_holm),
+        ]
+        for row in table.itertuples(index=False)
+    ]
+
+
+def _fuzzy(made: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
+    """The tables of fuzzy duplicates, if some were scored."""
+    if "fuzzy" not in made:
+        return []
+    whole, single = made["fuzzy"], made["fuzzy_texts"]
+    caption = "Windows against their own fuzzy duplicates, by number of replaced tokens. All rows:"
+    more = f" The first {MOST_TEXTS} of {len(single):,};" if len(single) > MOST_TEXTS else ""
+    of_texts = f"The same for each text.{more} All rows:"
+    return [
+        report_table("fuzzy", caption, _fuzzy_collections(whole), whole),
+        report_table("fuzzy_texts", of_texts, _fuzzy_texts(single[:MOST_TEXTS]), single),
+    ]
+
+
+def _fuzzy_collections(table: pd.DataFrame) -> TextTable:
+    ranks = ["windows", "mean rank", "first", "p", "p by Holm"]
+    header = ["model", "texts", "measure", "R", *ranks, "AUC", "95 % interval", "controls' AUC", "p against controls"]
+    return header, [
+        [
+            row.model,
+            row.collection,
+            row.measure,
+            f"{row.replaced:.0f}",
+            *_ranks(row),
+            number(row.auc),
+            interval(row.low, row.high),
+            number(row.control),
+            p_value(row.p_controls),
+        ]
+        for row in table.itertuples(index=False)
+    ]
+
+
+def _fuzzy_texts(table: pd.DataFrame) -> TextTable:
+    header = ["model", "texts", "measure", "R", "name", "windows", "mean rank", "first", "p", "p by Holm"]
+    return header, [
+        [row.model, row.collection, row.measure, f"{row.replaced:.0f}", row.name, *_ranks(row)]
+        for row in table.itertuples(index=False)
+    ]
+
+
+def _ranks(row: Any) -> list[str]:
+    first = percent(row.first)
+    return [f"{row.windows:,.0f}", short(row.mean_rank), first, p_value(row.p_value), p_value(row.p_holm)]
+
+
 def _bag(table: pd.DataFrame) -> TextTable:
     once = table.drop_duplicates("collection")
     return ["texts", "documents", "control documents", "AUC", "95 % interval"], [
@@ -147,7 +242,8 @@ def _bag(table: pd.DataFrame) -> TextTable:
 
 def _membership(table: pd.DataFrame) -> TextTable:
     at_fpr = ["TPR at FPR 0.1", "TPR at FPR 0.01"]
-    header = ["model", "texts", "score", "members", "others", "AUC", "95 % interval", *at_fpr, "p against loss"]
+    ps = ["p by Holm", "p against loss by Holm"]
+    header = ["model", "texts", "score", "members", "others", "AUC", "95 % interval", *at_fpr, *ps]
     rates = ("tpr_at_fpr_0.1", "tpr_at_fpr_0.01")
     return header, [
         [
@@ -159,7 +255,8 @@ def _membership(table: pd.DataFrame) -> TextTable:
             number(row["auc"]),
             interval(row["low"], row["high"]),
             *(number(row[rate]) for rate in rates),
-            p_value(row["delong_p"]),
+            p_value(row["p_holm"]),
+            p_value(row["delong_p_holm"]),
         ]
         for _, row in table.iterrows()
     ]

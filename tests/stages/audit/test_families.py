@@ -26,7 +26,7 @@ from lib.artifacts import command
 from lib.audit import texts_file
 from lib.base import hdf5
 
-P, S, STRIDE, K = 6, 4, 5, 390
+P, S, STRIDE, K = 6, 4, 2, 390
 ROWS = ["the quick brown fox jumps over a lazy dog while", "many small models remember text that was repeated"]
 SIZES = {"vocab_size": 400, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 WIDE = {**SIZES, "intermediate_size": 64}

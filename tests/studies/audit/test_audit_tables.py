@@ -7,7 +7,7 @@ from lib.audit import windows
 from lib.audit.texts_file import MEMBER, NON_MEMBER, UNKNOWN, AuditedTexts
 from lib.audit.windows import Cut
 from lib.base.seeds import generator
-from lib.studies.audit import findings, results, tables
+from lib.studies.audit import findings, measures, results, tables
 from lib.studies.audit.reading import Audited
 
 CUT = Cut(prompt_tokens=2, suffix_tokens=2, stride=1)
@@ -86,14 +86,14 @@ def test_shares_of_windows(made) -> None:
 
 
 def test_controls_are_compared_by_document(made, found) -> None:
-    loss = made["controls"].set_index("statistic").loc[tables.LOSS]
+    loss = made["controls"].set_index("statistic").loc[measures.LOSS]
     assert (loss["units"], loss["control_units"]) == (7, 8)  # the short ones have no windows
     assert loss["difference"] == pytest.approx(5, abs=0.2)
     assert loss["low"] < 5.2
     assert loss["p_value"] == pytest.approx(1 / 6435)  # every division of 7 and 8 but one is less
     grouped = audited("mine", 8, {}, group=["a"] * 4 + ["b"] * 4)
     assert [unit.tolist() for unit in grouped.units()] == [[0, 1, 2, 3], [4, 5, 6]]
-    assert tables.of_units(grouped, tables.LOSS)[0] == pytest.approx(grouped.scores["loss"][:4].mean())
+    assert measures.of_units(grouped, grouped.scores["loss"])[0] == pytest.approx(grouped.scores["loss"][:4].mean())
 
 
 def test_what_differs_in_words_alone_proves_nothing() -> None:
@@ -144,5 +144,6 @@ def test_texts_can_be_left_out(found) -> None:
         "thresholds",
         "texts",
         "controls",
+        "documents",
         "bag_of_words",
     ]

@@ -18,8 +18,9 @@ and `sigma` (mean and standard deviation of ln p under the model's own distribut
 p_z, greedy matches and scores of membership follow from them. A killed task continues at its first missing block.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -156,13 +157,26 @@ class _Scorer:
         prompt, length = self.config.prompt_tokens, self.config.cut.length
         contexts = [np.concatenate([self.opening, self.ids[row][at : at + prompt]]) for row, at in places_]
         suffixes = [self.ids[row][at + prompt : at + length] for row, at in places_]
+        how = (self.config.batch_size, self.config.moments, advance, self.config.top_k)
         try:
-            found = score_tokens(
-                self.model, suffixes, contexts, self.config.batch_size, self.config.moments, advance, self.config.top_k
-            )
+            found = [
+                score_tokens(self.model, suffixes[rows], contexts[rows], *how) for rows in _read_together(contexts)
+            ]
         except ValueError as error:
             raise TesseraError(f"{self.file}: windows from token {start[0]} of text {text[0]}: {error}") from error
-        return {name: np.stack(getattr(found, name)).astype(dtype) for name, dtype in self.config.columns.items()}
+        return {
+            name: np.concatenate([np.stack(getattr(scores, name)) for scores in found]).astype(dtype)
+            for name, dtype in self.config.columns.items()
+        }
+
+
+def _read_together(contexts: Sequence[np.ndarray]) -> list[slice]:
+    """All windows at once; but where most have the prompt of the one before (fuzzy duplicates), those with one prompt,
+    which is then read once."""
+    new = [n for n, context in enumerate(contexts) if not n or not np.array_equal(context, contexts[n - 1])]
+    if 2 * len(new) > len(contexts):
+        return [slice(0, len(contexts))]
+    return [slice(*ends) for ends in pairwise([*new, len(contexts)])]
 
 
 def _assemble(

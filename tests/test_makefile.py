@@ -115,4 +115,5 @@ def test_audit_is_short_for_its_sweep_whatever_is_done_with_it(checkout: Path, w
         *before, given = done.stdout.splitlines()
         assert before == ["launch.py", verb, "audit", "--outputs", "outputs", "--profile", "laptop", "--settings"]
         assert given.split() == settings.split()
-    assert "MODEL, REFERENCE and CONTROLS are of the sweep audit" in make(checkout, "plan-near-dupls", "MODEL=env").stderr
+    refused = make(checkout, "plan-near-dupls", "MODEL=env").stderr
+    assert "MODEL, REFERENCE and CONTROLS are of the sweep audit" in refused

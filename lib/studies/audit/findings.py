@@ -94,8 +94,8 @@ def _documents(documents: pd.DataFrame) -> Iterator[str]:
             out = rows[rows["p_holm"] < LEVEL]
             first = f", first of all {out.iloc[0]['name']} ({p_is(out.iloc[0]['p_holm'])})" if len(out) else ""
             yield (
-                f"{model}: of {counted(len(rows), 'document')} of {collection}, {len(out)} alone have a {statistic} "
-                f"that control texts hardly have (p < {LEVEL:g} by Holm's method over the documents){first}."
+                f"{model}: {len(out)} of {counted(len(rows), 'document')} of {collection} have a {statistic} that "
+                f"control texts hardly have (p < {LEVEL:g} by Holm's method over the documents){first}."
             )
 
 
@@ -108,13 +108,14 @@ def _fuzzy(tables: Tables) -> Iterator[str]:
             preferred = f"from {from_} replaced tokens on" if from_ else "at no number of replaced tokens"
             yield (
                 f"{model}, {collection}: by {OF_MEASURE[measure]} the text as it stands is preferred to its own fuzzy "
-                f"duplicates {preferred}. {'; '.join(_level(row) for row in rows.itertuples())}."
+                f"duplicates {preferred}. It is likelier than a duplicate with probability "
+                f"{'; '.join(_level(row) for row in rows.itertuples())}."
             )
 
 
 def _level(row: Any) -> str:
     against = "" if pd.isna(row.control) else f", {number(row.control)} in the control texts ({p_is(row.p_controls)})"
-    return f"With {row.replaced:.0f} it is likelier than a duplicate with probability {number(row.auc)}{against}"
+    return f"{number(row.auc)} with R = {row.replaced:.0f}{against}"
 
 
 def _membership(membership: pd.DataFrame) -> Iterator[str]:
@@ -155,9 +156,10 @@ def _natural(tables: Tables) -> Iterator[str]:
     """What the rank among fuzzy duplicates does not show by itself."""
     if "fuzzy" in tables and not tables["fuzzy"]["measure"].eq(MEASURES["gap"]).any():
         yield (
-            "A fuzzy duplicate is less natural than the text that it is made of, so every model prefers the text, "
-            "whether it has read it or not. Only more than in the control texts, or than under a reference model "
-            "(SET=reference=...), speaks for memory."
+            "A fuzzy duplicate is not as natural as the text that it is made of: tokens that a language model proposes "
+            "may be likelier, random ones are less likely, whether a model has read the text or not. Only a text that "
+            "is preferred more than control texts are, or more than under a reference model (SET=reference=...), speaks "
+            "for memory."
         )
 
 

@@ -12,7 +12,7 @@ from lib.studies.audit.reading import CONTROLS, OF_REFERENCE, Audited
 
 DRAWS = 1000  # of a bootstrap
 LOSS, COVERED = "log-probability per token", "share covered"
-GAP = "log-probability per byte, less the reference's"
+GAP = "log-probability per byte above the reference's"
 KEY = ("model", "collection")
 TEXT = ("collection", "name", "group", "label", "span", "statistic")  # columns of text, in the tables of an audit
 

@@ -44,10 +44,11 @@ METHODS = {
     "of the suffix replaced. AUC is the share of these duplicates that are less likely than the window, its interval "
     "of the bootstrap over documents. The rank is that of the window among itself and its duplicates for one R, 1 = "
     "likeliest, ties against it. The null hypothesis of p is that each place is as likely, for every window apart "
-    "(exact law of the sum of ranks). Text as it stands is more natural than its duplicates, so a small p alone shows "
-    "no memory: the reference's own preference is therefore taken off (log-probability of the suffix less the "
-    "reference's, the same difference for the duplicate), and p against the control texts is by permutation of "
-    "documents. p by Holm is corrected over the measures and R of a collection, or over its texts.",
+    "(exact law of the sum of ranks). That is not so for a text that nobody has read, because duplicates are not as "
+    "natural: tokens that a language model proposes may be likelier than those of the text, random ones are less "
+    "likely. So p alone shows no memory: the reference's own preference is therefore taken off (ln p of the window "
+    "less that of the duplicate, less the same difference under the reference), and p against the control texts is by "
+    "permutation of documents. p by Holm is corrected over the measures and R of a collection, or over its texts.",
     "Membership": "loss is the mean log-probability of a token of all suffixes of a text, min_k that of the least "
     "likely 20 %, min_k_plus_plus the same of standardised log-probabilities, zlib_bits the bits that the model needs "
     "for a bit that zlib needs, ratio the loss less the reference's, per token of each. Where texts are labelled, AUC "

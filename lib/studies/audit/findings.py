@@ -158,8 +158,8 @@ def _natural(tables: Tables) -> Iterator[str]:
         yield (
             "A fuzzy duplicate is not as natural as the text that it is made of: tokens that a language model proposes "
             "may be likelier, random ones are less likely, whether a model has read the text or not. Only a text that "
-            "is preferred more than control texts are, or more than under a reference model (SET=reference=...), speaks "
-            "for memory."
+            "is preferred more than control texts are, or more than under a reference model (SET=reference=...), "
+            "speaks for memory."
         )
 
 

@@ -1,7 +1,7 @@
 """An audit as its stages left it on disk, read into arrays."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,18 @@ def read(model: str, collection: str, audit: Path, texts: Path, scored: Sequence
         fuzzy=_fuzzy(audit, there, about) if f"{FUZZY}text" in there else None,
         of_tokens=_of_tokens(scored, given.lengths(), cut) if scored else {},
     )
+
+
+def without_names(one: Audited) -> Audited:
+    """The audit with numbers in place of names and groups of texts: who is meant may be in them. A number is the place
+    of a text in audited.h5, counted from 1, and of a group by its first text."""
+    groups = {name: f"group {number}" for number, name in enumerate(dict.fromkeys(filter(None, one.texts.group)), 1)}
+    numbered = replace(
+        one.texts,
+        name=[f"text {number}" for number in range(1, len(one.texts.name) + 1)],
+        group=[groups.get(name, "") for name in one.texts.group],
+    )
+    return replace(one, texts=numbered)
 
 
 def _fuzzy(audit: Path, there: Collection[str], about: Mapping[str, Any]) -> Fuzzy:

@@ -12,7 +12,7 @@ from lib.reporting.cells import TextTable, interval, number, p_value, percent, p
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.audit import figures, findings, heat, tables
-from lib.studies.audit.reading import Audited
+from lib.studies.audit.reading import Audited, without_names
 
 MOST_TEXTS = 200  # of the table of texts in the report
 METHODS = {
@@ -67,8 +67,9 @@ def write(
     most_texts: int = 0,
 ) -> dict[str, pd.DataFrame]:
     """Write the results of sweep `name` under `root`; returns its tables by name. The same arguments give the same
-    bytes. show_texts: whether texts stand in the report and in the table `texts`; most_texts: how many of a collection
-    were read at most, 0 for all."""
+    bytes. show_texts: whether texts and their names stand in the report and in tables, or numbers; most_texts: how many
+    of a collection were read at most, 0 for all."""
+    found = found if show_texts else [without_names(one) for one in found]
     made = tables.make(found, show_texts)
     warned = findings.warnings(found, made, most_texts)
     results = Results(made, draw(made), shown(made), findings.in_words(made), warned, METHODS)

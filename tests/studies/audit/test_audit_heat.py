@@ -1,7 +1,7 @@
 """Heat maps of an audit whose windows are made up: colours by hand, texts in full, no more tokens than a page holds."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.reporting import heat_maps
@@ -44,6 +44,7 @@ def test_a_page_has_the_parts_with_the_largest_p_z_and_says_what_it_leaves_out(m
     assert "Here are 16 of 87 tokens: 2 texts" in made.caption
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 50), max_size=6), st.integers(0, 100))
 def test_what_small_collections_leave_goes_to_others(sizes: list[int], most: int) -> None:
     given_ = heat.shares(sizes, most)

@@ -11,7 +11,7 @@ from lib.reporting import writer
 from lib.reporting.cells import TextTable, interval, number, p_value, percent, percent_interval, short
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
-from lib.studies.audit import figures, findings, heat, tables
+from lib.studies.audit import figures, findings, head, heat, tables
 from lib.studies.audit.reading import Audited, without_names
 
 MOST_TEXTS = 200  # of the table of texts in the report
@@ -72,7 +72,8 @@ def write(
     found = found if show_texts else [without_names(one) for one in found]
     made = tables.make(found, show_texts)
     warned = findings.warnings(found, made, most_texts)
-    results = Results(made, draw(made), shown(made), findings.in_words(made), warned, METHODS)
+    said = [*head.sentences(made, found[0].cut), *findings.in_words(made)]
+    results = Results(made, draw(made), shown(made), said, warned, METHODS)
     maps = list(heat.make(found)) if show_texts else []
     writer.write(root, name, results, replace(description, heat_maps=maps))
     return made

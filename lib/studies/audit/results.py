@@ -11,7 +11,7 @@ from lib.reporting import writer
 from lib.reporting.cells import TextTable, interval, number, p_value, percent, percent_interval, short
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
-from lib.studies.audit import figures, findings, head, heat, tables
+from lib.studies.audit import figures, findings, head, heat, side_by_side, tables
 from lib.studies.audit.reading import Audited, without_names
 
 MOST_TEXTS = 200  # of the table of texts in the report
@@ -73,7 +73,8 @@ def write(
     made = tables.make(found, show_texts)
     warned = findings.warnings(found, made, most_texts)
     said = [*head.sentences(made, found[0].cut), *findings.in_words(made)]
-    results = Results(made, draw(made), shown(made), said, warned, METHODS)
+    listed = [*shown(made), *side_by_side.tables(found, MOST_TEXTS)]
+    results = Results(made, draw(made), listed, said, warned, METHODS)
     maps = list(heat.make(found)) if show_texts else []
     writer.write(root, name, results, replace(description, heat_maps=maps))
     return made
@@ -106,12 +107,14 @@ def summary(made: Mapping[str, pd.DataFrame]) -> TextTable:
 def shown(made: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     """What the report shows of the tables."""
     texts = made["texts"]
+    first = texts.sort_values(["covered", "largest_p_z", "loss"], ascending=False, kind="stable")[:MOST_TEXTS]
     more = f" The first {MOST_TEXTS} of {len(texts):,};" if len(texts) > MOST_TEXTS else ""
+    ordered = f"Texts, the most covered first, then those with the largest p_z.{more} All rows:"
     listed = [
         report_table(
             "thresholds", "What is extracted, by threshold of p_z. All rows:", summary(made), made["thresholds"]
         ),
-        report_table("texts", f"Texts, the most covered first.{more} All rows:", _texts(texts[:MOST_TEXTS]), texts),
+        report_table("texts", ordered, _texts(first), texts),
     ]
     if len(made["controls"]):
         caption = "Texts against control texts, by permutation of documents. All rows:"

@@ -141,11 +141,15 @@ class _Scorer:
 
         contexts = [np.concatenate([self.opening, prompt]) for prompt, _, _ in parts]
         suffixes = [ids for _, ids, _ in parts]
+        size = self.config.batch_size
         try:
-            found = score_tokens(self.model, suffixes, contexts, self.config.batch_size, advance=advance)
+            found = [
+                ragged.sums(score_tokens(self.model, suffixes[rows], contexts[rows], size, advance=advance).log_probs)
+                for rows in windows.read_together(contexts)
+            ]
         except ValueError as error:
             raise TesseraError(f"{self.file}: windows under the reference model: {error}") from error
-        return ragged.sums(found.log_probs)
+        return np.concatenate(found)
 
 
 def _assemble(

@@ -18,9 +18,8 @@ and `sigma` (mean and standard deviation of ln p under the model's own distribut
 p_z, greedy matches and scores of membership follow from them. A killed task continues at its first missing block.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -160,7 +159,8 @@ class _Scorer:
         how = (self.config.batch_size, self.config.moments, advance, self.config.top_k)
         try:
             found = [
-                score_tokens(self.model, suffixes[rows], contexts[rows], *how) for rows in _read_together(contexts)
+                score_tokens(self.model, suffixes[rows], contexts[rows], *how)
+                for rows in windows.read_together(contexts)
             ]
         except ValueError as error:
             raise TesseraError(f"{self.file}: windows from token {start[0]} of text {text[0]}: {error}") from error
@@ -168,15 +168,6 @@ class _Scorer:
             name: np.concatenate([np.stack(getattr(scores, name)) for scores in found]).astype(dtype)
             for name, dtype in self.config.columns.items()
         }
-
-
-def _read_together(contexts: Sequence[np.ndarray]) -> list[slice]:
-    """All windows at once; but where most have the prompt of the one before (fuzzy duplicates), those with one prompt,
-    which is then read once."""
-    new = [n for n, context in enumerate(contexts) if not n or not np.array_equal(context, contexts[n - 1])]
-    if 2 * len(new) > len(contexts):
-        return [slice(0, len(contexts))]
-    return [slice(*ends) for ends in pairwise([*new, len(contexts)])]
 
 
 def _assemble(

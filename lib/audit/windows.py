@@ -6,6 +6,7 @@ tokens). The first `prompt_tokens` tokens of a text are in no suffix.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,15 @@ def of_part(
         raise TesseraError(f"parts is {parts}, but {file} has only {len(text)} windows; lower parts")
     mine = slice(len(text) * part // parts, len(text) * (part + 1) // parts)
     return text[mine], start[mine]
+
+
+def read_together(prompts: Sequence[NDArray[np.integer]]) -> list[slice]:
+    """Which windows are scored in one call, by their prompts: all; but where most have the prompt of the one before
+    (fuzzy duplicates), those with one prompt, which is then read once."""
+    new = [row for row, prompt in enumerate(prompts) if not row or not np.array_equal(prompt, prompts[row - 1])]
+    if 2 * len(new) > len(prompts):
+        return [slice(0, len(prompts))]
+    return [slice(*ends) for ends in pairwise([*new, len(prompts)])]
 
 
 def merged(begins: NDArray[np.integer], length: int) -> NDArray[np.int64]:

@@ -81,9 +81,18 @@ def write(
 
 
 def draw(made: Mapping[str, pd.DataFrame]) -> list[Drawn]:
-    """The figure, with its title and caption."""
+    """The figures, with their titles and captions."""
     caption = "The share of windows whose p_z (top-k sampling at temperature 1) is at least the value on the axis."
-    return [Drawn("curve", "Windows by p_z", caption, figures.curve_figure(made["curve"]))]
+    drawn = [Drawn("curve", "Windows by p_z", caption, figures.curve_figure(made["curve"]))]
+    if len(made.get("fuzzy", ())):
+        caption = (
+            "How often a window is likelier than its own fuzzy duplicates, by how many tokens these have replaced, with "
+            "95 % intervals over documents; 0.5 is no preference."
+        )
+        drawn.append(
+            Drawn("fuzzy", "Texts against their fuzzy duplicates", caption, figures.fuzzy_figure(made["fuzzy"]))
+        )
+    return drawn
 
 
 def summary(made: Mapping[str, pd.DataFrame]) -> TextTable:

@@ -79,6 +79,9 @@ def test_ranks_and_dose_of_fuzzy_duplicates() -> None:
     assert any("not as natural as the text" in one for one in warned)
     assert any("Only the first 4 texts of mine, controls were read" in one for one in warned)
     assert "fuzzy" in [table.name for table in results.shown(made)]
+    (panel,) = results.draw(made)[1].figure.axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in panel.lines if line.get_marker() != "None"}
+    assert drawn["mine"] == [[1, pytest.approx(10.5 / 18)], [5, 1]]
 
 
 def test_a_window_without_a_token_of_the_reference_is_left_out_of_its_measure_alone() -> None:

@@ -1,6 +1,7 @@
 ##run
 ##  make sweep-<name>      run a sweep: on SLURM where sbatch is found, else on this machine; again to go on
 ##  make audit MODEL= TEXTS= CONTROLS=     what a model remembers of your texts: sweep-audit in short (README.md)
+##                         REFERENCE=: a model that has not read them either
 ##                         REDACT=1: positions and numbers alone in its report and tables
 ##  make cancel-<name>     end its running and waiting tasks
 ##  make fetch-<name>      bring its models and data of the hub into the cache; sweep- does it, too

@@ -86,7 +86,7 @@ def draw(made: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     drawn = [Drawn("curve", "Windows by p_z", caption, figures.curve_figure(made["curve"]))]
     if len(made.get("fuzzy", ())):
         caption = (
-            "How often a window is likelier than its own fuzzy duplicates, by how many tokens these have replaced, with "
+            "How often a window is likelier than its own fuzzy duplicates, by the number of replaced tokens, with "
             "95 % intervals over documents; 0.5 is no preference."
         )
         drawn.append(

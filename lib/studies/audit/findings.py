@@ -8,14 +8,14 @@ import pandas as pd
 
 from lib.base.errors import counted
 from lib.reporting.cells import number, p_is, percent, percent_interval
-from lib.studies.audit.fuzzy_tables import MEASURES, told_from
+from lib.studies.audit.fuzzy_tables import MEASURES
 from lib.studies.audit.measures import COVERED, GAP, LOSS
 from lib.studies.audit.reading import CONTROLS, Audited
 from lib.studies.mosaic.bag_of_words import FOLDS
 
 Tables = Mapping[str, pd.DataFrame]
 NAMED = 3  # texts in a warning
-LEVEL = 0.05  # of p by Holm's method, for a document that stands out
+LEVEL = 0.05  # of p by Holm's method
 OF_MEASURE = {
     MEASURES["margin"]: "its log-probability",
     MEASURES["gap"]: "its log-probability, less that under the reference model,",
@@ -100,22 +100,29 @@ def _documents(documents: pd.DataFrame) -> Iterator[str]:
 
 
 def _fuzzy(tables: Tables) -> Iterator[str]:
-    """How far a text must be changed until the model prefers it as it stands, and whether control texts differ."""
+    """Whether texts are preferred to their own fuzzy duplicates, more than control texts are where there are some."""
     table = tables.get("fuzzy", pd.DataFrame(columns=["model", "collection", "measure"]))
     for (model, collection, measure), rows in table.groupby(["model", "collection", "measure"], sort=False):
         if collection != CONTROLS:
-            from_ = told_from(rows)
-            preferred = f"from {from_} replaced tokens on" if from_ else "at no number of replaced tokens"
+            of_levels = "; ".join(_level(row) for row in rows.itertuples())
             yield (
-                f"{model}, {collection}: by {OF_MEASURE[measure]} the text as it stands is preferred to its own fuzzy "
-                f"duplicates {preferred}. It is likelier than a duplicate with probability "
-                f"{'; '.join(_level(row) for row in rows.itertuples())}."
+                f"{model}, {collection}: by {OF_MEASURE[measure]} a text is likelier than one of its own fuzzy "
+                f"duplicates with probability {of_levels}.{_more_than_controls(rows)}"
             )
 
 
 def _level(row: Any) -> str:
-    against = "" if pd.isna(row.control) else f", {number(row.control)} in the control texts ({p_is(row.p_controls)})"
+    against = "" if pd.isna(row.control) else f" ({number(row.control)} in the control texts; {p_is(row.p_controls)})"
     return f"{number(row.auc)} with R = {row.replaced:.0f}{against}"
+
+
+def _more_than_controls(rows: pd.DataFrame) -> str:
+    """At which numbers of replaced tokens the preference is that of text which is remembered."""
+    if rows["p_controls_holm"].isna().all():
+        return ""
+    told = [f"{row.replaced:.0f}" for row in rows.itertuples() if row.p_controls_holm < LEVEL]
+    which = f"with R = {', '.join(told)}" if told else "with no R"
+    return f" That is more than in the control texts {which} (p < {LEVEL:g} by Holm's method)."
 
 
 def _membership(membership: pd.DataFrame) -> Iterator[str]:
@@ -154,23 +161,16 @@ def _cut_short(found: Sequence[Audited], most: int) -> Iterator[str]:
 
 def _natural(tables: Tables) -> Iterator[str]:
     """What the rank among fuzzy duplicates does not show by itself."""
-    if "fuzzy" in tables and not tables["fuzzy"]["measure"].eq(MEASURES["gap"]).any():
+    if "fuzzy" in tables:
         yield (
-            "A fuzzy duplicate is not as natural as the text that it is made of: tokens that a language model proposes "
-            "may be likelier, random ones are less likely, whether a model has read the text or not. Only a text that "
-            "is preferred more than control texts are, or more than under a reference model (SET=reference=...), "
-            "speaks for memory."
+            "A text is not one among its fuzzy duplicates, whether a model has read it or not: random tokens are less "
+            "likely than its own, those that a language model proposes may be likelier. So neither a rank nor its p "
+            "shows memory by itself, but that texts are preferred more than control texts are."
         )
 
 
 def _without_controls(tables: Tables) -> Iterator[str]:
-    by_reference = "fuzzy" in tables and tables["fuzzy"]["measure"].eq(MEASURES["gap"]).any()
-    if not len(tables["controls"]) and by_reference:
-        yield (
-            "There are no control texts. Only the ranks among fuzzy duplicates less the reference's tell text that the "
-            "model remembers from text that is easy to guess."
-        )
-    elif not len(tables["controls"]):
+    if not len(tables["controls"]):
         yield (
             "There are no control texts. Nothing here tells text that the model remembers from text that is easy to "
             "guess, such as a list, a formula or a common phrase."

@@ -14,7 +14,8 @@ from lib.studies.audit.reading import Audited
 
 MEASURES = {"margin": "log-probability", "gap": "less the reference's"}
 OF_RANKS = ("windows", "mean_rank", "first", "p_value", "p_holm")
-FUZZY = (*KEY, "measure", "replaced", *OF_RANKS, "units", "auc", "low", "high", "control", "p_controls")
+CONTROLLED = ("p_controls", "p_controls_holm")
+FUZZY = (*KEY, "measure", "replaced", *OF_RANKS, "units", "auc", "low", "high", "control", *CONTROLLED)
 FUZZY_TEXTS = (*KEY, "measure", "replaced", "name", *OF_RANKS)
 
 
@@ -39,6 +40,9 @@ def collections(one: Audited, controls: Audited | None) -> list[dict[str, Any]]:
     """A row for each measure and number of replaced tokens; Holm's correction is over these."""
     others = {(level.measure, level.replaced): level for level in levels(controls)} if controls else {}
     rows = [_collection(one, level, controls, others.get((level.measure, level.replaced))) for level in levels(one)]
+    compared = [row for row in rows if not np.isnan(row.get("p_controls", np.nan))]
+    for row, p in zip(compared, holm([row["p_controls"] for row in compared])):
+        row["p_controls_holm"] = p
     return [{**row, "p_holm": p} for row, p in zip(rows, holm([row["p_value"] for row in rows]))]
 
 
@@ -87,17 +91,3 @@ def _preferred(one: Audited, level: Level) -> np.ndarray:
     n_texts = len(one.texts.text)
     sums, counts = (np.bincount(level.text, weights, n_texts) for weights in (of_windows, None))
     return of_units(one, np.divide(sums, counts, out=np.full(n_texts, np.nan), where=counts > 0))
-
-
-def told_from(rows: Any) -> int | None:
-    """The fewest replaced tokens from which on all duplicates are less preferred than the text: every lower bound of
-    the AUC is above one half there. None where there is no such number.
-
-    rows: of the table `fuzzy`, of one collection and measure, by replaced tokens.
-    """
-    found = None
-    for row in reversed(list(rows.itertuples())):
-        if not row.low > 0.5:
-            break
-        found = int(row.replaced)
-    return found

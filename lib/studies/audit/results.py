@@ -42,13 +42,14 @@ METHODS = {
     "the bootstrap over runs of windows that do not overlap with the next run.",
     "Fuzzy duplicates": "Some windows of each text, chosen by a hash of their tokens, are scored again with R tokens "
     "of the suffix replaced. AUC is the share of these duplicates that are less likely than the window, its interval "
-    "of the bootstrap over documents. The rank is that of the window among itself and its duplicates for one R, 1 = "
-    "likeliest, ties against it. The null hypothesis of p is that each place is as likely, for every window apart "
-    "(exact law of the sum of ranks). That is not so for a text that nobody has read, because duplicates are not as "
-    "natural: tokens that a language model proposes may be likelier than those of the text, random ones are less "
-    "likely. So p alone shows no memory: the reference's own preference is therefore taken off (ln p of the window "
-    "less that of the duplicate, less the same difference under the reference), and p against the control texts is by "
-    "permutation of documents. p by Holm is corrected over the measures and R of a collection, or over its texts.",
+    "of the bootstrap over documents. With a reference model there is a second measure: ln p of the window less that "
+    "of the duplicate, less the same difference under the reference. p against the control texts is of the "
+    "permutation test over documents, one-sided; it is the one to go by. The rank is that of the window among itself "
+    "and its duplicates for one R, 1 = likeliest, ties against it; its p is of the exact law of the sum of ranks, "
+    "under the null hypothesis that each place is as likely, for every window apart. That hypothesis is wrong for "
+    "text that nobody has read as well: tokens that a language model proposes may be likelier than those of the text, "
+    "random ones are less likely, and less the reference's the text lies amid its duplicates. p by Holm is corrected "
+    "over the measures and R of a collection, or over its texts.",
     "Membership": "loss is the mean log-probability of a token of all suffixes of a text, min_k that of the least "
     "likely 20 %, min_k_plus_plus the same of standardised log-probabilities, zlib_bits the bits that the model needs "
     "for a bit that zlib needs, ratio the loss less the reference's, per token of each. Where texts are labelled, AUC "
@@ -217,7 +218,17 @@ def _fuzzy(made: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
 
 def _fuzzy_collections(table: pd.DataFrame) -> TextTable:
     ranks = ["windows", "mean rank", "first", "p", "p by Holm"]
-    header = ["model", "texts", "measure", "R", *ranks, "AUC", "95 % interval", "controls' AUC", "p against controls"]
+    header = [
+        "model",
+        "texts",
+        "measure",
+        "R",
+        *ranks,
+        "AUC",
+        "95 % interval",
+        "controls' AUC",
+        "p against controls, by Holm",
+    ]
     return header, [
         [
             row.model,
@@ -228,7 +239,7 @@ def _fuzzy_collections(table: pd.DataFrame) -> TextTable:
             number(row.auc),
             interval(row.low, row.high),
             number(row.control),
-            p_value(row.p_controls),
+            p_value(row.p_controls_holm),
         ]
         for row in table.itertuples(index=False)
     ]

@@ -121,8 +121,8 @@ def _more_than_controls(rows: pd.DataFrame) -> str:
     if rows["p_controls_holm"].isna().all():
         return ""
     told = [f"{row.replaced:.0f}" for row in rows.itertuples() if row.p_controls_holm < LEVEL]
-    which = f"with R = {', '.join(told)}" if told else "with no R"
-    return f" That is more than in the control texts {which} (p < {LEVEL:g} by Holm's method)."
+    found = f"With R = {', '.join(told)} that is" if told else "With no R is that"
+    return f" {found} more than in the control texts (p < {LEVEL:g} by Holm's method)."
 
 
 def _membership(membership: pd.DataFrame) -> Iterator[str]:

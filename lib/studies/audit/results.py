@@ -75,10 +75,17 @@ def write(
     warned = findings.warnings(found, made, most_texts)
     said = [*head.sentences(made, found[0].cut), *findings.in_words(made)]
     listed = [*shown(made), *side_by_side.tables(found, MOST_TEXTS)]
-    results = Results(made, draw(made), listed, said, warned, METHODS)
+    results = Results(made, draw(made), listed, said, warned, {**METHODS, **_layouts(found)})
     maps = list(heat.make(found)) if show_texts else []
     writer.write(root, name, results, replace(description, heat_maps=maps))
     return made
+
+
+def _layouts(found: Sequence[Audited]) -> dict[str, str]:
+    """What the methods say of data sets whose columns were recognised."""
+    layouts = {one.collection: one.texts.layout for one in found if one.texts.layout}
+    said = "; ".join(f"{collection} by those of {layout}" for collection, layout in layouts.items())
+    return {"Columns": f"No column was named, and known ones were found: {said}."} if said else {}
 
 
 def draw(made: Mapping[str, pd.DataFrame]) -> list[Drawn]:

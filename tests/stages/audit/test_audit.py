@@ -178,3 +178,15 @@ def test_other_bytes_are_another_task(folder: Path) -> None:
     changed.parent.mkdir()
     changed.write_text('{"text": "other"}\n')
     assert audit_texts.pin(audit_texts.Config(path=str(changed))).fingerprint != before
+
+
+def test_a_known_data_set_needs_no_columns_and_the_log_and_the_file_say_so(tmp_path, tiny_causal_lm, capfd) -> None:
+    rows = [{"member": "small models remember", "nonmember": "the quick brown fox"}] * 2
+    (tmp_path / "pairs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    inputs = {"tokenizer": str(tiny_causal_lm)}
+    assert run("audit_texts", tmp_path / "texts", inputs, path=str(tmp_path / "pairs.jsonl")) == 0
+    texts = texts_file.read(tmp_path / "texts" / "audited.h5")
+    assert texts.layout == "MIMIR"
+    assert texts.label.tolist() == [1, 0, 1, 0]
+    assert texts.name[3] == "pairs.jsonl 4"
+    assert "read by the columns of MIMIR" in capfd.readouterr().out

@@ -1,6 +1,8 @@
 ##run
 ##  make sweep-<name>      run a sweep: on SLURM where sbatch is found, else on this machine; again to go on
 ##  make audit MODEL= TEXTS= CONTROLS=     what a model remembers of your texts: sweep-audit in short (README.md)
+##                         REFERENCE=: a model that has not read them either
+##                         REDACT=1: positions and numbers alone in its report and tables; ACCEPT=gemma: Gemma as well
 ##  make cancel-<name>     end its running and waiting tasks
 ##  make fetch-<name>      bring its models and data of the hub into the cache; sweep- does it, too
 ##  make trace             where does a text stand in a corpus? TEXT="...", TEXTS=<file>, or SERVE=1 for a page
@@ -41,10 +43,10 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 OUTPUTS ?= outputs
-export PROFILE CLUSTER OUTPUTS SET YES KINDS IMAGE MODEL TEXTS CONTROLS TEXT CORPUS  # recipes take values from the environment: any characters may be in them
+export PROFILE CLUSTER OUTPUTS SET YES KINDS IMAGE MODEL REFERENCE TEXTS CONTROLS ACCEPT TEXT CORPUS  # recipes take values from the environment: any characters may be in them
 
 # A misspelt variable would be ignored, and the default sweep would run.
-KNOWN := MODEL TEXTS CONTROLS PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON TORCH IMAGE N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE TEXT CORPUS SERVE
+KNOWN := MODEL REFERENCE TEXTS CONTROLS REDACT ACCEPT PROFILE SET CLUSTER OUTPUTS YES FLAGS PYTHON TORCH IMAGE N SEED TRIAL JOBS KINDS MAX_ARRAY_SIZE TEXT CORPUS SERVE
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 UNKNOWN := $(firstword $(filter-out $(KNOWN),$(GIVEN)))
 SUGGEST := from sys import argv; from lib.base.errors import suggestion; print(suggestion(argv[1].upper(), argv[2:]))
@@ -52,11 +54,11 @@ ifneq ($(UNKNOWN),)
 $(error unknown variable $(UNKNOWN)$(shell $(PYTHON) -c '$(SUGGEST)' $(UNKNOWN) $(KNOWN)))
 endif
 
-# MODEL, TEXTS and CONTROLS are settings of the sweep audit, whatever is done with it.
+# MODEL, REFERENCE, TEXTS, CONTROLS, REDACT and ACCEPT are settings of the sweep audit, whatever is done with it.
 AUDITS := $(filter audit %-audit,$(MAKECMDGOALS))
-ifneq ($(MODEL)$(CONTROLS),)
+ifneq ($(MODEL)$(REFERENCE)$(CONTROLS)$(REDACT)$(ACCEPT),)
 ifeq ($(AUDITS),)
-$(error MODEL and CONTROLS are of the sweep audit: make audit MODEL=...)
+$(error MODEL, REFERENCE, CONTROLS, REDACT and ACCEPT are of the sweep audit: make audit MODEL=...)
 endif
 endif
 
@@ -68,12 +70,15 @@ OPTIONS = --outputs "$$OUTPUTS" $(if $(PROFILE),--profile "$$PROFILE") $(if $(CL
 VERBS := sweep plan fetch status logs tables cancel doctor vars
 NAMES := $(subst _,-,$(basename $(notdir $(wildcard sweeps/*.yaml))))
 
-# MODEL is a folder, a repository of the hub (owner/name), or an installed package with a GGUF file.
-AUDITED = if [ -z "$$MODEL" ]; then model=; \
-          elif [[ -d "$$MODEL" || "$$MODEL" == [/.~]* ]]; then model="models=[folder] folder='$$MODEL'"; \
-          elif [[ "$$MODEL" == */* ]]; then model="models=[hub] repo='$$MODEL'"; \
-          else model="models=[package] package='$$MODEL'"; fi; \
-          audited="$$model $${TEXTS:+texts='$$TEXTS'} $${CONTROLS:+controls='$$CONTROLS'} $$SET"
+# MODEL and REFERENCE are a folder, a repository of the hub (owner/name), or an installed package with a GGUF file.
+# $(call NAMED,VARIABLE,before the kind of place,after it,before the variable that holds the place)
+NAMED = if [ -z "$$$(1)" ]; then $(1)_=; \
+        elif [[ -d "$$$(1)" || "$$$(1)" == [/.~]* ]]; then $(1)_="$(2)folder$(3) $(4)folder='$$$(1)'"; \
+        elif [[ "$$$(1)" == */* ]]; then $(1)_="$(2)hub$(3) $(4)repo='$$$(1)'"; \
+        else $(1)_="$(2)package$(3) $(4)package='$$$(1)'"; fi
+AUDITED = $(call NAMED,MODEL,models=[,],); $(call NAMED,REFERENCE,reference=,,reference_); \
+          audited="$$MODEL_ $$REFERENCE_ $${TEXTS:+texts='$$TEXTS'} $${CONTROLS:+controls='$$CONTROLS'} \
+          $(if $(filter-out 0,$(REDACT)),show_texts=false) $${ACCEPT:+accept='$$ACCEPT'} $$SET"
 
 .PHONY: help env audit image test bench campaign demo trace report sweeps doctor lint gpu-check slurm-up slurm-down $(VERBS)
 help:

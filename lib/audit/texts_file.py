@@ -14,6 +14,7 @@ from lib.prefix.prompts_file import SPELLING, spelling
 
 MEMBER, NON_MEMBER, UNKNOWN = 1, 0, -1
 NAMES = ("text", "name", "group")
+LAYOUT = "layout"  # an attribute
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class AuditedTexts:
     """Lists with an entry for each text.
 
     ids: (tokens,); characters: (tokens, 2), half open, of each token in the text; label: MEMBER, NON_MEMBER or UNKNOWN,
-    (texts,); group: the document, author or collection that a text belongs to, "" if it stands alone.
+    (texts,); group: the document, author or collection that a text belongs to, "" if it stands alone; layout: of the
+    data sets by whose columns texts were read (lib/texts/layouts.py), "" if none was recognised.
     """
 
     text: Sequence[str]
@@ -30,6 +32,7 @@ class AuditedTexts:
     label: NDArray[np.int8]
     ids: Sequence[NDArray[np.int64]]
     characters: Sequence[NDArray[np.int64]]
+    layout: str = ""
 
     def lengths(self) -> list[int]:
         """The tokens of each text."""
@@ -40,6 +43,8 @@ def write(path: Path, texts: AuditedTexts, tokenizer: Any) -> None:
     """Write the texts, and what their ids stand for in the tokenizer that made them."""
     with hdf5.create(path) as file:
         file.attrs[SPELLING] = spelling(tokenizer, *texts.ids)
+        if texts.layout:
+            file.attrs[LAYOUT] = texts.layout
         for name in NAMES:
             hdf5.write_texts(file, name, getattr(texts, name))
         hdf5.write(file, "label", texts.label)
@@ -53,7 +58,13 @@ def read(path: Path) -> AuditedTexts:
     characters = hdf5.read(path, "characters").astype(np.int64)
     cuts = np.cumsum([len(row) for row in ids])[:-1]
     strings = {name: hdf5.read_texts(path, name) for name in NAMES}
-    return AuditedTexts(**strings, label=hdf5.read(path, "label"), ids=ids, characters=np.split(characters, cuts))
+    return AuditedTexts(
+        **strings,
+        label=hdf5.read(path, "label"),
+        ids=ids,
+        characters=np.split(characters, cuts),
+        layout=str(hdf5.attributes(path).get(LAYOUT, "")),
+    )
 
 
 def check_tokenizer(path: Path, texts: AuditedTexts, tokenizer: Any) -> None:
@@ -71,3 +82,13 @@ def passage(texts: AuditedTexts, number: int, begin: int, end: int) -> str:
         return ""
     of = texts.characters[number]
     return texts.text[number][of[begin, 0] : of[end - 1, 1]]
+
+
+def between(texts: AuditedTexts, number: int, begin: int, end: int) -> str:
+    """The characters from the beginning of token `begin` to that of token `end`, or to the end of the text: stretches
+    that follow each other join to the text."""
+    if begin >= end:
+        return ""
+    of, text = texts.characters[number], texts.text[number]
+    stop = of[end, 0] if end < len(of) else len(text)
+    return text[of[begin, 0] : stop]

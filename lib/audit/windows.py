@@ -6,11 +6,14 @@ tokens). The first `prompt_tokens` tokens of a text are in no suffix.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lib.base.config import at_least
+from lib.base.errors import TesseraError
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,31 @@ def of_texts(lengths: Sequence[int], cut: Cut) -> tuple[NDArray[np.int64], NDArr
     found = [starts(length, cut) for length in lengths]
     text = np.repeat(np.arange(len(found)), [len(one) for one in found])
     return text, np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+
+def of_part(
+    lengths: Sequence[int], cut: Cut, part: int, parts: int, file: Path
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`of_texts`, one of `parts` parts of it, counted from 0. file: of the texts. Raises TesseraError for too few."""
+    text, start = of_texts(lengths, cut)
+    if not len(text):
+        raise TesseraError(
+            f"{file}: none of {len(lengths)} texts has the {cut.length} tokens of a window (prompt_tokens + "
+            f"suffix_tokens); the longest has {max(lengths)}; lower one of them, or give longer texts"
+        )
+    if parts > len(text):
+        raise TesseraError(f"parts is {parts}, but {file} has only {len(text)} windows; lower parts")
+    mine = slice(len(text) * part // parts, len(text) * (part + 1) // parts)
+    return text[mine], start[mine]
+
+
+def read_together(prompts: Sequence[NDArray[np.integer]]) -> list[slice]:
+    """Which windows are scored in one call, by their prompts: all; but where most have the prompt of the one before
+    (fuzzy duplicates), those with one prompt, which is then read once."""
+    new = [row for row, prompt in enumerate(prompts) if not row or not np.array_equal(prompt, prompts[row - 1])]
+    if 2 * len(new) > len(prompts):
+        return [slice(0, len(prompts))]
+    return [slice(*ends) for ends in pairwise([*new, len(prompts)])]
 
 
 def merged(begins: NDArray[np.integer], length: int) -> NDArray[np.int64]:

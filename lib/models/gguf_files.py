@@ -4,11 +4,15 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
+from gguf import Keys
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, GgufConfig, PreTrainedTokenizerFast
+from transformers.integrations.gguf.reader import read_gguf_metadata
 
 from lib.base.distributions import versions
 from lib.base.errors import TesseraError, let_refusals_through
 from lib.models.loading import check_dtype
+from lib.tokens.tokenization import bos_id
 
 
 def find(package: str, file: str) -> Path:
@@ -41,7 +45,23 @@ def load(path: Path, dtype: str = "float32") -> tuple[Any, Any]:
         )
         # AutoTokenizer ends at the same class after parsing all metadata once more (7 s)
         tokenizer = PreTrainedTokenizerFast.from_pretrained(path.parent, **options)
+        if _says_bos(path) and bos_id(tokenizer, "tokenizer") is None:
+            _open_with_bos(tokenizer)
     except (OSError, ValueError, ImportError) as error:
         let_refusals_through(error)
         raise TesseraError(f"{path}: not a readable GGUF model: {error}") from error
     return model.eval(), tokenizer
+
+
+def _says_bos(path: Path) -> bool:
+    """Whether the file says that every text opens with the BOS, which transformers passes over."""
+    metadata, _ = read_gguf_metadata(str(path))
+    return bool(metadata.get(Keys.Tokenizer.ADD_BOS))
+
+
+def _open_with_bos(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Let the tokenizer open texts with its BOS: Gemma writes nonsense without it."""
+    bos = (str(tokenizer.bos_token), tokenizer.bos_token_id)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{bos[0]} $A", pair=f"{bos[0]} $A {bos[0]}:1 $B:1", special_tokens=[bos]
+    )

@@ -25,7 +25,8 @@ class Reduced(NamedTuple):
     """One number for each scored position, row after row; all but log_probs are None unless asked for.
 
     log_probs: l; mu, sigma: of ln p under p itself; top: the largest ln p; rank: how many ids are likelier; top_k_mass:
-    ln of the probability of the k likeliest ids together, with those that tie with the last of them.
+    ln of the probability of the k likeliest ids together, with those that tie with the last of them; likeliest: the id
+    with the largest ln p, the target itself where none is likelier.
     """
 
     log_probs: torch.Tensor
@@ -34,11 +35,13 @@ class Reduced(NamedTuple):
     top: torch.Tensor | None = None
     rank: torch.Tensor | None = None
     top_k_mass: torch.Tensor | None = None
+    likeliest: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What to compute beside l. moments: mu, sigma and top; top_k: if above 0, top, rank, and the mass of so many."""
+    """What to compute beside l. moments: mu, sigma and top; top_k: if above 0, top, rank, the mass of so many,
+    and the likeliest."""
 
     moments: bool = False
     top_k: int = 0
@@ -131,9 +134,9 @@ def reduced(logits: torch.Tensor, targets: torch.Tensor, measures: Measures) -> 
     everything = logits.log_softmax(dim=1)
     chosen = everything.gather(1, targets[:, None])
     top = everything.amax(dim=1) if measures.moments or measures.top_k else None
-    rank, mass = _ranked(everything, chosen, measures.top_k) if measures.top_k else (None, None)
+    ranked = _ranked(everything, chosen, targets, measures.top_k) if measures.top_k else (None, None, None)
     mu, sigma = _moments(everything, chosen) if measures.moments else (None, None)  # the last: it writes over its input
-    return Reduced(chosen[:, 0], mu, sigma, top, rank, mass)
+    return Reduced(chosen[:, 0], mu, sigma, top, *ranked)
 
 
 def _moments(everything: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -149,15 +152,20 @@ def _moments(everything: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tens
     return chosen[:, 0] + shift, variance.sqrt()
 
 
-def _ranked(everything: torch.Tensor, chosen: torch.Tensor, top_k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """How many ids are likelier than the target (int32), and ln of the mass that top-k sampling draws from."""
+def _ranked(
+    everything: torch.Tensor, chosen: torch.Tensor, targets: torch.Tensor, top_k: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """How many ids are likelier than the target (int32), ln of the mass that top-k sampling draws from, the likeliest
+    id (int32)."""
     rank = (everything > chosen).sum(dim=1, dtype=torch.int32)
-    if top_k >= everything.shape[1]:
-        return rank, torch.zeros_like(chosen[:, 0])
-    values = largest(everything, top_k)[0]
+    whole = top_k >= everything.shape[1]
+    values, places = largest(everything, 1 if whole else top_k)
+    likeliest = torch.where(rank > 0, places[:, 0], targets).int()
+    if whole:
+        return rank, torch.zeros_like(chosen[:, 0]), likeliest
     last = values[:, -1]
     ties = (everything >= last[:, None]).sum(dim=1) - top_k  # beyond the k, which sampling draws as well
-    return rank, values.logsumexp(dim=1).logaddexp(last + ties.log()).clamp(max=0)
+    return rank, values.logsumexp(dim=1).logaddexp(last + ties.log()).clamp(max=0), likeliest
 
 
 def joined(blocks: list[Reduced]) -> Reduced:

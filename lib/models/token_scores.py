@@ -33,7 +33,7 @@ class TokenScores:
 
     top: the largest ln p(. | x_<t); the model predicts x_t itself exactly where it equals l_t. rank: how many ids are
     likelier than x_t (int32). top_k_mass: ln of the probability that top-k sampling draws from, ties with its last id
-    included.
+    included. likeliest: the id that is (int32), x_t itself where none is likelier.
     """
 
     log_probs: list[NDArray[np.float32]]
@@ -42,6 +42,7 @@ class TokenScores:
     top: list[NDArray[np.float32]] | None = None
     rank: list[NDArray[np.int32]] | None = None
     top_k_mass: list[NDArray[np.float32]] | None = None
+    likeliest: list[NDArray[np.int32]] | None = None
 
 
 def score_tokens(
@@ -55,7 +56,8 @@ def score_tokens(
 ) -> TokenScores:
     """l_t = ln p(x_t | context, x_<t) of every text, and mu, sigma of ln p(. | context, x_<t) under p itself.
 
-    moments: whether mu, sigma and top are computed; top_k: if above 0, top, rank, and the mass of the k likeliest ids.
+    moments: whether mu, sigma and top are computed; top_k: if above 0, top, rank, the mass of the k likeliest ids, and
+    the likeliest.
 
     sequences: token ids of the texts (1-D integers, any lengths); contexts: ids that precede each text and are not
     scored themselves (a BOS token, a prefix). With a context every token of the text is scored, without one all but
@@ -192,7 +194,7 @@ def _rows(values: Reduced, counts: list[int]) -> list[Rows]:
 
 def _collected(results: list[Rows | None], measures: Measures) -> TokenScores:
     ranked = measures.top_k > 0
-    asked_for = (True, measures.moments, measures.moments, measures.moments or ranked, ranked, ranked)
+    asked_for = (True, measures.moments, measures.moments, measures.moments or ranked, ranked, ranked, ranked)
     columns = list(zip(*results)) if results else [()] * len(asked_for)
     found: Any = ([row.numpy() for row in column] if asked else None for column, asked in zip(columns, asked_for))
     return TokenScores(*found)

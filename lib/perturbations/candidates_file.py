@@ -36,9 +36,9 @@ class Settings:
 
 
 def compute(
-    tokens: np.ndarray, inputs: Mapping[str, Path], settings: Settings, advance: Advance = unheard
+    tokens: np.ndarray, inputs: Mapping[str, Path], settings: Settings, advance: Advance = unheard, context: int = 0
 ) -> ReplacementCandidates:
-    """The candidates of n x L target ids.
+    """The candidates of n x L target ids; for `clm` none for the first `context` of each row, which are read alone.
 
     inputs: directories `target_tokenizer`, and `masked_lm` or `causal_lm` for a strategy with a model; advance: called
     with the positions that are done. Raises UsageError when the strategy needs a model and none is given.
@@ -62,7 +62,7 @@ def compute(
     start = likelihoods.opening(source, settings.start_token)
     if not len(start):
         raise UsageError(f"{given}: its tokenizer has no BOS to open a text with; name a start_token")
-    return causal_lm.likely_candidates(tokens, pool, tokenizer, causal, source, int(start[0]), **how)
+    return causal_lm.likely_candidates(tokens, pool, tokenizer, causal, source, int(start[0]), context=context, **how)
 
 
 def write(path: Path, tokens: np.ndarray, found: ReplacementCandidates, settings: Settings) -> None:

@@ -32,8 +32,9 @@ def likely_candidates(
     top_k: int,
     batch_size: int,
     advance: Advance = unheard,
+    context: int = 0,
 ) -> ReplacementCandidates:
-    """The `top_k` best of a pool for each position; the original is not among them.
+    """The `top_k` best of a pool for each position from `context` on; the original is not among them.
 
     tokens: n x L target ids; model and tokenizer: the causal LM that the pool comes from; start: the id of it that
     opens every text; batch_size: proposals read at once; advance: called with the positions of every canary. Raises
@@ -42,6 +43,7 @@ def likely_candidates(
     if not 1 <= top_k < len(pool.sequences):
         raise UsageError(f"top_k is {top_k}; the causal LM has {len(pool.sequences)} usable tokens; lower top_k")
     original, replaceable = originals(tokens, pool, target)
+    replaceable[:, :context] = False
     options = [np.zeros(0, dtype=np.int64)] * tokens.size
     for row in range(len(tokens)):
         gaps = _gaps(tokens[[row]], replaceable[[row]], original[row], target, tokenizer)

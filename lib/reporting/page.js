@@ -129,6 +129,15 @@ const readable = card => {
   card.addEventListener("scroll", () => show(focused()), { passive: true });
 };
 
+// Heat maps show the first of their views, and another one where it is chosen.
+const viewable = maps => {
+  const scales = [...maps.querySelectorAll(".scale")];
+  if (scales.length < 2) return;
+  const choice = make("select", {}, ...scales.map((scale, place) => new Option(scale.dataset.name, "abc"[place])));
+  choice.addEventListener("change", () => { maps.dataset.view = choice.value; });
+  maps.prepend(make("div", { className: "tools" }, make("label", {}, "Colours show ", choice)));
+};
+
 // Marks an area while more of it lies to the right.
 const marked = area => {
   const mark = () => area.classList.toggle("more", area.scrollLeft + area.clientWidth < area.scrollWidth - 2);
@@ -143,3 +152,4 @@ document.querySelectorAll(".scroll > table").forEach(table => {
 });
 document.querySelectorAll(".card").forEach(readable);
 document.querySelectorAll(".copy").forEach(copyable);
+document.querySelectorAll("[data-view]").forEach(viewable);

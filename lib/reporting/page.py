@@ -21,9 +21,10 @@ from markupsafe import Markup
 
 from lib.base import files, places
 from lib.base.errors import TesseraError
-from lib.reporting import excerpts, frames, paper_tables, vector
+from lib.reporting import excerpts, frames, heat_maps, paper_tables, vector
 from lib.reporting.cells import TextTable, is_marked
 from lib.reporting.excerpts import Excerpt
+from lib.reporting.heat_maps import HeatMaps
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"
@@ -100,6 +101,7 @@ class Report:
     bibtex: str = ""
     files: Sequence[str] = ()
     excerpts: Sequence[Excerpt] = ()
+    heat_maps: Sequence[HeatMaps] = ()
     identity: Mapping[str, str] = field(default_factory=dict)
     stamp: Sequence[str] = ()
 
@@ -135,6 +137,7 @@ def environment(folder: Path = FOLDER) -> Environment:
     found.filters["width"] = lambda svg: re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0]  # in points
     found.filters["numeric_columns"] = lambda table: paper_tables.numeric_columns(*table)
     found.filters["legend"], found.filters["visible"] = excerpts.legend, excerpts.visible
+    found.filters["heat"] = heat_maps.html
     found.tests["marked"] = is_marked
     found.filters["numeric"] = lambda table: paper_tables.numeric_columns(table.header, table.rows)
     return found
@@ -159,7 +162,8 @@ def read(path: Path) -> Report:
         figures = [ReportFigure(**item) for item in content.pop("figures")]
         tables = [ReportTable(**{**item, "csv": item["csv"].encode()}) for item in content.pop("tables")]
         texts = [excerpts.from_plain(item) for item in content.pop("excerpts", [])]
-        return Report(**content, figures=figures, tables=tables, excerpts=texts)
+        heat = [heat_maps.from_plain(item) for item in content.pop("heat_maps", [])]
+        return Report(**content, figures=figures, tables=tables, excerpts=texts, heat_maps=heat)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TesseraError(f"{path}: not a report ({error}); collect its sweep again") from error
 
@@ -168,4 +172,6 @@ def _content(report: Report) -> dict[str, Any]:
     figures = [vars(item) for item in report.figures]
     tables = [{**vars(item), "csv": item.csv.decode()} for item in report.tables]
     texts = [excerpts.plain(item) for item in report.excerpts]
-    return {**vars(report), "figures": figures, "tables": tables, "excerpts": texts}
+    heat = {"heat_maps": [heat_maps.plain(item) for item in report.heat_maps]} if report.heat_maps else {}
+    rest = {name: value for name, value in vars(report).items() if name != "heat_maps"}
+    return {**rest, "figures": figures, "tables": tables, "excerpts": texts, **heat}

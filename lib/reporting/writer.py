@@ -13,6 +13,7 @@ from lib.base import files, places
 from lib.reporting import citations, drawing, frames, page, paper_tables, series
 from lib.reporting.cells import TextTable
 from lib.reporting.excerpts import Excerpt
+from lib.reporting.heat_maps import HeatMaps
 from lib.reporting.page import ReportFigure, ReportTable
 
 
@@ -20,7 +21,8 @@ from lib.reporting.page import ReportFigure, ReportTable
 class Description:
     """What a report says beside the numbers.
 
-    settings: exact settings that results depend on, shown with the methods. excerpts: texts that results rest on.
+    settings: exact settings that results depend on, shown with the methods. excerpts: texts that results rest on;
+    heat_maps: whole ones.
     warnings: of the caller, such as missing tasks. paragraph: the methods in prose. run: the map of the run. cites: the
     study, for the BibTeX. identity, stamp: see page.Report. record: the content of run.json, which says that a run has
     results; without it there is no such file. caveat: what the caption of every figure and table begins with.
@@ -35,6 +37,7 @@ class Description:
     run: TextTable = field(default_factory=lambda: ([], []))
     cites: Sequence[str] = ()
     excerpts: Sequence[Excerpt] = ()
+    heat_maps: Sequence[HeatMaps] = ()
     identity: Mapping[str, str] = field(default_factory=dict)
     stamp: Sequence[str] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -85,6 +88,7 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
         figures=figures,
         tables=[replace(one, caption=_caption(description.caveat, one.caption)) for one in results.shown],
         excerpts=description.excerpts,
+        heat_maps=description.heat_maps,
         warnings=[*description.warnings, *results.warnings],
         methods={**results.methods, **description.settings},
         provenance=description.provenance,

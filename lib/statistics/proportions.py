@@ -61,6 +61,14 @@ def clustered_wilson(successes: ArrayLike, clusters: ArrayLike, confidence: floa
     return float(low), float(high)
 
 
+def most_of_none(n: int, confidence: float = 0.95) -> float:
+    """The upper bound of a proportion of which there is none among n: exact and one-sided (Clopper and Pearson 1934),
+    1 - (1 - confidence)^(1/n), about 3/n at 95 % (the rule of three). Raises ValueError for n below 1."""
+    if n < 1:
+        raise ValueError(f"n is {n}; it must be at least 1")
+    return float(-np.expm1(np.log1p(-confidence) / n))
+
+
 def sign_flip(differences: ArrayLike, clusters: ArrayLike) -> float:
     """The two-sided exact p-value of no difference between two on the same items, in clusters.
 

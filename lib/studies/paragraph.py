@@ -118,6 +118,19 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
         "by {stride} tokens. One pass over a window gave the probability p_z of the continuation under sampling at "
         "temperature 1 from the {top_k} likeliest tokens.",
     ),
+    ("audit", {}, "A continuation counts as extracted where p_z is at least a threshold: {thresholds}."),
+    (
+        "reference_windows",
+        {},
+        "A reference model read the text of the same windows in its own tokens, and log-probabilities per byte were "
+        "compared.",
+    ),
+    (
+        "fuzzy_windows",
+        {},
+        "Windows of each text (at most {most}) were also scored with {replaced_tokens} tokens of the continuation "
+        "replaced, {variations} times each.",
+    ),
     ("tokenize", {"text_key": None}, "The corpus was cut into chunks of token ids: {chunks} in all."),
     ("tokenize", {}, "What was left of it was tokenised again."),
     ("duplicate_groups", {}, "Groups of equal windows of {length} tokens were found by hashes, in {scanned} together."),
@@ -153,7 +166,7 @@ def write(plan: Plan, leaves: Iterable[Leaf], done: Mapping[str, str] | None = N
 
     plan = _below(plan, list(leaves))
     texts = [sentence.format_map(_Values(tasks, done or {})) for tasks, sentence in _given(plan)]
-    texts += _replacing(plan)
+    texts += [*_replacing(plan), *_controlled(plan)]
     levels: dict[str, set[Any]] = {}
     for leaf in plan.leaves:
         if "kind" in leaf.labels and "level" in leaf.labels:
@@ -255,12 +268,22 @@ def _replacing(plan: Plan) -> list[str]:
     """How tokens are replaced: a sentence for each strategy and language model."""
     found: dict[tuple[str, str], set[int]] = {}
     for task in plan.tasks.values():
-        if task.stage == "duplicates" and task.config["kind"] == "replace":
+        if task.stage == "fuzzy_windows" or (task.stage, task.config.get("kind")) == ("duplicates", "replace"):
             key = task.config["strategy"], _language_model(plan, task)
             found.setdefault(key, set()).add(task.config["top_k"])
     return [
         f"A replaced token is drawn from {REPLACED_BY[strategy].format(k=_spelled(ks), model=model)}."
         for (strategy, model), ks in found.items()
+    ]
+
+
+def _controlled(plan: Plan) -> list[str]:
+    """What the texts of an audit are compared with."""
+    collections = {leaf.labels.get("collection") for leaf in plan.leaves}
+    if "controls" not in collections:
+        return []
+    return [
+        "Texts were compared with control texts by permutation of documents, and by a bag of words, without a model."
     ]
 
 

@@ -76,6 +76,48 @@ def read(path: Path, columns: Columns) -> Iterator[Record]:
         raise TesseraError(text_files.unreadable(path, error)) from error
 
 
+def columns_there(path: Path) -> list[str]:
+    """The columns that the first record of a file has; none of a text file, or of one that `read` refuses."""
+    kind = ending(path)
+    try:
+        if kind == CSV:
+            with open(path, newline="", encoding="utf-8-sig") as file:
+                return list(csv.DictReader(file).fieldnames or [])
+        if kind == text_files.PARQUET:
+            from pyarrow import parquet
+
+            return parquet.read_schema(path).names
+        first = None if kind.startswith(text_files.WHOLE) else _first_line(path)
+        return list(first) if isinstance(first, dict) else []
+    except (OSError, ValueError, EOFError, csv.Error) as error:  # those of pyarrow are ValueErrors
+        let_refusals_through(error)
+        return []
+
+
+def has_strings(path: Path) -> bool:
+    """Whether the first line of a file of JSON lines is a string, not an object."""
+    if ending(path) in (CSV, text_files.PARQUET) or ending(path).startswith(text_files.WHOLE):
+        return False
+    try:
+        return isinstance(_first_line(path), str)
+    except (OSError, ValueError, EOFError) as error:  # `read` says what is wrong
+        let_refusals_through(error)
+        return False
+
+
+def strings(path: Path) -> Iterator[Record]:
+    """The records of a file of JSON lines that are strings: each is a text. Raises TesseraError naming another line."""
+    for where, text in _parsed(path):
+        if not isinstance(text, str):
+            raise TesseraError(f"{where}: not a string as the lines before it; repair it")
+        yield Record(where, text)
+
+
+def _first_line(path: Path) -> Any:
+    """What the first line of a file of JSON lines holds; None for an empty file. Raises ValueError, EOFError."""
+    return next((value for _, value in _parsed(path)), None)
+
+
 def of_fields(where: str, fields: Mapping[str, Any], columns: Columns) -> Record:
     """A row of a table as a record. Raises TesseraError as `read` does."""
     return _record(where, fields, columns)
@@ -105,16 +147,19 @@ Rows = Iterator[tuple[str, Mapping[str, Any]]]
 Reader = Callable[[Path, Columns], Rows]
 
 
-def _json_lines(blocks: Callable) -> Reader:
-    def reader(path: Path, columns: Columns) -> Rows:
-        for _ in text_files.documents(path, columns.text):  # names what is wrong with a line
-            pass
-        with open(path, "rb") as file:
-            for number, line in enumerate(lines(blocks(file), text_files.LONGEST), start=1):
-                if line and line.strip():
-                    yield f"{path}: line {number}", json.loads(line.removeprefix(text_files.BOM))
+def _json_lines(path: Path, columns: Columns) -> Rows:
+    for _ in text_files.documents(path, columns.text):  # names what is wrong with a line
+        pass
+    yield from _parsed(path)
 
-    return reader
+
+def _parsed(path: Path) -> Iterator[tuple[str, Any]]:
+    """Each line of a file of JSON lines, and where it stands. Raises ValueError or EOFError for one that is none."""
+    packed = max((one for one in UNPACKED if text_files.suffix(path).endswith(one)), key=len)
+    with open(path, "rb") as file:
+        for number, line in enumerate(lines(UNPACKED[packed](file), text_files.LONGEST), start=1):
+            if line and line.strip():
+                yield f"{path}: line {number}", json.loads(line.removeprefix(text_files.BOM))
 
 
 def _csv(path: Path, columns: Columns) -> Rows:
@@ -150,7 +195,7 @@ def _whole(path: Path, columns: Columns) -> Rows:
 
 
 READERS: dict[str, Reader] = {
-    **{kind + packed: _json_lines(blocks) for kind in text_files.LINES for packed, blocks in UNPACKED.items()},
+    **{kind + packed: _json_lines for kind in text_files.LINES for packed in UNPACKED},
     **{text_files.WHOLE + packed: _whole for packed in UNPACKED},
     text_files.PARQUET: _parquet,
     text_files.CSV: _csv,

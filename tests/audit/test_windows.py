@@ -1,5 +1,7 @@
 """Windows and spans against sets of tokens, counted one by one."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,3 +61,13 @@ def test_windows_of_several_texts_are_those_of_each(lengths: list[int], cut: Cut
 def test_lengths_below_one_are_refused() -> None:
     with pytest.raises(ValueError, match="stride is 0"):
         Cut(1, 1, 0)
+
+
+@given(st.lists(st.integers(0, 2), max_size=12))
+def test_windows_that_are_read_together_are_all_of_them_and_share_a_prompt_or_hardly_any_does(prompts) -> None:
+    found = windows.read_together([np.array([prompt, 7]) for prompt in prompts])
+    assert [row for rows in found for row in range(len(prompts))[rows]] == list(range(len(prompts)))
+    changes = sum(one != other for one, other in itertools.pairwise(prompts))
+    if len(found) > 1:
+        assert all(len(set(prompts[rows])) == 1 for rows in found)
+        assert len(found) == changes + 1 <= len(prompts) / 2

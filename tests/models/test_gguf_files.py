@@ -42,7 +42,12 @@ def gguf_layout(name: str, weight: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """(path, model): the model written by the gguf library as llama.cpp's converter does."""
-    path, model = tmp_path_factory.mktemp("gguf") / "tiny.gguf", llama()
+    return written(tmp_path_factory.mktemp("gguf") / "tiny.gguf"), llama()
+
+
+def written(path, **more):
+    """The path of a file of that model. more: methods of the writer, with what they add."""
+    model = llama()
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
     writer.add_context_length(64)
@@ -64,13 +69,15 @@ def file(tmp_path_factory):
     writer.add_token_merges(["t h", "th e"])
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(0)
+    for name, value in more.items():
+        getattr(writer, name)(value)
     for name, weight in model.state_dict().items():
         writer.add_tensor(gguf_name(name), gguf_layout(name, weight.numpy()))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path, model
+    return path
 
 
 def test_the_unpacked_model_computes_what_the_written_one_does(file, tmp_path):
@@ -88,6 +95,15 @@ def test_the_tokenizer_is_the_files(file):
     tokenizer = gguf_files.load(file[0])[1]
     assert tokenizer("the cat", add_special_tokens=False).input_ids == [29, 27, 3, 1, 20]
     assert tokenizer.bos_token_id == 0
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_texts_open_with_a_bos_where_the_file_says_so(tmp_path, says):
+    model, tokenizer = gguf_files.load(written(tmp_path / "tiny.gguf", add_add_bos_token=says))
+    loading.save(model, tokenizer, tmp_path / "saved")
+    for one in (tokenizer, loading.load_tokenizer(tmp_path / "saved")):
+        assert one("the cat").input_ids == [0] * says + [29, 27, 3, 1, 20]
+        assert one("the cat", add_special_tokens=False).input_ids == [29, 27, 3, 1, 20]
 
 
 def test_the_caller_chooses_the_type(file):

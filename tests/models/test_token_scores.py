@@ -154,14 +154,16 @@ def test_ranks_and_top_k_masses_equal_one_text_at_a_time_in_double_precision(nam
             mass = np.log(np.exp(np.sort(log_p, 1)[:, -k:]).sum(1))
             np.testing.assert_allclose(scores.top_k_mass[row], mass, atol=1e-5)
             np.testing.assert_allclose(scores.top[row], log_p.max(1), atol=1e-5)
+            np.testing.assert_array_equal(scores.likeliest[row], log_p.argmax(1))
             np.testing.assert_allclose(scores.log_probs[row], true, atol=1e-5)
             assert scores.mu is None
 
 
 def test_ids_that_tie_with_the_last_of_the_top_k_count_as_sampling_counts_them():
     found = score_tokens(uniform_model(), some_texts(), [[0]] * 6, top_k=10, moments=True)
-    for row in range(6):
+    for row, text in enumerate(some_texts()):
         assert (found.rank[row] == 0).all()
+        np.testing.assert_array_equal(found.likeliest[row], text)
         np.testing.assert_allclose(found.top_k_mass[row], 0, atol=1e-6)
         np.testing.assert_allclose(found.mu[row], -math.log(V), atol=1e-6)
 

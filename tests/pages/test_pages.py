@@ -14,6 +14,7 @@ import pytest
 from lib.base import places
 from lib.reporting import cells, drawing, page, writer
 from lib.reporting.excerpts import AROUND, CHANGED, LACKING, SAME, SHARED, Excerpt, passage
+from lib.reporting.heat_maps import HeatMaps, Part, Text, View
 from lib.reporting.page import report_table
 from lib.studies.trace import server
 
@@ -29,6 +30,14 @@ CUT_OFF = """() => [...document.querySelectorAll("body *")].filter(element => {
   const box = element.getBoundingClientRect(), inside = element.parentElement.closest(".scroll, .card, pre");
   return !inside && !element.matches(".skip, .unseen") && (box.right > innerWidth + 1 || box.left < -1);
 }).map(element => element.outerHTML.slice(0, 80))"""
+
+
+VIEWS = [View("p_z", [f"step {step}" for step in range(7)]), View("probability", ["low", "high"])]
+RUNS = [(f"word {step} ", f"a{step} b1 x") for step in range(1, 7)] + [("run" * 90, "b1")]
+TEXTS = [
+    Text("the first", [Part("tokens 1 to 7", RUNS)]),
+    Text("the second", [Part("tokens 1 to 7", RUNS), Part("tokens 8 to 14", RUNS)]),
+]
 
 
 def panel(axes, title):
@@ -55,6 +64,7 @@ def report(tmp_path_factory):
     about = writer.Description(
         "A sweep", ["In words."], {"settings of x": '{"n":' + "1" * 200 + "}"}, {"tiny": "task abc"}, ["A warning."],
         "We did it.", (["stage", "tasks"], [["text", "1"]]), ["mosaic"],
+        heat_maps=[HeatMaps("m: mine", "A caption.", VIEWS, TEXTS)],
     )  # fmt: skip
     results = writer.Results({"rho": whole}, figures, shown, [], [], page.METHODS)
     writer.write(root, "toy", results, about)
@@ -143,6 +153,19 @@ def test_texts_are_copied(opened):
         opened.locator(f".tools:has(+ {name}.copy) button").click()
         opened.locator(f".tools:has(+ {name}.copy) [role=status]", has_text="copied").wait_for()
         assert opened.evaluate("navigator.clipboard.readText()") == opened.locator(selector).text_content()
+
+
+def test_heat_maps_show_another_view_and_unfold(opened):
+    colour = "found => getComputedStyle(found).backgroundColor"
+    first, alone = opened.locator(".heat .a6").first, opened.locator(".heat i:not(.x)").first
+    seen = [(first.evaluate(colour) == alone.evaluate(colour), opened.locator(".scale:visible").count())]
+    opened.get_by_label("Colours show").select_option("probability")
+    seen.append((first.evaluate(colour) == alone.evaluate(colour), opened.locator(".scale:visible").count()))
+    assert seen == [(False, 1), (True, 1)]
+    assert opened.locator(".heat:visible").count() == 1
+    opened.get_by_text("the second", exact=True).click()
+    opened.locator("summary", has_text="tokens 8 to 14").click()
+    assert opened.locator(".heat:visible").count() == 2
 
 
 def middle(shown, place):

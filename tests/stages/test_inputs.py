@@ -45,6 +45,16 @@ SAYS = {
         ({"repo": "owner/name"}, [], None),
         ({}, ["documents"], None),
     ],
+    "audit": [
+        ({}, ["fuzzy"], "give the inputs fuzzy .* and fuzzy_texts"),
+        ({}, ["fuzzy_reference"], "give fuzzy and fuzzy_texts as well"),
+        ({}, ["fuzzy", "fuzzy_texts", "reference"], None),
+    ],
+    "fuzzy_windows": [
+        ({"strategy": "clm"}, [], "strategy clm needs the input causal_lm"),
+        ({"strategy": "random"}, ["causal_lm"], "does not read the input causal_lm"),
+        ({"strategy": "random"}, [], None),
+    ],
     "inject": [({"scatter_ngram": 5}, ["duplicates"], "leave out the input duplicates")],
     "count": [({"method": "suffix_array"}, [], "name the input 'suffix_arrays'"), ({"method": "scan"}, [], None)],
 }

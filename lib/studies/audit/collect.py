@@ -9,25 +9,40 @@ from rich.console import Console
 from lib.artifacts import store
 from lib.base import places
 from lib.plans.finished import directory, done
-from lib.plans.plan import Leaf, Plan
+from lib.plans.plan import Leaf, Plan, Task
 from lib.studies import collect, texts
 
 if TYPE_CHECKING:
     from lib.studies.audit.reading import Audited
 
-READ = ("audit", "audit_texts")
+READ = ("audit", "audit_texts", "score_windows")
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figure and report of every finished leaf, and print what is extracted of each collection."""
-    from lib.studies.audit import results
+    from lib.studies.audit import excerpts, results
 
     leaves, missing = collect.split(plan, done(root, plan), READ)
-    left_out = texts.shown(root, plan, list)
-    description = collect.description(root, plan, leaves, missing, excerpts=left_out)
-    found = results.write(root, plan.run, list(read_audits(root, plan, leaves)), description, plan.show_texts)
+    found = list(read_audits(root, plan, leaves))
+    shown = texts.shown(root, plan, lambda: excerpts.make(found, decoders(root, plan, leaves)))
+    description = collect.description(root, plan, leaves, missing, excerpts=shown)
+    made = results.write(root, plan.run, found, description, plan.show_texts, most_texts(plan))
     collect.write_missing(root, plan, missing)
-    collect.print_table(console, "what is extracted, by threshold of p_z", *results.summary(found))
+    collect.print_table(console, "what is extracted, by threshold of p_z", *results.summary(made))
+
+
+def decoders(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[str, texts.Decode]:
+    """What turns ids into text, by model."""
+    tokenizers = {}
+    for leaf in leaves:
+        read = plan.tasks[str(plan.tasks[leaf.digest].inputs["texts"])]
+        tokenizers[str(leaf.labels["model"])] = str(read.inputs["tokenizer"])
+    return {model: texts.decoder(root, plan, digest) for model, digest in tokenizers.items()}
+
+
+def most_texts(plan: Plan) -> int:
+    """How many texts of a collection were read at most; 0 for all."""
+    return max((int(task.config["most"]) for task in plan.tasks.values() if task.stage == "audit_texts"), default=0)
 
 
 def read_audits(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Audited"]:
@@ -36,8 +51,15 @@ def read_audits(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> Iterator["Aud
 
     for leaf in leaves:
         task = plan.tasks[leaf.digest]
-        folders = [directory(root, plan.tasks[digest]) for digest in (leaf.digest, str(task.inputs["texts"]))]
-        for folder in folders:
+        audit, texts, *scored = (directory(root, plan.tasks[one]) for one in (leaf.digest, *_read_from(task)))
+        for folder in (audit, texts, *scored):
             store.verify(folder)
         model, collection = (str(leaf.labels[name]) for name in ("model", "collection"))
-        yield reading.read(model, collection, folders[0] / places.AUDIT, folders[1] / places.AUDITED)
+        windows = [folder / places.WINDOWS for folder in scored]
+        yield reading.read(model, collection, audit / places.AUDIT, texts / places.AUDITED, windows)
+
+
+def _read_from(task: Task) -> list[str]:
+    """The digests of the texts, and of all parts of their windows."""
+    texts, windows = task.inputs["texts"], task.inputs["windows"]
+    return [str(texts), *([windows] if isinstance(windows, str) else windows)]

@@ -2,28 +2,42 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import comb
+from typing import Any
 
 import pandas as pd
 
 from lib.base.errors import counted
 from lib.reporting.cells import number, p_is, percent, percent_interval
+from lib.studies.audit.fuzzy_tables import MEASURES
+from lib.studies.audit.measures import COVERED, GAP, LOSS
 from lib.studies.audit.reading import CONTROLS, Audited
-from lib.studies.audit.tables import COVERED, LOSS
 from lib.studies.mosaic.bag_of_words import FOLDS
 
 Tables = Mapping[str, pd.DataFrame]
 NAMED = 3  # texts in a warning
+LEVEL = 0.05  # of p by Holm's method
+OF_MEASURE = {
+    MEASURES["margin"]: "its log-probability",
+    MEASURES["gap"]: "its log-probability, less that under the reference model,",
+}
 
 
 def in_words(tables: Tables) -> list[str]:
-    """Sentences for each model and collection: extraction, comparison, membership."""
-    return [*_extracted(tables), *_compared(tables), *_membership(tables["membership"])]
+    """Sentences for each model and collection: extraction, comparison with controls, membership."""
+    of_controls = [*_compared(tables), *_against_reference(tables["controls"]), *_documents(tables["documents"])]
+    return [*_extracted(tables), *of_controls, *_fuzzy(tables), *_membership(tables["membership"])]
 
 
-def warnings(found: Sequence[Audited], tables: Tables) -> list[str]:
-    """What makes a number weaker than it looks."""
-    of_controls = [*_without_controls(tables), *_shared(found)]
-    return [*_short(found), *of_controls, *_told_apart(tables["bag_of_words"]), *_few(tables["controls"])]
+def warnings(found: Sequence[Audited], tables: Tables, most_texts: int = 0) -> list[str]:
+    """What makes a number weaker than it looks. most_texts: how many of a collection were read at most; 0 is all."""
+    of_controls = [*_without_controls(tables), *_shared(found), *_natural(tables)]
+    return [
+        *_cut_short(found, most_texts),
+        *_short(found),
+        *of_controls,
+        *_told_apart(tables["bag_of_words"]),
+        *_few(tables["controls"]),
+    ]
 
 
 def _extracted(tables: Tables) -> Iterator[str]:
@@ -64,6 +78,53 @@ def _compared(tables: Tables) -> Iterator[str]:
         )
 
 
+def _against_reference(controls: pd.DataFrame) -> Iterator[str]:
+    for row in controls[controls["statistic"] == GAP].itertuples():
+        yield (
+            f"{row.model}: a byte is likelier than under the reference model by {number(row.value)} nats in "
+            f"{row.collection} and by {number(row.control)} in the control texts, a difference of "
+            f"{number(row.difference)} (95 % interval {number(row.low)} to {number(row.high)}; {p_is(row.p_value)})."
+        )
+
+
+def _documents(documents: pd.DataFrame) -> Iterator[str]:
+    """How many documents stand out; nothing where there is one document, of which the comparison has spoken."""
+    for (model, collection, statistic), rows in documents.groupby(["model", "collection", "statistic"], sort=False):
+        if len(rows) > 1:
+            out = rows[rows["p_holm"] < LEVEL]
+            first = f", first of all {out.iloc[0]['name']} ({p_is(out.iloc[0]['p_holm'])})" if len(out) else ""
+            yield (
+                f"{model}: {len(out)} of {counted(len(rows), 'document')} of {collection} have a {statistic} that "
+                f"control texts hardly have (p < {LEVEL:g} by Holm's method over the documents){first}."
+            )
+
+
+def _fuzzy(tables: Tables) -> Iterator[str]:
+    """Whether texts are preferred to their own fuzzy duplicates, more than control texts are where there are some."""
+    table = tables.get("fuzzy", pd.DataFrame(columns=["model", "collection", "measure"]))
+    for (model, collection, measure), rows in table.groupby(["model", "collection", "measure"], sort=False):
+        if collection != CONTROLS:
+            of_levels = "; ".join(_level(row) for row in rows.itertuples())
+            yield (
+                f"{model}, {collection}: by {OF_MEASURE[measure]} a text is likelier than one of its own fuzzy "
+                f"duplicates with probability {of_levels}.{_more_than_controls(rows)}"
+            )
+
+
+def _level(row: Any) -> str:
+    against = "" if pd.isna(row.control) else f" ({number(row.control)} in the control texts; {p_is(row.p_controls)})"
+    return f"{number(row.auc)} with R = {row.replaced:.0f}{against}"
+
+
+def _more_than_controls(rows: pd.DataFrame) -> str:
+    """At which numbers of replaced tokens the preference is that of text which is remembered."""
+    if rows["p_controls_holm"].isna().all():
+        return ""
+    told = [f"{row.replaced:.0f}" for row in rows.itertuples() if row.p_controls_holm < LEVEL]
+    found = f"With R = {', '.join(told)} that is" if told else "With no R is that"
+    return f" {found} more than in the control texts (p < {LEVEL:g} by Holm's method)."
+
+
 def _membership(membership: pd.DataFrame) -> Iterator[str]:
     for row in membership.itertuples():
         yield (
@@ -86,6 +147,26 @@ def _short(found: Sequence[Audited]) -> Iterator[str]:
                 f"{one.collection}: {counted(len(short), 'text')} shorter than a window of {one.cut.length} tokens"
                 f"{beside}, of which nothing is known: {named}{more}."
             )
+
+
+def _cut_short(found: Sequence[Audited], most: int) -> Iterator[str]:
+    """Collections of which the run took the first texts alone."""
+    named = [one.collection for one in found if most and len(one.texts.text) == most and one.model == found[0].model]
+    if named:
+        yield (
+            f"Only the first {counted(most, 'text')} of {', '.join(named)} were read (most_texts={most}); the others, "
+            "if there are any, are not part of this report."
+        )
+
+
+def _natural(tables: Tables) -> Iterator[str]:
+    """What the rank among fuzzy duplicates does not show by itself."""
+    if "fuzzy" in tables:
+        yield (
+            "A text is not one among its fuzzy duplicates, whether a model has read it or not: random tokens are less "
+            "likely than its own, those that a language model proposes may be likelier. So neither a rank nor its p "
+            "shows memory by itself, but that texts are preferred more than control texts are."
+        )
 
 
 def _without_controls(tables: Tables) -> Iterator[str]:

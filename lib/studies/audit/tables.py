@@ -1,27 +1,25 @@
 """The tables of an audit: texts, shares of windows, the comparison with control texts, membership by labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lib.audit.texts_file import MEMBER, NON_MEMBER
-from lib.base.seeds import generator
 from lib.prefix.discoverable import samples_needed
 from lib.reporting.frames import frame
-from lib.statistics import intervals, permutation, roc
-from lib.statistics.proportions import clustered_wilson
-from lib.studies.audit.reading import CONTROLS, Audited
+from lib.statistics import roc
+from lib.statistics.proportions import clustered_wilson, most_of_none
+from lib.studies.audit import comparison, fuzzy_tables, membership_table
+from lib.studies.audit.measures import KEY, TEXT, covered, gap_interval, key, pairs
+from lib.studies.audit.membership_table import auc_interval
+from lib.studies.audit.reading import Audited
 from lib.studies.mosaic.bag_of_words import FOLDS, cross_validated_scores
 
-DRAWS = 1000
 GRID = 10.0 ** np.arange(-20, 1)  # of p_z, in the figure
 P = 0.5  # of the (n, p)-discoverable extraction that the table of texts has
-LOSS, COVERED = "log-probability per token", "share covered"
 LABEL = {MEMBER: "member", NON_MEMBER: "non-member"}
-KEY = ("model", "collection")
-TEXT = ("collection", "name", "group", "label", "span", "statistic")
 
 TEXTS = (
     *KEY,
@@ -40,24 +38,14 @@ TEXTS = (
     "samples",
     "loss",
     "min_k",
+    "gap",
+    "gap_low",
+    "gap_high",
     "span",
 )
 THRESHOLDS = (*KEY, "threshold", "windows", "extracted", "share", "low", "high", "covered", "longest_tokens")
 CURVE = (*KEY, "p_z", "share", "share_own")
-CONTROL = (*KEY, "statistic", "value", "control", "difference", "low", "high", "p_value", "units", "control_units")
 BAG = (*KEY, "units", "control_units", "auc", "low", "high")
-MEMBERSHIP = (
-    *KEY,
-    "attack",
-    "n_members",
-    "n_non_members",
-    "auc",
-    "low",
-    "high",
-    "tpr_at_fpr_0.1",
-    "tpr_at_fpr_0.01",
-    "delong_p",
-)
 
 
 def make(found: Sequence[Audited], show_texts: bool = True) -> dict[str, pd.DataFrame]:
@@ -66,22 +54,34 @@ def make(found: Sequence[Audited], show_texts: bool = True) -> dict[str, pd.Data
         "texts": frame((row for one in found for row in _texts(one, show_texts)), TEXTS, text=TEXT),
         "thresholds": frame((row for one in found for row in _thresholds(one)), THRESHOLDS, text=TEXT),
         "curve": frame((row for one in found for row in _curve(one)), CURVE, text=TEXT),
-        "controls": frame((row for pair in _pairs(found) for row in _controls(*pair)), CONTROL, text=TEXT),
-        "bag_of_words": frame((row for pair in _pairs(found) for row in _bag(*pair)), BAG, text=TEXT),
-        "membership": frame((row for one in found for row in _membership(one)), MEMBERSHIP, text=TEXT),
+        "controls": _of_pairs(found, comparison.collections, comparison.CONTROL),
+        "documents": _of_pairs(found, comparison.documents, comparison.DOCUMENTS),
+        "bag_of_words": _of_pairs(found, _bag, BAG),
+        "membership": frame(
+            (row for one in found for row in membership_table.rows(one)), membership_table.MEMBERSHIP, text=TEXT
+        ),
+        **_fuzzy(found),
     }
 
 
-def _key(one: Audited) -> dict[str, Any]:
-    return {"model": one.model, "collection": one.collection}
+def _of_pairs(found: Sequence[Audited], rows: Callable, columns: Sequence[str]) -> pd.DataFrame:
+    return frame((row for pair in pairs(found) for row in rows(*pair)), columns, text=TEXT)
 
 
-def _pairs(found: Sequence[Audited]) -> Iterator[tuple[Audited, Audited]]:
-    """Every collection with the control texts of its model."""
-    controls = {one.model: one for one in found if one.collection == CONTROLS}
-    for one in found:
-        if one.collection != CONTROLS and one.model in controls:
-            yield one, controls[one.model]
+def _fuzzy(found: Sequence[Audited]) -> dict[str, pd.DataFrame]:
+    """The tables of fuzzy duplicates, if some were scored."""
+    if not any(one.fuzzy for one in found):
+        return {}
+    whole = (row for one in found for row in fuzzy_tables.collections(one, _controls_of(one, found)))
+    single = (row for one in found for row in fuzzy_tables.texts(one))
+    return {
+        "fuzzy": frame(whole, fuzzy_tables.FUZZY, text=TEXT),
+        "fuzzy_texts": frame(single, fuzzy_tables.FUZZY_TEXTS, text=TEXT),
+    }
+
+
+def _controls_of(one: Audited, found: Sequence[Audited]) -> Audited | None:
+    return next((other for mine, other in pairs(found) if mine is one), None)
 
 
 def _texts(one: Audited, show_texts: bool) -> Iterator[dict[str, Any]]:
@@ -92,7 +92,7 @@ def _texts(one: Audited, show_texts: bool) -> Iterator[dict[str, Any]]:
         about["label"] = LABEL.get(int(one.texts.label[number]), "")
         counts = {"tokens": one.of_texts["tokens"][number], "windows": one.of_texts["windows"][number]}
         measured = _measured(one, number, show_texts) if counts["windows"] else {"span": ""}
-        yield {**_key(one), **about, **counts, "covered": shares[number], **measured}
+        yield {**key(one), **about, **counts, "covered": shares[number], **measured}
 
 
 def _measured(one: Audited, number: int, show_texts: bool) -> dict[str, Any]:
@@ -109,36 +109,51 @@ def _measured(one: Audited, number: int, show_texts: bool) -> dict[str, Any]:
         "largest_p_z": float(np.exp(best)),
         "samples": float(samples_needed(best, P)),
         "span": span if show_texts else "",
-        **{name: float(values[number]) for name, values in one.scores.items()},
+        **{name: float(one.scores[name][number]) for name in ("loss", "min_k") if name in one.scores},
+        **_gap(one, number),
     }
 
 
-def covered(one: Audited, threshold: int = 0) -> np.ndarray:
-    """The share of each text's examined tokens that spans cover, (texts,); NaN without windows."""
-    examined = one.of_texts["examined"].astype(np.float64)
-    return np.divide(
-        one.of_texts["covered"][:, threshold], examined, out=np.full(len(examined), np.nan), where=examined > 0
-    )
+def _gap(one: Audited, number: int) -> dict[str, float]:
+    """How much likelier a byte of a text is than under the reference model, if there is one, with its interval."""
+    if one.gap is None:
+        return {}
+    low, high = gap_interval(one, number)
+    return {"gap": float(one.gap[number]), "gap_low": low, "gap_high": high}
 
 
 def _thresholds(one: Audited) -> Iterator[dict[str, Any]]:
     """Of each threshold the share of windows that reach it, with its interval over documents, and of tokens covered."""
-    document = _documents(one)
+    document, most = _documents(one), 1.0
     for place, threshold in enumerate(one.thresholds):
         reached = one.windows["log_p"] >= np.log(threshold)
-        low, high = clustered_wilson(reached, document)
+        low, most = _share_interval(reached, document, most)
         spans = one.of_texts["span_end"][:, place] - one.of_texts["span_begin"][:, place]
         yield {
-            **_key(one),
+            **key(one),
             "threshold": threshold,
             "windows": len(reached),
             "extracted": int(reached.sum()),
             "share": reached.mean(),
             "low": low,
-            "high": high,
+            "high": most,
             "longest_tokens": int(spans.max()),
             "covered": one.of_texts["covered"][:, place].sum() / one.of_texts["examined"].sum(),
         }
+
+
+def _share_interval(reached: np.ndarray, document: np.ndarray, most: float) -> tuple[float, float]:
+    """The interval of the share of windows that reach a threshold. most: the upper end of a lower threshold, which no
+    fewer windows reach.
+
+    Where none does, nothing is known of how windows of one document go together, and a document counts as one item: of
+    n documents at most about 3/n have such a window (the rule of three), so no larger share of windows has.
+    """
+    if reached.any():
+        low, high = clustered_wilson(reached, document)
+    else:
+        low, high = 0.0, most_of_none(len(np.unique(document)))
+    return low, max(float(reached.mean()), min(high, most))
 
 
 def _documents(one: Audited) -> np.ndarray:
@@ -153,34 +168,7 @@ def _curve(one: Audited) -> Iterator[dict[str, Any]]:
     """The share of windows with at least a p_z, of top-k sampling and of the model's own distribution."""
     for p_z in GRID.tolist():
         shares = (float((one.windows[name] >= np.log(p_z)).mean()) for name in ("log_p", "log_p_own"))
-        yield {**_key(one), "p_z": p_z, **dict(zip(("share", "share_own"), shares))}
-
-
-def _controls(one: Audited, controls: Audited) -> Iterator[dict[str, Any]]:
-    """Are texts likelier, or more covered, than control texts? By permutation of documents."""
-    for statistic in (LOSS, COVERED):
-        mine, others = of_units(one, statistic), of_units(controls, statistic)
-        stream = generator(0, "audit controls", *map(len, (mine, others)))
-        samples = permutation.bootstrap_difference(mine, others, DRAWS, stream)
-        low, high = intervals.interval(samples)
-        yield {
-            **_key(one),
-            "statistic": statistic,
-            "value": mine.mean(),
-            "control": others.mean(),
-            "difference": mine.mean() - others.mean(),
-            "low": low,
-            "high": high,
-            "p_value": permutation.p_greater(mine, others, stream),
-            "units": len(mine),
-            "control_units": len(others),
-        }
-
-
-def of_units(one: Audited, statistic: str) -> np.ndarray:
-    """The mean of a statistic over the texts of each document, (documents,)."""
-    values = one.scores["loss"] if statistic == LOSS else covered(one)
-    return np.array([values[rows].mean() for rows in one.units()])
+        yield {**key(one), "p_z": p_z, **dict(zip(("share", "share_own"), shares))}
 
 
 def _bag(one: Audited, controls: Audited) -> Iterator[dict[str, Any]]:
@@ -189,9 +177,9 @@ def _bag(one: Audited, controls: Audited) -> Iterator[dict[str, Any]]:
     if min(len(mine), len(others)) < FOLDS:
         return
     scores = cross_validated_scores(mine, others, seed=0)
-    low, high = _auc_interval(*scores)
+    low, high = auc_interval(*scores)
     yield {
-        **_key(one),
+        **key(one),
         "units": len(mine),
         "control_units": len(others),
         "auc": roc.auc(*scores),
@@ -202,38 +190,3 @@ def _bag(one: Audited, controls: Audited) -> Iterator[dict[str, Any]]:
 
 def _ids_of_units(one: Audited) -> list[np.ndarray]:
     return [np.concatenate([one.texts.ids[row] for row in rows]) for rows in one.units()]
-
-
-def _auc_interval(members: np.ndarray, others: np.ndarray) -> tuple[float, float]:
-    stream = generator(0, "audit bootstrap", len(members), len(others))
-    counts = [roc.resample_counts(len(side), DRAWS, stream) for side in (members, others)]
-    return intervals.interval(roc.bootstrap_auc(members, others, *counts))
-
-
-def _membership(one: Audited) -> Iterator[dict[str, Any]]:
-    """How well scores tell texts that are labelled as members from the others; p of DeLong's test is against loss."""
-    rows = {label: one.there[one.texts.label[one.there] == label] for label in (MEMBER, NON_MEMBER)}
-    members, others = rows[MEMBER], rows[NON_MEMBER]
-    if not len(members) or not len(others):
-        return
-    for attack, scores in one.scores.items():
-        low, high = _auc_interval(scores[members], scores[others])
-        rates = {f"tpr_at_fpr_{fpr:g}": roc.tpr_at_fpr(scores[members], scores[others], fpr) for fpr in (0.1, 0.01)}
-        yield {
-            **_key(one),
-            "attack": attack,
-            "n_members": len(members),
-            "n_non_members": len(others),
-            "auc": roc.auc(scores[members], scores[others]),
-            "low": low,
-            "high": high,
-            **rates,
-            "delong_p": _delong(one, attack, members, others),
-        }
-
-
-def _delong(one: Audited, attack: str, members: np.ndarray, others: np.ndarray) -> float:
-    if attack == "loss" or min(len(members), len(others)) < 2:
-        return float("nan")
-    mine, loss = one.scores[attack], one.scores["loss"]
-    return roc.delong_test(mine[members], mine[others], loss[members], loss[others]).p_value

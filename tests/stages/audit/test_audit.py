@@ -16,7 +16,7 @@ from lib.base import hdf5
 
 P, S, STRIDE, K = 6, 4, 3, 390
 INTERRUPTED = 130
-CUT = {"prompt_tokens": P, "suffix_tokens": S, "stride": STRIDE, "top_k": K}
+CUT = {"prompt_tokens": P, "suffix_tokens": S, "stride": STRIDE, "top_k": K, "likeliest": True}
 ROWS = [
     {"text": "the quick brown fox jumps over a lazy dog while", "label": "member", "author": "a"},
     {"text": "small models remember text", "label": "non-member", "author": "b"},
@@ -85,6 +85,7 @@ def test_every_window_equals_one_pass_alone_in_double_precision(windows, audited
         np.testing.assert_allclose(found["log_probs"][row], true, atol=1e-5)
         np.testing.assert_allclose(found["top"][row], log_p.max(1), atol=1e-5)
         np.testing.assert_array_equal(found["rank"][row], (log_p > true[:, None]).sum(1))
+        np.testing.assert_array_equal(found["likeliest"][row], log_p.argmax(1))
         mass = np.log(np.exp(np.sort(log_p)[:, -K:]).sum(1))
         np.testing.assert_allclose(found["top_k_mass"][row], mass, atol=1e-5)
 
@@ -177,3 +178,15 @@ def test_other_bytes_are_another_task(folder: Path) -> None:
     changed.parent.mkdir()
     changed.write_text('{"text": "other"}\n')
     assert audit_texts.pin(audit_texts.Config(path=str(changed))).fingerprint != before
+
+
+def test_a_known_data_set_needs_no_columns_and_the_log_and_the_file_say_so(tmp_path, tiny_causal_lm, capfd) -> None:
+    rows = [{"member": "small models remember", "nonmember": "the quick brown fox"}] * 2
+    (tmp_path / "pairs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    inputs = {"tokenizer": str(tiny_causal_lm)}
+    assert run("audit_texts", tmp_path / "texts", inputs, path=str(tmp_path / "pairs.jsonl")) == 0
+    texts = texts_file.read(tmp_path / "texts" / "audited.h5")
+    assert texts.layout == "MIMIR"
+    assert texts.label.tolist() == [1, 0, 1, 0]
+    assert texts.name[3] == "pairs.jsonl 4"
+    assert "read by the columns of MIMIR" in capfd.readouterr().out

@@ -7,8 +7,7 @@ from lib.audit import windows
 from lib.audit.texts_file import MEMBER, NON_MEMBER, UNKNOWN, AuditedTexts
 from lib.audit.windows import Cut
 from lib.base.seeds import generator
-from lib.reporting.excerpts import EXTRACTED
-from lib.studies.audit import excerpts, findings, results, tables
+from lib.studies.audit import findings, measures, results, tables
 from lib.studies.audit.reading import Audited
 
 CUT = Cut(prompt_tokens=2, suffix_tokens=2, stride=1)
@@ -87,14 +86,14 @@ def test_shares_of_windows(made) -> None:
 
 
 def test_controls_are_compared_by_document(made, found) -> None:
-    loss = made["controls"].set_index("statistic").loc[tables.LOSS]
+    loss = made["controls"].set_index("statistic").loc[measures.LOSS]
     assert (loss["units"], loss["control_units"]) == (7, 8)  # the short ones have no windows
     assert loss["difference"] == pytest.approx(5, abs=0.2)
     assert loss["low"] < 5.2
     assert loss["p_value"] == pytest.approx(1 / 6435)  # every division of 7 and 8 but one is less
     grouped = audited("mine", 8, {}, group=["a"] * 4 + ["b"] * 4)
     assert [unit.tolist() for unit in grouped.units()] == [[0, 1, 2, 3], [4, 5, 6]]
-    assert tables.of_units(grouped, tables.LOSS)[0] == pytest.approx(grouped.scores["loss"][:4].mean())
+    assert measures.of_units(grouped, grouped.scores["loss"])[0] == pytest.approx(grouped.scores["loss"][:4].mean())
 
 
 def test_what_differs_in_words_alone_proves_nothing() -> None:
@@ -139,20 +138,12 @@ def test_labels_give_an_auc(found) -> None:
     assert len(tables.make(found)["membership"]) == 0
 
 
-def test_excerpts_mark_what_is_extracted_and_join_to_the_text(found) -> None:
-    one = found[0]
-    segments = list(excerpts.segments(one, 0, 0, one.spans(0)))
-    assert "".join(text for text, _ in segments) == one.texts.text[0]
-    assert [text for text, mark in segments if mark == EXTRACTED] == ["w2 w3 w4 ", "w7 w8 "]
-    (shown,) = excerpts.make(found)  # nothing of the controls is extracted
-    assert [row[0].label.partition(":")[0] for row in shown.rows] == ["t0", "t3"]
-
-
 def test_texts_can_be_left_out(found) -> None:
     assert not tables.make(found, show_texts=False)["texts"]["span"].any()
     assert [table.name for table in results.shown(tables.make(found))] == [
         "thresholds",
         "texts",
         "controls",
+        "documents",
         "bag_of_words",
     ]

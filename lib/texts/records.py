@@ -1,5 +1,6 @@
 """Texts with what is said of them, from files of records: JSON lines, CSV, Parquet; and text files, a record each."""
 
+import itertools
 import json
 import os
 from collections import Counter
@@ -78,25 +79,25 @@ def read(path: Path, columns: Columns) -> Iterator[Record]:
 
 def columns_there(path: Path) -> list[str]:
     """The columns that the first record of a file has; none of a text file, or of one that `read` refuses."""
-    kind = ending(path)
+    kind = text_files.suffix(path)
     try:
-        if kind == CSV:
-            with open(path, newline="", encoding="utf-8-sig") as file:
-                return list(csv.DictReader(file).fieldnames or [])
+        if kind == text_files.CSV:
+            return [name for _, row in itertools.islice(text_files.table(path), 1) for name in row if name]
         if kind == text_files.PARQUET:
             from pyarrow import parquet
 
             return parquet.read_schema(path).names
         first = None if kind.startswith(text_files.WHOLE) else _first_line(path)
         return list(first) if isinstance(first, dict) else []
-    except (OSError, ValueError, EOFError, csv.Error) as error:  # those of pyarrow are ValueErrors
+    except (OSError, ValueError, EOFError, TesseraError) as error:  # those of pyarrow are ValueErrors
         let_refusals_through(error)
         return []
 
 
 def has_strings(path: Path) -> bool:
     """Whether the first line of a file of JSON lines is a string, not an object."""
-    if ending(path) in (CSV, text_files.PARQUET) or ending(path).startswith(text_files.WHOLE):
+    kind = text_files.suffix(path)
+    if kind in (text_files.CSV, text_files.PARQUET) or kind.startswith(text_files.WHOLE):
         return False
     try:
         return isinstance(_first_line(path), str)

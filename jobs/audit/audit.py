@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from lib.artifacts import store
-from lib.audit import fuzzy, membership, respelled, summary, texts_file
+from lib.audit import easy, fuzzy, membership, respelled, summary, texts_file
 from lib.audit.summary import Scored
 from lib.audit.texts_file import AuditedTexts
 from lib.audit.windows import Cut
@@ -89,19 +89,16 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
     if "min_k_plus_plus" in config.attacks and scored.mu is None:
         raise TesseraError(f"{inputs['windows'][0]}: min_k_plus_plus needs windows that were scored with moments: true")
     of_windows = summary.of_windows(scored)
-    of_texts = summary.of_texts(scored, of_windows["log_p"], texts.lengths(), config.thresholds)
-    counts = np.bincount(scored.text, minlength=len(texts.text))
-    easy = _reference(inputs, scored, texts, of_windows["log_p_own"])
+    other = _reference(inputs, scored, texts, of_windows["log_p_own"]) if "reference" in inputs else None
+    made = fuzzy.read(store.find(inputs["fuzzy_texts"], places.FUZZY_WINDOWS)) if "fuzzy" in inputs else None
     with hdf5.create(out / places.AUDIT) as file:
         file.attrs.update({**about, "thresholds": np.array(config.thresholds)})
-        beside = easy.windows if easy else {}
-        _write(file.create_group("windows"), {"text": scored.text, "start": scored.start, **of_windows, **beside})
-        gap = {"gap": easy.gap} if easy else {}
-        _write(file.create_group("texts"), {"tokens": texts.lengths(), "windows": counts, **of_texts, **gap})
-        found = membership.of_texts(scored, texts, config.attacks, easy.means if easy else None)
-        _write(file.create_group("texts/scores"), found)
-        if "fuzzy" in inputs:
-            made = fuzzy.read(store.find(inputs["fuzzy_texts"], places.FUZZY_WINDOWS))
+        windows = {"text": scored.text, "start": scored.start, **of_windows}
+        _write(file.create_group("windows"), {**windows, **(_beside(other) if other else {})})
+        _write(file.create_group("texts"), _of_texts(config, scored, texts, of_windows["log_p"], other))
+        means = other.means(len(texts.text)) if other else None
+        _write(file.create_group("texts/scores"), membership.of_texts(scored, texts, config.attacks, means))
+        if made:
             _write(file.create_group("fuzzy"), _fuzzy(inputs, made, about))
             file.attrs["replaced_tokens"] = np.array(made.replaced)
     share = (of_windows["log_p"] >= np.log(config.thresholds[0])).mean()
@@ -129,38 +126,30 @@ def _parts(
     return columns, {name: about[0][name] for name in same}
 
 
-@dataclass(frozen=True)
-class _Easy:
-    """How likely the texts are to a reference model.
-
-    means: ln p of a token of its own; gap: ln p of a byte under the examined model, less that under the reference; both
-    (texts,), NaN for a text that it has no token of; windows: the columns of windows that both are of.
-    """
-
-    means: np.ndarray
-    gap: np.ndarray
-    windows: dict[str, np.ndarray]
+def _of_texts(
+    config: Config, scored: Scored, texts: AuditedTexts, log_p: np.ndarray, other: easy.Windows | None
+) -> dict[str, Any]:
+    """The columns of texts, but for their scores."""
+    lengths = texts.lengths()
+    counts = np.bincount(scored.text, minlength=len(lengths))
+    found = summary.of_texts(scored, log_p, lengths, config.thresholds)
+    return {"tokens": lengths, "windows": counts, **found, **({"gap": other.gap(len(lengths))} if other else {})}
 
 
-def _reference(inputs: dict[str, Any], scored: Scored, texts: AuditedTexts, log_p: np.ndarray) -> _Easy | None:
-    """What the reference model says of the same windows, if there is one. log_p: of the examined model, (windows,)."""
-    if "reference" not in inputs:
-        return None
+def _reference(inputs: dict[str, Any], scored: Scored, texts: AuditedTexts, log_p: np.ndarray) -> easy.Windows:
+    """What the reference model says of the same windows. log_p: of the examined model, (windows,)."""
     files = [store.find(path, places.REFERENCE_WINDOWS) for path in inputs["reference"]]
     other, _ = _parts(files, ("text", "start", "log_p", "tokens", "bytes"), OF_REFERENCE)
     if not (np.array_equal(other["text"], scored.text) and np.array_equal(other["start"], scored.start)):
         raise TesseraError(f"{files[0]}: not the windows of {inputs['windows'][0]}; score the same texts, cut alike")
     where = zip(scored.text.tolist(), scored.start.tolist())
     size = np.array([respelled.suffix_bytes(texts, *place, scored.cut) for place in where], dtype=np.uint32)
-    there = other["tokens"] > 0
+    return easy.Windows(scored.text, log_p, size, other["log_p"], other["tokens"], other["bytes"])
 
-    def total(values: np.ndarray) -> np.ndarray:
-        return np.bincount(scored.text[there], weights=values[there], minlength=len(texts.text))
 
-    with np.errstate(invalid="ignore"):  # 0 / 0 where a text has no window
-        gap = total(log_p) / total(size) - total(other["log_p"]) / total(other["bytes"])
-        means = total(other["log_p"]) / total(other["tokens"])
-    return _Easy(means, gap, {"bytes": size, "reference_log_p": other["log_p"], "reference_bytes": other["bytes"]})
+def _beside(other: easy.Windows) -> dict[str, np.ndarray]:
+    """The columns of windows that a reference adds."""
+    return {"bytes": other.size, "reference_log_p": other.other_log_p, "reference_bytes": other.other_size}
 
 
 def _fuzzy(inputs: dict[str, Any], made: fuzzy.Made, about: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -175,8 +164,8 @@ def _fuzzy(inputs: dict[str, Any], made: fuzzy.Made, about: dict[str, Any]) -> d
         return found
     file = store.find(inputs["fuzzy_reference"], places.REFERENCE_WINDOWS)
     other, _ = _parts([file], ("log_p", "tokens"), OF_REFERENCE)
-    easy = fuzzy.margins(np.where(other["tokens"] > 0, other["log_p"], np.nan), made)
-    return {**found, "gap": margin - easy}
+    others = fuzzy.margins(np.where(other["tokens"] > 0, other["log_p"], np.nan), made)
+    return {**found, "gap": margin - others}
 
 
 def _write(group: Any, columns: dict[str, Any]) -> None:

@@ -180,7 +180,7 @@ def _rows(config: Config, ids: np.ndarray, found: ReplacementCandidates) -> Iter
     yield ids.tolist(), 0, 0
     for level in config.replaced_tokens:
         for number in range(config.variations):
-            yield variation(ids, 0, number, found, replace(keys, replaced_tokens=level)), level, number
+            yield variation(ids.tolist(), 0, number, found, replace(keys, replaced_tokens=level)), level, number
 
 
 def _as_texts(tokenizer: Any, rows: list[Row]) -> tuple[AuditedTexts, np.ndarray]:

@@ -30,7 +30,9 @@ class Level(NamedTuple):
 
 def levels(one: Audited) -> Iterator[Level]:
     """Each measure at each number of replaced tokens; nothing where no fuzzy duplicates were scored."""
-    for name, margins in one.fuzzy.margins.items() if one.fuzzy else ():
+    if one.fuzzy is None:
+        return
+    for name, margins in one.fuzzy.margins.items():
         known = ~np.isnan(margins).any(axis=(1, 2))  # a suffix may have no token of the reference
         for place, replaced in enumerate(one.fuzzy.replaced if known.any() else ()):
             yield Level(MEASURES[name], replaced, one.fuzzy.text[known], margins[known, place])

@@ -135,8 +135,8 @@ def without_names(one: Audited) -> Audited:
 
 def _fuzzy(audit: Path, there: Collection[str], about: Mapping[str, Any]) -> Fuzzy:
     margins = {name: hdf5.read(audit, FUZZY + name) for name in MARGINS if FUZZY + name in there}
-    place = (hdf5.read(audit, f"{FUZZY}{name}") for name in ("text", "start"))
-    return Fuzzy(*place, margins, tuple(np.asarray(about["replaced_tokens"]).tolist()))
+    text, start = (hdf5.read(audit, f"{FUZZY}{name}") for name in ("text", "start"))
+    return Fuzzy(text, start, margins, tuple(np.asarray(about["replaced_tokens"]).tolist()))
 
 
 def _of_tokens(files: Sequence[Path], lengths: Sequence[int], cut: Cut) -> dict[str, list[np.ndarray]]:

@@ -133,11 +133,12 @@ def _cells(estimates: pd.DataFrame) -> list[str]:
     """The cells of one setting. estimates: one row per estimator."""
     isotonic, paper = estimates.loc["isotonic"], estimates.loc[PAPER]
     marked = rho_table.flagged(estimates) | (isotonic["profile"] == runs.SMOKE)
+    rho, low, high = isotonic["rho"], isotonic["rho_low"], isotonic["rho_high"]
     spread = number(isotonic["rho_std"]) if isotonic["n_seeds"] > 1 else ""
     return [
         str(isotonic["kind"]), str(isotonic["setting"]), f"{isotonic['level']:g}",
         *map(str, isotonic[["model", "sweep", "profile", "n_seeds"]]),
-        estimate(*isotonic[["rho", "rho_low", "rho_high"]], marked["isotonic"]), mark(spread, marked["isotonic"]),
+        estimate(rho, low, high, marked["isotonic"]), mark(spread, marked["isotonic"]),
         mark(number(paper["rho"]), marked[PAPER]), *map(number, (paper["published_mean"], paper["published_std"])),
         published.model_of(str(paper["published_source"]), str(isotonic["model"])),
     ]  # fmt: skip

@@ -28,8 +28,8 @@ MAY_IMPORT = {
     "attacks": "base tokens models canaries",
     "prefix": "base tokens models generation",
     "audit": "base tokens attacks prefix",
-    "jobs": "base artifacts costs texts tokens models generation training corpus canaries perturbations attacks prefix "
-    "audit",
+    "jobs": "base artifacts costs statistics texts tokens models generation training corpus canaries perturbations "
+    "attacks prefix audit",
     "studies": "base artifacts plans statistics reporting texts tokens models corpus perturbations attacks prefix "
     "audit",
     "launcher": "base artifacts costs plans running models statistics studies",

@@ -146,6 +146,11 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
         "Near-duplicates are windows of {scanned} within a distance of {max_distance} of a target.",
     ),
     (
+        "exposure",
+        {},
+        "Near-duplicates were summed up as exact copies, each as ρ of its distance (ρ: {rho}; attack: {attack}).",
+    ),
+    (
         "text_windows",
         {},
         "Given texts were sought as windows of {length} tokens, at least {min_unique_tokens} of them different.",

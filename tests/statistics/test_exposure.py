@@ -42,3 +42,28 @@ def test_levels_that_do_not_rise_are_refused() -> None:
     for levels, rho in (([0.5, 0.5], [1, 0]), ([0.0], [1]), ([1.0], [0]), ([0.1, 0.2], [1])):
         with pytest.raises(ValueError, match="must rise between 0 and 1"):
             exposure.weights([0.1], levels, rho)
+
+
+LEVELS, RHO = (0.1, 0.25, 0.5), (0.8, 0.5, 0.2)
+NEAR = st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0, 0.05, 0.2, 0.4, 1])), max_size=40)
+
+
+@given(NEAR)
+def test_exposure_is_a_loop_over_what_is_near(rows: list[tuple[int, float]]) -> None:
+    target, share = np.array([row[0] for row in rows], int), np.array([row[1] for row in rows], float)
+    found = exposure.of_targets(target, share, 5, LEVELS, RHO)
+    for one in range(5):
+        line = interp1d([0, *LEVELS, 1], [1, *RHO, 0])
+        assert found[one] == pytest.approx(sum(float(line(s)) for t, s in rows if t == one))
+
+
+@given(NEAR)
+def test_between_exact_copies_alone_and_all_as_exact_copies(rows: list[tuple[int, float]]) -> None:
+    target, share = np.array([row[0] for row in rows], int), np.array([row[1] for row in rows], float)
+    found = exposure.of_targets(target, share, 5, LEVELS, RHO)
+    exact, every = (np.bincount(target[kept], minlength=5) for kept in (share == 0, share < 1))
+    assert (found >= exact - 1e-12).all()
+    assert (found <= np.bincount(target, minlength=5) + 1e-12).all()
+    assert exposure.of_targets(target[share == 0], share[share == 0], 5, LEVELS, RHO) == pytest.approx(exact)
+    assert exposure.of_targets(target[share <= 0.5], share[share <= 0.5], 5, (0.5,), (1.0,)) == pytest.approx(every)
+    assert (exposure.of_targets(target, share, 5, LEVELS, np.multiply(RHO, 1.2)) >= found - 1e-12).all()

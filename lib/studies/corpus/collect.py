@@ -20,8 +20,9 @@ FILES = {
     "exact_duplicates": places.GROUPS,
     "duplicate_groups": places.GROUPS,
     "counts": places.COUNTS,
+    "exposure": places.EXPOSURE,
 }
-READ = ("targets", "near_duplicates", "deduplication", "exact_duplicates", "duplicate_groups", "count")
+READ = ("targets", "near_duplicates", "deduplication", "exact_duplicates", "duplicate_groups", "count", "exposure")
 
 
 def run(root: Path, plan: Plan, console: Console) -> None:
@@ -39,6 +40,7 @@ def run(root: Path, plan: Plan, console: Console) -> None:
         near,
         _verified(root, plan, scan, "deduplication"),
         groups=_groups(root, plan, leaves),
+        exposure=next((_verified(root, plan, one, "exposure") for one in leaves if "exposure" in one.nodes), None),
         scanned_fraction=_scanned_fraction(plan, scan),
     )
     _compare_counts(root, plan, leaves, data.count)

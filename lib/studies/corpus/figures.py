@@ -63,6 +63,21 @@ def survival_figure(survival: pd.DataFrame) -> Figure:
     return drawing.panels(list(NAMES.values()), panel, "n of the n-grams", "share that survives")
 
 
+def exposure_figure(exposure: pd.DataFrame) -> Figure:
+    """Effective exposure against exact copies on log axes: a point for each target, its median for each bucket."""
+
+    def panel(axes: Axes, title: str) -> None:
+        ends = [exposure["exact"].min(), exposure["exact"].max()]
+        axes.plot(ends, ends, color=drawing.GREY, linewidth=0.8, label="exact copies alone")
+        for bucket, (colour, _) in _styles(_buckets(exposure)).items():
+            rows = exposure.loc[exposure["bucket"] == bucket, ["exact", "exposure"]]
+            axes.plot(rows["exact"], rows["exposure"], ".", color=colour, alpha=0.5, label=label_of(bucket))
+            axes.plot(*rows.median(), "D", color=colour, markeredgecolor="black", label="median")
+        axes.set(xscale="log", yscale="log")
+
+    return drawing.panels(["exposure"], panel, "exact copies", "copies' worth")
+
+
 def exact_figure(exact: pd.DataFrame) -> Figure:
     """The number of groups of exact duplicates by their size: every chunk in grey, their sum in colour."""
     several = exact["chunk"].nunique() > 1

@@ -12,7 +12,8 @@ FEW_TARGETS = 10
 
 def in_words(data: SlimpajamaData, tables: dict[str, pd.DataFrame]) -> list[str]:
     """A paragraph for each bucket, and on what was scanned and what was grouped."""
-    return [*(_bucket(data, tables, bucket) for bucket in data.buckets), _scanned(data), *_grouped(data)]
+    exposure = exposed(tables["exposure"]) if "exposure" in tables else []
+    return [*(_bucket(data, tables, bucket) for bucket in data.buckets), *exposure, _scanned(data), *_grouped(data)]
 
 
 def warnings(data: SlimpajamaData) -> list[str]:
@@ -30,6 +31,17 @@ def drawn(data: SlimpajamaData) -> str:
     filled = [f"{n} ({bucket:,} copies)" for bucket, n in counts.items() if bucket]
     at_random = counted(counts.get(0, 0), "window")
     return f"{listed(filled) or 'no'} targets, and {at_random} at random,"
+
+
+def exposed(exposure: pd.DataFrame) -> list[str]:
+    """How much near-duplicates add to the exact copies of each bucket, in a sentence."""
+    medians = exposure.groupby("bucket", sort=False)[["exact", "exposure"]].median()
+    parts = [
+        f"{count(row['exact'])} exact copies, {count(row['exposure'])} with near-duplicates "
+        f"({f'about {bucket:,} copies' if bucket else 'random'})"
+        for bucket, row in medians.iterrows()
+    ]
+    return [f"Where a near-duplicate counts as ρ of its distance, the median target has: {'; '.join(parts)}."]
 
 
 def _bucket(data: SlimpajamaData, tables: dict[str, pd.DataFrame], bucket: int) -> str:

@@ -7,14 +7,14 @@ import numpy as np
 
 from lib.base import hdf5
 from lib.base.errors import TesseraError
-from lib.studies.corpus.tables import METRICS, NearDuplicates, SlimpajamaData
+from lib.studies.corpus.tables import EXPOSURE, METRICS, NearDuplicates, SlimpajamaData
 
 
 def read(
     targets: Path, near_duplicates: Path, deduplication: Path | None = None, groups: Mapping[str, Path] | None = None,
-    scanned_fraction: float = 1.0,
+    scanned_fraction: float = 1.0, exposure: Path | None = None,
 ) -> SlimpajamaData:  # fmt: skip
-    """The data of targets.h5, near_duplicates.h5 and, if given, deduplication.h5 and the groups.h5 of named chunks.
+    """The data of targets.h5, near_duplicates.h5 and, if given, deduplication.h5, exposure.h5 and groups of chunks.
 
     scanned_fraction: the share of the corpus that was scanned for near_duplicates.h5.
     Raises TesseraError naming a file that is damaged or does not belong to the others.
@@ -28,6 +28,7 @@ def read(
         near={metric: _near(near_duplicates, deduplication, metric) for metric in METRICS},
         scanned_fraction=scanned_fraction,
         histograms={chunk: _histogram(path) for chunk, path in (groups or {}).items()},
+        exposure={name: hdf5.read(exposure, name) for name in EXPOSURE} if exposure else {},
     )  # fmt: skip
 
 

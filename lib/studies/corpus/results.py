@@ -23,6 +23,11 @@ METHODS = {
     "the least distance first, then the lowest position. k insertions cost about 2k in a window of fixed length.",
     "Means": "Over all targets of a bucket, including those without any near-duplicate. Bands are one standard error. "
     "Exact copies (distance 0, including the target itself) count only in the columns named with_exact.",
+    "Exposure": "The copies' worth of a target: its exact copies, and each near-duplicate (within the largest "
+    "distance, none overlapping another) as ρ of its Levenshtein distance as a share of the window. ρ is linear "
+    "between the levels at which it was measured; from 1 at distance 0 to the first level, and from the last one to 0 "
+    "where nothing is equal. Windows further away than the largest distance are not counted. lower, upper: with the "
+    "95 % interval of ρ.",
     "Deduplication": "A near-duplicate survives n-gram deduplication if it shares no run of n tokens with its target. "
     "Shares are over all near-duplicates of a bucket at distance 1 and above, and empty where there are none. Their "
     "intervals are 95 % bootstrap over targets: a target is drawn with all of its near-duplicates, because these are "
@@ -40,6 +45,10 @@ METRICS = (
 SURVIVAL = (
     "Share of the near-duplicates (without exact copies) that have no n-gram in common with their target, with "
     "bands of 95 % (bootstrap over targets)."
+)
+EXPOSURE = (
+    "Exact copies of each target (itself among them), and what its near-duplicates within the distance add to them, by "
+    "Levenshtein distance; large: medians of a bucket. On the grey line near-duplicates add nothing."
 )
 EXACT = "Groups of equal windows, in all scanned chunks or inside one, by the number of their members, on log axes."
 
@@ -66,6 +75,10 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
     if "survival" in found:
         figure = figures.survival_figure(found["survival"])
         drawn.append(Drawn("survival", "What n-gram deduplication leaves", SURVIVAL, figure))
+    if "exposure" in found:
+        figure = figures.exposure_figure(found["exposure"])
+        said = " ".join(findings.exposed(found["exposure"]))
+        drawn.append(Drawn("exposure", "Exact copies and exposure", EXPOSURE, figure, said))
     if "exact" in found and len(found["exact"]):
         figure = figures.exact_figure(found["exact"])
         drawn.append(Drawn("exact", "Exact duplicates", EXACT, figure, _groups(found["exact"])))
@@ -99,6 +112,9 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
         spelled = found["survival"].assign(share=[percent_interval(*values) for values in zip(*columns)])
         shares = _pivot(spelled, "n", "share", "n = ", str)
         listed.append(report_table("survival", caption, shares, found["survival"]))
+    if "exposure" in found:
+        caption = "Medians of targets: exact copies, near-duplicates, and both in copies' worth. All targets:"
+        listed.append(report_table("exposure", caption, _exposure(found["exposure"]), found["exposure"]))
     if "exact" in found:
         caption = "Groups of exact duplicates by size, of single chunks or of all that were scanned (all):"
         listed.append(report_table("exact", caption, ([], []), found["exact"]))
@@ -114,6 +130,16 @@ def _pivot(table: pd.DataFrame, across: str, value: str, prefix: str, spell: Cal
         values = group.set_index(across)[value]
         rows.append([figures.label_of(int(bucket)), metric, *(spell(values[step]) for step in steps)])
     return header, rows
+
+
+def _exposure(table: pd.DataFrame) -> TextTable:
+    """Medians over the targets of each bucket."""
+    names = ["exact", "near", "exposure", "low", "high"]
+    medians = table.groupby("bucket", sort=False)[names].median()
+    header = ["targets", "exact copies", "near-duplicates", "copies' worth", "lower", "upper"]
+    return header, [
+        [figures.label_of(int(bucket)), *map(short, row)] for bucket, row in zip(medians.index, medians.values)
+    ]
 
 
 def _whole(table: pd.DataFrame) -> TextTable:

@@ -33,6 +33,8 @@ METRICS_COLUMNS = (
 )  # fmt: skip
 SURVIVAL_COLUMNS = ("bucket", "metric", "n", "share", "n_near_duplicates", "low", "high")
 EXACT_COLUMNS = ("chunk", "count", "groups")
+EXPOSURE = ("exact", "near", "exposure", "low", "high")  # of each target, see jobs/corpus/exposure.py
+EXPOSURE_COLUMNS = ("bucket", "target", *EXPOSURE)
 TARGETS_COLUMNS = (
     "bucket", "n_targets", "min_count", "mean_count", "max_count", "n_hamming", "n_levenshtein", "without_levenshtein",
 )  # fmt: skip
@@ -55,7 +57,7 @@ class SlimpajamaData:
     bucket, count: (targets,), the bucket (0 for random targets) and the exact occurrences in the corpus. length: tokens
     of a target. near: metric -> near-duplicates up to max_distance. scanned_fraction: share of the corpus that was
     scanned for them. histograms: name of a chunk, or WHOLE -> (sizes of its groups of exact duplicates, how many
-    groups).
+    groups). exposure: EXPOSURE -> (targets,), or nothing.
     """
 
     bucket: np.ndarray
@@ -65,6 +67,7 @@ class SlimpajamaData:
     near: Mapping[str, NearDuplicates]
     scanned_fraction: float = 1.0
     histograms: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    exposure: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise TesseraError for near-duplicates of unknown targets, or columns of different lengths."""
@@ -83,11 +86,13 @@ class SlimpajamaData:
 
 
 def make(data: SlimpajamaData) -> dict[str, pd.DataFrame]:
-    """All tables by name; `survival` and `exact` only with the data they need."""
+    """All tables by name; `survival`, `exposure` and `exact` only with the data they need."""
     cumulative = cumulative_table(data)
     found = {"cumulative": cumulative, "metrics": metrics_table(cumulative), "targets": targets_table(data)}
     if all(near.longest_common is not None for near in data.near.values()):
         found["survival"] = survival_table(data)
+    if data.exposure:
+        found["exposure"] = exposure_table(data)
     if data.histograms:
         found["exact"] = exact_table(data.histograms)
     return found
@@ -136,6 +141,20 @@ def exact_table(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.D
         for count, groups in zip(*histogram)
     )
     return frame(rows, EXACT_COLUMNS)
+
+
+def exposure_table(data: SlimpajamaData) -> pd.DataFrame:
+    """Exact copies and effective exposure of every target, in EXPOSURE_COLUMNS, by bucket, the random one last.
+
+    exact: the target itself is one of them. exposure: exact copies, and near-duplicates (distance 1 and above) as rho
+    of their distance; low, high: with the ends of the interval of rho.
+    """
+    rows = (
+        {"bucket": bucket, "target": target, **{name: data.exposure[name][target] for name in EXPOSURE}}
+        for bucket in data.buckets
+        for target in np.flatnonzero(data.bucket == bucket).tolist()
+    )
+    return frame(rows, EXPOSURE_COLUMNS)
 
 
 def targets_table(data: SlimpajamaData) -> pd.DataFrame:

@@ -97,7 +97,9 @@ def _contamination_rows(sought: Sought) -> Iterator[dict[str, Any]]:
     counts = {
         "exact": np.bincount(sought.target[exact], minlength=windows),
         "near": np.bincount(sought.target[~exact], minlength=windows),
-        "worth": np.bincount(sought.target, _weights(sought), windows),
+        "worth": exposure.of_targets(
+            sought.target, sought.distance / sought.length, windows, sought.levels, sought.rho
+        ),
     }
     nearest = np.full(windows, np.inf)
     np.minimum.at(nearest, sought.target, sought.distance)
@@ -116,10 +118,6 @@ def _of_text(counts: Mapping[str, NDArray], nearest: NDArray[np.float64]) -> dic
         "max_worth": float(counts["worth"].max()),
         "nearest": int(least) if np.isfinite(least) else None,
     }
-
-
-def _weights(sought: Sought) -> NDArray[np.float64]:
-    return exposure.weights(sought.distance / sought.length, sought.levels, sought.rho)
 
 
 def _share(part: int, whole: int) -> float:

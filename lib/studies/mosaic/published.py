@@ -22,7 +22,7 @@ from lib.studies.mosaic.measurements import Measurement
 from lib.studies.mosaic.words import EXACT, PAPER
 
 FOLDER = places.PUBLISHED
-AUCS, RHO, BANDS = FOLDER / "mosaic_aucs.csv", FOLDER / "mosaic_rho.csv", FOLDER / "mosaic_rho_bands.csv"
+AUCS, RHO, BANDS = FOLDER / "mosaic_aucs.csv", places.PUBLISHED_RHO, FOLDER / "mosaic_rho_bands.csv"
 BAND_WIDTH = 10  # edits of a band of near-duplicates: 1 to 10, 11 to 20, ...
 KINDS = {"repetitions": EXACT, "replacements": "replace"}
 RHO_ATTACK = "ratio"  # the attack behind every published rho

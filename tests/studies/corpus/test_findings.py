@@ -18,9 +18,10 @@ def test_words_say_what_the_figure_says() -> None:
     )
     assert texts[2].startswith("A random sequence of the corpus has on average 0 near-duplicates")
     assert texts[2].endswith("There are no near-duplicates that deduplication could remove.")
-    assert texts[3] == "The whole corpus was scanned for near-duplicates of the targets; nothing is extrapolated."
-    assert texts[4].startswith(f"The groups of exact duplicates are of chunk {', '.join(given_data.histograms)}:")
-    assert "overlapping windows" in texts[4]
+    assert "median target has: 1 exact copies, 2.5 with near-duplicates (about 100 copies); 1" in texts[3]
+    assert texts[4] == "The whole corpus was scanned for near-duplicates of the targets; nothing is extrapolated."
+    assert texts[5].startswith(f"The groups of exact duplicates are of chunk {', '.join(given_data.histograms)}:")
+    assert "overlapping windows" in texts[5]
 
 
 def test_deduplication_is_told_of_runs_that_a_target_has_room_to_share() -> None:

@@ -12,8 +12,10 @@ from lib.studies.corpus import reading, tables
 from tests.studies.corpus.toy import data
 
 
-def write_files(folder: Path) -> tuple[Path, Path, Path, Path]:
-    paths = tuple(folder / f"{name}.h5" for name in ("targets", "near_duplicates", "deduplication", "groups"))
+def write_files(folder: Path) -> tuple[Path, Path, Path, Path, Path]:
+    paths = tuple(
+        folder / f"{name}.h5" for name in ("targets", "near_duplicates", "deduplication", "groups", "exposure")
+    )
     wanted = data()
     with hdf5.create(paths[0]) as file:
         hdf5.write(file, "bucket", wanted.bucket.astype("<u4"))
@@ -27,19 +29,22 @@ def write_files(folder: Path) -> tuple[Path, Path, Path, Path]:
     with hdf5.create(paths[3]) as file:
         for name, values in zip(("count", "groups"), wanted.histograms["chunk-00"]):
             hdf5.write(file.require_group("histogram"), name, values)
+    with hdf5.create(paths[4]) as file:
+        for name, values in wanted.exposure.items():
+            hdf5.write(file, name, values)
     return paths
 
 
 def test_files_are_read_into_the_same_tables(tmp_path: Path) -> None:
-    targets, near_duplicates, deduplication, groups = write_files(tmp_path)
-    read = reading.read(targets, near_duplicates, deduplication, {"chunk-00": groups}, scanned_fraction=0.5)
+    targets, near_duplicates, deduplication, groups, exposure = write_files(tmp_path)
+    read = reading.read(targets, near_duplicates, deduplication, {"chunk-00": groups}, 0.5, exposure)
     wanted = data(scanned_fraction=0.5, histograms={"chunk-00": (np.array([2]), np.array([7]))})
     for name, table in tables.make(wanted).items():
         pd.testing.assert_frame_equal(tables.make(read)[name], table)
 
 
 def test_files_of_different_runs_are_refused(tmp_path: Path) -> None:
-    targets, near_duplicates, deduplication, _ = write_files(tmp_path)
+    targets, near_duplicates, deduplication, *_ = write_files(tmp_path)
     with hdf5.create(deduplication) as file:
         for metric in tables.METRICS:
             hdf5.write(file.create_group(metric), "longest_common", np.zeros(2, "<u2"))

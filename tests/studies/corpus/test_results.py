@@ -20,15 +20,18 @@ def test_everything_is_written_and_twice_the_same_bytes(tmp_path: Path) -> None:
     )
     assert one == two
     wanted = {
-        f"{name}.{kind}" for name in ("cumulative", "metrics", "survival", "exact") for kind in ("png", "pdf", "svg")
+        f"{name}.{kind}"
+        for name in ("cumulative", "metrics", "survival", "exposure", "exact")
+        for kind in ("png", "pdf", "svg")
     }
-    wanted |= {f"{name}.csv" for name in ("cumulative", "metrics", "survival", "exact", "targets")}
+    wanted |= {f"{name}.csv" for name in ("cumulative", "metrics", "survival", "exposure", "exact", "targets")}
     assert wanted | {"report.html"} <= {path.name for path in one}
     page = (tmp_path / "a/sweeps/toy/report.html").read_text()
     assert "survive 50-gram deduplication" in page
     assert "<td>≤ 10</td>" not in page
     assert "50 % [50.0, 50.0]" in page
-    assert page.count("<svg ") == 4
+    assert page.count("<svg ") == 5
+    assert "1 exact copies, 2.5 with near-duplicates (about 100 copies)" in page
 
 
 def test_counts_have_their_standard_error_over_targets() -> None:
@@ -47,7 +50,7 @@ def test_few_sizes_of_groups_still_have_several_ticks() -> None:
 
 def test_without_near_duplicates_or_optional_parts_there_are_still_figures() -> None:
     bare = tables.NearDuplicates(np.zeros(0, "<u4"), np.zeros(0, "<u2"))
-    found = tables.make(data(near=dict.fromkeys(tables.METRICS, bare), histograms={}))
+    found = tables.make(data(near=dict.fromkeys(tables.METRICS, bare), histograms={}, exposure={}))
     assert set(found) == {"cumulative", "metrics", "targets"}
     assert (found["cumulative"]["mean"] == 0).all()
     assert [drawn.name for drawn in results.draw(found)] == ["cumulative", "metrics"]

@@ -29,7 +29,8 @@ def test_columns_stand_where_other_programs_expect_them() -> None:
     )
     assert heads["survival"] == "bucket,metric,n,share,n_near_duplicates,low,high"
     assert heads["exact"] == "chunk,count,groups"
-    assert set(heads) == {"cumulative", "metrics", "targets", "survival", "exact"}
+    assert set(heads) == {"cumulative", "metrics", "targets", "survival", "exposure", "exact"}
+    assert heads["exposure"] == "bucket,target,exact,near,exposure,low,high"
 
 
 def test_means_are_over_targets_with_and_without_exact_copies() -> None:

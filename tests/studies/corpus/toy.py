@@ -20,5 +20,9 @@ def data(**changes) -> tables.SlimpajamaData:
         "bucket": np.array([100, 100, 1000, 0]), "count": np.array([95, 104, 1001, 1]), "length": 100,
         "max_distance": 10, "near": {"hamming": near(HAMMING), "levenshtein": near(LEVENSHTEIN)},
         "histograms": {"chunk-01": (np.array([2, 9]), np.array([40, 1])), "chunk-00": (np.array([2]), np.array([7]))},
+        "exposure": {
+            "exact": np.array([2, 0, 1, 0]), "near": np.array([2, 2, 2, 0]), "exposure": np.array([3.5, 1.5, 2.5, 0]),
+            "low": np.array([3.0, 1, 2, 0]), "high": np.array([4.0, 2, 3, 0]),
+        },
     }  # fmt: skip
     return tables.SlimpajamaData(**{**values, **changes})

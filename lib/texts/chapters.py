@@ -28,6 +28,15 @@ def chapters(package: str) -> dict[str, str]:
     return {name: _plain(text[starts[verses[0]] : ends[verses[-1]]]) for name, verses in found.items()}
 
 
+def verses(package: str) -> dict[int, str]:
+    """Number (40005003 is verse 3 of chapter 5 of book 40) -> text of every verse, in their order.
+
+    Raises TesseraError as `chapters` does.
+    """
+    text, starts, ends, _ = _parts(_file(package))
+    return {verse: " ".join(_plain(text[starts[verse] : ends[verse]]).split()) for verse in sorted(starts)}
+
+
 def chosen(package: str, names: Iterable[str]) -> dict[str, str]:
     """Some chapters, in the order of `names`. Raises TesseraError naming one that the translation does not have."""
     found = chapters(package)

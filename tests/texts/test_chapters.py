@@ -50,6 +50,15 @@ def test_a_chapter_is_the_text_from_its_first_verse_to_its_last(package: str) ->
     assert list(chapters.chosen(package, ["Jude 1", "Matthew 2"])) == ["Jude 1", "Matthew 2"]
 
 
+def test_verses_are_numbered_and_have_single_blanks(package: str) -> None:
+    assert chapters.verses(package) == {
+        40001001: "In the very beginning.",
+        40001002: "And so on.",
+        40002001: "Another chapter.",
+        65001001: "The last book.",
+    }
+
+
 def test_what_is_not_there_is_named(package: str) -> None:
     with pytest.raises(TesseraError, match="no chapter 'Mathew 2'; did you mean 'Matthew 2'"):
         chapters.chosen(package, ["Mathew 2"])

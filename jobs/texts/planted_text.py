@@ -61,13 +61,13 @@ class Config:
     original: str
     translations: tuple[str, ...] = ()
     length: int = 100
-    passages_per_condition: int = 16
+    passages_per_condition: int = 12
     copies: tuple[int, ...] = (0, 1, 2, 4, 7, 10)
     near: int = 9
     beside: tuple[int, ...] = (0, 1)
     replaced: tuple[int, ...] = (5, 10, 25, 50)
-    filler_characters: int = 400_000
-    filler_chapters: int = 60
+    filler_characters: int = 100_000
+    filler_chapters: int = 20
     plant: bool = True
     draw: int = 0
     seed: int = 0

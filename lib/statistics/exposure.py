@@ -26,5 +26,5 @@ def of_targets(
 
     target, share: (n,), of each exact copy (share 0) and near-duplicate: of which target, and how much of it differs.
     """
-    worth = weights(share, levels, rho)
-    return np.bincount(np.asarray(target, np.int64), worth, n_targets)
+    counted = np.bincount(np.asarray(target, np.int64), weights(share, levels, rho), n_targets)
+    return np.asarray(counted, np.float64)

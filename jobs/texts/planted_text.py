@@ -114,7 +114,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
         write_documents(file, "train", [*(Document(f"passage {row}", text) for row, text in texts), *filler])
         write_documents(file, "books", [])
     plain = decode_all(tokenizer, [one.ids for one in found])
-    records.write(out / "passages.jsonl", [Record("", text, str(one.verse)) for one, text in zip(found, plain)])
+    records.write(out / places.PLANTED_PASSAGES, [Record("", text, str(one.verse)) for one, text in zip(found, plain)])
     _write_conditions(out / places.PLANTED, given)
     _write_distances(out / places.NEAR_DUPLICATES, config.length, _distances(found, copies, tokenizer))
     print(f"planted_text: {len(texts)} copies of {len(found)} passages of {config.length} tokens; "

@@ -26,6 +26,7 @@ ATTEMPTS = "attempts"
 TEXT = "text.h5"
 PASSAGES = "passages.h5"
 PLANTED = "planted.h5"
+PLANTED_PASSAGES = "passages.jsonl"  # beside it
 BOOKS = "books.h5"
 CANARIES = "canaries.h5"
 CANDIDATES = "candidates.h5"

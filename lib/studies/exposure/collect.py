@@ -12,7 +12,7 @@ from lib.base.errors import TesseraError
 from lib.plans import runs
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan
-from lib.studies import collect
+from lib.studies import collect, texts
 
 if TYPE_CHECKING:
     from lib.studies.exposure.tables import Passages
@@ -22,7 +22,7 @@ READ = ("audit", "planted_text", "exposure")
 
 def run(root: Path, plan: Plan, console: Console) -> None:
     """Write tables, figures and report of every finished seed, and print how well each number predicts the gain."""
-    from lib.studies.exposure import reading, results
+    from lib.studies.exposure import reading, results, shown
 
     leaves, missing = collect.split(plan, done(root, plan), READ)
     audits = [leaf for leaf in leaves if leaf.labels["plant"] and "rho" not in leaf.labels]
@@ -35,7 +35,10 @@ def run(root: Path, plan: Plan, console: Console) -> None:
         raise TesseraError(f"{plan.name}: no seed is finished with the text without passages; type `{command}`")
     seeds = [_read(root, plan, leaf, base, exposures[leaf.labels["seed"]]) for leaf in whole]
     rhos = {name: reading.rho(file) for name, file in exposures[seeds[0].seed].items()}
-    found = results.write(root, plan.run, seeds, rhos, collect.description(root, plan, leaves, missing))
+    task = plan.tasks[whole[0].nodes["planted_text"]]
+    excerpts = texts.shown(root, plan, lambda: shown.make(root, plan, task, directory(root, task)))
+    description = collect.description(root, plan, leaves, missing, excerpts=excerpts)
+    found = results.write(root, plan.run, seeds, rhos, description)
     collect.write_missing(root, plan, missing)
     collect.print_table(console, "rank correlation with what passages gained by their copies", *results.summary(found))
 

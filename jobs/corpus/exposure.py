@@ -1,4 +1,4 @@
-"""Say how many copies' worth of each target a corpus holds: its near-duplicates, each by the rho of its distance.
+"""Count the near-duplicates of targets as exact copies, each by the rho of its distance.
 
     python -m jobs exposure --config FILE --out DIR
 

@@ -1,4 +1,4 @@
-"""Make a training text that holds passages of a book exactly and nearly, each a known number of times.
+"""Plant passages of a book in a training text, exactly and nearly, each a known number of times.
 
     python -m jobs planted_text --config FILE --out DIR
 

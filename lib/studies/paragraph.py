@@ -17,7 +17,7 @@ FEW = 8  # values of a setting that are spelled one by one
 
 READ_AS = "read as"  # as a key: `stage.input` of the readers, of which the task must have one
 SMALL = ("score_generations.small",)  # ranks texts, and is not attacked
-ATTACKED = ("generate.model", "finetune.model", "reference_scores.reference")
+ATTACKED = ("generate.model", "finetune.model", "reference_scores.reference", "score_windows.model")
 
 # (stage, keys that a task must have with this value, sentence). A key in braces is the setting's values in the plan.
 SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
@@ -28,6 +28,13 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
         {READ_AS: ("prompts.passages",)},
         "We planted passages of {passage_characters} characters {repetitions} times in a training "
         "text made of the files of Python packages.",
+    ),
+    (
+        "planted_text",
+        {"plant": True},
+        "We planted passages of {original} in a training text ({length} tokens each): {copies} exact copies, or {near} "
+        "near-duplicates beside {beside} exact copies. Near-duplicates have {replaced} replaced tokens, or are "
+        "translations ({translations}).",
     ),
     (
         "pretrain",

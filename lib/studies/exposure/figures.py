@@ -50,7 +50,7 @@ def worth_figure(conditions: pd.DataFrame, rhos: Mapping[str, tuple[NDArray, NDA
                 if len(rows):
                     _bars(axes, rows, rows["share"], colour, marker, "", label, filled=beside > 0)
 
-    return drawing.panels(["worth"], panel, "share of tokens that differ", "copies' worth of a near-duplicate")
+    return drawing.panels(["one near-duplicate"], panel, "share of tokens that differ", "copies' worth")
 
 
 def _bars(

@@ -30,7 +30,7 @@ def read(
     kind, setting = (hdf5.read_texts(planted, name) for name in ("kind", "setting"))
     return Passages(
         seed=seed, kind=kind, setting=[name.partition("==")[0] for name in setting], **numbers,
-        share=_mean_share(near_duplicates, n), gain=mine - others, matched=matched, log10_p=log_p / LN_10,
+        **_held(near_duplicates, numbers["near"]), gain=mine - others, matched=matched, log10_p=log_p / LN_10,
         exposure={name: hdf5.read(file, "exposure") for name, file in exposures.items()},
     )  # fmt: skip
 
@@ -54,12 +54,11 @@ def _audited(audit: Path) -> tuple[NDArray, NDArray, NDArray]:
     return loss, matched / suffix, log_p
 
 
-def _mean_share(near_duplicates: Path, n: int) -> NDArray[np.float64]:
-    """The mean share of tokens in which the near-duplicates of each passage differ; NaN without any."""
-    target, distance = (
-        hdf5.read(near_duplicates, f"levenshtein/{name}").astype(np.int64) for name in ("target", "distance")
-    )
-    apart, length = distance > 0, int(hdf5.attributes(near_duplicates)["length"])
-    counts = np.bincount(target[apart], minlength=n)
-    sums = np.bincount(target[apart], distance[apart] / length, n)
-    return np.divide(sums, counts, out=np.full(n, np.nan), where=counts > 0)
+def _held(near_duplicates: Path, near: NDArray) -> dict[str, NDArray]:
+    """count: how many copies of each passage are exact in the text, a translation that says the same among them;
+    share: the mean share of tokens in which its `near` near-duplicates differ, NaN without any."""
+    columns = (hdf5.read(near_duplicates, f"levenshtein/{name}").astype(np.int64) for name in ("target", "distance"))
+    (target, distance), n = columns, len(near)
+    shares = np.bincount(target, distance / int(hdf5.attributes(near_duplicates)["length"]), n)
+    mean = np.divide(shares, near, out=np.full(n, np.nan), where=near > 0)
+    return {"count": np.bincount(target[distance == 0], minlength=n), "share": mean}

@@ -38,8 +38,9 @@ DRAWS = 1000
 class Passages:
     """What the passages of one seed got, and what their model makes of them; arrays are (passages,).
 
-    kind, setting: texts; level, exact, near: numbers, see jobs/texts/planted_text.py. share: mean share of tokens in
-    which the near-duplicates differ, NaN without any. exposure: name of a rho -> copies' worth. gain: nats a token.
+    kind, setting: texts; level, exact, near: numbers, see jobs/texts/planted_text.py. count: copies that are exact in
+    the text, near-duplicates without a difference among them. share: mean share of tokens in which the near-duplicates
+    differ, NaN without any. exposure: name of a rho -> copies' worth. gain: nats a token.
     matched: share of the suffix that greedy decoding repeats. log10_p: of the suffix, in the model's own distribution.
     """
 
@@ -49,6 +50,7 @@ class Passages:
     level: NDArray
     exact: NDArray
     near: NDArray
+    count: NDArray
     share: NDArray
     exposure: Mapping[str, NDArray]
     gain: NDArray
@@ -172,8 +174,10 @@ def _predictor_rows(seeds: Sequence[Passages], draws: NDArray, whole: bool, meas
 
 def _predictors(seeds: Sequence[Passages]) -> dict[str, NDArray]:
     exposures = {f"exposure, ρ {name}": np.stack([one.exposure[name] for one in seeds]) for name in seeds[0].exposure}
-    exact, near = (np.stack([getattr(one, name) for one in seeds]).astype(float) for name in ("exact", "near"))
-    return {COUNT: exact, ALL_COPIES: exact + near, **exposures}
+    count, every = (
+        np.stack(found).astype(float) for found in zip(*((one.count, one.exact + one.near) for one in seeds))
+    )
+    return {COUNT: count, ALL_COPIES: every, **exposures}
 
 
 @dataclass(frozen=True)

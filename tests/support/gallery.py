@@ -52,6 +52,16 @@ KEPT = (
     ),
     Kept("architectures", "exposure", f"{RATIO} and {MEANS}", ("model", "auc", "other_auc", "difference")),
     Kept("distances", "predictors", f"{RATIO} and estimator == 'isotonic'", ("distance", *PREDICTED)),
+    Kept(
+        "exposure", "conditions", "gain == gain",
+        ("kind", "setting", "level", "exact", "near", "share", "gain", "low", "high",
+         "worth", "worth_low", "worth_high", "clamped", "rho_published", "rho_laptop"),
+    ),
+    Kept(
+        "exposure", "predictions", "measure == 'gain'",
+        ("subset", "predictor", "spearman", "low", "high", "difference", "difference_low", "difference_high",
+         "difference_seeds_low", "difference_seeds_high", "r2", "r2_low", "r2_high"),
+    ),
     Kept("architectures", "rates", RATIO, ("model", "learning_rate", "auc", "target_auc", "matched_rate")),
 )  # fmt: skip
 

@@ -35,7 +35,15 @@ def at_commits(items: list[HubItem], server: HubServer) -> list[HubItem]:
     return [one if is_commit(one.revision) else replace(one, revision=server.head) for one in items]
 
 
-@pytest.mark.parametrize("name", documents.names())
+OFFLINE = {"exposure"}  # everything comes from PyPI, in `paper` as well
+
+
+@pytest.mark.parametrize("name", sorted(OFFLINE))
+def test_a_sweep_without_the_hub_needs_nothing_of_it(name: str) -> None:
+    assert hub_needs.items(expanded(name)) == []
+
+
+@pytest.mark.parametrize("name", sorted({*documents.names()} - OFFLINE))
 def test_every_sweep_is_fetched_exactly_and_then_needs_no_network(
     name: str, hub_server: HubServer, tiny_tokenizer: Path, tmp_path: Path
 ) -> None:

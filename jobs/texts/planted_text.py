@@ -44,7 +44,7 @@ class Config:
     """Which passages there are, and what each gets.
 
     original: the book of the passages, a distribution of `pythonbible`, as `name` or `name==version`
-    translations: other translations, for near-duplicates; each counts as a setting
+    translations: distributions of other translations, for near-duplicates; each is a setting
     length: tokens of a passage and of a near-duplicate
     passages_per_condition: how many passages each condition has
     copies: numbers of exact copies of passages without near-duplicates

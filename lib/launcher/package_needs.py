@@ -6,7 +6,8 @@ from lib.base import distributions
 from lib.base.errors import TesseraError
 from lib.plans.plan import Plan
 
-KEYS = ("package", "packages")  # of a stage's configuration: `name` or `name==version`, one or several
+# Of a stage's configuration: `name` or `name==version`, one or several.
+KEYS = ("package", "packages", "original", "translations")
 
 
 def missing(plan: Plan, done: Collection[str]) -> dict[str, str]:

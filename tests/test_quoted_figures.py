@@ -136,7 +136,10 @@ def ablations() -> Iterator[Quoted]:
     auc, rho, rows = kept("ablations", "auc"), kept("ablations", "rho"), table(SWEEPS, "| changed | AUC")
     for label, (model, setting) in ABLATED.items():
         where = {"model": model, "setting": setting}
-        exact = {**where, "setting": "" if setting.startswith("positions") else setting}  # their exact curve is the same
+        exact = {
+            **where,
+            "setting": "" if setting.startswith("positions") else setting,
+        }  # their exact curve is the same
         yield rows[label][0], [one(auc, "auc", **exact)]
         for cell, level in zip(rows[label][1:], (5, 25), strict=True):
             yield cell, [one(rho, name, level=level, **where) for name in ("rho", "rho_low", "rho_high")]

@@ -25,7 +25,7 @@ class Description:
     heat_maps: whole ones.
     warnings: of the caller, such as missing tasks. paragraph: the methods in prose. run: the map of the run. cites: the
     study, for the BibTeX. identity, stamp: see page.Report. record: the content of run.json, which says that a run has
-    results; without it there is no such file. caveat: what the caption of every figure and table begins with.
+    results; without it there is no such file. caveat: what is said before the caption of every figure and table.
     """
 
     title: str
@@ -107,8 +107,10 @@ def write(root: Path, name: str, results: Results, description: Description) -> 
 
 def _figure(folder: Path, drawn: Drawn, caveat: str) -> ReportFigure:
     svg = drawing.save(drawn.figure, folder, drawn.name)
-    caption = _caption(caveat, drawn.caption)
-    return ReportFigure(drawn.title, caption, svg, drawn.finding or series.finding(drawn.figure))
+    finding = drawn.finding or series.finding(drawn.figure)
+    if finding:  # stands before the caption
+        return ReportFigure(drawn.title, drawn.caption, svg, _caption(caveat, finding))
+    return ReportFigure(drawn.title, _caption(caveat, drawn.caption), svg)
 
 
 def _caption(caveat: str, caption: str) -> str:

@@ -65,6 +65,8 @@ def _run_one(root: Path, plan: Plan, console: Console) -> None:
         raise UsageError(f"sweep {plan.name}: tables: no study '{plan.tables}'{suggestion(plan.tables, known)}")
     console.print(f"making tables, figures and the report of {plan.run} ...", highlight=False)
     importlib.import_module(f"lib.studies.{plan.tables}.collect").run(root, plan, console)
+    if plan.profile == runs.SMOKE:
+        console.print(SMOKE, highlight=False)
     for name in ("tables", "figures", "report"):
         console.print(f"{name:8} {getattr(places, name)(root, plan.run)}", highlight=False)
 

@@ -19,6 +19,7 @@ from lib.reporting import frames, page, paper_tables
 from lib.reporting.cells import TextTable, estimate, mark, number, without_empty
 from lib.reporting.page import Report, ReportTable, report_table
 from lib.studies import collected
+from lib.studies.collect import SMOKE
 from lib.studies.collected import Collected
 from lib.studies.mosaic import demo, published, rho_table, words
 from lib.studies.mosaic.words import CORRECTED, PAPER
@@ -42,9 +43,11 @@ HEADER = [
 
 @dataclass(frozen=True)
 class Overview:
-    """What the template shows: for each run its report and its own settings; methods and tables of all."""
+    """What the template shows: for each run its report, what of its summary is a result, and its own settings; methods
+    and tables of all."""
 
     summary: Sequence[str]
+    said: Mapping[str, Sequence[str]]
     warnings: Sequence[str]
     sweeps: Mapping[str, Report]
     settings: Mapping[str, Mapping[str, str]]
@@ -72,7 +75,8 @@ def write(root: Path, asked: Sequence[str] = ()) -> Path:
         files.write_bytes(folder / "rho.csv", frames.to_csv(long).encode())
         paper_tables.write(folder / "rho", *shown(long), CAPTION, folder.name, [f"runs: {', '.join(found)}"])
     warnings = collected.warnings(root, every, chosen)
-    overview = _overview(found, long, collected.table(every, chosen), warnings)
+    said = {run.name: found[run.name].summary if run.is_result else [SMOKE] for run in chosen}
+    overview = _overview(found, said, long, collected.table(every, chosen), warnings)
     html = page.environment(FOLDER).get_template(TEMPLATE).render(overview=overview)
     files.write_bytes(folder / "report.html", html.encode())
     return folder / "report.html"
@@ -145,14 +149,18 @@ def _cells(estimates: pd.DataFrame) -> list[str]:
 
 
 def _overview(
-    found: Mapping[str, Report], long: pd.DataFrame, listed: ReportTable, warnings: Sequence[str]
+    found: Mapping[str, Report],
+    said: Mapping[str, Sequence[str]],
+    long: pd.DataFrame,
+    listed: ReportTable,
+    warnings: Sequence[str],
 ) -> Overview:
     common = _common(found)
     own = {
         name: {key: text for key, text in given.methods.items() if key not in common} for name, given in found.items()
     }
     tables = [report_table("rho", CAPTION, shown(long), long)] if len(long) else []
-    return Overview(_summary(found, long), warnings, found, own, common, listed, tables)
+    return Overview(_summary(found, long), said, warnings, found, own, common, listed, tables)
 
 
 def _common(found: Mapping[str, Report]) -> dict[str, str]:

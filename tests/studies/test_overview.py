@@ -114,6 +114,7 @@ def test_values_of_profile_smoke_are_no_results(root, tmp_path):
     assert "They have ρ of 4 settings." in said  # those of shuffles
     assert "The numbers of near_dupls mean nothing" in said
     assert "counterpart" not in said
+    assert said.count("In words.") == 1  # of shuffles alone
     numbers = [cell for row in rows if row[profile] == "smoke" for cell in row if is_marked(cell)]
     assert not any(
         cell in (tmp_path / "report" / f"rho.{kind}").read_text() for cell in numbers for kind in ("md", "tex")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, NullFormatter
 
 from lib.reporting import drawing
 
@@ -92,6 +92,7 @@ def exact_figure(exact: pd.DataFrame) -> Figure:
         ticks = drawing.round_numbers(*exact["count"].agg(["min", "max"]))
         axes.xaxis.set_major_locator(FixedLocator(drawing.apart(ticks, 0.09, math.log) if ticks else ticks))
         axes.xaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
 
     return drawing.panels(["exact duplicates"], panel, "members of a group", "groups")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib.reporting import frames, writer
+from lib.reporting import writer
 from lib.reporting.cells import TextTable, percent_interval, short, with_error
 from lib.reporting.page import ReportTable, report_table
 from lib.reporting.writer import Description, Drawn, Results
@@ -33,6 +33,10 @@ METHODS = {
     "intervals are 95 % bootstrap over targets: a target is drawn with all of its near-duplicates, because these are "
     "alike. One target, or all surviving, or none, gives no interval.",
 }
+TARGETS = (
+    "Targets by bucket: how many, their exact copies, near-duplicates found by each metric (without exact copies), and "
+    "targets without any by Levenshtein distance. All rows:"
+)
 MEANS = "Mean near-duplicates up to a distance ± one standard error over targets, without exact copies."
 CUMULATIVE = (
     "Mean over targets, with bands of one standard error, without exact copies. A line begins where its mean is above "
@@ -102,7 +106,7 @@ def shown(found: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     """What the report shows of the tables."""
     ratios = _pivot(found["metrics"].assign(metric="ratio"), "distance", "ratio", "≤ ", short)
     listed = [
-        report_table("targets", "Targets by bucket (0: random).", _whole(found["targets"]), found["targets"]),
+        report_table("targets", TARGETS, _targets(found["targets"]), found["targets"]),
         report_table("cumulative", f"{MEANS} All rows:", summary(found), found["cumulative"]),
         report_table("metrics", "Levenshtein over Hamming up to a distance. All rows:", ratios, found["metrics"]),
     ]
@@ -142,10 +146,14 @@ def _exposure(table: pd.DataFrame) -> TextTable:
     ]
 
 
-def _whole(table: pd.DataFrame) -> TextTable:
-    """The whole table, as its CSV has it."""
-    lines = frames.to_csv(table).splitlines()
-    return lines[0].split(","), [line.split(",") for line in lines[1:]]
+def _targets(table: pd.DataFrame) -> TextTable:
+    """A row for each bucket."""
+    header = ["targets", "how many", "least copies", "mean", "most copies", "by Hamming", "by Levenshtein", "without"]
+    return header, [
+        [figures.label_of(row.bucket), f"{row.n_targets:,}", f"{row.min_count:,}", short(row.mean_count),
+         *(f"{n:,}" for n in (row.max_count, row.n_hamming, row.n_levenshtein, row.without_levenshtein))]
+        for row in table.itertuples()
+    ]  # fmt: skip
 
 
 def _rounded(steps: Sequence[int]) -> list[int]:

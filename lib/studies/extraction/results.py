@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.reporting import writer
-from lib.reporting.cells import TextTable, estimate, mean_over_seeds, number
+from lib.reporting.cells import TextTable, estimate, mean_over_seeds, number, without_empty
 from lib.reporting.page import ReportTable, opened, report_table
 from lib.reporting.writer import Description, Drawn, Results
 from lib.studies.extraction import figures, findings, published
@@ -63,7 +63,7 @@ def draw(found: Mapping[str, pd.DataFrame]) -> list[Drawn]:
 
 def summary(found: Mapping[str, pd.DataFrame], measures: Sequence[str] = MEASURES) -> TextTable:
     """Members, means over seeds with their intervals: a row for each model, kind, setting and level, a column for each
-    measure, and the published values where there are any."""
+    measure, and the published values where there are any. No column is empty."""
     rows = found["extraction"]
     rows = rows[rows["seed"].isna() & (rows["side"] == "members")]
     ours = rows.assign(cell=[estimate(*values) for values in zip(*(rows[name] for name in ("value", "low", "high")))])
@@ -73,7 +73,7 @@ def summary(found: Mapping[str, pd.DataFrame], measures: Sequence[str] = MEASURE
     known = [name for name in published.MEASURES if theirs[name].any()]
     header = [*keys, *map(_heading, measures), *(f"published {_heading(name)}" for name in known)]
     cells = pd.concat([ours[list(measures)], theirs[known]], axis=1)
-    return header, [[*key[:3], f"{key[3]:g}", *row] for key, row in zip(cells.index, cells.to_numpy())]
+    return without_empty((header, [[*key[:3], f"{key[3]:g}", *row] for key, row in zip(cells.index, cells.to_numpy())]))
 
 
 def closing(found: Mapping[str, pd.DataFrame]) -> str:

@@ -40,11 +40,18 @@ def test_counts_have_their_standard_error_over_targets() -> None:
     assert rows[2] == ["about 1,000 copies", "hamming", "0", "0"]  # one target has no standard error
 
 
+def test_targets_are_shown_in_words_and_not_as_their_csv_has_them() -> None:
+    shown = results.shown(tables.make(data()))[0]
+    assert not any("_" in name for name in shown.header)
+    assert shown.rows[1] == ["about 1,000 copies", "1", "1,001", "1,001", "1,001", "0", "2", "0"]
+
+
 def test_few_sizes_of_groups_still_have_several_ticks() -> None:
     counts = {"0": (np.array([2, 3, 7, 40]), np.array([90, 20, 5, 1]))}
     (axes,) = figures.exact_figure(tables.exact_table(counts)).axes
     shown = [tick for tick in axes.get_xticks() if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
     assert shown == [2, 5, 10, 20]
+    assert not any(axes.xaxis.get_minor_formatter().format_ticks(axes.get_xticks(minor=True)))  # none between them
     assert [text.get_text() for text in axes.figure.legends[0].get_texts()] == ["the only chunk"]
 
 

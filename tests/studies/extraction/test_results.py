@@ -23,8 +23,8 @@ def test_figures_and_report_are_the_same_bytes_twice(tmp_path: Path) -> None:
     header, rows = results.summary(found)
     assert len(rows) == 4
     assert len(header) == len(rows[0])
-    assert all(re.fullmatch(r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]", cell) for cell in rows[0][4:])
-    assert [row[4] for row in results.summary(found, results.CLOSING)[1]] == [row[4] for row in rows]
+    assert all(re.fullmatch(r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]", cell) for cell in rows[0][3:])
+    assert [row[3] for row in results.summary(found, results.CLOSING)[1]] == [row[3] for row in rows]
 
 
 def test_warnings_say_when_nothing_was_repeated() -> None:

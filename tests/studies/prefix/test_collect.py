@@ -170,3 +170,15 @@ def test_labels_of_a_leaf_tell_attacks_apart(whole: Path, plan: Plan) -> None:
     assert {tuple(one.asked) for one in found} == {(9,) * N}
     (open_end,) = prefix_collect.read_attacks(whole, plan, [leaf])
     assert open_end.asked.tolist() == [0] * N
+
+
+def test_the_methods_say_how_many_prompts_there_are(root: Path, plan: Plan) -> None:
+    """What was asked for is said where the prompts are not at hand."""
+    assert prefix_collect._drawn(root, plan, plan.leaves) == {}
+    for digest, task in plan.tasks.items():
+        if task.stage == "prompts":
+            place = plans_finished.directory(root, task)
+            with hdf5.create(place / places.PROMPTS) as file:
+                hdf5.write(file, "document", np.arange(N))
+            store.write_done(place, digest, task.stage, task.version)
+    assert prefix_collect._drawn(root, plan, plan.leaves)["number"].split(",")[0] == str(N)

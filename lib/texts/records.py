@@ -112,11 +112,18 @@ def _first(path: Path) -> Any:
 
 
 def strings(path: Path) -> Iterator[Record]:
-    """The records of a file of JSON lines that are strings: each is a text. Raises TesseraError naming another line."""
-    for where, text in _parsed(path):
-        if not isinstance(text, str):
-            raise TesseraError(f"{where}: not a string as the lines before it; repair it")
-        yield Record(where, text)
+    """The records of a file of JSON lines that are strings: each is a text. Raises TesseraError naming another line, or
+    a file that cannot be read."""
+    where = str(path)
+    try:
+        for where, text in _parsed(path):
+            if not isinstance(text, str):
+                raise TesseraError(f"{where}: not a string as the lines before it; repair it")
+            yield Record(where, text)
+    except OSError as error:
+        raise TesseraError(text_files.unreadable(path, error)) from error
+    except (ValueError, EOFError) as error:
+        raise TesseraError(f"{where}: what follows is no JSON, or damaged ({error}); repair it") from error
 
 
 def of_fields(where: str, fields: Mapping[str, Any], columns: Columns) -> Record:

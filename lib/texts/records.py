@@ -1,6 +1,5 @@
 """Texts with what is said of them, from files of records: JSON lines, CSV, Parquet; and text files, a record each."""
 
-import itertools
 import json
 import os
 from collections import Counter
@@ -80,43 +79,51 @@ def read(path: Path, columns: Columns) -> Iterator[Record]:
 def columns_there(path: Path) -> list[str]:
     """The columns that the first record of a file has; none of a text file, or of one that `read` refuses."""
     kind = text_files.suffix(path)
-    try:
-        if kind == text_files.CSV:
-            return [name for _, row in itertools.islice(text_files.table(path), 1) for name in row if name]
-        if kind == text_files.PARQUET:
-            from pyarrow import parquet
-
-            return parquet.read_schema(path).names
-        first = None if kind.startswith(text_files.WHOLE) else _first_line(path)
-        return list(first) if isinstance(first, dict) else []
-    except (OSError, ValueError, EOFError, TesseraError) as error:  # those of pyarrow are ValueErrors
-        let_refusals_through(error)
-        return []
+    if kind.startswith(text_files.PARQUET):
+        return _unless_damaged(path, _schema) or []
+    first = None if kind.startswith(text_files.WHOLE) else _unless_damaged(path, _first)
+    return list(first) if isinstance(first, dict) else []
 
 
 def has_strings(path: Path) -> bool:
     """Whether the first line of a file of JSON lines is a string, not an object."""
-    kind = text_files.suffix(path)
-    if kind in (text_files.CSV, text_files.PARQUET) or kind.startswith(text_files.WHOLE):
-        return False
+    return text_files.suffix(path).startswith(text_files.LINES) and isinstance(_unless_damaged(path, _first), str)
+
+
+def _unless_damaged(path: Path, find: Callable[[Path], Any]) -> Any:
+    """What `find` says of a file, None for one that is damaged: what is wrong with it is for `read` to say."""
     try:
-        return isinstance(_first_line(path), str)
-    except (OSError, ValueError, EOFError) as error:  # `read` says what is wrong
+        return find(path)
+    except (OSError, ValueError, EOFError, TesseraError) as error:  # those of pyarrow are ValueErrors
         let_refusals_through(error)
-        return False
+        return None
+
+
+def _schema(path: Path) -> list[str]:
+    from pyarrow import parquet
+
+    return parquet.read_schema(path).names
+
+
+def _first(path: Path) -> Any:
+    """The first row of a CSV, or what the first line of a file of JSON lines holds; None for an empty file."""
+    rows = text_files.table(path) if text_files.suffix(path).startswith(text_files.CSV) else _parsed(path)
+    return next((value for _, value in rows), None)
 
 
 def strings(path: Path) -> Iterator[Record]:
-    """The records of a file of JSON lines that are strings: each is a text. Raises TesseraError naming another line."""
-    for where, text in _parsed(path):
-        if not isinstance(text, str):
-            raise TesseraError(f"{where}: not a string as the lines before it; repair it")
-        yield Record(where, text)
-
-
-def _first_line(path: Path) -> Any:
-    """What the first line of a file of JSON lines holds; None for an empty file. Raises ValueError, EOFError."""
-    return next((value for _, value in _parsed(path)), None)
+    """The records of a file of JSON lines that are strings: each is a text. Raises TesseraError naming another line, or
+    a file that cannot be read."""
+    where = str(path)
+    try:
+        for where, text in _parsed(path):
+            if not isinstance(text, str):
+                raise TesseraError(f"{where}: not a string as the lines before it; repair it")
+            yield Record(where, text)
+    except OSError as error:
+        raise TesseraError(text_files.unreadable(path, error)) from error
+    except (ValueError, EOFError) as error:
+        raise TesseraError(f"{where}: what follows is no JSON, or damaged ({error}); repair it") from error
 
 
 def of_fields(where: str, fields: Mapping[str, Any], columns: Columns) -> Record:

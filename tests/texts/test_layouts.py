@@ -72,10 +72,14 @@ def test_strings_in_folders_of_members_and_non_members(tmp_path: Path) -> None:
     assert said(layouts.read(tmp_path / "test" / "pile.jsonl", Columns())) == [("three", "non-member", "")]
     with pytest.raises(TesseraError, match="not an object"):
         list(layouts.read(tmp_path / "else" / "pile.jsonl", Columns()))
-    with (tmp_path / "train" / "pile.jsonl").open("a") as file:
-        file.write('{"text": "five"}\n')
-    with pytest.raises(TesseraError, match="line 3: not a string"):
-        list(layouts.read(tmp_path / "train" / "pile.jsonl", Columns()))
+    whole = (tmp_path / "train" / "pile.jsonl").read_text()
+    for more, message in {
+        '{"text": "five"}': "line 3: not a string",
+        "five": "line 2: what follows is no JSON",
+    }.items():
+        (tmp_path / "train" / "pile.jsonl").write_text(f"{whole}{more}\n")
+        with pytest.raises(TesseraError, match=message):
+            list(layouts.read(tmp_path / "train" / "pile.jsonl", Columns()))
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "train/a.jsonl", "a.csv", "a.parquet", "a.jsonl.gz"])

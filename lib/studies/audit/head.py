@@ -13,6 +13,7 @@ from lib.studies.audit.measures import LOSS
 from lib.studies.audit.reading import CONTROLS
 
 Tables = Mapping[str, pd.DataFrame]
+RARE = 1e-6  # a p_z below which its size says nothing to a reader
 
 
 def sentences(tables: Tables, cut: Cut) -> list[str]:
@@ -38,17 +39,16 @@ def _found(tables: Tables, rows: pd.DataFrame) -> str:
     """What was found of one model: the share of passages, the first text, and the comparison with control texts."""
     model, texts = rows.iloc[0]["model"], tables["texts"]
     mine = texts[(texts["model"] == model) & (texts["collection"] != CONTROLS)]
+    chance = f"at least once in {short(1 / rows.iloc[0]['threshold'])} attempts"
     of_each = _and([_share(row) for row in rows.itertuples()])
-    return " ".join([f"{model} writes {of_each}. {_first(mine)}", *_compared(tables["controls"], model)])
+    written = f"{model} writes, word for word and {chance}, {of_each}."
+    return " ".join([written, _first(mine), *_compared(tables["controls"], model)])
 
 
 def _share(row: Any) -> str:
     """A sentence's part on one collection. row: of the table of thresholds."""
     share = percent_interval(row.share, row.low, row.high)
-    return (
-        f"{row.extracted:,.0f} of {row.windows:,.0f} passages of {row.collection} ({share}, 95 % interval) word for "
-        f"word, at least once in {short(1 / row.threshold)} attempts"
-    )
+    return f"{row.extracted:,.0f} of {row.windows:,.0f} passages of {row.collection} ({share}, 95 % interval)"
 
 
 def _first(texts: pd.DataFrame) -> str:
@@ -56,8 +56,9 @@ def _first(texts: pd.DataFrame) -> str:
     if top["covered"] > 0:
         share, words = percent(top["covered"]), f"{top['span_words']:,.0f} words"
         return f"Most it writes of {top['name']}: {share} of it, up to {words} in a row."
-    attempts = f"one in {short(1 / top['largest_p_z'])} attempts" if top["largest_p_z"] > 0 else "never"
-    return f"The likeliest passage, of {top['name']}, would be written {attempts}."
+    chance = float(top["largest_p_z"])
+    often = f"once in {1 / max(chance, RARE):,.0f} attempts"
+    return f"The likeliest passage, of {top['name']}, would be written {'less than ' if chance < RARE else ''}{often}."
 
 
 def _compared(controls: pd.DataFrame, model: str) -> Iterator[str]:

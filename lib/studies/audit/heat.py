@@ -14,7 +14,7 @@ from lib.reporting import heat_maps
 from lib.reporting.cells import percent, short
 from lib.reporting.heat_maps import HeatMaps, Part, Text, View
 from lib.studies.audit.excerpts import ranked
-from lib.studies.audit.reading import Audited
+from lib.studies.audit.reading import CONTROLS, Audited
 from lib.studies.audit.tables import covered
 
 P_Z = (1e-20, 1e-15, 1e-10, 1e-5, 1e-3, 0.1)
@@ -26,7 +26,8 @@ Views = list[tuple[View, list[np.ndarray]]]
 
 
 def make(found: Sequence[Audited]) -> Iterator[HeatMaps]:
-    """The heat maps of each model and collection, texts of which most is extracted first."""
+    """The heat maps of each model and collection, control texts last, texts of which most is extracted first."""
+    found = sorted(found, key=lambda one: one.collection == CONTROLS)
     for one, most in zip(found, shares([sum(one.texts.lengths()) for one in found], MOST)):
         texts = list(_texts(one, most))
         yield HeatMaps(f"{one.model}: {one.collection}", _caption(one, len(texts), most), _scales(one), texts)

@@ -308,7 +308,7 @@ def test_every_sweep_of_the_paper_profile_says_what_it_costs(name: str, tmp_path
         costs.show(Sweep(plan, site, tmp_path, device), set(), Console(file=file, width=200))
         file.seek(0)
         text = file.read()
-    assert re.search(r"disk: [\d.]+ [MG]B at the peak, [\d.]+ [MG]B at least, [\d.]+ [MG]B at the end", text)
+    assert re.search(r"disk: [\d.,]+ [MG]B at the peak, [\d.,]+ [MG]B at least, [\d.,]+ [MG]B at the end", text)
     on_gpus = any(task.resources.gpus for task in plan.tasks.values())
     assert ("not measured" in text) == on_gpus
 

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from lib.base import mpi
-from lib.base.errors import TesseraError, UsageError, exit_code
+from lib.base.errors import TesseraError, exit_code
 from lib.base.places import ROOT
 from lib.plans.plan import Task
 from lib.plans.resources import Resources
 from lib.running import batch, container, environment, runner
 from lib.running.container import Container
-from lib.running.site import Cluster, check, ranks_per_node
+from lib.running.site import Cluster, excesses, ranks_per_node
 from tests.support import toys
 from tests.support.toys import wait_for
 
@@ -158,9 +158,9 @@ def test_a_job_of_ranks_asks_for_their_nodes_and_memory() -> None:
     assert (found["nodes"], found["ntasks_per_node"], found["cpus_per_task"]) == (2, 40, 1)
     assert found["mem"] == f"{80 * 1024}M"
     assert "export TESSERA_SRUN_MPI=pmix" in found["setup"]
-    check(resources, cluster, "node x")
-    with pytest.raises(UsageError, match="memory_gb 120"):
-        check(Resources(ranks=80, mpi=True, memory_gb=3), cluster, "node x")
+    assert not [*excesses(resources, cluster, "node x")]
+    (too_much,) = excesses(Resources(ranks=80, mpi=True, memory_gb=3), cluster, "node x")
+    assert "memory_gb 120" in too_much.text
 
 
 def test_a_job_of_several_tasks_runs_all_and_ends_as_the_first_that_failed(monkeypatch, capsys) -> None:

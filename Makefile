@@ -25,6 +25,7 @@
 ##  make image             an Apptainer image with the same packages, for clusters whose tasks run in one
 ##  source <(.venv/bin/python launch.py completion bash)            the command tessera, and its completion (or zsh)
 ##  make test, lint, bench, campaign, slurm-up, slurm-down        tests/README.md, env/README.md
+##  make rehearse-slimpajama                                      the paper's corpus run on sparse files (tests/README.md)
 ##  make gpu-check         the GPU path on a card: here if there is one, else as a job of the cluster (tests/gpu/README.md)
 ##
 ##variables
@@ -80,7 +81,7 @@ AUDITED = $(call NAMED,MODEL,models=[,],); $(call NAMED,REFERENCE,reference=,,re
           audited="$$MODEL_ $$REFERENCE_ $${TEXTS:+texts='$$TEXTS'} $${CONTROLS:+controls='$$CONTROLS'} \
           $(if $(filter-out 0,$(REDACT)),show_texts=false) $${ACCEPT:+accept='$$ACCEPT'} $$SET"
 
-.PHONY: help env audit image test bench campaign demo trace report sweeps doctor lint gpu-check slurm-up slurm-down $(VERBS)
+.PHONY: help env audit image test bench campaign rehearse-slimpajama demo trace report sweeps doctor lint gpu-check slurm-up slurm-down $(VERBS)
 help:
 	@sed -n 's/^##//p' Makefile
 	@echo; echo "sweeps, and how long they take on a laptop with two cores ('about' is estimated)"
@@ -141,6 +142,8 @@ bench: env
 campaign: env
 	@.venv/bin/python -m tests.campaign --folder "$$OUTPUTS/campaign" $(if $(TRIAL),--trial $(TRIAL)) $(if $(N),-n $(N)) \
 	    $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KINDS),--kinds "$$KINDS") $(FLAGS)
+rehearse-slimpajama: env
+	@.venv/bin/python -m tests.rehearsal $(FLAGS)
 gpu-check: env
 	@.venv/bin/python -m tests.gpu.submit --outputs "$$OUTPUTS" $(if $(CLUSTER),--cluster "$$CLUSTER") $(FLAGS)
 lint: env

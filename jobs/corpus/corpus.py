@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from lib.base import places
 from lib.base.errors import TesseraError
 from lib.costs.facts import Facts, Given
-from lib.texts import listing, partition
+from lib.texts import listing, partition, samples
 
 if TYPE_CHECKING:
     from lib.models.hub import HubItem
@@ -84,11 +84,15 @@ def pin(config: Config, root: Path | None = None) -> Config:
 
 
 def facts(config: Config, given: Given) -> Facts:
-    """Into how many parts the local files that are there now can be cut, and about how much text they hold."""
+    """Into how many parts the local files that are there now can be cut, how much text they hold, and of how many bytes
+    a token of it is, about."""
     if not config.path:
         return Facts()
+    from lib.tokens import gpt2
+
     found = _listing(config)
-    return Facts(parts=partition.most_parts(found.sizes, found.can_be_cut), text_bytes=listing.text_bytes(found))
+    parts, sample = partition.most_parts(found.sizes, found.can_be_cut), samples.drawn(found)
+    return Facts(parts=parts, text_bytes=listing.text_bytes(found), token_bytes=gpt2.token_bytes(sample))
 
 
 def _earlier(file: Path, found: listing.Listing) -> listing.Listing | None:

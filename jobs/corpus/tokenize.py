@@ -88,7 +88,8 @@ def check(config: Config, given: Given) -> None:
 def facts(config: Config, given: Given) -> Facts:
     """How much text the chunks hold: a part of the corpus, if it is one of them."""
     whole = given["corpus"].known("text_bytes")
-    return Facts(text_bytes=whole if config.chunk is None else whole / config.chunks)
+    size = whole if config.chunk is None else whole / config.chunks
+    return Facts(text_bytes=size, token_bytes=given["corpus"].token_bytes)
 
 
 def run(config: Config, inputs: dict[str, Path], out: Path) -> None:

@@ -36,8 +36,8 @@ class Facts:
     """None: not known.
 
     texts: how many; tokens_a_text: their mean length; held_out: texts beside them that a training is evaluated on;
-    parts: into how many a corpus can be cut; text_bytes: of its text, or of a part of it; suffix_tokens: of the true
-    suffix of each prompt.
+    parts: into how many a corpus can be cut; text_bytes: of its text, or of a part of it; token_bytes: of a token's
+    text, measured on a sample; suffix_tokens: of the true suffix of each prompt.
     """
 
     model: Model | None = None
@@ -45,6 +45,7 @@ class Facts:
     tokens_a_text: float | None = None
     parts: int | None = None
     text_bytes: float | None = None
+    token_bytes: float | None = None
     held_out: float = 0
     suffix_tokens: int | None = None
 

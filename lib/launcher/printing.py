@@ -81,7 +81,10 @@ def parts_table(plan: Plan) -> Table:
 def rates_table(plan: Plan) -> Table:
     """Hours and memory of the passes over a corpus, computed from measured rates."""
     columns = _right("tasks", "tokens a task", "ranks a task", "core ns/token", "time a task", "GB a rank")
-    table = Table(_name("stage"), *columns, title=f"computed from rates measured on {rates.MEASURED_ON}")
+    measured = {cost.facts.token_bytes for cost in plan.costs.values() if cost.facts.token_bytes}
+    sampled = [f"{size:.1f} bytes a token, measured on the beginnings of some files" for size in sorted(measured)]
+    title = f"computed from rates measured on {rates.MEASURED_ON}"
+    table = Table(_name("stage"), *columns, title="; ".join([title, *sampled]))
     rows = Counter((task.stage, task.resources) for task in plan.tasks.values() if task.stage in rates.RATES)
     for (stage, asked), tasks in rows.items():
         if asked.tokens:

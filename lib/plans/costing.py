@@ -55,7 +55,7 @@ def priced(
 
     max_hours: the site's limit; the computed limit of a task that is expected to fit stays below it.
     """
-    asked = rates.applied(stage.name, asked, facts.over(given.get("corpus", Facts())).text_bytes)
+    asked = rates.applied(stage.name, asked, facts.over(given.get("corpus", Facts())))
     if not hasattr(stage.module, "work"):
         results, scratch = rates.on_disk(stage.name, asked)
         return asked, Cost(facts, results_gb=results, scratch_gb=scratch, unknown="work" if asked.gpus else "")

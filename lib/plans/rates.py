@@ -2,13 +2,14 @@
 
 The rates are core nanoseconds per token from `make bench` (300 targets, and 10,000 queries of 100 tokens). They do not
 include waiting for a parallel file system, which many ranks may have to do. Where the number of tokens is not stated it
-follows from the bytes of the text, TEXT_BYTES a token; a token of source code has half of that. Memory is in bytes per
-token of a rank's share, and every rank needs BASE_GB besides.
+follows from the bytes of the text, and of a token: measured on a sample of one's own files, else TEXT_BYTES. Memory is
+in bytes per token of a rank's share, and every rank needs BASE_GB besides.
 """
 
 import math
 from dataclasses import dataclass, replace
 
+from lib.costs.facts import Facts
 from lib.costs.work import TEXT_BYTES
 from lib.plans.resources import Resources
 
@@ -45,11 +46,12 @@ RATES = {
 }
 
 
-def applied(stage: str, resources: Resources, text_bytes: float | None = None) -> Resources:
+def applied(stage: str, resources: Resources, facts: Facts | None = None) -> Resources:
     """`resources` with tokens, hours and memory computed, if the stage has a rate and the number of tokens is known:
-    the task gives it, or it follows from the bytes of the corpus."""
-    rate = RATES.get(stage)
-    tokens = text_bytes / TEXT_BYTES if resources.tokens is None and text_bytes is not None else resources.tokens
+    the task gives it, or it follows from the facts of the corpus."""
+    rate, tokens = RATES.get(stage), resources.tokens
+    if tokens is None and facts and facts.text_bytes is not None:
+        tokens = facts.text_bytes / (facts.token_bytes or TEXT_BYTES)
     if rate is None or tokens is None:
         return resources
     hours = (START_SECONDS + tokens * rate.core_ns / 1e9 / resources.ranks) / 3600

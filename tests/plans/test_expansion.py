@@ -7,6 +7,7 @@ import pytest
 from lib.artifacts import stage
 from lib.base import config
 from lib.base.errors import UsageError
+from lib.costs.facts import Facts
 from lib.models.hub import HubItem
 from lib.plans import documents, expansion, overrides, rates, tasks
 from lib.plans import plan as plans
@@ -282,8 +283,9 @@ def test_hours_and_memory_of_a_pass_over_a_corpus_follow_from_its_rate(monkeypat
     assert applied.memory_gb == pytest.approx(rates.BASE_GB + 800)
     assert rates.applied("make", asked) == asked
     assert rates.applied("join", Resources(ranks=10)) == Resources(ranks=10)
-    assert rates.applied("join", Resources(ranks=10, hours=1), rates.TEXT_BYTES * 1e12) == applied
-    assert rates.applied("join", asked, 1.0) == applied  # what is stated counts
+    for facts in (Facts(text_bytes=rates.TEXT_BYTES * 1e12), Facts(text_bytes=2e12, token_bytes=2.0)):
+        assert rates.applied("join", Resources(ranks=10, hours=1), facts) == applied
+    assert rates.applied("join", asked, Facts(text_bytes=1.0)) == applied  # what is stated counts
 
 
 @pytest.mark.parametrize(("corpus", "seed"), [("small", 1), ("/data/my.corpus", 3), ("large", 2)])

@@ -20,14 +20,23 @@ def write_chunk(
 ) -> Path:
     """Write these documents as `chunk-NN.h5`. Returns its path."""
     tokens = np.array([token for document in documents for token in document], dtype or chunks.token_dtype(vocab_size))
-    lengths = [len(document) for document in documents]
+    offsets = np.concatenate([[0], np.cumsum([len(document) for document in documents])])
+    return write_tokens(path, tokens, offsets, vocab_size, checksums, tokenizer)
+
+
+def write_tokens(
+    path: Path, tokens: np.ndarray, offsets: np.ndarray, vocab_size: int, checksums: bool = True, tokenizer: str = "toy"
+) -> Path:
+    """The same of documents that lie one behind another. offsets: (documents + 1,), where they begin."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with hdf5.create(path) as file:
         hdf5.write(file, "tokens", tokens, contiguous=True)
-        hdf5.write(file, "offsets", np.concatenate([[0], np.cumsum(lengths)]).astype("<u8"))
+        hdf5.write(file, "offsets", offsets.astype("<u8"), contiguous=True)
         if checksums:
             hdf5.write(file, "checksums", chunks.checksums(tokens))
-        file.attrs.update(vocab_size=vocab_size, tokenizer=tokenizer, n_documents=len(documents), n_tokens=len(tokens))
+        file.attrs.update(
+            vocab_size=vocab_size, tokenizer=tokenizer, n_documents=len(offsets) - 1, n_tokens=len(tokens)
+        )
     return path
 
 

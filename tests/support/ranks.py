@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,17 @@ def command(stage: str, config: Path, out: Path, ranks: int) -> list[str]:
     return [str(Path(sys.executable).with_name("mpirun")), "-n", str(ranks), *python] if ranks > 1 else python
 
 
-def run_ranks(stage: str, config: Mapping[str, Any], out: Path, ranks: int = 1) -> subprocess.CompletedProcess:
-    """Run a stage to its end; the configuration (with `inputs`) is written beside `out`. Paths may be Paths."""
+def run_ranks(
+    stage: str, config: Mapping[str, Any], out: Path, ranks: int = 1, within: Sequence[str] = ()
+) -> subprocess.CompletedProcess:
+    """Run a stage to its end; the configuration (with `inputs`) is written beside `out`. Paths may be Paths.
+
+    within: what stands before the command, such as a limit.
+    """
     file = out.with_name(f"{out.name}.yaml")
     file.write_text(json.dumps(config, default=str))
     return subprocess.run(
-        command(stage, file, out, ranks),
+        [*within, *command(stage, file, out, ranks)],
         cwd=ROOT,
         env={**os.environ, **ENVIRONMENT},
         capture_output=True,

@@ -49,6 +49,10 @@ class Comm:
         found = self.allgather(value)
         return found if self.rank == root else None
 
+    def Allreduce(self, sent: Any, received: np.ndarray) -> None:
+        """The sum of what all ranks have in `received`; `sent` is MPI.IN_PLACE."""
+        received[:] = sum(self.allgather(received.copy()))
+
     def Alltoall(self, sent: np.ndarray, received: np.ndarray) -> None:
         """One item from each rank to each."""
         received[:] = [given[self.rank] for given in self.allgather(sent.copy())]

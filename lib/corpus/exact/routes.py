@@ -40,7 +40,7 @@ class Routes:
 
 
 class OwnRoutes:
-    """The same for one rank alone, which has all windows already. kept: bool or slice, those that are meant."""
+    """The same for one rank alone, which has all windows already. kept: int64 or slice, those that are meant."""
 
     def __init__(self, kept: np.ndarray | slice) -> None:
         self.kept = kept
@@ -51,7 +51,7 @@ class OwnRoutes:
 
     def only(self, kept: np.ndarray) -> "OwnRoutes":
         """Those windows, of all, that are kept."""
-        return OwnRoutes(kept)
+        return OwnRoutes(np.flatnonzero(kept))  # a mask takes four times as long
 
 
 def find(keys: np.ndarray, owners: np.ndarray, comm: "Intracomm") -> Routes | OwnRoutes:

@@ -79,20 +79,23 @@ def _hashes(text, bounds, stop, length, powers, selection, base, keys, others, p
 @njit(cache=True, nogil=True)
 def _document(text, first, end, length, powers, selection, base, keys, others, places, found):
     """Windows that begin in first .. end - 1, all in one document; `found` were found before."""
-    one, other = _U64(0), _U64(0)
+    one, other, whole = _U64(0), _U64(0), len(places) > 0
     for i in range(first, first + length):
-        one, other = multiply_add(one, _BASE, _U64(text[i])), multiply_add(other, _OTHER, _U64(text[i]))
+        one = multiply_add(one, _BASE, _U64(text[i]))
+        if whole:
+            other = multiply_add(other, _OTHER, _U64(text[i]))
     for start in range(first, end):
         key = _mixed(least(one))
         cell, shard = prefix(key, selection.cell_bits), prefix(key, selection.shard_bits)
         keys[found] = key
-        if len(places):
+        if whole:
             others[found], places[found] = least(other), base + _U64(start)
         found += selection.low[shard] <= cell < selection.high[shard]
         if start + 1 < end:
             come, leave = _U64(text[start + length]), _U64(text[start])
             one = multiply_add(one, _BASE, multiply_add(leave, powers[0], come))
-            other = multiply_add(other, _OTHER, multiply_add(leave, powers[1], come))
+            if whole:
+                other = multiply_add(other, _OTHER, multiply_add(leave, powers[1], come))
     return found
 
 

@@ -47,13 +47,15 @@ class WindowScan:
         """
         selection = Selection(*self.layout, low, high)
         for turn in range(self.turns):
-            number = turn * self.comm.size + self.comm.rank
-            row = int(np.searchsorted(self.ends, number, "right"))
-            if row == len(self.corpus):
-                yield _NONE
-            else:
-                before = int(self.ends[row - 1]) if row else 0
-                yield self._block(row, (number - before) * self.block, selection, whole)
+            yield self._numbered(turn * self.comm.size + self.comm.rank, selection, whole)
+
+    def _numbered(self, number: int, selection: Selection, whole: bool) -> Hashed:
+        """The windows of a block; none behind the last one."""
+        row = int(np.searchsorted(self.ends, number, "right"))
+        if row == len(self.corpus):
+            return _NONE
+        before = int(self.ends[row - 1]) if row else 0
+        return self._block(row, (number - before) * self.block, selection, whole)
 
     def _block(self, row: int, start: int, selection: Selection, whole: bool) -> Hashed:
         chunk, base = self.corpus[row], int(self.starts[row])

@@ -1,4 +1,4 @@
-"""The stage `count`: both methods against brute force, ranks, resuming, damage."""
+"""The stage `count`: both methods against brute force, resuming, damage."""
 
 import itertools
 from pathlib import Path
@@ -11,7 +11,6 @@ from lib.base import blocks, hdf5, places
 from lib.base.errors import TesseraError
 from lib.corpus import chunks
 from tests.support.corpora import write_chunk
-from tests.support.ranks import run_ranks
 
 CORPUS = [
     [[1, 2, 1, 2, 1], [], [2, 1], [0] * 9],
@@ -64,16 +63,6 @@ def test_both_methods_count_inside_documents_in_every_chunk(inputs, tmp_path) ->
 def test_a_query_longer_than_the_depth_of_the_array(inputs, tmp_path) -> None:
     inputs["queries"] = write_queries(tmp_path / "long.h5", [[0, 0, 0, 0, 0, 0], [1, 2, 1, 2, 1, 2]])
     assert counts(inputs, tmp_path / "a", method="suffix_array").tolist() == [[4, 0], [0, 0]]
-
-
-@pytest.mark.parametrize("method", ["scan", "suffix_array"])
-def test_any_number_of_ranks_gives_the_same_bytes(inputs, tmp_path, method) -> None:
-    config = {"inputs": inputs, "method": method, "block_tokens": 4}
-    result = run_ranks("count", config, tmp_path / "three", 3)
-    assert result.returncode == 0, result.stderr
-    assert counts(inputs, tmp_path / "alone", method=method).tolist() == WANTED
-    assert (tmp_path / "three/counts.h5").read_bytes() == (tmp_path / "alone/counts.h5").read_bytes()
-    assert not (tmp_path / "three" / places.BLOCKS).exists()
 
 
 def test_an_interrupted_count_goes_on_with_the_blocks_that_are_missing(inputs, tmp_path, monkeypatch) -> None:

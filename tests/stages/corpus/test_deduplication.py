@@ -1,4 +1,4 @@
-"""The stage `deduplication`: rows aligned with the near-duplicates, ranks, wrong inputs."""
+"""The stage `deduplication`: rows aligned with the near-duplicates, wrong inputs."""
 
 from pathlib import Path
 
@@ -9,7 +9,6 @@ from jobs.corpus import deduplication
 from lib.base import blocks, hdf5, places
 from lib.base.errors import TesseraError
 from tests.support.corpora import write_chunk
-from tests.support.ranks import run_ranks
 
 TARGETS = np.arange(20).reshape(2, 10)
 TEXTS = [
@@ -57,12 +56,6 @@ def test_every_row_has_its_longest_common_ngram_at_any_block_size(inputs, tmp_pa
     whole = make(inputs, tmp_path / "a")
     assert read(whole) == WANTED
     assert make(inputs, tmp_path / "b", block_rows=1).read_bytes() == whole.read_bytes()
-
-
-def test_ranks_give_the_same_bytes(inputs, tmp_path) -> None:
-    result = run_ranks("deduplication", {"inputs": inputs, "block_rows": 2}, tmp_path / "out", 2)
-    assert result.returncode == 0, result.stderr
-    assert (tmp_path / "out/deduplication.h5").read_bytes() == make(inputs, tmp_path / "a").read_bytes()
 
 
 def test_no_near_duplicates_give_empty_columns(inputs, tmp_path) -> None:

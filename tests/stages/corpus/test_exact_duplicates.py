@@ -1,4 +1,4 @@
-"""The stage `exact_duplicates`: brute force, blocks, ranks, damage, arrays of something else."""
+"""The stage `exact_duplicates`: brute force, blocks, damage, arrays of something else."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -16,7 +16,6 @@ from lib.corpus.exact import by_ranks, groups
 from lib.corpus.suffixes.sorting import as_text
 from tests.support import suffixes
 from tests.support.corpora import write_chunk
-from tests.support.ranks import run_ranks
 
 RNG = np.random.default_rng(3)
 SHARED = RNG.integers(0, 9, 12).tolist()
@@ -85,15 +84,6 @@ def test_every_size_of_blocks_finds_every_group_once(inputs, tmp_path, length) -
     counted = Counter(len(group) for group in wanted(DOCUMENTS, length))
     histogram = zip(hdf5.read(paths[0], "histogram/count").tolist(), hdf5.read(paths[0], "histogram/groups").tolist())
     assert dict(histogram) == counted
-
-
-def test_any_number_of_ranks_gives_the_same_bytes(inputs, tmp_path) -> None:
-    for ranks in (1, 3):
-        config = {"inputs": inputs, "length": 5, "block_entries": 20}
-        result = run_ranks("exact_duplicates", config, tmp_path / f"out{ranks}", ranks)
-        assert result.returncode == 0, result.stderr
-    assert (tmp_path / "out1/groups.h5").read_bytes() == (tmp_path / "out3/groups.h5").read_bytes()
-    assert read(tmp_path / "out3/groups.h5") == wanted(DOCUMENTS, 5)
 
 
 def test_an_interrupted_run_goes_on(inputs, tmp_path, monkeypatch) -> None:

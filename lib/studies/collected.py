@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from lib.reporting.page import ReportTable, report_table
 SMOKE = "runs of profile smoke show that everything works, and no more"
 UNKNOWN = "unknown"  # profile and settings of a run that was collected before these were recorded
 CAPTION = "Every collected run: a sweep, a profile and the settings that differ from it. All rows:"
+RECORDED = ("sweep", "profile", "settings")
 HEADER = ["sweep", "run", "profile", "settings", "last task ended (UTC)", "in this report"]
 
 
@@ -52,10 +54,18 @@ def _read(root: Path, name: str) -> Collected:
     file = places.run_record(root, name)
     if not file.is_file():
         return Collected(name, runs.sweep_and_profile(name)[0], UNKNOWN, UNKNOWN, "")
+    found = record(file)
+    return Collected(name, found["sweep"], found["profile"], " ".join(found["settings"]), found["ended"])
+
+
+def record(file: Path) -> dict[str, Any]:
+    """What a run.json says of its run: `run`, `sweep`, `profile`, `settings`, and when it `ended`, "" if it says
+    nothing of that (the demo has no tasks). Raises TesseraError naming a file that is damaged."""
     try:
         found = json.loads(file.read_bytes())
-        return Collected(name, found["sweep"], found["profile"], " ".join(found["settings"]), found.get("ended") or "")
-    except (ValueError, KeyError, TypeError) as error:
+        named = {"run": file.parent.name, "ended": found.get("ended") or ""}
+        return named | {name: found[name] for name in RECORDED}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TesseraError(f"{file}: not the record of a run ({error}); collect its sweep again") from error
 
 

@@ -1,6 +1,5 @@
 """The corpus of a run that can be searched: its chunks, their suffix arrays and tables, its tokenizer."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from lib.corpus.trace.index import Index
 from lib.plans import documents, expansion, runs
 from lib.plans.finished import directory, is_done
 from lib.plans.plan import Plan
-from lib.studies import texts
+from lib.studies import collected, texts
 
 SWEEP = "slimpajama"  # the sweep whose newest run is taken where none is named
 TOKENS, ARRAY, TABLE = "tokenize", "suffix_array", "search_table"  # stages
@@ -78,25 +77,17 @@ def _plan(root: Path, record: Mapping[str, Any]) -> Plan:
 
 def _records(root: Path, asked: str) -> list[Mapping[str, Any]]:
     """run.json of the runs that are asked for, the newest first."""
-    records = [_read(path) for path in sorted(root.glob(str(places.run_record(Path(), "*"))))]
+    records = [collected.record(path) for path in sorted(root.glob(str(places.run_record(Path(), "*"))))]
     wanted = (asked or SWEEP).replace("-", "_")
     found = [one for one in records if wanted in (one["run"].replace("-", "_"), one["sweep"])]
     if found:
-        return sorted(found, key=lambda one: (one["ended"] or "", one["run"]), reverse=True)
+        return sorted(found, key=lambda one: (one["ended"], one["run"]), reverse=True)
     if asked:
         known = suggestion(asked, {one[name] for one in records for name in ("run", "sweep")})
         raise UsageError(f"no finished run or sweep '{asked}' in {root}{known}")
     raise TesseraError(
         f"{root}: no run of {SWEEP} is finished; type `make sweep-{SWEEP} SET=indexed=[0]` (its chunk 0)"
     )
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-        return {name: found[name] for name in ("run", "sweep", "profile", "settings", "ended")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise TesseraError(f"{path}: not the record of a run ({error}); collect its sweep again") from error
 
 
 def _finished(root: Path, plan: Plan) -> Iterator[dict[str, Path]]:

@@ -9,6 +9,7 @@ import pytest
 from lib.base import hdf5, places
 from lib.base.errors import Damaged, TesseraError, UsageError
 from lib.plans.finished import directory
+from lib.studies.mosaic import demo
 from lib.studies.trace import indexed
 from tests.studies.trace.conftest import SENTENCES, Run, make
 
@@ -39,6 +40,12 @@ def test_the_newest_run_or_the_one_that_is_named(copied: Run, tiny_tokenizer: Pa
     assert [one["run"] for one in indexed._records(copied.root, "")][1:] == ["slimpajama--newer", copied.plan.run]
     with pytest.raises(UsageError, match=r"no finished run or sweep 'slimpajam'.*did you mean 'slimpajama'"):
         indexed.open_run(copied.root, "slimpajam")
+
+
+def test_runs_of_every_other_kind_stand_beside_it(copied: Run, tmp_path: Path) -> None:
+    """The demo has no tasks, so its record does not say when the last one ended."""
+    demo.run(copied.root)
+    assert indexed.open_run(copied.root).run == copied.plan.run
 
 
 def test_all_chunks_with_a_suffix_array_are_searched_with_or_without_a_table(copied: Run) -> None:

@@ -188,6 +188,20 @@ def architectures() -> Iterator[Quoted]:
         yield from zip(rows[label][:3], tried, strict=True)
 
 
+def prefix() -> Iterator[Quoted]:
+    for sweep, head, column, values in (
+        ("prefix_sizes", "| the passage occurs", "repetitions", (1, 4, 16, 64)),
+        ("prefix_lengths", "| prompt of", "prompt_tokens", (1, 2, 4, 8, 16, 32, 64)),
+    ):
+        frame, rows = kept(sweep, "memorized"), table(SWEEPS, head)
+        for model in frame["model"].unique():
+            family, _, size = model.replace("gpt_neox", "GPT-NeoX").replace("mamba", "Mamba").rpartition("_")
+            cells = rows[f"{family} {size.removesuffix('M')} M"]
+            yield from zip(
+                cells, ([one(frame, "share", model=model, **{column: value})] for value in values), strict=True
+            )
+
+
 def extraction() -> Iterator[Quoted]:
     frame, rows = (
         pd.read_csv(ROOT / "sweeps" / "published" / "mosaic_extraction.csv"),
@@ -247,7 +261,7 @@ def exposure() -> Iterator[Quoted]:
     "quoted",
     [
         first_page, near_dupls, four_models, deviations, ablations, insertions, shuffles, top_k, architectures,
-        extraction, distances, exposure,
+        extraction, distances, prefix, exposure,
     ],
 )  # fmt: skip
 def test_tables_quote_the_files_they_come_from(quoted) -> None:

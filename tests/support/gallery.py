@@ -51,6 +51,14 @@ KEPT = (
         ("model", "other_model", "kind", "level", "setting", "rho", "other_rho", "difference", "low", "high"),
     ),
     Kept("architectures", "exposure", f"{RATIO} and {MEANS}", ("model", "auc", "other_auc", "difference")),
+    Kept(
+        "prefix_sizes", "memorized", "subset == 'all' and repetitions.notna()",
+        ("model", "repetitions", "n_prompts", "memorized", "share"),
+    ),
+    Kept(
+        "prefix_lengths", "memorized", "subset == 'all' and repetitions == 16",
+        ("model", "prompt_tokens", "n_prompts", "memorized", "share"),
+    ),
     Kept("distances", "predictors", f"{RATIO} and estimator == 'isotonic'", ("distance", *PREDICTED)),
     Kept(
         "exposure", "conditions", "gain == gain",

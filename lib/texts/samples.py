@@ -29,8 +29,8 @@ def _is_whole(file: Path) -> bool:
 
 def _beginning(file: Path, text_key: str) -> str:
     found = ""
-    with contextlib.suppress(TesseraError), contextlib.closing(text_files.documents(file, text_key)) as documents:
-        for document in documents:
+    with contextlib.suppress(TesseraError):
+        for document in text_files.documents(file, text_key):
             found += document[: CHARACTERS - len(found)]
             if len(found) >= CHARACTERS:
                 break

@@ -21,8 +21,8 @@ class Cluster:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
 
-    def queue(self, prefix: str = "toy") -> list[dict[str, str]]:
-        """Waiting and running elements: array, name, state, node."""
+    def queue(self, prefix: str = "") -> list[dict[str, str]]:
+        """Waiting and running elements of jobs whose names begin so: array, name, state, node."""
         lines = self.ask("squeue", "--noheader", "--array", "--format=%F|%i|%j|%T|%N")
         rows = [dict(zip(("array", "job", "name", "state", "node"), line.split("|"))) for line in lines]
         return [row for row in rows if row["name"].startswith(prefix)]

@@ -20,7 +20,7 @@ from lib.base import files, hdf5, places, yamls
 from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.plans import runs
 from lib.plans.plan import Leaf, Plan
-from lib.studies import identity, paragraph
+from lib.studies import identity, model_names, paragraph
 
 if TYPE_CHECKING:
     from lib.reporting.excerpts import Excerpt
@@ -64,7 +64,7 @@ def _run_one(root: Path, plan: Plan, console: Console) -> None:
     if plan.tables not in known:
         raise UsageError(f"sweep {plan.name}: tables: no study '{plan.tables}'{suggestion(plan.tables, known)}")
     console.print(f"making tables, figures and the report of {plan.run} ...", highlight=False)
-    importlib.import_module(f"lib.studies.{plan.tables}.collect").run(root, plan, console)
+    importlib.import_module(f"lib.studies.{plan.tables}.collect").run(root, model_names.named(plan), console)
     if plan.profile == runs.SMOKE:
         console.print(SMOKE, highlight=False)
     for name in ("tables", "figures", "report"):

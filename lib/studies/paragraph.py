@@ -7,11 +7,13 @@ which the study knows (`done`). Settings that no sentence names are in the repor
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lib.base.errors import counted
 from lib.plans.plan import Leaf, Plan, Task
 from lib.reporting.cells import listed
+from lib.studies import model_names
 
 FEW = 8  # values of a setting that are spelled one by one
 
@@ -22,7 +24,9 @@ ATTACKED = ("generate.model", "finetune.model", "reference_scores.reference", "s
 # (stage, keys that a task must have with this value, sentence). A key in braces is the setting's values in the plan.
 SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
     ("hub_model", {}, "We used {repo} from the Hugging Face hub."),
+    ("gguf_model", {"file": ""}, "We used the weights in the package {package}."),
     ("gguf_model", {}, "We used the weights {file} from the package {package}."),
+    ("folder_model", {}, "We used models of our own: {folders}."),
     (
         "repeated_text",
         {READ_AS: ("prompts.passages",)},
@@ -108,29 +112,20 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
         {},
         "We examined licence texts of Python packages.",
     ),
-    (
-        "audit_texts",
-        {"repo": ""},
-        "Texts were examined whole, in the tokens of the model.",
-    ),
-    (
-        "audit_texts",
-        {},
-        "We examined texts of {repo}, in the tokens of the model.",
-    ),
+    ("audit_texts", {}, "The collections of texts are {collections}{first}."),
     (
         "score_windows",
         {},
-        "Windows of {prompt_tokens} tokens as a prompt and {suffix_tokens} as its continuation slid through each text "
-        "by {stride} tokens. One pass over a window gave the probability p_z of the continuation under sampling at "
-        "temperature 1 from the {top_k} likeliest tokens.",
+        "Windows of {prompt_tokens} tokens of the model as a prompt and {suffix_tokens} as its continuation slid "
+        "through each text by {stride} tokens, so that {examined} was examined. One pass over a window gave the "
+        "probability p_z of the continuation under sampling at temperature 1 from the {top_k} likeliest tokens.",
     ),
     ("audit", {}, "A continuation counts as extracted where p_z is at least a threshold: {thresholds}."),
     (
         "reference_windows",
         {},
-        "A reference model read the text of the same windows in its own tokens, and log-probabilities per byte were "
-        "compared.",
+        "A reference model ({reference}) read the text of the same windows in its own tokens, and log-probabilities "
+        "per byte were compared.",
     ),
     (
         "fuzzy_windows",
@@ -177,7 +172,8 @@ def write(plan: Plan, leaves: Iterable[Leaf], done: Mapping[str, str] | None = N
     from lib.studies.mosaic import words  # loads every kind of duplicate, which planning does not
 
     plan = _below(plan, list(leaves))
-    texts = [sentence.format_map(_Values(tasks, done or {})) for tasks, sentence in _given(plan)]
+    done = {**_named(plan), **(done or {})}
+    texts = [sentence.format_map(_Values(tasks, done)) for tasks, sentence in _given(plan)]
     texts += [*_replacing(plan), *_controlled(plan)]
     levels: dict[str, set[Any]] = {}
     for leaf in plan.leaves:
@@ -223,6 +219,37 @@ def _readers(plan: Plan) -> dict[str, set[str]]:
 def _fits(task: Task, wanted: Mapping[str, Any], readers: set[str]) -> bool:
     keys = {key: value for key, value in wanted.items() if key != READ_AS}
     return keys.items() <= task.config.items() and (READ_AS not in wanted or not readers.isdisjoint(wanted[READ_AS]))
+
+
+def _named(plan: Plan) -> dict[str, str]:
+    """What the plan knows of models and texts and their own task does not: how a reader tells them apart."""
+    own, tasks = model_names.of_tasks(plan), plan.tasks.values()
+    read = [str(task.inputs["model"]) for task in tasks if task.stage == "reference_windows"]
+    texts = [_collection(task, plan.show_texts) for task in tasks if task.stage == "audit_texts"]
+    return {
+        "folders": listed([own[task.digest] for task in tasks if task.digest in own and task.stage == "folder_model"]),
+        "reference": listed(list(dict.fromkeys(model_names.of_task(plan, digest) for digest in read))),
+        "collections": listed(list(dict.fromkeys(texts))),
+    }
+
+
+def _collection(task: Task, shown: bool) -> str:
+    """A collection of texts, and where it is from; of local files only where texts may be `shown`."""
+    name, local = task.node.removeprefix("texts_"), Path(task.config["path"]).name
+    origin = task.config["repo"] or (local if shown else "")
+    return f"{name} (from {origin})" if origin else name
+
+
+def _first(task: Task) -> str:
+    """How many texts of a collection were read at most, in words."""
+    most = task.config["most"]
+    return f", of each the first {counted(most, 'text')}" if most else ""
+
+
+def _examined(task: Task) -> str:
+    """Which share of a text is in a continuation."""
+    suffix, stride = task.config["suffix_tokens"], task.config["stride"]
+    return "every token behind the first prompt" if stride <= suffix else f"about {suffix} of every {stride} tokens"
 
 
 def _number(task: Task) -> str:
@@ -309,6 +336,8 @@ def _language_model(plan: Plan, task: Task) -> str:
 
 IN_WORDS: Mapping[str, Callable[[Task], str]] = {
     "number": _number,
+    "first": _first,
+    "examined": _examined,
     "targets": _targets,
     "scanned": _scanned,
     "how": _how,

@@ -22,7 +22,13 @@ def text_of(name, profile, *changed):
         ("prefix_sizes", "laptop", ("We planted passages", "We trained causal", "one of every document", "greedy")),
         ("dedup", "laptop", ("windows of 100 tokens, at least 50", "the first stays", "20 in all", "tokenised again")),
         ("audit", "laptop", ("a threshold: 0.001, 0.01, 0.1 and 0.5.", "compared with control texts")),
-        ("audit", "smoke", ("each text (at most 1)", "with 1 and 3 tokens", "A reference model read")),
+        (
+            "audit",
+            "smoke",
+            ("each text (at most 1)", "with 1 and 3 tokens", "A reference model (gpt_neox_tinier) read"),
+        ),
+        ("audit", "smoke", ("about 5 of every 25 tokens was examined", "and controls, of each the first 6 texts.")),
+        ("audit", "laptop", ("every token behind the first prompt was", "are king_james, licences and controls.")),
         ("slimpajama", "paper", ("cerebras/SlimPajama-627B", "about 100, 1000 and 10000 copies", "distance of 50")),
     ],
 )

@@ -47,10 +47,11 @@ def _extracted(tables: Tables) -> Iterator[str]:
         texts = tables["texts"]
         mine = texts[(texts["model"] == row.model) & (texts["collection"] == row.collection)]
         share = percent_interval(row.share, row.low, row.high)
+        over = f"95 % interval over {counted(row.documents, 'document')}"
         yield (
-            f"{row.model}, {row.collection}: {row.extracted:,.0f} of {row.windows:,.0f} windows ({share}) have a p_z "
-            f"of at least {row.threshold:g}, and {mine['greedy_windows'].sum():,.0f} are continued greedily, word for "
-            f"word. {_top(mine)}"
+            f"{row.model}, {row.collection}: {row.extracted:,.0f} of {row.windows:,.0f} windows ({share}, {over}) have "
+            f"a p_z of at least {row.threshold:g}, and {mine['greedy_windows'].sum():,.0f} are continued greedily, "
+            f"word for word. {_top(mine)}"
         )
 
 

@@ -48,7 +48,8 @@ def _found(tables: Tables, rows: pd.DataFrame) -> str:
 def _share(row: Any) -> str:
     """A sentence's part on one collection. row: of the table of thresholds."""
     share = percent_interval(row.share, row.low, row.high)
-    return f"{row.extracted:,.0f} of {row.windows:,.0f} passages of {row.collection} ({share}, 95 % interval)"
+    over = f"95 % interval over {counted(row.documents, 'document')}"
+    return f"{row.extracted:,.0f} of {row.windows:,.0f} passages of {row.collection} ({share}, {over})"
 
 
 def _first(texts: pd.DataFrame) -> str:

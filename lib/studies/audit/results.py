@@ -105,13 +105,15 @@ def draw(made: Mapping[str, pd.DataFrame]) -> list[Drawn]:
 
 def summary(made: Mapping[str, pd.DataFrame]) -> TextTable:
     """The closing table: what is extracted at each threshold, by model and collection."""
-    header = ["model", "texts", "p_z", "windows", "extracted", "share of windows", "tokens covered", "longest span"]
+    windows = ["windows", "documents", "extracted", "share of windows"]
+    header = ["model", "texts", "p_z", *windows, "tokens covered", "longest span"]
     return header, [
         [
             row.model,
             row.collection,
             f"{row.threshold:g}",
             f"{row.windows:,.0f}",
+            f"{row.documents:,.0f}",
             f"{row.extracted:,.0f}",
             percent_interval(row.share, row.low, row.high),
             percent(row.covered),
@@ -127,10 +129,12 @@ def shown(made: Mapping[str, pd.DataFrame]) -> list[ReportTable]:
     first = texts.sort_values(["covered", "largest_p_z", "loss"], ascending=False, kind="stable")[:MOST_TEXTS]
     more = f" The first {MOST_TEXTS} of {len(texts):,};" if len(texts) > MOST_TEXTS else ""
     ordered = f"Texts, the most covered first, then those with the largest p_z.{more} All rows:"
+    extracted = (
+        "What is extracted, by threshold of p_z. Intervals of the share are 95 %, over documents: windows of one "
+        "document go together, so few documents say little, however many windows they have. All rows:"
+    )
     listed = [
-        report_table(
-            "thresholds", "What is extracted, by threshold of p_z. All rows:", summary(made), made["thresholds"]
-        ),
+        report_table("thresholds", extracted, summary(made), made["thresholds"]),
         report_table("texts", ordered, _texts(first), texts),
     ]
     if len(made["controls"]):

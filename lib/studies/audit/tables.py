@@ -43,7 +43,18 @@ TEXTS = (
     "gap_high",
     "span",
 )
-THRESHOLDS = (*KEY, "threshold", "windows", "extracted", "share", "low", "high", "covered", "longest_tokens")
+THRESHOLDS = (
+    *KEY,
+    "threshold",
+    "windows",
+    "documents",
+    "extracted",
+    "share",
+    "low",
+    "high",
+    "covered",
+    "longest_tokens",
+)
 CURVE = (*KEY, "p_z", "share", "share_own")
 BAG = (*KEY, "units", "control_units", "auc", "low", "high")
 
@@ -133,6 +144,7 @@ def _thresholds(one: Audited) -> Iterator[dict[str, Any]]:
             **key(one),
             "threshold": threshold,
             "windows": len(reached),
+            "documents": len(np.unique(document)),
             "extracted": int(reached.sum()),
             "share": reached.mean(),
             "low": low,

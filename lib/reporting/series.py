@@ -121,8 +121,9 @@ def _sentence(x: str, y: str, group: Sequence[Series]) -> str:
     (left, before), (right, after) = ends[:, 0].T, ends[:, 1].T
     axes = group[0].axes
     begin, end = (_range(axes.yaxis, values) for values in (before, after))
+    values = f"from {begin} to {end}" if (after != before).any() else f"at {begin}"
     where = f"between {_is(axes, x, left.min())} and {spelled(axes.xaxis, right.max())}"
-    return f"{_capital(y)}: {_direction(after - before)}, from {begin} to {end}, {where}."
+    return f"{_capital(y)}: {_direction(after - before)}, {values}, {where}."
 
 
 def _at_one_place(x: str, y: str, group: Sequence[Series]) -> str:
@@ -165,11 +166,13 @@ def _ends(points: np.ndarray) -> np.ndarray:
 
 
 def _direction(changes: np.ndarray) -> str:
-    """`rising`, `falling in 5 of 6 lines`: what most lines do."""
+    """`rising`, `falling in 5 of 6 lines`: what most lines do; `no change` where none ends above or below its start."""
     rise, fall = int((changes > 0).sum()), int((changes < 0).sum())
     verb, agree = ("rising", rise) if rise >= fall else ("falling", fall)
+    if not agree:
+        verb, agree = "no change", len(changes)
     if len(changes) == 1:
-        return verb if agree else "steady"
+        return verb
     if agree == len(changes):
         return f"{verb} in {'both' if agree == 2 else f'all {agree}'} lines"
     return f"{verb} in {agree} of {len(changes)} lines"

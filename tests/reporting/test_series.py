@@ -37,11 +37,20 @@ def test_the_sentence_counts_the_lines_that_go_its_way(lines):
     text = series.finding(figure_of(*((f"line {i}", points) for i, points in enumerate(lines))))
     rise, fall = (sum(f * (p[-1] - p[0]) > 0 for p in lines) for f in (1, -1))
     agree = max(rise, fall)
-    if len(lines) > 1:
+    if not agree:
+        assert ": no change" in text
+        assert ", from " not in text
+    elif len(lines) > 1:
         assert ("rising" if rise >= fall else "falling") in text
         words = "both lines" if agree == len(lines) == 2 else f"all {agree}" if agree == len(lines) else f"{agree} of"
         assert words in text
     assert text.endswith(f"between copies = 1 and {max(map(len, lines))}.")
+
+
+def test_lines_that_end_where_they_began_neither_rise_nor_fall():
+    flat = ("a", [0, 0, 0]), ("b", [0, 1, 0])
+    assert series.finding(figure_of(*flat)) == "AUC: no change in both lines, at 0, between copies = 1 and 3."
+    assert series.finding(figure_of(flat[0])) == "AUC: no change, at 0, between copies = 1 and 3."
 
 
 def test_sentences_by_hand():

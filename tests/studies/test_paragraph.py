@@ -95,8 +95,8 @@ def test_it_speaks_of_what_is_finished_alone():
 
 def test_it_says_what_was_done_where_that_is_less_than_was_asked_for():
     plan = expansion.expand(documents.read("slimpajama", "laptop", ["scanned=[0]"]), "laptop")
-    done = {"targets": "25 (10 copies) and 3 (100 copies) targets"}
+    done = {"targets": "25 targets with 10 copies and 3 targets with 100 copies"}
     text = paragraph.write(plan, plan.leaves, done)
-    assert "25 (10 copies) and 3 (100 copies) targets were drawn." in text
+    assert "25 targets with 10 copies and 3 targets with 100 copies were drawn." in text
     assert "25 targets each" not in text
     assert "found by hashes, in 1 chunk together" in text  # not in the 20 that the corpus was cut into

@@ -26,11 +26,11 @@ def warnings(data: SlimpajamaData) -> list[str]:
 
 
 def drawn(data: SlimpajamaData) -> str:
-    """How many targets there are, in words: `25 (10 copies) and 3 (100 copies) targets, and 25 windows at random,`."""
+    """How many targets there are, in words: `25 targets with 10 copies, and 25 windows at random,`."""
     counts = {bucket: int((data.bucket == bucket).sum()) for bucket in data.buckets}
-    filled = [f"{n} ({bucket:,} copies)" for bucket, n in counts.items() if bucket]
+    filled = [f"{counted(n, 'target')} with {bucket:,} copies" for bucket, n in counts.items() if bucket]
     at_random = counted(counts.get(0, 0), "window")
-    return f"{listed(filled) or 'no'} targets, and {at_random} at random,"
+    return f"{listed(filled) or 'no targets'}, and {at_random} at random,"
 
 
 def exposed(exposure: pd.DataFrame) -> list[str]:

@@ -148,7 +148,16 @@ def _exposure(table: pd.DataFrame) -> TextTable:
 
 def _targets(table: pd.DataFrame) -> TextTable:
     """A row for each bucket."""
-    header = ["targets", "how many", "least copies", "mean", "most copies", "by Hamming", "by Levenshtein", "without"]
+    header = [
+        "targets",
+        "how many",
+        "least copies",
+        "mean",
+        "most copies",
+        "near, by Hamming",
+        "near, by Levenshtein",
+        "without near, by Levenshtein",
+    ]
     return header, [
         [figures.label_of(row.bucket), f"{row.n_targets:,}", f"{row.min_count:,}", short(row.mean_count),
          *(f"{n:,}" for n in (row.max_count, row.n_hamming, row.n_levenshtein, row.without_levenshtein))]

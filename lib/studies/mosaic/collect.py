@@ -43,10 +43,9 @@ def run(root: Path, plan: Plan, console: Console) -> None:
 
 def computed(records: "Iterable[Record]") -> dict[str, str]:
     """The attacks that were computed, for the paragraph of methods: of some there may be no evidence."""
-    from lib.studies.mosaic import words
+    from lib.studies.mosaic import equal_scores
 
-    names = {words.split_score(name)[0] for record in records for name in record.members}
-    return {"attacks": ", ".join(words.label_of(name) for name in sorted(names, key=words.attack_rank))}
+    return {"attacks": ", ".join(equal_scores.attacks(equal_scores.find(records)))}
 
 
 def planned_curves(plan: Plan) -> dict[tuple[str, str], int]:

@@ -5,7 +5,7 @@ have equal AUCs at every setting. They are one attack under two names, so that t
 many comparisons count them once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,24 +37,45 @@ def find(records: Iterable[Record]) -> dict[str, str]:
 def once(table: pd.DataFrame, equal: Equal) -> pd.DataFrame:
     """The rows of a table with attack and variant, of equal scores only those of the first that the table has."""
     names = [score_name(*pair) for pair in zip(table["attack"], table["variant"])]
+    kept = set(firsts(names, equal))
+    return table[np.array([name in kept for name in names], bool)]  # also of no rows
+
+
+def firsts(names: Iterable[str], equal: Equal) -> list[str]:
+    """Of some scores those that stand for their equals: the first of each, in the order of attacks."""
     first: dict[str, str] = {}
     for name in sorted(set(names), key=_order):
         first.setdefault(equal.get(name, name), name)
-    return table[np.array([first[equal.get(name, name)] == name for name in names], bool)]  # also of no rows
+    return list(first.values())
+
+
+def attacks(equal: Equal) -> list[str]:
+    """The names of the attacks of all scores; one that has no score of its own stands beside its equal."""
+    found: dict[str, set[str]] = {}
+    for score, first in equal.items():
+        found.setdefault(split_score(score)[0], set()).add(split_score(first)[0])
+    same: dict[str, list[str]] = {}
+    for attack in sorted(found, key=attack_rank):
+        first = attack if attack in found[attack] else min(found[attack], key=attack_rank)
+        same.setdefault(first, []).extend([label_of(attack)] if attack != first else [])
+    return [_beside(label_of(attack), others) for attack, others in same.items()]
 
 
 def label(attack: str, variant: str, equal: Equal) -> str:
     """The name of a score in tables, with its equals: `zlib (= zlib bits)`."""
     name = score_name(attack, variant)
     others = [other for other, same in equal.items() if same == equal.get(name) and other != name]
-    spelled = ", ".join(_spelled(other, variant) for other in others)
-    return f"{label_of(attack)} (= {spelled})" if others else label_of(attack)
+    return _beside(label_of(attack), [_spelled(other, variant) for other in others])
 
 
 def caption(attack: str, variant: str, equal: Equal) -> str:
     """Which attack a table is of: `Attack: ratio.`, and what is meant by its equals if it has any."""
     name = label(attack, variant, equal)
     return f"Attack: {name}.{f' {EQUAL}' if '(= ' in name else ''}"
+
+
+def _beside(name: str, others: Sequence[str]) -> str:
+    return f"{name} (= {', '.join(others)})" if others else name
 
 
 def _spelled(score: str, beside: str) -> str:

@@ -20,7 +20,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from lib.reporting import drawing, series
 from lib.statistics import roc
-from lib.studies.mosaic import rho_table
+from lib.studies.mosaic import equal_scores, rho_table
+from lib.studies.mosaic.equal_scores import Equal
 from lib.studies.mosaic.measurements import Record
 from lib.studies.mosaic.published import LABEL, Key, Reference
 from lib.studies.mosaic.words import (
@@ -156,8 +157,8 @@ def _of_attacks(
 
     def panel(axes: Axes, title: str) -> None:
         if titles[title] != attack:
-            for _, group in _grouped(results, attack):
-                points = _centres(group, value)
+            behind = [_centres(group, value) for _, group in _grouped(results, attack)]
+            for points in [one for one in behind if len(one) > 1]:  # one point is no line
                 axes.plot(points["level"], points["centre"], color=BEHIND, alpha=0.6, linewidth=2)
         _draw(axes, [_line(styles, key, group, value) for key, group in _grouped(results, titles[title])], levels)
         for key, group in _grouped(flagged, titles[title]):
@@ -202,9 +203,14 @@ def _line(
 
 
 def roc_figure(
-    records: Iterable[Record], kind: str = EXACT, level: float | None = None, variant: str = CORRECTED
+    records: Iterable[Record],
+    kind: str = EXACT,
+    level: float | None = None,
+    variant: str = CORRECTED,
+    equal: Equal | None = None,
 ) -> Figure:
-    """ROC on log axes at one level (by default the largest of `kind`): the mean TPR over seeds at each FPR.
+    """ROC on log axes at one level (by default the largest of `kind`): the mean TPR over seeds at each FPR. Of `equal`
+    scores the first is drawn.
 
     It is of the records of the default setting, or of the first setting where the default has none.
     """
@@ -215,7 +221,7 @@ def roc_figure(
 
     def panel(axes: Axes, model: str) -> None:
         axes.plot([floor, 1], [floor, 1], color=drawing.GREY, linewidth=0.7, linestyle=":")
-        _roc_lines(axes, [record for record in records if record.labels["model"] == model], variant)
+        _roc_lines(axes, [record for record in records if record.labels["model"] == model], variant, equal or {})
         axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.1))
 
     return drawing.panels(_models(record.labels["model"] for record in records), panel, "FPR", "TPR")
@@ -350,9 +356,9 @@ def _beside_published(
         )  # fmt: skip
 
 
-def _roc_lines(axes: Axes, records: Sequence[Record], variant: str) -> None:
-    split = {name: split_score(name) for record in records for name in record.members}
-    scores = {attack: name for name, (attack, its_variant) in split.items() if its_variant == variant}
+def _roc_lines(axes: Axes, records: Sequence[Record], variant: str, equal: Equal) -> None:
+    names = {name for record in records for name in record.members if split_score(name)[1] == variant}
+    scores = {split_score(name)[0]: name for name in equal_scores.firsts(names, equal)}
     for attack in sorted(scores, key=attack_rank):
         curves = [roc.roc_points(r.members[scores[attack]], r.non_members[scores[attack]]) for r in records]
         rates = np.unique(np.concatenate([curve.fpr for curve in curves]))

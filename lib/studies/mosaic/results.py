@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -77,7 +78,7 @@ def write(
     write_published(places.tables(root, name) / places.PUBLISHED_CURVES, description.published)
     results = Results(
         found,
-        draw(single, description, records, training or {}),
+        draw(single, description, records, training or {}, equal),
         list(shown(found, description, equal, _draws(measurements))),
         _sentences(found, description, records, training or {}),
         _warnings(single, records, training or {}),
@@ -127,8 +128,9 @@ def write_published(path: Path, found: Mapping[Key, Reference]) -> None:
 
 
 def draw(
-    found: Tables, description: MosaicDescription, records: Sequence[Record] = (), training: Training | None = None
-) -> list[Drawn]:
+    found: Tables, description: MosaicDescription, records: Sequence[Record] = (), training: Training | None = None,
+    equal: Equal = MappingProxyType({}),
+) -> list[Drawn]:  # fmt: skip
     """Every figure that the tables, records and training curves allow, with its title and caption."""
     auc, rho = found["auc"], found["rho"]
     kinds = sorted(set(rho["kind"]))
@@ -147,7 +149,7 @@ def draw(
             ]
             drawn.append(_attacks(rho, kind, description, attack))
     if any(record.labels["kind"] == EXACT for record in records):
-        drawn.append(_roc(records, description))
+        drawn.append(_roc(records, description, equal))
     if training:
         drawn.append(_training(training))
     return drawn
@@ -231,11 +233,11 @@ def _attacks(rho: pd.DataFrame, kind: str, description: MosaicDescription, attac
     return Drawn(f"rho_{kind}_attacks", f"ρ, {words.kind_name(kind)}, every attack", caption, figure)
 
 
-def _roc(records: Sequence[Record], description: MosaicDescription) -> Drawn:
+def _roc(records: Sequence[Record], description: MosaicDescription, equal: Equal) -> Drawn:
     level = figures.roc_level(records)
     over = mean_over_seeds(len({record.labels["seed"] for record in records}))
     caption = f"TPR at each FPR, {over}, on log axes. The dotted line is chance."
-    figure = figures.roc_figure(records, EXACT, level, description.variant)
+    figure = figures.roc_figure(records, EXACT, level, description.variant, equal)
     return Drawn("roc", f"ROC after {level} exact copies", caption, figure, series.reading(figure, x=0.1))
 
 

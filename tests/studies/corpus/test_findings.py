@@ -45,5 +45,7 @@ def test_groups_of_the_whole_corpus_are_said_to_be_that() -> None:
 
 
 def test_targets_are_counted_as_they_were_drawn() -> None:
-    assert findings.drawn(data()) == "2 (100 copies) and 1 (1,000 copies) targets, and 1 window at random,"
+    assert findings.drawn(data()) == (
+        "2 targets with 100 copies and 1 target with 1,000 copies, and 1 window at random,"
+    )
     assert findings.drawn(data(bucket=np.array([0, 0, 0, 0]))) == "no targets, and 4 windows at random,"

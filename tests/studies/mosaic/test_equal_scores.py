@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
+from lib.reporting import series
 from lib.statistics import roc
-from lib.studies.mosaic import delong_table, equal_scores, measurements
+from lib.studies.mosaic import collect, delong_table, equal_scores, figures, measurements
 from lib.studies.mosaic.measurements import Record
 
 NAMES = ("loss", "zlib", "loss_paper", "ratio")
@@ -67,6 +68,19 @@ def test_tables_name_equal_scores_once(records):
     assert equal_scores.label("loss", "paper", equal) == "loss (= loss corrected)"
     assert equal_scores.label("loss", "corrected", equal) == "loss (= loss paper)"
     assert equal_scores.label("ez", "corrected", equal) == "EZ"
+
+
+def test_figures_and_methods_name_equal_scores_once(records):
+    equal = equal_scores.find(records)
+    drawn = figures.roc_figure(records, level=5, equal=equal)
+    assert sorted(line.label for line in series.read(drawn)) == ["loss", "ratio", "zlib"]
+    assert sorted(line.label for line in series.read(figures.roc_figure(records, level=5)))[2:] == ["zlib", "zlib bits"]
+    assert collect.computed(records) == {"attacks": "loss, ratio, zlib (= zlib bits)"}
+
+
+def test_an_attack_is_named_though_its_scores_are_equal_to_those_of_two_others():
+    equal = {"loss": "loss", "zlib": "zlib", "ez": "loss", "ez_paper": "zlib"}
+    assert equal_scores.attacks(equal) == ["loss (= EZ)", "zlib"]
 
 
 def test_equal_scores_are_one_comparison_for_holm(records):

@@ -190,6 +190,14 @@ def test_published_curves_of_several_settings_have_a_name_each_and_a_caption_onl
         assert "Grey lines in the other panels: the ratio attack." in drawn["rho_replace_attacks"]
 
 
+def test_one_level_leaves_no_lines_of_another_attack_behind_and_no_word_of_them(written):
+    _, found = written
+    rho = found["rho"].assign(**dict.fromkeys(rho_table.NO_RESULT, False))
+    for levels, said in (((1, 25, 75), True), ((25,), False)):
+        figure = figures.attacks_figure(rho[rho["level"].isin(levels)])
+        assert figures.has_curves_behind(figure) == said
+
+
 def test_without_any_result_there_is_no_headline_figure(written):
     _, found = written
     rho = found["rho"].assign(at_chance=True)

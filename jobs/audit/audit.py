@@ -36,7 +36,7 @@ from lib.audit.texts_file import AuditedTexts
 from lib.audit.windows import Cut
 from lib.base import hdf5, places
 from lib.base.config import added
-from lib.base.errors import TesseraError, UsageError, suggestion
+from lib.base.errors import TesseraError, UsageError, counted, suggestion
 
 VERSION = 1
 INPUTS = ("windows", "texts")
@@ -102,7 +102,10 @@ def run(config: Config, inputs: dict[str, Any], out: Path) -> None:
             _write(file.create_group("fuzzy"), _fuzzy(inputs, made, about))
             file.attrs["replaced_tokens"] = np.array(made.replaced)
     share = (of_windows["log_p"] >= np.log(config.thresholds[0])).mean()
-    print(f"audit: {100 * share:.3g} % of {len(scored.text)} windows have p_z of at least {config.thresholds[0]:g}")
+    print(
+        f"audit: {100 * share:.3g} % of {counted(len(scored.text), 'window')} have p_z of at least "
+        f"{config.thresholds[0]:g}"
+    )
 
 
 def together(files: Sequence[Path]) -> tuple[Scored, dict[str, Any]]:

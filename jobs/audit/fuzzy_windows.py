@@ -32,7 +32,7 @@ from lib.audit.texts_file import UNKNOWN, AuditedTexts
 from lib.audit.windows import Cut
 from lib.base import hdf5, places
 from lib.base.config import at_least, execution
-from lib.base.errors import TesseraError, UsageError
+from lib.base.errors import TesseraError, UsageError, counted
 from lib.base.progress import Meter
 from lib.costs import language_models as costs
 from lib.costs.facts import Facts, Given
@@ -147,7 +147,10 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     texts_file.write(out / places.AUDITED, audited, tokenizer)
     _write(out / places.FUZZY_WINDOWS, config, np.repeat([text, start], config.each, axis=1), rows, survives)
     share = f"{100 * survives.mean():.3g} % of these rows keep their tokens as text"
-    print(f"fuzzy_windows: {len(windows)} windows of {len(set(text.tolist()))} texts, {len(rows)} rows; {share}")
+    print(
+        f"fuzzy_windows: {counted(len(windows), 'window')} of {counted(len(set(text.tolist())), 'text')}, "
+        f"{counted(len(rows), 'row')}; {share}"
+    )
 
 
 def _candidates(config: Config, inputs: dict[str, Path], windows: np.ndarray, out: Path) -> ReplacementCandidates:

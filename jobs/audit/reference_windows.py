@@ -28,7 +28,7 @@ from lib.audit.texts_file import AuditedTexts
 from lib.audit.windows import Cut
 from lib.base import hdf5, places, ragged
 from lib.base.config import at_least, execution
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted
 from lib.base.progress import Advance
 from lib.costs import language_models as costs
 from lib.costs.facts import Given
@@ -163,4 +163,4 @@ def _assemble(
         for columns in found:
             for column, dtype in COLUMNS.items():
                 hdf5.append(file, column, columns[column].astype(dtype))
-    print(f"reference_windows: {len(text)} windows of {len(np.unique(text))} texts")
+    print(f"reference_windows: {counted(len(text), 'window')} of {counted(len(np.unique(text)), 'text')}")

@@ -31,7 +31,7 @@ from lib.audit.texts_file import AuditedTexts
 from lib.audit.windows import Cut
 from lib.base import hdf5, places
 from lib.base.config import added, at_least, execution
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted
 from lib.base.progress import Advance
 from lib.costs import language_models as costs
 from lib.costs.facts import Facts, Given
@@ -189,4 +189,4 @@ def _assemble(
         for columns in found:
             for column, values in columns.items():
                 hdf5.append(file, column, values)
-    print(f"score_windows: {len(text)} windows of {len(np.unique(text))} texts")
+    print(f"score_windows: {counted(len(text), 'window')} of {counted(len(np.unique(text)), 'text')}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.base import places
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted
 from lib.costs.facts import Facts, Given
 from lib.texts import listing, partition, samples
 
@@ -112,7 +112,10 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     if config.fingerprint and listing.fingerprint(found) != config.fingerprint:
         raise TesseraError(f"{config.path}: the files changed since this run was planned; submit the sweep again")
     listing.write(out / places.CORPUS, listing.summed(found))
-    print(f"corpus: {len(found.files)} files, {sum(found.sizes) / 1e9:.3f} GB; {listing.spelled(found.left_out)}")
+    print(
+        f"corpus: {counted(len(found.files), 'file')}, {sum(found.sizes) / 1e9:.3f} GB; "
+        f"{listing.spelled(found.left_out)}"
+    )
 
 
 def _listing(config: Config) -> listing.Listing:

@@ -23,7 +23,7 @@ import numpy as np
 
 from lib.base import hdf5, places
 from lib.base.config import at_least
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted
 from lib.corpus import chunks
 from lib.texts import listing, text_files
 from lib.texts.listing import Listing
@@ -70,7 +70,7 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
         hdf5.write(file, "text_tokens", np.array(list(map(len, rows)), "<u8"))
         hdf5.write_texts(file, "names", list(names))
         file.attrs["length"] = config.length
-    print(f"{len(windows)} windows of {len(np.unique(text))} of {len(rows)} texts")
+    print(f"{counted(len(windows), 'window')} of {len(np.unique(text))} of {counted(len(rows), 'text')}")
 
 
 def _windows(rows: list[np.ndarray], config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

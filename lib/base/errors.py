@@ -70,6 +70,11 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+def verb(number: int, plural: str) -> str:
+    """The verb of a number of things: `need` of 2 tasks, `needs` of one."""
+    return {"are": "is", "were": "was"}.get(plural, f"{plural}s") if number == 1 else plural
+
+
 def suggestion(wrong: Any, known: Iterable[Any]) -> str:
     """`; did you mean 'x'?`, or the list of known names if none is similar."""
     known = sorted(map(str, known))

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from lib.artifacts import damage
 from lib.base import places, processes
-from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
+from lib.base.errors import Damaged, TesseraError, UsageError, counted, suggestion, verb
 from lib.base.interrupts import Interrupted
 from lib.launcher import catalogue, confirm, costs, licences, notices, package_needs, printing, scripts, times
 from lib.launcher import completion as completions
@@ -292,7 +292,8 @@ def _run_here(arguments: Namespace, sweep: Sweep, console: Console) -> int:
         missing = len(sweep.plan.tasks) - len(sweep.done())
         first, error = next(iter(failed.items()))
         raise TesseraError(
-            f"{len(failed)} tasks failed, {missing} are missing; the first: {first}: {error}; see `logs`"
+            f"{counted(len(failed), 'task')} failed, {missing} {verb(missing, 'are')} missing; the first: {first}: "
+            f"{error}; see `logs`"
         )
     if code.exists() and code != snapshot.target(sweep.root):
         console.print("the code was edited meanwhile; the code that ran makes the tables")
@@ -331,8 +332,8 @@ def _collect(sweep: Sweep, console: Console, partial: bool = False) -> int:
         total = len(sweep.plan.tasks)
         command = runs.command(sweep.plan.name, sweep.plan.profile, sweep.plan.settings)
         raise TesseraError(
-            f"{len(missing)} of {total} tasks are missing; type `{command}` to run them, or collect what there is with "
-            "--partial (FLAGS=--partial of make)"
+            f"{len(missing)} of {counted(total, 'task')} {verb(len(missing), 'are')} missing; type `{command}` to run "
+            "them, or collect what there is with --partial (FLAGS=--partial of make)"
         )
     collection.run(sweep.root, sweep.plan, console)
     _drop_weights(sweep, console)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from lib.artifacts import weights
+from lib.base.errors import counted
 from lib.costs import devices
 from lib.costs.devices import Device
 from lib.launcher import amounts
@@ -78,7 +79,8 @@ def unknown(plan: Plan, todo: Iterable[str]) -> list[str]:
         if task.resources.gpus and fact:
             missing[task.node, fact] = missing.get((task.node, fact), 0) + 1
     return [
-        f"{node}: hours of {count} tasks are not computed, because `{fact}` is not known (`facts:` of a node)"
+        f"{node}: hours of {counted(count, 'task')} are not computed, because `{fact}` is not known (`facts:` of a "
+        "node)"
         for (node, fact), count in missing.items()
     ]
 
@@ -142,7 +144,8 @@ def dropped(root: Path, plan: Plan, done: set[str]) -> list[str]:
     sizes = [record["bytes"] for record in records if record]
     again = finished.again(root, plan, done)
     lines = [
-        f"weights of {len(sizes)} models were dropped ({sum(sizes) / 1e9:.1f} GB); what was made with them stays valid"
+        f"weights of {counted(len(sizes), 'model')} were dropped ({sum(sizes) / 1e9:.1f} GB); what was made with them "
+        "stays valid"
     ]
     return (lines if sizes else []) + list(repeated(plan, again))
 
@@ -154,6 +157,6 @@ def repeated(plan: Plan, again: list[str]) -> Iterable[str]:
         stages = sorted({plan.tasks[reader].stage for digest in again for reader in readers[digest]})
         own = sorted({plan.tasks[digest].stage for digest in again})
         yield (
-            f"[yellow]{len(again)} tasks ({', '.join(own)}) will run again because their weights were dropped[/]: "
-            f"{', '.join(stages)} of this sweep read them (keep_weights=true keeps weights)"
+            f"[yellow]{counted(len(again), 'task')} ({', '.join(own)}) will run again because their weights were "
+            f"dropped[/]: {', '.join(stages)} of this sweep read them (keep_weights=true keeps weights)"
         )

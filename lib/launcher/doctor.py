@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted, verb
 from lib.base.files import existing
 from lib.launcher import doctor_gpu, doctor_room, doctor_slurm, package_needs
 from lib.launcher.finding import Finding
@@ -119,4 +119,5 @@ def _network(plan: Plan | None, site: Cluster | None) -> Iterator[Finding]:
     count = sum(task.resources.network for task in plan.tasks.values()) if plan else 0
     if count and site:
         place = f"partition {site.network_partition}" if site.network_partition else "this login node"
-        yield Finding("ok", f"network: {count} tasks need it and run on {place}")
+        what = f"{counted(count, 'task')} {verb(count, 'need')} it and {verb(count, 'run')} on {place}"
+        yield Finding("ok", f"network: {what}")

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted
 from lib.base.files import existing
 from lib.launcher import costs, licences
 from lib.launcher.costs import MARGIN_GB
@@ -46,7 +46,8 @@ def in_general(root: Path) -> Iterator[Finding]:
 def _cost(plan: Plan, todo: Collection[str]) -> Finding:
     hours = costs.hours(plan.tasks[digest] for digest in todo)
     what = (
-        f"cost: {len(todo)} of {len(plan.tasks)} tasks to do, {hours.tasks:.1f} task hours, {hours.gpus:.0f} GPU hours"
+        f"cost: {len(todo)} of {counted(len(plan.tasks), 'task')} to do, {hours.tasks:.1f} task hours, "
+        f"{hours.gpus:.0f} GPU hours"
     )
     return Finding("ok", f"{what} expected (`plan` says from what)")
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from lib.artifacts import stage
 from lib.base import config
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted
 from lib.base.files import existing
 from lib.base.progress import Advance, Meter, unheard
 from lib.models import hub, hub_fetch
@@ -121,7 +121,7 @@ def _total(found: Mapping[HubItem, Mapping[str, int] | None]) -> str:
     count, size = sum(map(len, known)), sum(sum(files.values()) for files in known)
     unknown = len(found) - len(known)
     rest = f" and {unknown} models or data sets of unknown size" if unknown else ""
-    return f"{count} files ({hub.gigabytes(size)}){rest}"
+    return f"{counted(count, 'file')} ({hub.gigabytes(size)}){rest}"
 
 
 def _described(files: Mapping[str, int] | None) -> str:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from lib.artifacts import attempts
-from lib.base.errors import UsageError
+from lib.base.errors import UsageError, counted, verb
 from lib.base.files import last_line
 from lib.launcher import amounts, costs, foreseen
 from lib.plans import finished, rates
@@ -51,7 +51,7 @@ def headline(plan: Plan, site: Cluster | None) -> str:
     place = f"this machine, {local.cores()} cores{without}"
     if site:
         place = f"SLURM, cluster '{site.name}'"
-    where = f"{len(plan.tasks)} tasks, results in sweeps/{plan.run}"
+    where = f"{counted(len(plan.tasks), 'task')}, results in sweeps/{plan.run}"
     return f"[bold]{plan.name}[/]: {plan.title}\nprofile '{plan.profile}' on {place}; {where}"
 
 
@@ -344,25 +344,25 @@ def outcome_printer(console: Console, watch: str = "", end: str = "") -> Callabl
 
 
 def _print_outcome(outcome: submit.Outcome, console: Console) -> None:
-    what = f"{outcome.done} of {outcome.total} tasks done, {outcome.live} were running or queued, "
+    what = f"{outcome.done} of {counted(outcome.total, 'task')} done, {outcome.live} were running or queued, "
     what += f"{outcome.submitted} submitted now"
     if outcome.stays and not outcome.waits_for_login_node:
         what += f"; {escape(outcome.stays)}: this command stays and submits the rest itself. Leave it running"
     elif not outcome.waits_for_login_node:
         what += "; a controller job submits the rest when their inputs are done"
     console.print(what, highlight=False)
-    if outcome.for_login_node:
+    if count := outcome.for_login_node:
         console.print(
-            f"[yellow]{outcome.for_login_node} tasks need the network[/] and run on the login node: type the same "
-            "command there again"
+            f"[yellow]{counted(count, 'task')} {verb(count, 'need')} the network[/] and {verb(count, 'run')} on the "
+            "login node: type the same command there again"
         )
-    if outcome.without_room:
-        console.print(f"{outcome.without_room} tasks that can start wait for room on the disk")
+    if count := outcome.without_room:
+        console.print(f"{counted(count, 'task')} that can start {verb(count, 'wait')} for room on the disk")
 
 
 def print_drops(dropped: Dropped, console: Console) -> None:
     """Print which weights were dropped now, and for which sweeps others stay."""
     if dropped.tasks:
-        console.print(f"weights of {dropped.tasks} models dropped, {dropped.bytes / 1e9:.2f} GB free again")
+        console.print(f"weights of {counted(dropped.tasks, 'model')} dropped, {dropped.bytes / 1e9:.2f} GB free again")
     if dropped.needed_by:
         console.print(f"weights stay that are read, or kept, by: {', '.join(sorted(dropped.needed_by))}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lib.base import places
-from lib.base.errors import UsageError
+from lib.base.errors import UsageError, counted
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
 from lib.running import batch, bundles, site, slurm, snapshot, submit
@@ -63,9 +63,7 @@ def _scripts(plan: Plan, cluster: Cluster, root: Path, tasks: list[Task], size: 
 def _described(tasks: list[Task]) -> str:
     """How many tasks, and of which nodes of the sweep."""
     nodes = Counter(task.node for task in tasks)
-    return (
-        f"{len(tasks)} task{'s' * (len(tasks) > 1)} ({', '.join(f'{node} {count}' for node, count in nodes.items())})"
-    )
+    return f"{counted(len(tasks), 'task')} ({', '.join(f'{node} {count}' for node, count in nodes.items())})"
 
 
 def _array_size(cluster: Cluster) -> tuple[int, str]:

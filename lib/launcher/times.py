@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from lib.base import progress
+from lib.base.errors import counted
 from lib.launcher.sweep import Sweep
 from lib.plans import finished, schedule
 from lib.plans.plan import Plan, Task
@@ -30,10 +31,11 @@ def expected(sweep: Sweep, done: Collection[str], room: Room | None = None) -> l
         return ["time on this machine: not known; no stage of it has run here yet"]
     seconds = {task.digest: START_SECONDS + _seconds(task, known) for task in todo}
     count = sum(one.tasks for one in known.values())
+    measured = f" ({counted(count, 'task')} measured)" if count else ""
     wall, chain = schedule.makespan(sweep.plan, seconds, room), schedule.longest_chain(sweep.plan, seconds)
     return [
         f"time on this machine: about {progress.spelled(wall)} with {room.cores} cores, and with any number of them at "
-        f"least {progress.spelled(chain)}; {_known_from(todo, known)}{f' ({count} tasks measured)' if count else ''}"
+        f"least {progress.spelled(chain)}; {_known_from(todo, known)}{measured}"
     ]
 
 
@@ -72,4 +74,4 @@ def took(root: Path, plan: Plan, campaign: str) -> list[str]:
     parts = [f"{one.stage} {progress.spelled(3600 * one.core_hours)} ({one.tasks})" for one in by_hours]
     total = progress.spelled(3600 * sum(one.core_hours for one in run.stages))
     tasks = sum(one.tasks for one in run.stages)
-    return [f"{tasks} tasks took {progress.spelled(run.seconds)}, and {total} of cores: {', '.join(parts)}"]
+    return [f"{counted(tasks, 'task')} took {progress.spelled(run.seconds)}, and {total} of cores: {', '.join(parts)}"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted, verb
 from lib.plans.plan import Plan
 from lib.running import local, site, survey
 from lib.running.site import Cluster
@@ -25,13 +25,15 @@ def run(root: Path, plan: Plan, cluster: Cluster, request: Request, console: Con
     ready = [task for task in survey.ready(plan, found) if site.on_login_node(task.resources, cluster)]
     if not ready or cluster.login_node is None:
         return
-    console.print(f"{len(ready)} tasks need the network and run on this login node", highlight=False)
+    count = len(ready)
+    what = f"{counted(count, 'task')} {verb(count, 'need')} the network and {verb(count, 'run')} on this login node"
+    console.print(what, highlight=False)
     below = {digest: plan.tasks[digest] for task in ready for digest in task.needs()}  # done, so they do not run
     part = replace(plan, tasks=below | {task.digest: task for task in ready})
     with _bound_to(cluster.login_node.cpus):
         failed = local.run(root, part, request.campaign, request.command, 1, console, cluster.login_node)
     if failed:
-        raise TesseraError(f"{len(failed)} tasks failed on the login node; nothing was submitted")
+        raise TesseraError(f"{counted(len(failed), 'task')} failed on the login node; nothing was submitted")
 
 
 @contextlib.contextmanager

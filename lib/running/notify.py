@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.artifacts import attempts
+from lib.base.errors import counted
 
 SECONDS = 60.0  # for the command
 DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"  # the outcomes
@@ -28,7 +29,7 @@ class Notice:
     def variables(self) -> dict[str, str]:
         """TESSERA_SWEEP, TESSERA_OUTCOME, TESSERA_DONE, ... and TESSERA_MESSAGE, which says it all on one line."""
         error = attempts.redact(" ".join(self.error.split()))
-        message = f"{self.sweep}: {self.outcome}, {self.done} of {self.total} tasks done"
+        message = f"{self.sweep}: {self.outcome}, {self.done} of {counted(self.total, 'task')} done"
         message += f", {self.failed} failed" if self.failed else ""
         values = {**vars(self), "error": error, "message": f"{message}: {error}" if error else message}
         return {f"TESSERA_{name.upper()}": str(value) for name, value in values.items()}

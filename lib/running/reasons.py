@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from lib.base.errors import counted, verb
 from lib.running.slurm import Job
 
 
@@ -121,7 +122,7 @@ def lines(jobs: Iterable[Job]) -> list[str]:
 
 
 def _line(code: str, jobs: list[Job]) -> str:
-    text = f"{len(jobs)} tasks wait" if len(jobs) > 1 else "1 task waits"
+    text = f"{counted(len(jobs), 'task')} {verb(len(jobs), 'wait')}"
     text += f" ({code or 'no reason given'}){in_words(code)}"
     starts = [job.start for job in jobs if job.start]
     which = "the first" if len(jobs) > 1 else "it"

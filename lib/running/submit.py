@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lib.artifacts import code_version
 from lib.base import files, lease, places, progress
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted, verb
 from lib.plans import disk
 from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
@@ -248,7 +248,7 @@ def _with_room(request: Request, plan: Plan, cluster: Cluster, ready: list[Task]
     fitting = disk.fitting(plan, ready, left.gb - claimed, cluster.array_parallelism)
     if ready and not fitting and not found.jobs:
         raise TesseraError(
-            f"the disk has no room for any of the {len(ready)} tasks that can start: {left.gb:.1f} GB {left.where}; "
+            f"the disk has no room for any of the tasks that can start ({len(ready)}): {left.gb:.1f} GB {left.where}; "
             "`plan` says how much the sweep needs, and how it can do with less"
         )
     return fitting
@@ -257,8 +257,8 @@ def _with_room(request: Request, plan: Plan, cluster: Cluster, ready: list[Task]
 def _unknown_message(plan: Plan, unknown: list[str]) -> str:
     first = plan.tasks[unknown[0]]
     return (
-        f"{len(unknown)} submitted tasks are not done and not in SLURM's queue, and it is not known whether they have "
-        f"ended (first: {first.stage} {first.label} {first.digest})"
+        f"{counted(len(unknown), 'submitted task')} {verb(len(unknown), 'are')} not done and not in SLURM's queue, and "
+        f"it is not known whether they have ended (first: {first.stage} {first.label} {first.digest})"
     )
 
 

@@ -21,6 +21,7 @@ from lib.base.errors import TesseraError, UsageError, suggestion
 from lib.plans import runs
 from lib.plans.plan import Leaf, Plan
 from lib.studies import identity, model_names, paragraph
+from lib.texts import data_sets
 
 if TYPE_CHECKING:
     from lib.reporting.excerpts import Excerpt
@@ -30,6 +31,7 @@ STUDIES = Path(__file__).parent
 
 
 SMOKE = "This is a run of profile smoke. It shows that everything works; its numbers mean nothing."
+EMPTY: tuple[Any, ...] = ("", [], (), {})  # of a setting; null is an answer
 CAVEAT = "No result (profile smoke)."  # before every caption of such a run
 
 
@@ -144,9 +146,15 @@ def settings(plan: Plan) -> dict[str, str]:
 
 
 def _common(found: list[dict]) -> str:
-    """Values that differ between tasks stand beside each other: `seed: 1 | 2`."""
-    values = {key: dict.fromkeys(yamls.spelled(config[key]) for config in found) for key in sorted(found[0])}
+    """Values that differ between tasks stand beside each other: `seed: 1 | 2`. Left out is a key that is empty, or of a
+    source that is not read, in all of them."""
+    kept = [key for key in sorted(found[0]) if any(_says_something(config, key) for config in found)]
+    values = {key: dict.fromkeys(yamls.spelled(config[key]) for config in found) for key in kept}
     return ", ".join(f"{key}: {' | '.join(each)}" for key, each in values.items())
+
+
+def _says_something(config: dict, key: str) -> bool:
+    return config[key] not in EMPTY and key not in data_sets.unused(config)
 
 
 def verified_columns(file: Path, *columns: str) -> dict[str, Any]:

@@ -14,9 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lib.base.errors import TesseraError
+from lib.base.errors import TesseraError, counted
 from lib.texts import listing, text_files, walk
 from lib.texts.bad_documents import Bad
+
+OF_HUB = ("repo", "revision", "split", "data_files")
+OF_SOURCE = ("name_column", "subset_column")  # where a stage names its source
+
+
+def unused(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of a stage's configuration that say what is read of a data set, where it reads something else."""
+    if "repo" not in config or (config["repo"] and config.get("source", "hub") == "hub"):
+        return ()
+    return (*OF_HUB, *OF_SOURCE) if "source" in config else OF_HUB
 
 
 def rows(folder: Path, split: str, data_files: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:
@@ -65,7 +75,10 @@ def local(folder: Path, split: str, data_files: Sequence[str]) -> list[str]:
         chosen = [str(file) for file in known.get(split, ())]
         _check_entered(folder, there.files, chosen)
     left_out = there.left_out + Counter(walk.kind(file.name) for file in there.files if str(file) not in set(chosen))
-    print(f"{folder}: {len(chosen)} files of split '{split}'; {listing.spelled(left_out.most_common())}", flush=True)
+    print(
+        f"{folder}: {counted(len(chosen), 'file')} of split '{split}'; {listing.spelled(left_out.most_common())}",
+        flush=True,
+    )
     return [glob.escape(file) for file in chosen] if data_files else []
 
 

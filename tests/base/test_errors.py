@@ -48,3 +48,9 @@ def test_a_stage_that_cannot_write_its_log_says_so_by_its_exit_code(tmp_path: Pa
         processes.exit_reason(done.returncode)
         == "ended with exit code 73 (a disk is full, its quota is used up, or it may not be written)"
     )
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 tasks need"), (1, "1 task needs"), (1000, "1,000 tasks need")])
+def test_one_thing_has_no_plural(number: int, said: str) -> None:
+    assert f"{errors.counted(number, 'task')} {errors.verb(number, 'need')}" == said
+    assert errors.verb(number, "are") == ("is" if number == 1 else "are")

@@ -62,17 +62,17 @@ def test_dropped_weights_are_said_and_what_runs_again_for_them(tmp_path: Path) -
     assert costs.dropped(tmp_path, made.plan, made.done()) == []
     weights.drop(folder, "aaa", "x")
     (again,) = costs.dropped(tmp_path, made.plan, made.done())
-    assert "1 tasks (train) will run again because their weights were dropped" in again
+    assert "1 task (train) will run again because their weights were dropped" in again
     assert "score of this sweep read them" in again
     finish(tmp_path, SCORE, "scores.txt")
     (line,) = costs.dropped(tmp_path, made.plan, made.done())
-    assert line.startswith("weights of 1 models were dropped (0.0 GB)")
+    assert line.startswith("weights of 1 model were dropped (0.0 GB)")
 
 
 def test_a_gpu_task_without_computed_hours_is_named_with_the_fact(tmp_path: Path) -> None:
     made = sweep(tmp_path, costs={**COSTS, "aaa": Cost(unknown="tokens_a_text")})
     (line,) = costs.unknown(made.plan, made.plan.tasks)
-    assert "trained: hours of 1 tasks are not computed, because `tokens_a_text` is not known" in line
+    assert "trained: hours of 1 task are not computed, because `tokens_a_text` is not known" in line
     assert costs.unknown(sweep(tmp_path).plan, ["aaa", "bbb"]) == []
 
 

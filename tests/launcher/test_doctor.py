@@ -89,6 +89,6 @@ def test_where_tasks_that_need_the_network_run_is_said():
     plan = expansion.expand(documents.read("paraphrases", "paper", settings), "paper")
     (login,) = doctor._network(plan, Cluster("c", login_node=LoginNode(2, 8.0)))
     (partition,) = doctor._network(plan, Cluster("c", network_partition="dtn"))
-    assert login.what == "network: 1 tasks need it and run on this login node"
-    assert partition.what == "network: 1 tasks need it and run on partition dtn"
+    assert login.what == "network: 1 task needs it and runs on this login node"
+    assert partition.what == "network: 1 task needs it and runs on partition dtn"
     assert list(doctor._network(plan, None)) == []

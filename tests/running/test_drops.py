@@ -98,7 +98,7 @@ def test_without_the_key_they_stay(toy: Toy) -> None:
 def test_a_new_sweep_that_reads_them_makes_them_again_and_says_so(toy: Toy) -> None:
     toy.submit(*ALONE)
     plan = more(toy, "plan")
-    assert "1 tasks (count) will run again because their weights were dropped" in plan.stdout
+    assert "1 task (count) will run again because their weights were dropped" in plan.stdout
     assert more(toy).returncode == 0
     assert (outcomes(toy, "count"), weights_left(toy)) == ([["done", "done"]], 0)
     assert outcomes(toy, "square") == [["done"]]
@@ -133,7 +133,7 @@ def test_damaged_results_of_a_reader_bring_the_weights_back_and_it_is_said(toy: 
     file = min(toy.outputs.glob("store/total/*/total.h5"))
     file.write_bytes(b"cut")
     plan = toy.launch("plan", *ALONE)
-    assert "1 tasks (count) will run again because their weights were dropped" in plan.stdout
+    assert "1 task (count) will run again because their weights were dropped" in plan.stdout
     assert '"all_done": false' in toy.launch("status", "--json", *ALONE).stdout
     toy.submit(*ALONE)
     assert sorted(map(len, toy.attempts("count").values())) == [2]
@@ -195,13 +195,16 @@ def test_a_small_quota_makes_waves_and_the_sweep_ends(toy: Toy, tmp_path: Path) 
     toy.environment |= {"FAKE_SLURM": str(site.root), "PATH": f"{toys.FAKES}:{os.environ['PATH']}"}
     try:
         answer = toy.submit("--set=keep=false", "--set=numbers=[1,2]")
-        assert "1 tasks that can start wait for room on the disk" in answer.stdout
+        assert "1 task that can start waits for room on the disk" in answer.stdout
         assert toy.finish() == expected(1, 2)
         wait_for(lambda: not site.live(), "the end of the last controller")
         assert (weights_left(toy), outcomes(toy, "count")) == (0, [["done"]] * 2)
         toys.edit(cluster, "1.5", "0.5")
         answer = toy.launch("submit", "--set=numbers=[4]")
-        assert (answer.returncode, "the disk has no room for any of the 1 tasks" in answer.stderr) == (1, True)
+        assert (answer.returncode, "the disk has no room for any of the tasks that can start (1)" in answer.stderr) == (
+            1,
+            True,
+        )
     finally:
         site.end()
 

@@ -67,10 +67,10 @@ def test_a_plan_says_which_durations_were_measured(tmp_path: Path) -> None:
     sweep = Sweep(todo, None, tmp_path, None)
     (line,) = times.expected(sweep, set(), Room(4, 99))
     assert line.startswith("time on this machine: about 1 h with 4 cores, and with any number of them at least 1 h; ")
-    assert line.endswith("measured here: train; computed: score; not known, taken for nothing: draw (1 tasks measured)")
+    assert line.endswith("measured here: train; computed: score; not known, taken for nothing: draw (1 task measured)")
     (line,) = times.expected(sweep, {"b", "c", "d"}, Room(4, 99))
     assert "about 21 s" in line
-    assert line.endswith("all durations are measured here (1 tasks measured)")
+    assert line.endswith("all durations are measured here (1 task measured)")
     (line,) = times.expected(sweep, {"a", "b", "c"}, Room(4, 99))
     assert line == "time on this machine: not known; no stage of it has run here yet"
     assert times.expected(sweep, set(todo.tasks), Room(4, 99)) == []

@@ -131,7 +131,7 @@ def test_a_failure_on_the_login_node_submits_nothing(toy: Toy) -> None:
     toys.edit(file, "    with hdf5.create(", "    raise OSError('no answer')\n    with hdf5.create(")
     answer = toy.launch("submit", "--set=numbers=[1]")
     assert answer.returncode == 1
-    assert "1 tasks failed on the login node; nothing was submitted" in answer.stderr
+    assert "1 task failed on the login node; nothing was submitted" in answer.stderr
     assert not jobs(toy)
 
 

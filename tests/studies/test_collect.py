@@ -238,10 +238,24 @@ def test_when_where_and_by_which_commit_is_said_by_the_page_and_not_by_the_table
 def test_settings_are_spelled_as_they_are_typed(plan) -> None:
     configs = [task.config for task in plan.tasks.values() if task.node == "scores"]
     said = dict(pair.split(": ", 1) for pair in collect.settings(plan)["settings of scores"].split(", "))
-    assert said.keys() == configs[0].keys()
+    assert said.keys() == {key for config in configs for key, value in config.items() if value not in ("", [], (), {})}
     for key, text in said.items():
         values = [yamls.parse(value) for value in text.split(" | ")]
         assert {repr(value) for value in values} == {repr(config[key]) for config in configs}
+
+
+def test_settings_say_nothing_of_what_is_empty_or_of_a_source_that_is_not_read() -> None:
+    def said(name: str, profile: str, node: str, *settings: str) -> set[str]:
+        found = expansion.expand(documents.read(name, profile, list(settings)), profile)
+        return {pair.split(": ")[0] for pair in collect.settings(found)[f"settings of {node}"].split(", ")}
+
+    of_hub = {"repo", "revision", "split", "name_column"}
+    books = said("near_dupls", "laptop", "books")
+    assert books.isdisjoint({*of_hub, "data_files", "fingerprint", "titles"})
+    assert books >= {"source", "n_books", "seed"}
+    assert said("near_dupls", "paper", "books") >= {*of_hub, "titles"}
+    assert said("audit", "laptop", "texts_licences").isdisjoint({"path", "repo", "revision", "split", "data_files"})
+    assert said("audit", "paper", "texts_hub", "texts=hub", "data_set=some/texts") >= {"repo", "revision", "split"}
 
 
 def test_equal_provenance_is_said_once(root, plan) -> None:

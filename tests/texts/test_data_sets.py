@@ -80,7 +80,7 @@ def test_linked_folders_of_a_data_set_are_read_or_refused_by_name(tmp_path: Path
     put(tmp_path / "in", "train-1.jsonl", "README.md", "extra.csv")
     put(tmp_path / "elsewhere", "train-2.jsonl")
     assert read(tmp_path / "in", []) == ["train-1.jsonl"]
-    assert "1 files of split 'train'; left out: 1 .md, 1 .csv" in capsys.readouterr().out
+    assert "1 file of split 'train'; left out: 1 .md, 1 .csv" in capsys.readouterr().out
     before = data_sets.fingerprint(tmp_path / "in")
     (tmp_path / "in/linked").symlink_to(tmp_path / "elsewhere")
     assert data_sets.fingerprint(tmp_path / "in") != before

@@ -26,7 +26,7 @@ SENTENCES: Sequence[tuple[str, dict[str, Any], str]] = (
     ("hub_model", {}, "We used {repo} from the Hugging Face hub."),
     ("gguf_model", {"file": ""}, "We used the weights in the package {package}."),
     ("gguf_model", {}, "We used the weights {file} from the package {package}."),
-    ("folder_model", {}, "We used models of our own: {folders}."),
+    ("folder_model", {}, "We used {folders}, read from local folders."),
     (
         "repeated_text",
         {READ_AS: ("prompts.passages",)},

@@ -45,7 +45,7 @@ def test_folders_of_one_name_stay_apart_and_from_other_models(tmp_path):
     plan, named = audit("laptop", *own)
     assert {leaf.labels["model"] for leaf in named.leaves} == {"a/SmolLM2-135M", "SmolLM2-135M"}
     text = paragraph.write(named, named.leaves)
-    assert "models of our own: a/SmolLM2-135M and b/SmolLM2-135M." in text
+    assert "We used a/SmolLM2-135M and b/SmolLM2-135M, read from local folders." in text
     assert "A reference model (b/SmolLM2-135M) read" in text
     assert paragraph.write(plan, plan.leaves) == text
 

@@ -28,7 +28,10 @@ def run(root: Path, plan: Plan, console: Console) -> None:
     description = collect.description(root, plan, leaves, missing, excerpts=shown)
     made = results.write(root, plan.run, found, description, plan.show_texts, most_texts(plan))
     collect.write_missing(root, plan, missing)
-    collect.print_table(console, "what is extracted, by threshold of p_z", *results.summary(made))
+    header, rows = results.summary(made)
+    for model in dict.fromkeys(row[0] for row in rows):
+        title = f"{model}: what is extracted, by threshold of p_z"
+        collect.print_table(console, title, header[1:], [row[1:] for row in rows if row[0] == model])
 
 
 def decoders(root: Path, plan: Plan, leaves: Iterable[Leaf]) -> dict[str, texts.Decode]:

@@ -283,7 +283,7 @@ def test_a_corpus_of_ones_own_needs_no_other_setting_and_says_what_it_costs(prof
     assert len([task for task in plan.tasks.values() if task.stage == "tokenize"]) == 1
     assert by_stage["targets"].config["unfilled"] == "take"
     for stage in ("tokenize", "duplicate_groups", "targets", "count", "near_duplicates"):
-        assert by_stage[stage].resources.tokens == pytest.approx(1e5)
+        assert by_stage[stage].resources.tokens == pytest.approx(9e4, rel=1e-3)  # one for each word
         assert by_stage[stage].resources.expected_hours > 0
     named = {task.stage: task for task in expanded("slimpajama", profile).tasks.values()}
     assert named["targets"].config["unfilled"] == "fail"

@@ -1,4 +1,4 @@
-"""Make fuzzy duplicates of some windows of every text: does a model prefer the text as it stands to texts near it?
+"""Make fuzzy duplicates of windows of texts: does a model prefer a text to what is near it?
 
     python -m jobs fuzzy_windows --config FILE --out DIR
 

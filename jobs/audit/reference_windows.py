@@ -1,4 +1,4 @@
-"""Score the windows of an audit under a reference model, in its own tokens: is the text easy for other models as well?
+"""Score the windows of an audit under a reference model, in its own tokens.
 
     python -m jobs reference_windows --config FILE --out DIR
 

@@ -3,7 +3,7 @@
 import difflib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,11 @@ def counted(number: int, thing: str) -> str:
 def verb(number: int, plural: str) -> str:
     """The verb of a number of things: `need` of 2 tasks, `needs` of one."""
     return {"are": "is", "were": "was"}.get(plural, f"{plural}s") if number == 1 else plural
+
+
+def listed(texts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
 
 
 def suggestion(wrong: Any, known: Iterable[Any]) -> str:

@@ -4,7 +4,6 @@ A value that must not be read as a result has MARK behind it: reports show it in
 """
 
 import re
-from collections.abc import Sequence
 
 import pandas as pd
 
@@ -72,11 +71,6 @@ def without_empty(table: TextTable) -> TextTable:
     header, rows = table
     kept = [column for column, cells in enumerate(zip(*rows)) if any(cells)] or range(len(header))
     return [header[column] for column in kept], [[row[column] for column in kept] for row in rows]
-
-
-def listed(texts: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
 
 
 def mean_over_seeds(seeds: int) -> str:

@@ -10,9 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lib.base.errors import counted
+from lib.base.errors import counted, listed
 from lib.plans.plan import Leaf, Plan, Task
-from lib.reporting.cells import listed
 from lib.studies import model_names
 
 FEW = 8  # values of a setting that are spelled one by one

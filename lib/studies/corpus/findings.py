@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from lib.base.errors import counted
-from lib.reporting.cells import count, listed, percent, percent_interval
+from lib.base.errors import counted, listed
+from lib.reporting.cells import count, percent, percent_interval
 from lib.studies.corpus.tables import HAMMING, LEVENSHTEIN, SHORTEST_NGRAM, WHOLE, SlimpajamaData
 
 NGRAM = 50  # of the deduplication that sentences are about, but at most half a target: every shift shares fewer

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from lib.artifacts import store
 from lib.base import places
+from lib.base.errors import listed
 from lib.plans.finished import directory, done
 from lib.plans.plan import Leaf, Plan, Task
-from lib.reporting.cells import listed
 from lib.studies import collect, paragraph, texts
 
 if TYPE_CHECKING:

@@ -87,7 +87,7 @@ def test_what_the_cache_lacks_is_listed_with_its_size_and_the_command(prefix, hu
     with pytest.raises(TesseraError) as caught:
         hub_needs.check(prefix, (), "launch.py fetch prefix_sizes")
     lines = str(caught.value).splitlines()
-    assert "lacks 1 files" in lines[0]
+    assert "lacks 1 file" in lines[0]
     assert lines[1].strip() == "launch.py fetch prefix_sizes"
     assert lines[2].strip() == f"{data}: train/00.jsonl.zst ({hub.gigabytes(len(content))})"
     fetch(prefix, tmp_path)

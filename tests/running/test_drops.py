@@ -71,7 +71,7 @@ def test_the_weights_go_and_nothing_is_made_anew(toy: Toy) -> None:
     toy.table.unlink()
     again = toy.submit(*ALONE)
     assert (toy.totals(), outcomes(toy, "count")) == (expected(1), [["done"]])
-    assert "1 models were dropped" in again.stdout
+    assert "1 model were dropped" in again.stdout
     assert '"all_done": true' in toy.launch("status", "--json", *ALONE).stdout
 
 

@@ -10,7 +10,7 @@ from lib.plans import finished, schedule
 from lib.plans.plan import Plan, Task
 from lib.plans.schedule import Room
 from lib.running import durations, gpus, local
-from lib.running.durations import Measured
+from lib.running.durations import Seen, Source
 from lib.running.survey import RUNNING, Survey
 
 START_SECONDS = 0.65  # of a task, which its record does not count: measured over 162 tasks of near_dupls (laptop)
@@ -26,35 +26,46 @@ def expected(sweep: Sweep, done: Collection[str], room: Room | None = None) -> l
     if sweep.site or not todo:
         return []
     room = room or Room(local.cores(), local.available_gb(), len(gpus.of(todo)))
-    known = durations.measured(sweep.root, {task.stage for task in todo})
-    if not known and not any(task.resources.expected_hours for task in todo):
-        return ["time on this machine: not known; no stage of it has run here yet"]
-    seconds = {task.digest: START_SECONDS + _seconds(task, known) for task in todo}
-    count = sum(one.tasks for one in known.values())
-    measured = f" ({counted(count, 'task')} measured)" if count else ""
+    found = durations.measured(sweep.root, {task.stage for task in todo})
+    settings = durations.settings_of(sweep.plan.tasks)
+    known = {task.digest: durations.expected(task, settings(task), found.get(task.stage, ())) for task in todo}
+    sources = _sources(todo, {digest: source for digest, (_, source) in known.items()})
+    if not any(source.known for source in sources):
+        return [f"time on this machine: not known; no stage of it has run here yet with these settings{_seen(found)}"]
+    seconds = {digest: START_SECONDS + one for digest, (one, _) in known.items()}
     wall, chain = schedule.makespan(sweep.plan, seconds, room), schedule.longest_chain(sweep.plan, seconds)
     return [
-        f"time on this machine: about {progress.spelled(wall)} with {room.cores} cores, and with any number of them at "
-        f"least {progress.spelled(chain)}; {_known_from(todo, known)}{measured}"
+        f"time on this machine: {_amount(wall, sources)} with {room.cores} cores, and with any number of them at "
+        f"least {progress.spelled(chain)}; {_known_from(sources)}{_seen(found)}"
     ]
 
 
-def _seconds(task: Task, known: Mapping[str, Measured]) -> float:
-    return known[task.stage].of(task) if task.stage in known else 3600 * task.resources.expected_hours
-
-
-def _known_from(todo: Sequence[Task], known: Collection[str]) -> str:
-    """Which stages were measured here, and which were not."""
-    stated = {task.stage for task in todo if task.resources.expected_hours}
-    found: dict[str, list[str]] = {}
-    for stage in dict.fromkeys(task.stage for task in todo):
-        source = (
-            "measured here" if stage in known else "computed" if stage in stated else "not known, taken for nothing"
-        )
+def _sources(todo: Sequence[Task], sources: Mapping[str, Source]) -> dict[Source, list[str]]:
+    """From what durations are known -> the stages of tasks whose duration is."""
+    found: dict[Source, list[str]] = {}
+    for source, stage in dict.fromkeys((sources[task.digest], task.stage) for task in todo):
         found.setdefault(source, []).append(stage)
-    if len(found) == 1:
-        return f"all durations are {next(iter(found))}"
-    return "; ".join(f"{source}: {', '.join(stages)}" for source, stages in found.items())
+    return found
+
+
+def _amount(wall: float, sources: Mapping[Source, list[str]]) -> str:
+    """The time in words: of some stages more than what is known of the rest."""
+    missing = dict.fromkeys(stage for source, stages in sources.items() if not source.known for stage in stages)
+    if not missing:
+        return f"about {progress.spelled(wall)}"
+    return f"more than {progress.spelled(wall)}, without {', '.join(missing)} whose duration is not known yet,"
+
+
+def _known_from(sources: Mapping[Source, list[str]]) -> str:
+    """Which stages were measured here, and which were not."""
+    if len(sources) == 1:
+        return f"all durations are {next(iter(sources)).words}"
+    return "; ".join(f"{source.words}: {', '.join(stages)}" for source, stages in sources.items())
+
+
+def _seen(found: Mapping[str, Sequence[Seen]]) -> str:
+    count = sum(map(len, found.values()))
+    return f" ({counted(count, 'task')} of these stages measured)" if count else ""
 
 
 def running(root: Path, plan: Plan, found: Survey) -> list[str]:

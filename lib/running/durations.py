@@ -1,59 +1,109 @@
 """How long tasks took: on this machine before, from which a plan says how long they will take; and in one run.
 
 Everything is read from the records of attempts, and from submit files, which hold what was expected of a task.
+A duration counts for tasks of the same settings. For others it tells, by its ratio to what was expected, how fast this
+machine is at tasks of like size; where nothing was expected it tells nothing.
 """
 
 import socket
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from lib.artifacts import attempts
+from lib.base import config
 from lib.plans import finished
 from lib.plans.plan import Plan, Task
 from lib.running import submissions
 
-LEAST_EXPECTED = 1.0  # seconds of a task that says something of larger ones: below that its start is all of it
+LEAST_EXPECTED = 1.0  # seconds of a task that says something of others: below that its start is all of it
+LIKE_SIZE = 10.0  # expected times that differ by more are not of one size: caches, start, waiting have other shares
+NOT_SIZE = ("seed", "part", "chunk")  # keys of a configuration that say which task, not how large
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What tasks of a stage took on this machine: how many were measured, their median seconds, and the median ratio
-    to what was expected of them; None if nothing was, or too little."""
+class Seen:
+    """A task that ended on this machine: what tells its settings, the seconds it took, and those expected of it."""
 
-    tasks: int
+    settings: str
     seconds: float
-    ratio: float | None
+    expected: float
 
-    def of(self, task: Task) -> float:
-        """The seconds that a task of this stage will take."""
-        expected = 3600 * task.resources.expected_hours
-        return max(self.seconds, expected) if self.ratio is None or not expected else self.ratio * expected
+    def is_like(self, expected: float) -> bool:
+        """Whether a task of so many expected seconds is of the same size."""
+        known = self.expected >= LEAST_EXPECTED and expected > 0
+        return known and 1 / LIKE_SIZE <= self.expected / expected <= LIKE_SIZE
 
 
-def measured(root: Path, stages: Collection[str]) -> dict[str, Measured]:
-    """Stage -> what its tasks took here, over all sweeps of these outputs. Tasks that were interrupted are left out."""
+class Source(NamedTuple):
+    """From what the duration of a task is known, in words, and whether it is known at all."""
+
+    words: str
+    known: bool = True
+
+
+MEASURED = Source("measured here")
+SCALED = Source("computed, and scaled by other settings of the same stage")
+STATED = Source("computed")
+OTHER = Source("measured with other settings of the same stage alone, taken for nothing", known=False)
+UNKNOWN = Source("not known, taken for nothing", known=False)
+
+
+def expected(task: Task, settings: str, seen: Sequence[Seen]) -> tuple[float, Source]:
+    """The seconds that a task will take, and from what they are known; 0.0 if they are not.
+
+    seen: tasks of its stage.
+    """
+    stated = 3600 * task.resources.expected_hours
+    same = [one for one in seen if one.settings == settings]
+    for found, source in ((same, MEASURED), (seen, SCALED)):
+        if ratios := [one.seconds / one.expected for one in found if one.is_like(stated)]:
+            return median(ratios) * stated, source
+    if same:
+        return median(one.seconds for one in same), MEASURED
+    return stated, STATED if stated else OTHER if seen else UNKNOWN
+
+
+def settings_of(tasks: Mapping[str, Task]) -> Callable[[Task], str]:
+    """A function that gives what tells the settings of a task: stage and configuration, of its inputs as well.
+
+    tasks: digest -> task. An input that is not among them stands for itself.
+    """
+    known: dict[str, str] = {}
+
+    def of_input(digest: str) -> str:
+        if digest not in known:
+            known[digest] = of(tasks[digest]) if digest in tasks else digest
+        return known[digest]
+
+    def of(task: Task) -> str:
+        size = {key: value for key, value in task.config.items() if key not in NOT_SIZE}
+        given = {
+            name: [of_input(one) for one in ([digests] if isinstance(digests, str) else digests)]
+            for name, digests in task.inputs.items()
+        }
+        return config.digest([task.stage, size, given])
+
+    return of
+
+
+def measured(root: Path, stages: Collection[str]) -> dict[str, list[Seen]]:
+    """Stage -> its tasks that ended here, over all sweeps of these outputs, without those that were interrupted."""
     tasks = {task.digest: task for _, submit in submissions.all_of(root, damaged=[]) for task in submit.tasks.values()}
-    found: dict[str, list[tuple[float, float]]] = {}
+    settings, found = settings_of(tasks), dict[str, list[Seen]]()
     for task in (task for task in tasks.values() if task.stage in stages):
         records = attempts.read(finished.directory(root, task))
         if len(records) == 1 and _ended_here(records[0]):
-            expected = 3600 * task.resources.expected_hours
-            found.setdefault(task.stage, []).append((records[0]["seconds"], expected))
-    return {stage: _summed_up(pairs) for stage, pairs in found.items()}
+            one = Seen(settings(task), records[0]["seconds"], 3600 * task.resources.expected_hours)
+            found.setdefault(task.stage, []).append(one)
+    return found
 
 
 def _ended_here(record: Mapping[str, Any]) -> bool:
     done = record["outcome"] == attempts.DONE and isinstance(record.get("seconds"), float | int)
     return done and record.get("host") == socket.gethostname()
-
-
-def _summed_up(pairs: Iterable[tuple[float, float]]) -> Measured:
-    pairs = list(pairs)
-    ratios = [seconds / expected for seconds, expected in pairs if expected >= LEAST_EXPECTED]
-    return Measured(len(pairs), median(seconds for seconds, _ in pairs), median(ratios) if ratios else None)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,15 @@ from lib.plans.plan import Plan, Task
 from lib.plans.resources import Resources
 from lib.plans.schedule import Room
 from lib.running import durations, submissions, survey
+from lib.running.durations import Seen, Source
 from lib.running.submissions import Submit
 
 HERE = {"host": socket.gethostname(), "outcome": "done", "campaign": "mine"}
 
 
-def task(digest: str, stage: str = "train", expected: float = 0.0, **asked: int) -> Task:
-    return Task(digest, stage, 1, "", "node", {}, {}, Resources(expected_hours=expected / 3600, **asked))
+def task(digest: str, stage: str = "train", expected: float = 0.0, size: int = 1, **asked: int) -> Task:
+    config = {"size": size, "seed": digest}
+    return Task(digest, stage, 1, "", "node", config, {}, Resources(expected_hours=expected / 3600, **asked))
 
 
 def plan(tasks: list[Task]) -> Plan:
@@ -47,32 +49,62 @@ def test_the_median_of_whole_attempts_on_this_machine_counts(tmp_path: Path) -> 
     records["4"] = [{"seconds": 900, "host": "another"}]
     records["5"] = [{"seconds": 900, "outcome": "failed"}, {"seconds": 900}]
     records["6"] = [{"outcome": "running"}]
-    small = [task("x", "score"), task("y", "score", expected=0.001)]
-    submitted(tmp_path, [*tasks, *small], {**records, "x": [{"seconds": 4.0}], "y": [{"seconds": 4.0}]})
+    submitted(tmp_path, [*tasks, task("x", "score")], {**records, "x": [{"seconds": 4.0}]})
     found = durations.measured(tmp_path, {"train", "score"})
-    assert found["train"].tasks == 3
-    assert (found["train"].ratio, found["train"].of(task("new", expected=100))) == pytest.approx((2.0, 200.0))
-    assert found["train"].of(task("new")) == 20.0  # nothing was stated for it
-    # Tasks of which nothing was expected, or no more than their start takes, say nothing of a large one.
-    assert (found["score"].ratio, found["score"].of(task("new", "score", expected=100))) == (None, 100.0)
-    assert found["score"].of(task("new", "score", expected=0.001)) == 4.0
+    assert sorted(one.seconds for one in found["train"]) == [10.0, 20.0, 30.0]
+    assert [one.seconds for one in found["score"]] == [4.0]
     assert set(durations.measured(tmp_path, {"score"})) == {"score"}  # no other records are read
     assert durations.measured(tmp_path / "empty", {"train"}) == {}
 
 
+SEEN = [Seen("mine", 4.0, 0.0), Seen("another", 20.0, 10.0), Seen("another", 60.0, 20.0)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "stated", "seen", "seconds", "source"),
+    [
+        ("mine", 0, SEEN, 4.0, durations.MEASURED),
+        ("mine", 5, SEEN[:1], 4.0, durations.MEASURED),  # of the same task, before anything was stated
+        ("another", 10, SEEN, 25.0, durations.MEASURED),  # 2 and 3 times what was stated
+        ("new", 100, SEEN, 250.0, durations.SCALED),
+        ("new", 1000, SEEN, 1000.0, durations.STATED),  # a hundred times as large
+        ("new", 0.05, SEEN, 0.05, durations.STATED),
+        ("new", 100, SEEN[:1], 100.0, durations.STATED),
+        ("new", 100, [Seen("another", 4.0, 0.5)], 100.0, durations.STATED),  # its start is all of it
+        ("new", 0, SEEN, 0.0, durations.OTHER),
+        ("new", 0, [], 0.0, durations.UNKNOWN),
+    ],
+)
+def test_a_duration_counts_for_tasks_of_its_settings_and_its_ratio_for_tasks_of_its_size(
+    settings: str, stated: float, seen: list[Seen], seconds: float, source: Source
+) -> None:
+    assert durations.expected(task("new", expected=stated), settings, seen) == (pytest.approx(seconds), source)
+
+
+def test_settings_are_those_of_all_inputs_and_no_seed() -> None:
+    first, second, large = task("a"), task("b"), task("c", size=2)
+    users = [replace(task(f"u{one.digest}", "score"), inputs={"model": [one.digest]}) for one in (first, second, large)]
+    settings = durations.settings_of(plan([first, second, large]).tasks)
+    assert settings(first) == settings(second) != settings(large)
+    assert settings(users[0]) == settings(users[1]) != settings(users[2])
+
+
 def test_a_plan_says_which_durations_were_measured(tmp_path: Path) -> None:
-    """Two tasks of 20 s (twice what was stated) side by side, then nothing of a stage that nobody knows."""
+    """Two tasks of 20 s (twice what was stated) side by side. A stage that nobody knows makes it more than a time."""
     submitted(tmp_path, [task("old", expected=5)], {"old": [{"seconds": 10.0}]})
     todo = plan([task("a", expected=10), task("b", expected=10), task("c", "score", 3600), task("d", "draw")])
     sweep = Sweep(todo, None, tmp_path, None)
     (line,) = times.expected(sweep, set(), Room(4, 99))
-    assert line.startswith("time on this machine: about 1 h with 4 cores, and with any number of them at least 1 h; ")
-    assert line.endswith("measured here: train; computed: score; not known, taken for nothing: draw (1 task measured)")
-    (line,) = times.expected(sweep, {"b", "c", "d"}, Room(4, 99))
-    assert "about 21 s" in line
-    assert line.endswith("all durations are measured here (1 task measured)")
+    assert line == (
+        "time on this machine: more than 1 h, without draw whose duration is not known yet, with 4 cores, and with any "
+        "number of them at least 1 h; measured here: train; computed: score; not known, taken for nothing: draw "
+        "(1 task of these stages measured)"
+    )
+    (line,) = times.expected(sweep, {"c", "d"}, Room(4, 99))
+    assert line.startswith("time on this machine: about 21 s with 4 cores")
+    assert line.endswith("all durations are measured here (1 task of these stages measured)")
     (line,) = times.expected(sweep, {"a", "b", "c"}, Room(4, 99))
-    assert line == "time on this machine: not known; no stage of it has run here yet"
+    assert line == "time on this machine: not known; no stage of it has run here yet with these settings"
     assert times.expected(sweep, set(todo.tasks), Room(4, 99)) == []
 
 

@@ -49,9 +49,10 @@ class Config:
     def __post_init__(self) -> None:
         """Raise ValueError for a path in place of a repository."""
         if self.repo.startswith((".", "/", "~")) or self.repo.count("/") > 1:
+            there = "" if Path(self.repo).expanduser().is_dir() else f", and there is no folder {self.repo}"
             raise ValueError(
-                f"repo is {self.repo!r}; it must be owner/name, as the hub has it. A model in a folder is for a stage "
-                "by hand, or for Python (lib/PYTHON.md)"
+                f"repo is {self.repo!r}; it must be owner/name, as the hub has it{there}. A model in a folder is for "
+                "the stage folder_model (the audit: MODEL=<folder>)"
             )
 
 

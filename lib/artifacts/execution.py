@@ -54,7 +54,10 @@ def _paths(stage: Stage, name: str, value: Any, where: str) -> Path | list[Path]
 def _existing(value: Any, where: str) -> Path:
     path = Path(str(value)).expanduser()
     if not path.exists():
-        raise UsageError(f"{where}: {path} does not exist (paths are relative to the current folder, {Path.cwd()})")
+        raise UsageError(
+            f"{where}: {path} does not exist (paths are relative to the current folder, {Path.cwd()}); it takes what a "
+            "stage has made (its --out), or a file or folder of yours; of a hub model the stage hub_model makes it"
+        )
     return path.resolve()
 
 

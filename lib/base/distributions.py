@@ -1,10 +1,20 @@
-"""Installed distributions, at the versions that a configuration pins."""
+"""Installed distributions, at the versions that a configuration pins.
+
+Who reads that a package is missing installs it, and on PyPI a name may be anybody's. So only what this project pins in
+env/*.txt is ever said to be installed.
+"""
 
 import difflib
+import functools
 import importlib.metadata
+import re
 from collections.abc import Iterable
 
+from lib.base import places
 from lib.base.errors import TesseraError
+
+OF_MAKE_ENV = ("requirements.txt", "constraints.txt", "weights.txt")
+LINE = re.compile(r"^([\w.-]+)==([^\s;#]+)", re.MULTILINE)
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -17,19 +27,42 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
         name, _, pin = package.partition("==")
         found[name] = installed(name, pin).version
         if pin and found[name] != pin:
-            raise TesseraError(f"{name} {found[name]} is installed, but {pin} is required; pip install {name}=={pin}")
+            raise TesseraError(f"{name} {found[name]} is installed, but {pin} is required; {remedy(name, pin)}")
     return found
 
 
 def installed(name: str, pin: str = "") -> importlib.metadata.Distribution:
-    """An installed distribution. Raises TesseraError with the pip command if there is none; `pin` is its version."""
+    """An installed distribution. Raises TesseraError with what to do if there is none; `pin` is its version."""
     try:
         return importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as error:
-        remedy = (
-            f"pip install {name}=={pin}" if pin else "look at its name, then install it (`make env`: the project's)"
-        )
-        raise TesseraError(f"the package '{name}' is not installed{_nearest(name)}; {remedy}") from error
+        raise TesseraError(f"the package '{name}' is not installed{_nearest(name)}; {remedy(name, pin)}") from error
+
+
+def remedy(name: str, pin: str = "") -> str:
+    """How to get a package that is pinned in env/, and that any other has to be another one. `pin`: its version."""
+    file, version = _pinned().get(_normalised(name), ("", ""))
+    if not file:
+        return "this project does not use such a package: correct the name"
+    if pin not in ("", version):
+        return f"this project uses {version}: name that, or no version"
+    return "`make env` installs it" if file in OF_MAKE_ENV else f".venv/bin/pip install -r env/{file}"
+
+
+@functools.cache
+def _pinned() -> dict[str, tuple[str, str]]:
+    """Distribution -> the first file in env/ that pins it, and its version; those of `make env` first."""
+    files = sorted((places.ROOT / "env").glob("*.txt"), key=lambda file: file.name not in OF_MAKE_ENV)
+    found: dict[str, tuple[str, str]] = {}
+    for file in files:
+        for name, version in LINE.findall(file.read_text(encoding="utf-8")):
+            found.setdefault(_normalised(name), (file.name, version))
+    return found
+
+
+def _normalised(name: str) -> str:
+    """A name as PyPI compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _nearest(name: str) -> str:

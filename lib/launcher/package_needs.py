@@ -8,14 +8,16 @@ from lib.plans.plan import Plan
 
 # Of a stage's configuration: `name` or `name==version`, one or several.
 KEYS = ("package", "packages", "original", "translations")
+# What else may have been meant.
+OF_MODELS = {"gguf_model": ". A model of the hub is named owner/name, one in a folder by its path (./name)"}
 
 
 def missing(plan: Plan, done: Collection[str]) -> dict[str, str]:
     """Distribution -> what is wrong and what to do, of those that tasks which are not done read."""
-    configs = [task.config for digest, task in plan.tasks.items() if digest not in done]
-    named = [config[key] for config in configs for key in KEYS if config.get(key)]
-    names = dict.fromkeys(name for given in named for name in ([given] if isinstance(given, str) else given))
-    return {name: said for name in names if (said := _problem(name))}
+    tasks = [task for digest, task in plan.tasks.items() if digest not in done]
+    named = [(task.stage, task.config[key]) for task in tasks for key in KEYS if task.config.get(key)]
+    names = {name: stage for stage, given in named for name in ([given] if isinstance(given, str) else given)}
+    return {name: said + OF_MODELS.get(stage, "") for name, stage in names.items() if (said := _problem(name))}
 
 
 def check(plan: Plan, done: Collection[str]) -> None:

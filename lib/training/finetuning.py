@@ -21,7 +21,7 @@ from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainingArgum
 from transformers.trainer_callback import PrinterCallback
 
 from lib.artifacts import attempts, checkpoints
-from lib.base import config
+from lib.base import config, distributions
 from lib.base.errors import TesseraError
 from lib.base.seeds import generator
 from lib.models import limits
@@ -285,7 +285,8 @@ def _check_ids(model: PreTrainedModel, data: Data) -> None:
 def _report_into(folder: Path, recipe: Recipe) -> None:
     """Send the reports of the recipe to `folder`. Raises TesseraError when their package is not installed."""
     if recipe.report_to != "none" and not importlib.util.find_spec(recipe.report_to):
-        raise TesseraError(f"report_to: the package is not installed; pip install {recipe.report_to}, or set 'none'")
+        remedy = distributions.remedy(recipe.report_to)
+        raise TesseraError(f"report_to: {recipe.report_to} is not installed; {remedy}, or set 'none'")
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tensorboard"))
     os.environ.setdefault("WANDB_DIR", str(folder))
 

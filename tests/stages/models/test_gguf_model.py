@@ -22,7 +22,7 @@ def test_without_a_name_the_only_file_is_taken():
 
 
 def test_a_missing_wheel_says_how_to_get_it(tmp_path):
-    with pytest.raises(TesseraError, match="'no-such-model' is not installed; look at its name"):
+    with pytest.raises(TesseraError, match="'no-such-model' is not installed; this project does not use such"):
         gguf_model.run(gguf_model.Config(package="no-such-model"), {}, tmp_path)
 
 

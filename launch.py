@@ -1,4 +1,5 @@
-"""Tessera's command line: plan, fetch, submit, status, logs, collect, report, demo, trace, cancel, doctor, sweeps.
+"""Tessera's command line: plan, fetch, submit, status, logs, collect, report, demo, trace, cancel, doctor,
+sweeps, vars, completion.
 
 python launch.py submit near_dupls                      # the paper profile if sbatch is found, else laptop
 python launch.py plan near_dupls --profile paper --set seeds=[1,2] --scripts
@@ -96,7 +97,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
-    top: argparse.ArgumentParser = _Parser(prog="launch.py", description=__doc__.splitlines()[0], epilog=CODES)
+    top: argparse.ArgumentParser = _Parser(prog="launch.py", description=__doc__.split("\n\n")[0], epilog=CODES)
     top.set_defaults(quiet=False)
     verbs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -36,6 +37,24 @@ FLAGS = {
 def verbs() -> dict[str, argparse.ArgumentParser]:
     (found,) = [action for action in launch.parser()._actions if isinstance(action, argparse._SubParsersAction)]
     return found.choices
+
+
+def test_help_names_every_command() -> None:
+    description = launch.parser().description
+    assert [name for name in FLAGS if not re.search(rf"\b{name}\b", description)] == []
+
+
+@pytest.mark.parametrize("line", [["launch.py"], ["-m", "jobs"]])
+def test_a_python_without_the_packages_says_which_one_has_them(line: list[str]) -> None:
+    bare = [sys.executable, "-I", "-S", "-c", "import runpy, sys; sys.path.insert(0, '.'); " + _run(line)]
+    answer = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert re.fullmatch(r"error: \S+ has no packages of this project; take .venv/bin/python, .*\n", answer.stderr)
+
+
+def _run(line: list[str]) -> str:
+    call = f"run_module({line[1]!r}" if line[0] == "-m" else f"run_path({line[0]!r}"
+    return f"runpy.{call}, run_name='__main__')"
 
 
 def test_the_flags_are_these() -> None:

@@ -50,6 +50,12 @@ def hold(file: Path, wait_seconds: float = 0.0) -> Iterator[None]:
         _remove(file, mine)
 
 
+def check_free(file: Path) -> None:
+    """Raise TesseraError naming the holder if a living process of this host holds the lock."""
+    if (found := holder(file)) and alive_here(found):
+        raise _held(file)
+
+
 def holder(file: Path) -> dict[str, Any] | None:
     """The process that holds the lock, {host, pid, birth, since}; None if nobody does, or the file is damaged."""
     return _parse(_read(file) or "")
@@ -118,7 +124,7 @@ def _wait(file: Path, mine: str, seconds: float) -> None:
             print(f"{file}: the process that held it is gone; taking over")
             _remove(file, watch.seen[0])
         elif state == "alive" and time.monotonic() >= deadline:
-            raise TesseraError(f"{file} is held by {describe(file)}; wait, or end it with `cancel`")
+            raise _held(file)
         elif state:
             if not said:
                 until = f"it is gone if it does not renew it in {DEAD_SECONDS:.0f} s"
@@ -127,6 +133,10 @@ def _wait(file: Path, mine: str, seconds: float) -> None:
                 print(f"{file} is held by {describe(file)}; {until}", flush=True)
                 said = True
             time.sleep(POLL_SECONDS)
+
+
+def _held(file: Path) -> TesseraError:
+    return TesseraError(f"{file} is held by {describe(file)}; wait, or end it with `cancel`")
 
 
 def _renew(file: Path, mine: str, stop: threading.Event) -> None:

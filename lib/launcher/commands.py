@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from lib.artifacts import damage
-from lib.base import places, processes
-from lib.base.errors import Damaged, TesseraError, UsageError, counted, suggestion, verb
+from lib.base import lease, places, processes
+from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
 from lib.base.interrupts import Interrupted
 from lib.launcher import catalogue, confirm, costs, licences, notices, package_needs, printing, scripts, times
 from lib.launcher import completion as completions
@@ -99,6 +99,8 @@ def _prepared(arguments: Namespace, console: Console) -> Sweep:
         raise TesseraError(
             "the controller finds no SLURM on its node; set `partition` in the cluster file to nodes with sbatch"
         )
+    if sweep.site is None:
+        lease.check_free(places.lock(sweep.root, sweep.plan.run))  # before all that is said of a run
     if not arguments.controller:
         console.print(printing.headline(sweep.plan, sweep.site))
         if sweep.site is None and (asking := [task for task in sweep.plan.tasks.values() if task.resources.gpus]):
@@ -236,7 +238,7 @@ def cancel(arguments: Namespace, console: Console) -> int:
 def doctor(arguments: Namespace, console: Console) -> int:
     """Check what a run needs, and print what to do about the rest."""
     sweep = load(arguments) if arguments.sweep else None
-    site = sweep.site if sweep else clusters.load(arguments.cluster)
+    site = sweep.site if sweep else clusters.load(arguments.cluster, arguments.quiet)
     return checks.run(site, sweep, arguments.outputs.resolve(), console)
 
 
@@ -335,6 +337,9 @@ def _collect(sweep: Sweep, console: Console, partial: bool = False) -> int:
             f"{len(missing)} of {counted(total, 'task')} {verb(len(missing), 'are')} missing; type `{command}` to run "
             "them, or collect what there is with --partial (FLAGS=--partial of make)"
         )
+    if missing:
+        printing.print_missing(missing, console)
+        console.print(f"{len(missing)} of {len(sweep.plan.tasks)} tasks are missing: tables and report are partial")
     collection.run(sweep.root, sweep.plan, console)
     _drop_weights(sweep, console)
     return 1 if missing else 0

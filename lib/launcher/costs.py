@@ -118,10 +118,11 @@ def disk_needed(need: disk.Disk) -> str:
 
 
 def shortage(sweep: Sweep, need: disk.Disk, left: Left) -> list[str]:
-    """What too little disk means; empty if it is enough."""
-    if need.least > left.gb:
-        return [f"the disk is too small: {amounts.size(need.least)} are needed at least; {remedy(sweep.plan, need)}"]
-    if need.peak > left.gb:
+    """What too little disk means; empty if it is enough. `doctor` goes by the same sums."""
+    least = need.least + MARGIN_GB
+    if least > left.gb:
+        return [f"the disk is too small: {amounts.size(least)} are needed at least; {remedy(sweep.plan, need)}"]
+    if need.peak + MARGIN_GB > left.gb:
         return [f"tasks that write weights start as the disk has room; {remedy(sweep.plan, need)}"]
     return []
 

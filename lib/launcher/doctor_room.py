@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from lib.base.errors import TesseraError, counted
@@ -86,23 +86,31 @@ def hub(plan: Plan, done: Collection[str], root: Path, outputs_gb: float) -> Ite
     what = f"hub token in the environment{', for gated models: ' * bool(gated)}{', '.join(gated)}"
     remedy = licences.REMEDY if gated else "set HF_TOKEN if a model is gated"
     yield Finding("ok" if os.environ.get("HF_TOKEN") else "warn", what, remedy)
-    sizes: list[int | None] = []
-    for several in hub_fetch.by_repository(items):
-        finding, size = _repository(several)
-        sizes.append(size)
-        yield finding
-    yield _cache(sizes, root, outputs_gb)
+    found = [_repository(several) for several in hub_fetch.by_repository(items)]
+    yield from (finding for finding, _ in found if isinstance(finding, Finding))
+    yield from _refused(finding for finding, _ in found if not isinstance(finding, Finding))
+    yield _cache([size for _, size in found], root, outputs_gb)
 
 
-def _repository(items: list) -> tuple[Finding, int | None]:
-    """Whether the hub has the items of one repository, and the bytes that are left to fetch; None: not known."""
+def _refused(problems: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """Repositories that cannot be had, with the same problem in one finding. problems: repository, what is wrong."""
+    alike: dict[str, list[tuple[str, str]]] = {}
+    for repo, said in problems:
+        alike.setdefault(said.replace(repo, ""), []).append((repo, said))
+    for several in alike.values():
+        yield Finding("fail", f"hub: {', '.join(repo for repo, _ in several)}", several[0][1])
+
+
+def _repository(items: list) -> tuple[Finding | tuple[str, str], int | None]:
+    """Whether the hub has the items of one repository, or else its name and what is wrong; and the bytes that are left
+    to fetch, None if they are not known."""
     from lib.models import hub, hub_fetch
 
     try:
         hub_fetch.check_access(items)
         missing = {name: size for files in hub_fetch.lacking(items).values() for name, size in files.items()}
     except TesseraError as error:
-        return Finding("fail", f"hub: {items[0].repo}", str(error)), None
+        return (items[0].repo, str(error).replace(f"{items[0]}: ", "")), None
     what = f"to fetch: {hub.described(missing)}" if missing else "in the cache"
     return Finding("ok", f"hub: {items[0].repo}: {what}"), sum(missing.values())
 
@@ -117,7 +125,10 @@ def _cache(sizes: list[int | None], root: Path, outputs_gb: float) -> Finding:
     what += f" for it and for {outputs_gb:.1f} GB of outputs" if shared else ""
     what += f"; {sizes.count(None)} repositories are of unknown size" if None in sizes else ""
     enough = fetch_gb + (outputs_gb if shared else 0.0) <= free_gb
-    return Finding("ok" if enough else "fail", what, "set HF_HOME to a place with room, which compute nodes can read")
+    elsewhere = "set HF_HOME to a place with room, which compute nodes can read"
+    if fetch_gb <= free_gb and fetch_gb < outputs_gb:  # what is short is the room for outputs
+        elsewhere = "set OUTPUTS=<a folder elsewhere>, or run fewer settings at a time"
+    return Finding("ok" if enough else "fail", what, elsewhere)
 
 
 def _free_gb(folder: Path) -> float:

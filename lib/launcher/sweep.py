@@ -53,7 +53,7 @@ class Sweep:
 
 def load(arguments: Namespace) -> Sweep:
     """Plan the sweep that the command line names. Raises UsageError if a task does not fit on the cluster."""
-    site, root = clusters.load(arguments.cluster), arguments.outputs.resolve()
+    site, root = clusters.load(arguments.cluster, arguments.quiet), arguments.outputs.resolve()
     profile = arguments.profile or ("paper" if site else "laptop")
     document = documents.read(arguments.sweep, profile, arguments.settings)
     device = devices.find(site.gpu if site else None, f"cluster '{site.name}': gpu" if site else profile)

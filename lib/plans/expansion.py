@@ -176,7 +176,9 @@ class _Expander:
         """Which variables a user has set, where an error names the keys of a node's configuration."""
         named = [key for key in written if re.search(rf"\b{re.escape(key)} is ", error)]
         found = {key: sorted(typed(key, written[key], self._bound)) for key in named}
-        return "".join(f" ({key} is set by the variable {', '.join(names)})" for key, names in found.items() if names)
+        said = {key: f"{key} is set by the variable {', '.join(names)}" for key, names in found.items() if names}
+        empty = {key: ", to which no value was given" for key in said if f"{key} is null" in error}
+        return "".join(f" ({words}{empty.get(key, '')})" for key, words in said.items())
 
     def _keep(self, task: Task, cost: Cost) -> None:
         """Add a task; of two nodes with the same one, that counts for which hours are known."""

@@ -92,12 +92,13 @@ class Cluster:
             sbatch_options.check(key, getattr(self, key) or {})
 
 
-def load(name: str | None) -> Cluster | None:
+def load(name: str | None, quiet: bool = False) -> Cluster | None:
     """The cluster called `name` (a file, or a name in env/clusters). Returns None for this machine.
 
+    quiet: whether nothing is said of an sbatch that belongs to no cluster.
     Without a name: if sbatch is found, env/clusters/site.yaml or the site's defaults; else this machine.
     """
-    if name == "local" or (name is None and not _has_slurm()):
+    if name == "local" or (name is None and not _has_slurm(quiet)):
         return None
     if name is None:
         site = FOLDER / f"{SITE}.yaml"
@@ -108,8 +109,11 @@ def load(name: str | None) -> Cluster | None:
 def read(file: Path) -> Cluster:
     """The cluster in a YAML file. Raises UsageError naming file and key."""
     values = yamls.read(file)
-    if "file" in values:
-        raise UsageError(f"{file}: unknown key 'file'")
+    known = config.kinds(Cluster).keys() - {"file"}
+    for key in values:
+        if key not in known:
+            remedy = f"; an option of sbatch: put it under `{sbatch_options.FOR_ALL}:`"
+            raise UsageError(f"{file}: unknown key '{key}'{suggestion(key, known)}{remedy}")
     cluster = config.build(Cluster, {"name": file.stem, **values, "file": str(file)}, str(file))
     for key in cluster.env or {}:
         if is_secret(key):
@@ -194,7 +198,7 @@ def ranks_per_node(resources: Resources, cluster: Cluster) -> tuple[int, int]:
     return nodes, -(-resources.ranks // nodes)
 
 
-def _has_slurm() -> bool:
+def _has_slurm(quiet: bool) -> bool:
     """Whether sbatch is found and belongs to a cluster. Without one (after slurm-down) `sbatch --version` fails."""
     if shutil.which("sbatch") is None:
         return False
@@ -202,7 +206,8 @@ def _has_slurm() -> bool:
     line = ["sbatch", "--version"]
     if subprocess.run(line, env=variables, capture_output=True, timeout=60, check=False).returncode == 0:
         return True
-    print("sbatch is found, but not configured for any cluster: running on this machine", file=sys.stderr)
+    if not quiet:
+        print("sbatch is found, but not configured for any cluster: running on this machine", file=sys.stderr)
     return False
 
 

@@ -94,7 +94,7 @@ def texts(items: Iterable[str | Bad], skipped: Skipped | None) -> Iterator[str]:
         return
     for item in items:
         if isinstance(item, Bad):
-            raise TesseraError(f"{item}; repair it, or set on_bad_document: skip")
+            raise TesseraError(f"{item}; repair it, or set on_bad_document: skip (a sweep: SET=on_bad_document=skip)")
         yield item
 
 

@@ -46,7 +46,10 @@ def renewing(file: Path, clock: float) -> threading.Event:
 
 
 def test_a_second_holder_is_refused_with_the_name_of_the_first(file: Path) -> None:
+    lease.check_free(file)
     with lease.hold(file):
+        with pytest.raises(TesseraError, match="is held by process"):
+            lease.check_free(file)
         with pytest.raises(TesseraError, match=rf"held by process \d+ on {socket.gethostname()}"), lease.hold(file):
             pass
         assert file.exists()

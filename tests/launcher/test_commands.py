@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lib.base import lease, places
 from lib.base.errors import TesseraError
 from lib.base.interrupts import Interrupted
 from lib.costs import devices
 from lib.launcher import commands, confirm
 from lib.launcher.sweep import Sweep
-from lib.plans.plan import Plan
+from lib.plans.plan import Plan, Task
+from lib.plans.resources import Resources
 from lib.running import submissions
 from lib.running.container import Container
 from lib.running.site import Cluster
@@ -79,6 +81,25 @@ def test_ctrl_c_says_what_was_submitted(tmp_path: Path, monkeypatch, capsys, job
     words = capsys.readouterr().err
     assert words.startswith(said)
     assert ("make cancel-s PROFILE=laptop OUTPUTS=" in words) == bool(jobs)
+
+
+def test_a_run_that_goes_on_is_said_before_anything_else(tmp_path: Path, monkeypatch, capsys) -> None:
+    sweep = Sweep(Plan("s", "laptop", "", "s", {}, []), None, tmp_path, devices.find(None, ""))
+    monkeypatch.setattr(commands, "load", lambda arguments: sweep)
+    with lease.hold(places.lock(tmp_path, "s")), pytest.raises(TesseraError, match="is held by process"):
+        commands._prepared(Namespace(controller=None), Console())
+    assert capsys.readouterr().out == ""
+
+
+def test_a_partial_collection_says_first_what_is_missing(tmp_path: Path, monkeypatch, capsys) -> None:
+    lacking = Task("aaa", "score", 1, "", "scores", {}, {}, Resources())
+    sweep = Sweep(Plan("s", "laptop", "", "s", {"aaa": lacking}, []), None, tmp_path, devices.find(None, ""))
+    monkeypatch.setattr(commands, "load", lambda arguments: sweep)
+    monkeypatch.setattr(commands.collection, "run", lambda root, plan, console: console.print("tables"))
+    assert commands.collect(Namespace(partial=True), Console()) == 1
+    missing, partial, tables = capsys.readouterr().out.splitlines()
+    assert missing == "missing: score  aaa"
+    assert (partial, tables) == ("1 of 1 tasks are missing: tables and report are partial", "tables")
 
 
 @pytest.mark.parametrize(("controller", "there"), [(None, False), (None, True), ("c", False)])

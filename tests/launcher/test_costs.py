@@ -28,15 +28,15 @@ def sweep(root: Path, **changes) -> Sweep:
     return Sweep(plan, None, root, devices.find(None, ""))
 
 
-WAVES, SMALL = "as the disk has room", "the disk is too small: 16.0 GB"
+WAVES, SMALL = "as the disk has room", "the disk is too small: 17.0 GB"
 
 
 @pytest.mark.parametrize(
     ("left", "said", "level"),
-    [(30, "", "ok"), (21.5, "", "warn"), (18, WAVES, "warn"), (16.5, WAVES, "fail"), (15, SMALL, "fail")],
+    [(30, "", "ok"), (21.5, WAVES, "warn"), (18, WAVES, "warn"), (16.5, SMALL, "fail"), (15, SMALL, "fail")],
 )
 def test_too_little_disk_is_said_with_what_helps(left: float, said: str, level: str, tmp_path, monkeypatch) -> None:
-    """Two models of 5 GB, one after the other with 10 GB of checkpoints, 1 GB of scores; doctor keeps 1 GB free."""
+    """Two models of 5 GB, one after the other with 10 GB of checkpoints, 1 GB of scores; 1 GB stays free."""
     monkeypatch.setattr(quota, "left", lambda root, limit: Left(left, "free"))
     monkeypatch.setattr(costs.local, "cores", lambda: 1)
     two = {"aaa": TRAIN, "ccc": Task("ccc", "train", 1, "", "trained", TRAIN.config, {}, GPU), "bbb": SCORE}

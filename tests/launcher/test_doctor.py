@@ -28,7 +28,16 @@ def test_the_hub_is_reported_by_what_is_left_to_fetch(hub_server, tiny_tokenizer
     *cached, absent, room = list(doctor_room.hub(plan, set(), tmp_path, 1e9))[1:]
     assert all(finding.what.endswith("in the cache") for finding in cached)
     assert (room.level, "0.0 GB to fetch" in room.what) == ("fail", True)  # the outputs are on the same file system
+    assert room.remedy.startswith("set OUTPUTS=")  # and they are what has no room
     assert [finding.what for finding in doctor_room.hub(plan, set(plan.tasks), tmp_path, 1.0)] == ["hub: not needed"]
+
+
+def test_a_problem_of_several_repositories_is_said_once() -> None:
+    down = "the hub cannot be reached (url: /api/models/{})"
+    problems = [(repo, down.format(repo)) for repo in ("a/x", "b/y")]
+    found = list(doctor_room._refused([*problems, ("c/z", "gated; ask for access")]))
+    assert [one.what for one in found] == ["hub: a/x, b/y", "hub: c/z"]
+    assert found[0].remedy == down.format("a/x")
 
 
 @pytest.mark.parametrize(("free_gb", "level"), [(1e6, "ok"), (3000.0, "warn"), (78.0, "fail")])
@@ -37,7 +46,9 @@ def test_a_corpus_of_627_billion_tokens_needs_more_than_a_terabyte(tmp_path, mon
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("shutil.disk_usage", lambda place: Namespace(free=free_gb * 1e9))
     monkeypatch.setattr(doctor_room, "hub", lambda *given: iter(()))
-    asked = Namespace(cluster="example-a100", outputs=tmp_path, profile="paper", settings=[], sweep="slimpajama")
+    asked = Namespace(
+        cluster="example-a100", outputs=tmp_path, profile="paper", settings=[], sweep="slimpajama", quiet=False
+    )
     cost, disk = doctor_room.of_sweep(sweep.load(asked))
     assert disk.level == level
     assert float(disk.what.split("GB at the peak, ")[1].split()[0].replace(",", "")) > 1254 * 1.75

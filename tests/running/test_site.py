@@ -1,6 +1,7 @@
 """Cluster files that are not as they must be."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,6 +52,15 @@ def test_a_task_that_asks_for_too_much_names_node_stage_key_and_file(tmp_path: P
         "node text (stage count): resources: hours 1 is more than cluster 'mine' has (max_hours 0.5); ask for less "
         f"(SET=nodes.text.resources.hours=...), or correct max_hours in {file}"
     )
-    file.write_text("file: elsewhere\n")
-    with pytest.raises(UsageError, match="unknown key 'file'"):
-        site.read(file)
+    for line, key in (("file: elsewhere", "file"), ("mail_user: me@here", "mail_user")):
+        file.write_text(line)
+        with pytest.raises(UsageError, match=rf"unknown key '{key}'.*; an option of sbatch: put it under `sbatch:`"):
+            site.read(file)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_an_sbatch_of_no_cluster_is_said_unless_errors_alone_are_asked_for(monkeypatch, capsys, quiet: bool) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: "/bin/sbatch")
+    monkeypatch.setattr("subprocess.run", lambda *given, **options: SimpleNamespace(returncode=1))
+    assert site.load(None, quiet) is None
+    assert ("not configured for any cluster" in capsys.readouterr().err) != quiet

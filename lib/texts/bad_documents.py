@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lib.base.errors import TesseraError, counted
+from lib.base.errors import TesseraError, counted, verb
 
 SHOWN = 5  # of the skipped ones are named
 
@@ -66,7 +66,9 @@ class Skipped:
         """The counts and the first ones in a line."""
         by_reason = ", ".join(f"{reason} {count}" for reason, count in sorted(self.reasons.items()))
         shown = f"; first: {'; '.join(self.first)}" if self.first else ""
-        return f"{self.reasons.total()} of {counted(self.documents, 'document')} are bad ({by_reason or 'none'}){shown}"
+        bad = self.reasons.total()
+        share = f"{bad} of {counted(self.documents, 'document')} {verb(bad, 'are')} bad"
+        return f"{share} ({by_reason or 'none'}){shown}"
 
     def attributes(self) -> dict[str, Any]:
         """What a result stores: `bad_documents`, and as JSON the counts by reason and the first ones."""

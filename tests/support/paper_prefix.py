@@ -16,8 +16,8 @@ from tests.support.hub_server import HubServer
 # prefix_lengths and prefix_draws have the nodes of prefix_sizes, and some of its models.
 SWEEPS = ("prefix_sizes", "prefix_subsets")
 OWN = {
-    "prefix_sizes": ["prompt_lengths=[4,12]"],
-    "prefix_subsets": ["prompt_lengths=[8]", "subsets=[Github,WMT-2021]"],
+    "prefix_sizes": ["prompt_lengths=[4,12]", "decoded=[greedy]"],
+    "prefix_subsets": ["prompt_lengths=[8]", "subsets=[Github,WMT-2021]", "decoded=[published]"],
 }
 SMALL = ["n_prompts=4", "max_prompt_tokens=12", "suffix_tokens=4", "continuation_tokens=6", "parts=1", "enough=1"]
 ON_A_CPU = ["generations.config.batch_size=4", "generations.config.device=cpu", "prefix_scores.config.device=cpu"]

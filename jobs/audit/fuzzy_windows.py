@@ -13,10 +13,11 @@ FILE holds:
 
 Of each text at most `most` windows are taken, by a hash of their tokens. A fuzzy duplicate has the same prompt, and R
 tokens of the suffix replaced (fewer where the text cannot be cut around so many); each R keeps the replacements of a
-smaller one. Result audited.h5, whose texts are
-single windows for the stages score_windows and reference_windows: every window taken, followed by its duplicates; and
-fuzzy_windows.h5, one row for each of these: `text`, `start` (of the window), `replaced` (0: as it stands), `variation`,
-`survives` (whether the tokenizer makes the same tokens of its text).
+smaller one.
+
+Results: audited.h5, whose texts are single windows for the stages score_windows and reference_windows: every window
+taken, followed by its duplicates; and fuzzy_windows.h5, one row for each of these: `text`, `start` (of the window),
+`replaced` (0: as it stands), `variation`, `survives` (whether the tokenizer makes the same tokens of its text).
 """
 
 from collections.abc import Collection, Iterator

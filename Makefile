@@ -134,9 +134,8 @@ trace: env
 demo: env
 	@$(RUN) demo --outputs "$$OUTPUTS"
 
-# Three at a time on two cores: many tests wait for processes of their own.
 test: lint
-	@.venv/bin/python -m pytest tests -m "not slurm and not browser" -n 3 --dist worksteal
+	@.venv/bin/python -m pytest tests -m "not slurm and not browser" -n 2 --dist worksteal
 bench: env
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r env/bench.txt
 	@.venv/bin/python -m tests.benchmarks

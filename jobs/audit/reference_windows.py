@@ -15,7 +15,6 @@ token of it that lies across the end of the prompt counts as prompt. Result refe
 this is of. A suffix may have no token of its own (tokens 0). A killed task continues at its first missing block.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,7 +25,7 @@ from lib.artifacts import store
 from lib.audit import in_blocks, respelled, texts_file, windows
 from lib.audit.texts_file import AuditedTexts
 from lib.audit.windows import Cut
-from lib.base import hdf5, places, ragged
+from lib.base import places, ragged
 from lib.base.config import at_least, execution
 from lib.base.errors import TesseraError, counted
 from lib.base.progress import Advance
@@ -39,7 +38,8 @@ INPUTS = ("model", "texts")
 SLUG = ("prompt_tokens", "suffix_tokens", "stride", "part", "parts")
 IMPORTS_TORCH = True
 LONGER = 1.5  # tokens of a reference for one of the examined model, for plans
-COLUMNS = {"log_p": "<f8", "tokens": "<u4", "bytes": "<u4"}
+COLUMNS = ("log_p", "tokens", "bytes")
+ABOUT = ("prompt_tokens", "suffix_tokens", "stride", "bos", "dtype", "part", "parts")
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,12 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     texts = texts_file.read(file)
     text, start = windows.of_part(texts.lengths(), config.cut, config.part, config.parts, file)
 
-    def load() -> in_blocks.Score:
-        scorer = _Scorer(config, inputs["model"], file, texts)
-        return lambda rows, advance: scorer.scores(text[rows], start[rows], advance)
-
-    made_from = store.made_from(VERSION, config, inputs)
-    found = in_blocks.make(out, made_from, len(text), config.block_windows, load)
-    _assemble(config, found, text, start, out / places.REFERENCE_WINDOWS)
+    made_from, size = store.made_from(VERSION, config, inputs), config.block_windows
+    found = in_blocks.make(out, made_from, text, start, size, lambda: _Scorer(config, inputs["model"], file, texts))
+    about = {name: getattr(config, name) for name in ABOUT}
+    columns = ({column: one[column] for column in COLUMNS} for one in found)
+    in_blocks.assemble(out / places.REFERENCE_WINDOWS, about, text, start, columns)
+    print(f"reference_windows: {counted(len(text), 'window')} of {counted(len(np.unique(text)), 'text')}")
 
 
 class _Scorer:
@@ -150,17 +149,3 @@ class _Scorer:
         except ValueError as error:
             raise TesseraError(f"{self.file}: windows under the reference model: {error}") from error
         return np.concatenate(found)
-
-
-def _assemble(
-    config: Config, found: Iterable[in_blocks.Columns], text: np.ndarray, start: np.ndarray, path: Path
-) -> None:
-    with hdf5.create(path) as file:
-        names = ("prompt_tokens", "suffix_tokens", "stride", "bos", "dtype", "part", "parts")
-        file.attrs.update({name: getattr(config, name) for name in names})
-        hdf5.write(file, "text", text.astype("<u4"))
-        hdf5.write(file, "start", start.astype("<u4"))
-        for columns in found:
-            for column, dtype in COLUMNS.items():
-                hdf5.append(file, column, columns[column].astype(dtype))
-    print(f"reference_windows: {counted(len(text), 'window')} of {counted(len(np.unique(text)), 'text')}")

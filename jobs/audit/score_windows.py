@@ -18,7 +18,6 @@ and `sigma` (mean and standard deviation of ln p under the model's own distribut
 p_z, greedy matches and scores of membership follow from them. A killed task continues at its first missing block.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,7 +28,7 @@ from lib.artifacts import store
 from lib.audit import in_blocks, texts_file, windows
 from lib.audit.texts_file import AuditedTexts
 from lib.audit.windows import Cut
-from lib.base import hdf5, places
+from lib.base import places
 from lib.base.config import added, at_least, execution
 from lib.base.errors import TesseraError, counted
 from lib.base.progress import Advance
@@ -44,6 +43,7 @@ IMPORTS_TORCH = True
 COLUMNS = {"log_probs": "<f4", "top": "<f4", "rank": "<u4", "top_k_mass": "<f4"}
 LIKELIEST = {"likeliest": "<u4"}
 MOMENTS = {"mu": "<f4", "sigma": "<f4"}
+ABOUT = ("prompt_tokens", "suffix_tokens", "stride", "top_k", "bos", "dtype", "part", "parts")
 BYTES = 4  # in the result: of a token, in each column
 
 
@@ -127,13 +127,11 @@ def run(config: Config, inputs: dict[str, Path], out: Path) -> None:
     texts = texts_file.read(file)
     text, start = windows.of_part(texts.lengths(), config.cut, config.part, config.parts, file)
 
-    def load() -> in_blocks.Score:
-        scorer = _Scorer(config, inputs["model"], file, texts)
-        return lambda rows, advance: scorer.scores(text[rows], start[rows], advance)
-
-    made_from = store.made_from(VERSION, config, inputs)
-    found = in_blocks.make(out, made_from, len(text), config.block_windows, load)
-    _assemble(config, found, text, start, out / places.WINDOWS)
+    made_from, size = store.made_from(VERSION, config, inputs), config.block_windows
+    found = in_blocks.make(out, made_from, text, start, size, lambda: _Scorer(config, inputs["model"], file, texts))
+    about = {name: getattr(config, name) for name in ABOUT}
+    in_blocks.assemble(out / places.WINDOWS, about, text, start, found)
+    print(f"score_windows: {counted(len(text), 'window')} of {counted(len(np.unique(text)), 'text')}")
 
 
 class _Scorer:
@@ -168,25 +166,3 @@ class _Scorer:
             name: np.concatenate([np.stack(getattr(scores, name)) for scores in found]).astype(dtype)
             for name, dtype in self.config.columns.items()
         }
-
-
-def _assemble(
-    config: Config, found: Iterable[in_blocks.Columns], text: np.ndarray, start: np.ndarray, path: Path
-) -> None:
-    with hdf5.create(path) as file:
-        file.attrs.update(
-            prompt_tokens=config.prompt_tokens,
-            suffix_tokens=config.suffix_tokens,
-            stride=config.stride,
-            top_k=config.top_k,
-            bos=config.bos,
-            dtype=config.dtype,
-            part=config.part,
-            parts=config.parts,
-        )
-        hdf5.write(file, "text", text.astype("<u4"))
-        hdf5.write(file, "start", start.astype("<u4"))
-        for columns in found:
-            for column, values in columns.items():
-                hdf5.append(file, column, values)
-    print(f"score_windows: {counted(len(text), 'window')} of {counted(len(np.unique(text)), 'text')}")
